@@ -1,0 +1,115 @@
+"""The ordered label vocabulary: cleaning of free emotion words, frequency cut, order and hash.
+
+The rules are those under which the 982 strings of Socratis (Deng et al. 2023, arXiv 2308.16741) leave 29 emotions.
+"""
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from emocap.errors import EmocapError
+
+ABSENT = frozenset({"", "none", "not entered"})
+_WRAPPING = re.compile(r"[\"'`“”‘’\[\](){}]")
+_WORD = re.compile(r"[^\W\d_]{2,}(?:-[^\W\d_]+)*")
+
+
+def clean_emotion(text: str | None) -> str | None:
+    """One emotion word in lower case, or None where the annotator's text holds no single word.
+
+    >>> clean_emotion(' "Happy" '), clean_emotion("['sad']"), clean_emotion("very sad"), clean_emotion("Not entered")
+    ('happy', 'sad', None, None)
+    """
+    if text is None:
+        return None
+    word = _WRAPPING.sub("", str(text)).strip().lower()
+    if word in ABSENT or not _WORD.fullmatch(word):
+        return None
+    return word
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The emotions a model knows, in their fixed order.
+
+    Raises:
+        EmocapError: no label, an empty one, or one twice.
+    """
+
+    labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.labels:
+            raise EmocapError("vocabulary: no emotions; lower min_count or check that the data are labelled")
+        if any(not isinstance(label, str) or not label.strip() for label in self.labels):
+            raise EmocapError("vocabulary: an emotion is empty or not text")
+        twice = [label for label, count in Counter(self.labels).items() if count > 1]
+        if twice:
+            raise EmocapError(f"vocabulary: {twice[0]!r} occurs twice")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def hash(self) -> str:
+        """The first 16 hexadecimal digits of the SHA-256 of the labels in order."""
+        return hashlib.sha256(json.dumps(list(self.labels)).encode()).hexdigest()[:16]
+
+    def encode(self, emotions: Iterable[str]) -> np.ndarray:
+        """Targets of one pair: (E,) float32 of 0 and 1; emotions outside the vocabulary are left out.
+
+        >>> Vocabulary(("happy", "sad")).encode(["sad", "seasick"])
+        array([0., 1.], dtype=float32)
+        """
+        named = set(emotions)
+        return np.array([label in named for label in self.labels], dtype=np.float32)
+
+    def require_same(self, labels: Sequence[str], where: str) -> None:
+        """Refuse an artefact made for other emotions.
+
+        Raises:
+            EmocapError: `labels` are not this vocabulary in this order.
+        """
+        other = Vocabulary(tuple(labels))
+        if other.hash == self.hash:
+            return
+        missing = [label for label in self.labels if label not in other.labels]
+        unknown = [label for label in other.labels if label not in self.labels]
+        difference = "; ".join(
+            text
+            for text in (
+                f"lacks {', '.join(missing[:5])}" if missing else "",
+                f"adds {', '.join(unknown[:5])}" if unknown else "",
+                "" if missing or unknown else "the order differs",
+            )
+            if text
+        )
+        raise EmocapError(
+            f"{where}: emotion vocabulary {other.hash} ({len(other)}) is not the expected {self.hash} ({len(self)}): "
+            f"{difference}; use data and model of one vocabulary"
+        )
+
+
+def build_vocabulary(emotions_by_pair: Iterable[Iterable[str] | None], min_count: int = 1) -> Vocabulary:
+    """The emotions named for at least `min_count` pairs, by count, then alphabet.
+
+    >>> build_vocabulary([["sad", "happy"], ["happy"], ["angry"], ["angry"]], min_count=2).labels
+    ('angry', 'happy')
+
+    Raises:
+        EmocapError: no emotion reaches `min_count`.
+    """
+    counts: Counter[str] = Counter()
+    for emotions in emotions_by_pair:
+        counts.update(set(emotions or ()))
+    kept = [label for label, count in counts.items() if count >= min_count]
+    if not kept:
+        raise EmocapError(
+            f"vocabulary: none of {len(counts)} emotions is named for at least {min_count} pairs; lower min_count"
+        )
+    return Vocabulary(tuple(sorted(kept, key=lambda label: (-counts[label], label))))

@@ -1,0 +1,5 @@
+"""The one exception that emocap raises for input it cannot use."""
+
+
+class EmocapError(Exception):
+    """Bad input, told in one line: where it is, what was found, what was expected, what to do."""

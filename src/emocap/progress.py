@@ -1,0 +1,83 @@
+"""Progress with rate and time left: a bar on a terminal, log lines elsewhere."""
+
+import logging
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+logger = logging.getLogger("emocap")
+T = TypeVar("T")
+SECONDS_BETWEEN_LINES = 10.0
+
+
+def set_up_logging(debug: bool = False) -> None:
+    """Send emocap's log to standard error, through rich on a terminal and as plain lines elsewhere."""
+    handler: logging.Handler
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.logging import RichHandler
+
+        handler = RichHandler(console=Console(stderr=True), show_path=False, markup=False)
+        handler.setFormatter(logging.Formatter("%(message)s", datefmt="%H:%M:%S"))
+    else:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"))
+    logger.handlers[:] = [handler]
+    logger.propagate = False
+    logger.setLevel(logging.DEBUG if debug else logging.INFO)
+
+
+def track(items: Iterable[T], what: str, total: int, unit: str = "items") -> Iterator[T]:
+    """Yield `items` and tell how far they are: a rich bar on a terminal, else a line every 10 s and one at the end."""
+    if sys.stderr.isatty():
+        yield from _bar(items, what, total, unit)
+    else:
+        yield from _lines(items, what, total, unit)
+
+
+def _bar(items: Iterable[T], what: str, total: int, unit: str) -> Iterator[T]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    start = time.monotonic()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=total, rate="")
+        for done, item in enumerate(items, 1):
+            yield item
+            rate = done / max(time.monotonic() - start, 1e-9)
+            progress.update(task, completed=done, rate=f"{rate:,.1f} {unit}/s")
+    _last_line(what, total, unit, start)
+
+
+def _lines(items: Iterable[T], what: str, total: int, unit: str) -> Iterator[T]:
+    start = told = time.monotonic()
+    for done, item in enumerate(items, 1):
+        yield item
+        now = time.monotonic()
+        if now - told >= SECONDS_BETWEEN_LINES:
+            told = now
+            rate = done / (now - start)
+            left = (total - done) / rate
+            logger.info("%s: %d of %d, %.1f %s/s, %.0f s left", what, done, total, rate, unit, left)
+    _last_line(what, total, unit, start)
+
+
+def _last_line(what: str, total: int, unit: str, start: float) -> None:
+    seconds = time.monotonic() - start
+    logger.info("%s: %d %s in %.1f s (%.1f/s)", what, total, unit, seconds, total / max(seconds, 1e-9))
