@@ -1,0 +1,201 @@
+"""The command line: parse, call, print. Everything heavy is imported by the command that needs it."""
+
+import logging
+import os
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from emocap.errors import EmocapError
+from emocap.progress import set_up_logging
+
+app = typer.Typer(
+    name="emocap",
+    help="What people will feel when they see a picture with its caption.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Put a value over the YAML's.")]
+ModelOption = Annotated[Path, typer.Option("--model", help="Model folder that a study saved, such as runs/demo/AnB+.")]
+FormatOption = Annotated[
+    str | None, typer.Option("--format", help="Reader of the data; guessed from the file if left out.")
+]
+ImagesOption = Annotated[Path | None, typer.Option("--images", help="Folder of the images that the data name.")]
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    set_up_logging(debug)
+
+
+@app.command()
+def demo(
+    run_dir: Annotated[Path, typer.Option("--run-dir", help="Folder of the run; a stopped run there goes on.")] = Path(
+        "runs/demo"
+    ),
+    overrides: SetOption = None,
+) -> None:
+    """Make the demo corpora and run the whole study on them: a few minutes on two cores.
+
+    Ends with the table of results and the path of the report.
+    """
+    from emocap.corpora.scenes import write_demo_corpora
+    from emocap.study.config import load_config
+
+    with _preset("demo") as path:
+        config = load_config(path, [f"data_root={run_dir / 'corpora'}", *(overrides or ())])
+    if not config.data_root.is_dir():
+        logging.getLogger("emocap").info("corpora: drawing scenes")
+        write_demo_corpora(config.data_root, seed=config.seed)
+    _run(config, run_dir, None)
+
+
+@app.command()
+def run(
+    study: Annotated[
+        Path, typer.Argument(metavar="STUDY.yaml", help="The study's configuration; docs/STUDY.md has all keys.")
+    ],
+    overrides: SetOption = None,
+    run_dir: Annotated[Path | None, typer.Option("--run-dir", help="Folder of the run; default runs/NAME.")] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="STAGE", help="The last stage to run.")] = None,
+) -> None:
+    """Run a study from its YAML, or go on with one that was stopped.
+
+    Stages: prepare, features, teacher, scores, selection, student, AnB, AnB+, evaluation, report. A study without a
+    `source` trains and evaluates the teacher alone.
+
+    Example: `emocap run configs/socratis-text.yaml --set data_root=data --set teacher.epochs=2`
+    """
+    from emocap.study.config import load_config
+
+    config = load_config(study, overrides)
+    _run(config, run_dir or Path("runs") / config.name, until)
+
+
+@app.command()
+def label(
+    model: ModelOption,
+    data: Annotated[Path, typer.Option("--data", help="Corpus to score.")],
+    out: Annotated[Path, typer.Option("--out", help="File to write: .parquet, .csv or .jsonl.")],
+    format_: FormatOption = None,
+    images: ImagesOption = None,
+    p: Annotated[int, typer.Option("--p", min=1, help="Emotions kept a pair.")] = 4,
+) -> None:
+    """Score every pair of a corpus: its P best emotions and all probabilities.
+
+    Example: `emocap label --model runs/demo/AnB+ --data annotations/captions_val2017.json --images val2017 --out out.parquet`
+    """
+    from emocap.inference.corpus import label_corpus
+
+    n = label_corpus(model, data, out, format_=format_, images=images, p=p)
+    typer.echo(f"{out}: {n} pairs")
+
+
+@app.command()
+def evaluate(
+    model: ModelOption,
+    data: Annotated[Path, typer.Option("--data", help="Labelled corpus.")],
+    format_: FormatOption = None,
+    images: ImagesOption = None,
+) -> None:
+    """Measure a model on labelled pairs.
+
+    The pairs are taken as they are: give only such as the model has not seen.
+    """
+    from emocap.inference.corpus import evaluate_corpus
+
+    _print_table(evaluate_corpus(model, data, format_=format_, images=images))
+
+
+@app.command()
+def predict(
+    model: ModelOption,
+    words: Annotated[
+        list[str], typer.Argument(metavar="[IMAGE] CAPTION", help="The caption, before it its picture if any.")
+    ],
+    top: Annotated[int, typer.Option("--top", "-n", min=1, help="Emotions shown.")] = 5,
+) -> None:
+    """Tell what people are likely to feel on seeing a picture with its caption, or a caption alone.
+
+    Example: `emocap predict --model runs/demo/AnB+ dog.jpg "A dog waits at the door, all alone."`
+    """
+    if len(words) > 2:
+        raise EmocapError(f"predict takes an image and a caption, found {len(words)} words; put the caption in quotes")
+    from emocap.inference.predictor import EmotionPredictor
+
+    image = Path(words[0]) if len(words) == 2 else None
+    for found in EmotionPredictor.from_pretrained(model).predict(image, words[-1])[:top]:
+        typer.echo(f"{found.probability:6.1%}  {found.emotion}")
+
+
+@app.command()
+def report(run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]) -> None:
+    """Write the report of a run again, from what the run left."""
+    from emocap.report.page import write_report
+
+    typer.echo(write_report(run_dir))
+
+
+@app.command()
+def download(
+    dataset: Annotated[str, typer.Argument(metavar="{socratis|coco}", help="What to fetch.")],
+    data_root: Annotated[Path, typer.Option("--data-root", help="Folder to put it in.")] = Path("data"),
+) -> None:
+    """Fetch an official release, or say what a person must fetch and where to put it."""
+    from emocap.corpora.download import download as fetch
+
+    for path in fetch(dataset, data_root):
+        typer.echo(path)
+
+
+def _preset(name: str) -> Any:
+    from importlib.resources import as_file
+
+    return as_file(files("emocap.study") / "presets" / f"{name}.yaml")
+
+
+def _run(config: Any, run_dir: Path, until: str | None) -> None:
+    from emocap.files import read_json
+    from emocap.report.page import write_report
+    from emocap.study.run import run_study
+
+    command = " ".join(["emocap", *sys.argv[1:]])
+    path = run_study(config, run_dir, report=write_report, until=until, command=command)
+    if (run_dir / "results.json").is_file():
+        results = read_json(run_dir / "results.json")
+        rows = results["models"] | ({"ceiling": results["ceiling"]} if "ceiling" in results else {})
+        _print_table(rows)
+    typer.echo(path)
+
+
+def _print_table(rows: dict[str, dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    names = [name for name in next(iter(rows.values())) if name != "per_emotion_average_precision"]
+    table = Table("model", *(name.replace("_", " ") for name in names))
+    for model, scores in rows.items():
+        table.add_row(model, *(f"{scores[name]:.3f}" for name in names))
+    Console().print(table)
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one line on standard error and exit code 1."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        app()
+    except EmocapError as error:
+        if "--debug" in sys.argv:
+            raise
+        typer.echo(f"emocap: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo("emocap: stopped; the same command goes on from here", err=True)
+        sys.exit(130)

@@ -1,0 +1,117 @@
+"""A saved model over a corpus of a user's own: labels written to a file, or measured."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from emocap.corpora.pairs import Pairs
+from emocap.corpora.read import guess_format, read_corpus
+from emocap.errors import EmocapError
+from emocap.evaluation.metrics import evaluate, ranking
+from emocap.files import whole_file
+from emocap.progress import logger
+from emocap.regions.extract import build_extractor, extract
+from emocap.regions.store import FeatureStore
+from emocap.training.batching import PairDataset
+from emocap.training.checkpoint import SavedModel, load_model
+from emocap.training.predict import predict_probabilities
+
+BATCH_SIZE = 64
+ENDINGS = (".parquet", ".csv", ".jsonl")
+
+
+def label_corpus(model: Path, data: Path, out: Path, *, format_: str | None, images: Path | None, p: int = 4) -> int:
+    """Write each pair's p best emotions and all probabilities.
+
+    The columns are pair_id, image, caption, emotions and probabilities; the last holds one number per emotion of the
+    model, whose names in order are the Parquet's metadata `labels`; in CSV and JSONL it is one column or key each.
+
+    Returns:
+        The number of pairs written.
+
+    Raises:
+        EmocapError: unknown ending, bad data or model; nothing is written then.
+    """
+    if out.suffix not in ENDINGS:
+        raise EmocapError(f"{out}: ending is {out.suffix!r}, expected one of {', '.join(ENDINGS)}")
+    saved = load_model(model)
+    if not 1 <= p <= len(saved.vocabulary):
+        raise EmocapError(f"--p {p}: the model knows {len(saved.vocabulary)} emotions")
+    pairs, probabilities = _predict(saved, data, format_, images)
+    labels = saved.vocabulary.labels
+    best = [[labels[i] for i in row] for row in ranking(probabilities)[:, :p]]
+    columns: dict[str, Any] = {"pair_id": pairs.pair_ids, "image": pairs.images, "caption": pairs.captions}
+    with whole_file(out) as temporary:
+        if out.suffix == ".parquet":
+            table = pa.table(columns | {"emotions": best, "probabilities": list(probabilities)})
+            meta = {"labels": json.dumps(labels), "vocabulary": saved.vocabulary.hash, "model": str(saved.folder)}
+            pq.write_table(table.replace_schema_metadata(meta), temporary)
+        else:
+            wide = columns | {"emotions": [json.dumps(row) for row in best] if out.suffix == ".csv" else best}
+            wide |= {label: np.round(probabilities[:, i].astype(float), 6) for i, label in enumerate(labels)}
+            table = pa.table(wide)
+            if out.suffix == ".csv":
+                pyarrow.csv.write_csv(table, temporary)
+            else:
+                lines = (json.dumps(row, ensure_ascii=False) for row in table.to_pylist())
+                temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return len(pairs)
+
+
+def evaluate_corpus(model: Path, data: Path, *, format_: str | None, images: Path | None) -> dict[str, dict[str, Any]]:
+    """Every metric of a model on labelled pairs, under the model's name.
+
+    Raises:
+        EmocapError: unlabelled pairs, or labels of another vocabulary.
+    """
+    saved = load_model(model)
+    pairs = _read(data, format_, images)
+    pairs.targets(saved.vocabulary)  # refuses unlabelled or foreign data before anything is computed
+    known = set(saved.vocabulary.labels)
+    usable = [row for row, named in enumerate(pairs.emotions) if known & set(named or ())]
+    if not usable:
+        raise EmocapError(f"{data}: no pair has an emotion that the model knows")
+    if len(usable) < len(pairs):
+        logger.warning(
+            "%s: %d of %d pairs have no emotion that the model knows", data, len(pairs) - len(usable), len(pairs)
+        )
+    pairs = pairs.select(usable)
+    probabilities = _probabilities(saved, pairs)
+    return {saved.card.run: evaluate(probabilities, pairs.targets(saved.vocabulary), saved.vocabulary.labels)}
+
+
+def _read(data: Path, format_: str | None, images: Path | None) -> Pairs:
+    pairs = read_corpus(format_ or guess_format(data), data, images)
+    for fault in pairs.quarantined[:5]:
+        logger.warning("%s: set aside: %s", fault.where, fault.reason)
+    if len(pairs.quarantined) > 5:
+        logger.warning("%d rows set aside in all", len(pairs.quarantined))
+    return pairs
+
+
+def _predict(saved: SavedModel, data: Path, format_: str | None, images: Path | None) -> tuple[Pairs, np.ndarray]:
+    pairs = _read(data, format_, images)
+    return pairs, _probabilities(saved, pairs)
+
+
+def _probabilities(saved: SavedModel, pairs: Pairs) -> np.ndarray:
+    """(N, E) for these pairs, region features made on the way where the model uses them and there are images."""
+    features = saved.card.features
+    with tempfile.TemporaryDirectory(prefix="emocap-") as folder:
+        store = None
+        if features is not None and pairs.image_root is not None:
+            path = Path(folder) / "features"
+            extractor = build_extractor(features["extractor"], features["settings"])
+            extract(pairs.distinct_images(), pairs.image_root, extractor, path)
+            store = FeatureStore.open(path)
+            saved.require_features(store.kind)
+        elif features is not None:
+            logger.warning("no --images: the model judges the captions alone")
+        dataset = PairDataset.of(pairs, saved.tokenizer, saved.card.max_length, store)
+        return predict_probabilities(saved.model, dataset, BATCH_SIZE, "scoring")

@@ -1,0 +1,141 @@
+"""The emotion classifier: VisualBERT and one linear layer `fc` over one vector per pair."""
+
+from typing import Any
+
+import torch
+from torch import nn
+from transformers.modeling_outputs import SequenceClassifierOutput
+from transformers.models.visual_bert.configuration_visual_bert import VisualBertConfig
+from transformers.models.visual_bert.modeling_visual_bert import VisualBertPreTrainedModel
+
+from emocap.models.visualbert import build_visualbert
+
+POOLINGS = ("pooler", "mean")
+
+
+class VisualBertForEmotion(VisualBertPreTrainedModel):
+    """Multi-label emotion classifier over caption tokens and image regions.
+
+    Parameter names are `visualbert.*` and `fc.*`. The configuration adds to VisualBERT's: `pooling`, "pooler" (the
+    founding study: tanh layer over the first token) or "mean" (mean of the last hidden states of all attended tokens),
+    and `visual_token_type` (0 as in VisualBERT's own code and weights, 1 as in transformers' documentation).
+
+    Raises:
+        ValueError: unknown pooling, or a visual token type outside the configuration's `type_vocab_size`.
+    """
+
+    base_model_prefix = "visualbert"
+
+    def __init__(self, config: VisualBertConfig) -> None:
+        super().__init__(config)
+        self.pooling = getattr(config, "pooling", "pooler")
+        self.visual_token_type = getattr(config, "visual_token_type", 0)
+        if self.pooling not in POOLINGS:
+            raise ValueError(f"pooling is {self.pooling!r}, expected one of {', '.join(POOLINGS)}")
+        if not 0 <= self.visual_token_type < config.type_vocab_size:
+            raise ValueError(f"visual_token_type is {self.visual_token_type}, expected below {config.type_vocab_size}")
+        self.visualbert = build_visualbert(config)
+        self.fc = nn.Linear(config.hidden_size, config.num_labels)
+        self._frozen: list[nn.Module] = []
+        self.post_init()
+
+    def pool(
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        visual_embeds: torch.Tensor | None = None,
+        visual_attention_mask: torch.Tensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """One vector per pair: (B, H).
+
+        Args:
+            input_ids: (B, T) int64 caption tokens, or `inputs_embeds` (B, T, H) in their place.
+            attention_mask: (B, T), 1 for tokens and 0 for padding; None means no padding.
+            visual_embeds: (B, R, D) region features, or None for captions alone.
+            visual_attention_mask: (B, R), 1 for regions and 0 for padding and missing images.
+        """
+        text = input_ids if input_ids is not None else inputs_embeds
+        assert text is not None, "input_ids or inputs_embeds is needed"
+        if attention_mask is None:
+            attention_mask = torch.ones(text.shape[:2], device=text.device, dtype=torch.long)
+        visual_token_type_ids = None
+        mask = attention_mask
+        if visual_embeds is not None:
+            if visual_attention_mask is None:
+                visual_attention_mask = torch.ones(visual_embeds.shape[:2], device=text.device, dtype=torch.long)
+            visual_token_type_ids = torch.full_like(visual_attention_mask, self.visual_token_type, dtype=torch.long)
+            mask = torch.cat([attention_mask, visual_attention_mask], dim=1)
+        output = self.visualbert(
+            input_ids=input_ids,
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            visual_embeds=visual_embeds,
+            visual_attention_mask=visual_attention_mask,
+            visual_token_type_ids=visual_token_type_ids,
+            return_dict=True,
+        )
+        if self.pooling == "pooler":
+            return output.pooler_output
+        weights = mask.to(output.last_hidden_state.dtype).unsqueeze(-1)
+        return (output.last_hidden_state * weights).sum(1) / weights.sum(1).clamp(min=1)
+
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        visual_embeds: torch.Tensor | None = None,
+        visual_attention_mask: torch.Tensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        return_dict: bool | None = None,
+        **kwargs: Any,
+    ) -> SequenceClassifierOutput:
+        """Logits (B, E), and the mean binary cross-entropy where `labels` (B, E), 0 to 1, are given."""
+        pooled = self.pool(input_ids, attention_mask, visual_embeds, visual_attention_mask, inputs_embeds)
+        return emotion_output(self.fc(pooled), labels)
+
+    def freeze(self, modules: list[nn.Module]) -> None:
+        """Keep these modules as they are: no gradients, and always in evaluation mode (dropout off)."""
+        self._frozen = modules
+        for module in modules:
+            module.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "VisualBertForEmotion":
+        """Training mode for all but the frozen modules."""
+        super().train(mode)
+        for module in getattr(self, "_frozen", ()):
+            module.eval()
+        return self
+
+
+def emotion_output(logits: torch.Tensor, labels: torch.Tensor | None) -> SequenceClassifierOutput:
+    """Logits (B, E) with the mean binary cross-entropy against targets (B, E) where there are any."""
+    loss = None
+    if labels is not None:
+        loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), labels.float())
+    return SequenceClassifierOutput(loss=loss, logits=logits)
+
+
+class EmotionHead(nn.Module):
+    """`fc` alone over pooled vectors: what is left to train when every layer is frozen."""
+
+    def __init__(self, fc: nn.Linear) -> None:
+        super().__init__()
+        self.fc = fc
+
+    def forward(self, pooled: torch.Tensor, labels: torch.Tensor | None = None) -> SequenceClassifierOutput:
+        """Logits (B, E) of pooled vectors (B, H), and the loss where `labels` (B, E) are given."""
+        return emotion_output(self.fc(pooled), labels)
+
+
+def set_prior_bias(fc: nn.Linear, frequencies: torch.Tensor) -> None:
+    """Start `fc`'s bias at the log-odds of the label frequencies (E,), kept within 0.001 and 0.999.
+
+    >>> fc = nn.Linear(2, 2); set_prior_bias(fc, torch.tensor([0.5, 0.0]))
+    >>> torch.sigmoid(fc.bias).detach().tolist()
+    [0.5, 0.0010000000474974513]
+    """
+    with torch.no_grad():
+        fc.bias.copy_(torch.logit(frequencies.to(fc.bias.dtype).clamp(1e-3, 1 - 1e-3)))

@@ -1,0 +1,54 @@
+"""VisualBERT (Li et al. 2019, arXiv 1908.03557) as transformers has it, with fused attention.
+
+Left out: attention maps keep the library's own slow path, since the fused kernel does not give them.
+"""
+
+from typing import Any
+
+import torch
+from torch import nn
+from transformers.models.visual_bert.configuration_visual_bert import VisualBertConfig
+from transformers.models.visual_bert.modeling_visual_bert import VisualBertModel, VisualBertSelfAttention
+
+
+class FusedSelfAttention(VisualBertSelfAttention):
+    """The library's self-attention through `scaled_dot_product_attention`; same parameters, same result."""
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        output_attentions: bool = False,
+        **kwargs: Any,
+    ) -> tuple[torch.Tensor, ...]:
+        """Attend over a sequence.
+
+        Args:
+            hidden_states: (B, L, H).
+            attention_mask: None or additive, broadcastable to (B, heads, L, L); very negative where masked.
+            output_attentions: also give the (B, heads, L, L) attention probabilities, by the slow path.
+
+        Returns:
+            The context (B, L, H), and the probabilities where asked for.
+        """
+        if output_attentions:
+            return super().forward(hidden_states, attention_mask, output_attentions=True)
+        heads = (*hidden_states.shape[:-1], self.num_attention_heads, self.attention_head_size)
+        query, key, value = (
+            projection(hidden_states).view(heads).transpose(1, 2) for projection in (self.query, self.key, self.value)
+        )
+        context = nn.functional.scaled_dot_product_attention(
+            query, key, value, attn_mask=attention_mask, dropout_p=self.dropout.p if self.training else 0.0
+        )
+        return (context.transpose(1, 2).flatten(2),)
+
+
+def build_visualbert(config: VisualBertConfig) -> VisualBertModel:
+    """A randomly initialised VisualBERT encoder with fused attention.
+
+    The class of each attention is exchanged in place, so that parameters keep the library's names and objects.
+    """
+    encoder = VisualBertModel(config)
+    for layer in encoder.encoder.layer:
+        layer.attention.self.__class__ = FusedSelfAttention
+    return encoder

@@ -1,0 +1,74 @@
+"""Test pairs to look at: those the model ranked best and worst, with small copies of their pictures."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import label_ranking_average_precision_score
+
+from emocap.corpora.pairs import Pairs
+from emocap.emotions import Vocabulary
+from emocap.errors import EmocapError
+from emocap.evaluation.metrics import ranking
+from emocap.files import whole_folder, write_json
+from emocap.regions.images import open_image
+
+PICTURES_EACH = 8
+LONGEST_SIDE = 320
+
+
+def write_gallery(
+    run: Path, model: str, test: Pairs, probabilities: np.ndarray, targets: np.ndarray, vocabulary: Vocabulary
+) -> None:
+    """Write `gallery.json` and `gallery/`, as `docs/RUN_DIR.md` describes them.
+
+    Args:
+        run: the run directory.
+        model: name of the model whose answers are shown.
+        test: N pairs.
+        probabilities: (N, E) of that model.
+        targets: (N, E) of 0 and 1.
+        vocabulary: E emotions.
+    """
+    precision = np.array(
+        [label_ranking_average_precision_score(targets[[i]], probabilities[[i]]) for i in range(len(test))]
+    )
+    likelihood = np.where(targets > 0, np.log(probabilities + 1e-9), np.log1p(-probabilities + 1e-9)).sum(axis=1)
+    order = np.lexsort((-likelihood, -precision))
+    n = min(PICTURES_EACH, len(test) // 2)
+    chosen = {"best": order[:n], "worst": order[::-1][:n]}
+    value: dict[str, Any] = {"schema": 1, "model": model}
+    with whole_folder(run / "gallery") as folder:
+        for kind, rows in chosen.items():
+            value[kind] = [
+                _entry(test, int(row), probabilities[row], targets[row], vocabulary, folder, f"{kind}-{number:02d}.jpg")
+                | {"average_precision": round(float(precision[row]), 4)}
+                for number, row in enumerate(rows, 1)
+            ]
+    write_json(run / "gallery.json", value)
+
+
+def _entry(
+    test: Pairs, row: int, p: np.ndarray, target: np.ndarray, vocabulary: Vocabulary, folder: Path, name: str
+) -> dict[str, Any]:
+    labels = vocabulary.labels
+    image = test.images[row]
+    return {
+        "pair_id": test.pair_ids[row],
+        "image": f"gallery/{name}" if _thumbnail(test.image_root, image, folder / name) else None,
+        "caption": test.captions[row],
+        "true": [label for label, value in zip(labels, target, strict=True) if value > 0],
+        "predicted": [[labels[i], round(float(p[i]), 4)] for i in ranking(p[None])[0][:5]],
+    }
+
+
+def _thumbnail(root: Path | None, image: str, path: Path) -> bool:
+    if root is None or not image:
+        return False
+    try:
+        picture = open_image(root / image)
+    except EmocapError:  # told of when its features were extracted
+        return False
+    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    picture.save(path, quality=85)
+    return True

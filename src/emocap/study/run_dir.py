@@ -1,0 +1,188 @@
+"""A run directory: which stages are finished, under what configuration, inputs and code; one run at a time.
+
+A finished stage is not run again unless its fingerprint changed: its part of the configuration, the identity of the
+files it reads, the code of the rooms it depends on, and the fingerprints of the stages before it.
+"""
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import platform
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import emocap
+from emocap.errors import EmocapError
+from emocap.files import read_json, sha256_of, write_json
+
+logger = logging.getLogger("emocap")
+PACKAGES = (
+    "emocap",
+    "torch",
+    "torchvision",
+    "transformers",
+    "accelerate",
+    "numpy",
+    "pyarrow",
+    "scikit-image",
+    "scikit-learn",
+    "pillow",
+)
+HASH_WHOLE_BELOW = 512 * 2**20
+
+
+@dataclass
+class RunDir:
+    """The folder of a run.
+
+    Attributes:
+        path: the folder; made if absent.
+        fingerprints: of the stages gone through in this call, by name.
+    """
+
+    path: Path
+    fingerprints: dict[str, str] = field(default_factory=dict)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep a second run out of the folder.
+
+        Raises:
+            EmocapError: another run holds it, or it cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / ".lock").open("w")
+        except OSError as error:
+            raise EmocapError(f"{self.path}: cannot be used as a run directory ({error.strerror or error})") from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise EmocapError(
+                    f"{self.path}: another run is writing here; wait for it or give another --run-dir"
+                ) from None
+            yield
+
+    def stage(
+        self,
+        name: str,
+        work: Callable[[], None],
+        *,
+        config: Any,
+        rooms: Sequence[str],
+        after: Sequence[str] = (),
+        files: Sequence[Path] = (),
+        outputs: Sequence[str],
+    ) -> bool:
+        """Run a stage unless it is finished; what an outdated one left is removed first.
+
+        Args:
+            name: of the stage.
+            work: writes every output; called again after a kill, it goes on or begins anew.
+            config: JSON-able part of the configuration that it depends on.
+            rooms: packages or modules below `emocap` whose code it depends on.
+            after: stages whose outputs it reads.
+            files: files outside the run directory that it reads.
+            outputs: paths below the run directory.
+
+        Returns:
+            Whether it ran.
+        """
+        inputs = {
+            "config": config,
+            "code": [code_hash(room) for room in rooms],
+            "after": [self.fingerprints[s] for s in after],
+        }
+        fingerprint = hashlib.sha256(
+            json.dumps([inputs, [file_identity(f) for f in files]], sort_keys=True).encode()
+        ).hexdigest()
+        self.fingerprints[name] = fingerprint
+        done, begun = self.path / "stages" / f"{name}.json", self.path / "stages" / f"{name}.begun.json"
+        if done.is_file() and read_json(done).get("fingerprint") == fingerprint and self._all_there(outputs):
+            logger.info("%s: done before", name)
+            return False
+        done.unlink(missing_ok=True)
+        spent = 0.0
+        if begun.is_file() and (before := read_json(begun)).get("fingerprint") == fingerprint:
+            spent = before.get("seconds", 0.0)
+        else:
+            for output in outputs:
+                _remove(self.path / output)
+            write_json(begun, {"fingerprint": fingerprint})
+        logger.info("%s: begins", name)
+        start = time.monotonic()
+        work()
+        seconds = round(time.monotonic() - start + spent, 1)
+        finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        write_json(done, {"fingerprint": fingerprint, "name": name, "seconds": seconds, "finished": finished})
+        begun.unlink()
+        logger.info("%s: done in %.1f s", name, seconds)
+        return True
+
+    def _all_there(self, outputs: Sequence[str]) -> bool:
+        return all((self.path / output).exists() for output in outputs)
+
+    def finished_stages(self) -> list[dict[str, Any]]:
+        """Name, seconds and time of each finished stage, in the order they were gone through."""
+        rows = []
+        for name in self.fingerprints:
+            path = self.path / "stages" / f"{name}.json"
+            if path.is_file():
+                rows.append({key: value for key, value in read_json(path).items() if key != "fingerprint"})
+        return rows
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def code_hash(room: str) -> str:
+    """SHA-256 over the Python files of a package or module below `emocap`."""
+    root = Path(emocap.__file__).parent
+    path = root / room
+    files = sorted(path.rglob("*.py")) if path.is_dir() else [root / f"{room}.py"]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def file_identity(path: Path) -> list[Any]:
+    """What tells a file or folder from a changed one: contents' hash, or size and time where it is very large.
+
+    A folder is known by the names and sizes of what it holds.
+    """
+    if path.is_dir():
+        return [str(path), sorted((str(f.relative_to(path)), f.stat().st_size) for f in path.rglob("*") if f.is_file())]
+    if not path.exists():
+        return [str(path), None]
+    stat = path.stat()
+    return [str(path), sha256_of(path) if stat.st_size < HASH_WHOLE_BELOW else [stat.st_size, stat.st_mtime_ns]]
+
+
+def environment() -> dict[str, Any]:
+    """Versions, machine and peak memory, for the manifest."""
+    import torch
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    unit = 1 if sys.platform == "darwin" else 1024
+    return {
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        "machine": {"platform": platform.platform(), "cpus": os.cpu_count(), "device": device},
+        "peak_memory_gib": round(peak * unit / 2**30, 2),
+    }

@@ -1,0 +1,120 @@
+"""Pairs as batches: token numbers, region features, masks and targets, padded to the longest of a batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from emocap.corpora.pairs import Pairs
+from emocap.regions.store import FeatureStore
+
+
+@dataclass
+class PairDataset(Dataset):
+    """N pairs for a model; item i is light (numbers only), its region features are read when the batch is made.
+
+    Attributes:
+        input_ids: N lists of token numbers, special tokens included.
+        images: N image keys.
+        targets: (N, E) float32, 0 to 1, or None.
+        store: region features, or None for captions alone.
+    """
+
+    input_ids: Sequence[Sequence[int]]
+    images: Sequence[str]
+    targets: np.ndarray | None = None
+    store: FeatureStore | None = None
+
+    @classmethod
+    def of(
+        cls,
+        pairs: Pairs,
+        tokenizer: Any,
+        max_length: int,
+        store: FeatureStore | None,
+        targets: np.ndarray | None = None,
+    ) -> "PairDataset":
+        """Tokenize the captions, each cut at `max_length` tokens."""
+        encoded = tokenizer(
+            pairs.captions, truncation=True, max_length=max_length, add_special_tokens=True, return_attention_mask=False
+        )
+        return cls(encoded["input_ids"], pairs.images, targets, store)
+
+    def __len__(self) -> int:
+        return len(self.input_ids)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        item: dict[str, Any] = {"input_ids": self.input_ids[row], "image": self.images[row]}
+        if self.targets is not None:
+            item["labels"] = self.targets[row]
+        return item
+
+    def by_length(self) -> np.ndarray:
+        """(N,) int64 row numbers, longest caption first, so that neighbours need little padding."""
+        return np.argsort([-len(ids) for ids in self.input_ids], kind="stable")
+
+    def collate(self, items: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """One batch of B pairs.
+
+        Returns:
+            input_ids, attention_mask (B, T) int64; visual_embeds (B, R, D) float32, visual_attention_mask (B, R) int64
+            unless no pair of the batch has an image's features; labels (B, E) float32 where the pairs have targets.
+            An image without features has a mask of zeros.
+        """
+        longest = max(len(item["input_ids"]) for item in items)
+        input_ids = torch.zeros(len(items), longest, dtype=torch.long)
+        attention_mask = torch.zeros(len(items), longest, dtype=torch.long)
+        for row, item in enumerate(items):
+            length = len(item["input_ids"])
+            input_ids[row, :length] = torch.as_tensor(item["input_ids"])
+            attention_mask[row, :length] = 1
+        batch = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if self.store is not None:
+            batch |= pad_regions([self.store[i["image"]][0] if i["image"] in self.store else None for i in items])
+        if "labels" in items[0]:
+            batch["labels"] = torch.as_tensor(np.stack([item["labels"] for item in items]))
+        return batch
+
+
+def pad_regions(features: Sequence[np.ndarray | None]) -> dict[str, torch.Tensor]:
+    """Region features of B images as one padded block.
+
+    Args:
+        features: per image (R_i, D), or None.
+
+    Returns:
+        visual_embeds (B, R, D) float32 and visual_attention_mask (B, R) int64; nothing where no image has a region.
+    """
+    present = [array for array in features if array is not None and len(array)]
+    if not present:
+        return {}
+    most = max(len(array) for array in present)
+    embeds = torch.zeros(len(features), most, present[0].shape[1])
+    mask = torch.zeros(len(features), most, dtype=torch.long)
+    for row, array in enumerate(features):
+        if array is not None and len(array):
+            embeds[row, : len(array)] = torch.from_numpy(np.array(array, dtype=np.float32))
+            mask[row, : len(array)] = 1
+    return {"visual_embeds": embeds, "visual_attention_mask": mask}
+
+
+@dataclass
+class PooledDataset(Dataset):
+    """N pooled vectors (N, H) float32 with targets (N, E): what `fc` trains on when the encoder is frozen."""
+
+    pooled: np.ndarray
+    targets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.pooled)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        return {"pooled": self.pooled[row], "labels": self.targets[row]}
+
+    @staticmethod
+    def collate(items: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """pooled (B, H) and labels (B, E), float32."""
+        return {key: torch.as_tensor(np.stack([item[key] for item in items])) for key in ("pooled", "labels")}

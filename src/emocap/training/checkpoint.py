@@ -1,0 +1,121 @@
+"""A model folder: weights and configuration as transformers saves them, the tokenizer, and what emocap must know.
+
+`emocap.json` beside them holds the vocabulary with its hash, the kind of region features, and the caption length.
+"""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer
+from transformers.models.visual_bert.configuration_visual_bert import VisualBertConfig
+
+from emocap.emotions import Vocabulary
+from emocap.errors import EmocapError
+from emocap.files import read_json, whole_folder, write_json
+from emocap.models.backbone import load_state_dict, read_weights
+from emocap.models.classifier import VisualBertForEmotion
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model needs besides its weights.
+
+    Attributes:
+        labels: the vocabulary in order.
+        vocabulary: its hash.
+        max_length: captions are cut at this many tokens.
+        features: {"kind", "extractor", "settings", "dim"} of the store it was trained on; None for captions alone.
+        run: the experiment's name.
+        training: where it came from (study, backbone, seed ...), for people.
+    """
+
+    labels: list[str]
+    vocabulary: str
+    max_length: int
+    features: dict[str, Any] | None
+    run: str
+    training: dict[str, Any] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+
+@dataclass
+class SavedModel:
+    """A model read from its folder."""
+
+    model: VisualBertForEmotion
+    tokenizer: Any
+    vocabulary: Vocabulary
+    card: ModelCard
+    folder: Path
+
+    def require_features(self, kind: str | None) -> None:
+        """Refuse region features of another kind than the model was trained on.
+
+        Raises:
+            EmocapError: the kinds differ.
+        """
+        own = self.card.features["kind"] if self.card.features else None
+        if kind is not None and kind != own:
+            trained = f"features of kind {own}" if own else "captions alone"
+            raise EmocapError(
+                f"{self.folder}: trained on {trained}, these are of kind {kind}; extract them as the model's were"
+            )
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The word pieces in a folder.
+
+    Raises:
+        EmocapError: there are none that can be read.
+    """
+    try:
+        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise EmocapError(f"{folder}: no tokenizer that can be read ({str(error).splitlines()[0]})") from error
+
+
+def save_model(folder: Path, model: VisualBertForEmotion, tokenizer: Any, card: ModelCard) -> None:
+    """Write a model folder whole or not at all."""
+    with whole_folder(folder) as temporary:
+        model.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+        write_json(temporary / "emocap.json", asdict(card))
+
+
+def load_model(folder: Path) -> SavedModel:
+    """Read a model folder back, in evaluation mode.
+
+    Raises:
+        EmocapError: not a model folder, of another version, or its parts contradict each other.
+    """
+    folder = Path(folder)
+    if not (folder / "emocap.json").is_file():
+        nested = folder / "model"
+        if (nested / "emocap.json").is_file():
+            return load_model(nested)
+        raise EmocapError(
+            f"{folder}: not a model folder (no emocap.json); give one that a study saved, such as RUN/AnB+/model"
+        )
+    values = read_json(folder / "emocap.json")
+    if not isinstance(values, dict) or values.get("schema") != SCHEMA:
+        found = values.get("schema") if isinstance(values, dict) else type(values).__name__
+        raise EmocapError(f"{folder / 'emocap.json'}: schema is {found!r}, expected {SCHEMA}; use a matching emocap")
+    try:
+        card = ModelCard(**values)
+    except TypeError as error:
+        raise EmocapError(f"{folder / 'emocap.json'}: {error}; train the model again") from None
+    vocabulary = Vocabulary(tuple(card.labels))
+    if vocabulary.hash != card.vocabulary:
+        raise EmocapError(
+            f"{folder / 'emocap.json'}: labels do not have the hash {card.vocabulary}; the file was changed"
+        )
+    config = VisualBertConfig(**read_json(folder / "config.json"))
+    vocabulary.require_same([config.id2label[i] for i in range(config.num_labels)], str(folder / "config.json"))
+    model = VisualBertForEmotion(config)
+    report = load_state_dict(model, read_weights(folder), str(folder))
+    if report.initialised:
+        raise EmocapError(f"{folder}: lacks the tensors {', '.join(report.initialised)}; train the model again")
+    return SavedModel(model.eval(), load_tokenizer(folder), vocabulary, card, folder)

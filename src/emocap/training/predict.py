@@ -1,0 +1,53 @@
+"""A model's probabilities for many pairs, longest captions first, in the pairs' own order."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from emocap.models.classifier import VisualBertForEmotion
+from emocap.progress import track
+from emocap.training.batching import PairDataset
+
+
+def best_device() -> torch.device:
+    """The GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def evaluating(model: VisualBertForEmotion) -> Iterator[torch.device]:
+    """Evaluation mode without gradients on the best device; the model is put back as it was."""
+    device, was_training = best_device(), model.training
+    model.to(device).eval()
+    try:
+        with torch.inference_mode():
+            yield device
+    finally:
+        model.to("cpu").train(was_training)
+
+
+def pooled_vectors(model: VisualBertForEmotion, dataset: PairDataset, batch_size: int, what: str) -> np.ndarray:
+    """(N, H) float32: each pair's vector before `fc`, dropout off."""
+    return _run(model, dataset, batch_size, what, head=False)
+
+
+def predict_probabilities(model: VisualBertForEmotion, dataset: PairDataset, batch_size: int, what: str) -> np.ndarray:
+    """(N, E) float32 probabilities, dropout off."""
+    logits = _run(model, dataset, batch_size, what, head=True)
+    return torch.sigmoid(torch.from_numpy(logits)).numpy()
+
+
+def _run(model: VisualBertForEmotion, dataset: PairDataset, batch_size: int, what: str, *, head: bool) -> np.ndarray:
+    width = model.config.num_labels if head else model.config.hidden_size
+    results = np.empty((len(dataset), width), dtype=np.float32)
+    order = dataset.by_length()
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    with evaluating(model) as device:
+        for rows in track(batches, what, len(batches), "batches"):
+            batch = dataset.collate([dataset[int(row)] for row in rows])
+            batch.pop("labels", None)
+            vectors = model.pool(**{key: tensor.to(device) for key, tensor in batch.items()})
+            results[rows] = (model.fc(vectors) if head else vectors).float().cpu().numpy()
+    return results

@@ -1,0 +1,269 @@
+"""The only training loop: transformers' Trainer, told what to optimise, in what order, and what to keep.
+
+Order of pairs depends on seed and epoch alone, so that a run that was killed goes on as an unbroken one would.
+"""
+
+import logging
+import math
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from torch import nn
+from torch.utils.data import Dataset, Sampler
+from transformers import EarlyStoppingCallback, EvalPrediction, Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers.trainer_pt_utils import get_length_grouped_indices
+from transformers.trainer_utils import get_last_checkpoint
+
+from emocap.errors import EmocapError
+from emocap.training.settings import TrainSettings
+
+logger = logging.getLogger("emocap")
+SECONDS_BETWEEN_LINES = 10.0
+Metrics = Callable[[np.ndarray, np.ndarray], dict[str, float]]
+
+
+class EpochSampler(Sampler[int]):
+    """Row numbers in an order drawn from (seed, epoch), neighbours of like length."""
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+        self.lengths, self.batch_size, self.seed, self.epoch = list(lengths), batch_size, seed, 0
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
+        return iter(get_length_grouped_indices(self.lengths, self.batch_size, generator=generator))
+
+
+class EmotionTrainer(Trainer):
+    """Trainer with emocap's order of pairs."""
+
+    def __init__(self, *args: Any, sampler: EpochSampler, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.sampler = sampler
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> EpochSampler:
+        return self.sampler
+
+
+class _Epochs(TrainerCallback):
+    """Tells the sampler its epoch, and people how far training is."""
+
+    def __init__(self, what: str, sampler: EpochSampler, batch_size: int) -> None:
+        self.what, self.sampler, self.batch_size = what, sampler, batch_size
+        self.start = self.told = time.monotonic()
+        self.first_step = 0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.start = self.told = time.monotonic()
+        self.first_step = state.global_step
+        if state.global_step:
+            logger.info("%s: goes on at step %d of %d", self.what, state.global_step, state.max_steps)
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.sampler.epoch = math.floor((state.epoch or 0.0) + 1e-6)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        now = time.monotonic()
+        if now - self.told < SECONDS_BETWEEN_LINES:
+            return
+        self.told = now
+        rate = (state.global_step - self.first_step) / (now - self.start)
+        left = (state.max_steps - state.global_step) / rate
+        logger.info(
+            "%s: step %d of %d, %.1f pairs/s, at most %.0f s left",
+            self.what, state.global_step, state.max_steps, rate * self.batch_size, left,
+        )  # fmt: skip
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
+        score = metrics.get("eval_mean_average_precision", float("nan"))
+        logger.info(
+            "%s: epoch %.0f, validation loss %.4f, mAP %.4f", self.what, state.epoch, metrics["eval_loss"], score
+        )
+
+
+def train(
+    model: nn.Module,
+    training: Dataset,
+    validation: Dataset | None,
+    settings: TrainSettings,
+    folder: Path,
+    *,
+    name: str,
+    seed: int,
+    metrics: Metrics,
+    collate: Callable[..., dict[str, torch.Tensor]],
+) -> dict[str, Any]:
+    """Train `model` in place; it ends with its best epoch's weights.
+
+    Checkpoints stay in `folder/checkpoints` until training is over, and a call that finds some goes on from the last.
+
+    Args:
+        model: takes a batch of `collate` as keywords, gives `loss` and `logits`; what has `requires_grad` is trained.
+        training: items with `input_ids` are batched by length.
+        validation: scored after every epoch; None where nothing is held out.
+        metrics: (probabilities (N, E), targets (N, E)) to scores.
+        name: of the run, for its log and history.
+
+    Returns:
+        The history, as `docs/RUN_DIR.md` describes `history.json`.
+
+    Raises:
+        EmocapError: the loss is no longer finite, or a checkpoint cannot be written.
+    """
+    checkpoints = folder / "checkpoints"
+    items = [training[row] for row in range(len(training))]  # type: ignore[arg-type]
+    sampler = EpochSampler([len(item.get("input_ids", ())) for item in items], settings.batch_size, seed)
+    set_seed(seed)
+    transformers.logging.set_verbosity_error()
+    callbacks: list[TrainerCallback] = [_Epochs(name, sampler, settings.batch_size)]
+    selects = validation is not None and settings.select_by is not None
+    if selects and settings.patience is not None:
+        callbacks.append(EarlyStoppingCallback(early_stopping_patience=settings.patience))
+    trainer = EmotionTrainer(
+        model=model,
+        args=_arguments(settings, checkpoints, validation is not None, seed),
+        train_dataset=training,
+        eval_dataset=validation,
+        data_collator=collate,
+        compute_metrics=lambda prediction: _scores(prediction, metrics),
+        optimizers=(_optimizer(model, settings), None),
+        callbacks=callbacks,
+        sampler=sampler,
+    )
+    for printer in ("PrinterCallback", "ProgressCallback"):
+        trainer.remove_callback(getattr(transformers.trainer_callback, printer))
+    start = time.monotonic()
+    try:
+        trainer.train(resume_from_checkpoint=_last_whole_checkpoint(checkpoints))
+    except OSError as error:
+        raise EmocapError(
+            f"{checkpoints}: a checkpoint cannot be written ({error.strerror or error}); free space and run again"
+        ) from error
+    except RuntimeError as error:
+        if "No space left" in str(error) or "PytorchStreamWriter" in str(error):
+            raise EmocapError(
+                f"{checkpoints}: a checkpoint cannot be written (no space?); free space and run again"
+            ) from error
+        raise
+    history = _history(trainer.state.log_history, name, len(items), settings, time.monotonic() - start)
+    if not all(math.isfinite(row["loss"]) for row in history["train"]):
+        raise EmocapError(f"{name}: the loss is not finite; lower learning_rate or set precision: float32")
+    model.to("cpu")
+    return history
+
+
+def discard_checkpoints(folder: Path) -> None:
+    """Remove a finished run's checkpoints."""
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+
+
+def _arguments(settings: TrainSettings, checkpoints: Path, evaluates: bool, seed: int) -> TrainingArguments:
+    selects = evaluates and settings.select_by is not None
+    on_gpu = torch.cuda.is_available()
+    bf16 = settings.precision == "bf16" or (settings.precision == "auto" and on_gpu and torch.cuda.is_bf16_supported())
+    by_steps = settings.save_steps is not None and not selects
+    return TrainingArguments(
+        output_dir=str(checkpoints),
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=settings.batch_size,
+        per_device_eval_batch_size=settings.eval_batch_size,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        warmup_steps=settings.warmup,
+        lr_scheduler_type="linear" if settings.schedule == "linear" else "constant_with_warmup",
+        max_grad_norm=settings.max_grad_norm,
+        eval_strategy="epoch" if evaluates else "no",
+        save_strategy="steps" if by_steps else "epoch",
+        save_steps=settings.save_steps if by_steps else 500,
+        save_total_limit=2,
+        logging_steps=1,
+        load_best_model_at_end=selects,
+        metric_for_best_model={"bce": "eval_loss", None: None}.get(settings.select_by, "eval_mean_average_precision")
+        if selects
+        else None,
+        greater_is_better=settings.select_by != "bce" if selects else None,
+        restore_callback_states_from_checkpoint=True,
+        seed=seed,
+        bf16=bf16,
+        use_cpu=not on_gpu,
+        dataloader_num_workers=4 if on_gpu else 0,
+        dataloader_pin_memory=on_gpu,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        report_to="none",
+        disable_tqdm=True,
+    )
+
+
+def _optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            is_head = name.startswith("fc.")
+            rate = (settings.head_learning_rate or settings.learning_rate) if is_head else settings.learning_rate
+            decay = settings.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((rate, decay), []).append(parameter)
+    parameters = [{"params": group, "lr": rate, "weight_decay": decay} for (rate, decay), group in groups.items()]
+    kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+    return kind(parameters, lr=settings.learning_rate, fused=True)
+
+
+def _scores(prediction: EvalPrediction, metrics: Metrics) -> dict[str, float]:
+    logits = torch.as_tensor(np.asarray(prediction.predictions), dtype=torch.float32)
+    return metrics(torch.sigmoid(logits).numpy(), np.asarray(prediction.label_ids))
+
+
+def _last_whole_checkpoint(checkpoints: Path) -> str | None:
+    """The newest checkpoint that was written to its end; one cut short is removed."""
+    while checkpoints.is_dir() and (last := get_last_checkpoint(str(checkpoints))) is not None:
+        if (Path(last) / "trainer_state.json").is_file() and _reads(Path(last)):
+            return last
+        logger.warning("%s: cut short, the one before is used", last)
+        shutil.rmtree(last)
+    return None
+
+
+def _reads(checkpoint: Path) -> bool:
+    try:
+        for file in ("optimizer.pt", "scheduler.pt"):
+            torch.load(checkpoint / file, map_location="cpu", weights_only=True)
+        return (checkpoint / "rng_state.pth").is_file() or any(checkpoint.glob("rng_state_*.pth"))
+    except (OSError, RuntimeError, EOFError, ValueError):
+        return False
+
+
+def _history(
+    log: list[dict[str, Any]], name: str, n_pairs: int, settings: TrainSettings, seconds: float
+) -> dict[str, Any]:
+    train_rows = [{key: row[key] for key in ("step", "epoch", "loss")} for row in log if "loss" in row]
+    validation_rows = [
+        {"step": row["step"], "epoch": row["epoch"], "loss": row["eval_loss"]}
+        | {
+            key.removeprefix("eval_"): row[key]
+            for key in row
+            if key in {"eval_mean_average_precision", "eval_recall_at_3"}
+        }
+        for row in log
+        if "eval_loss" in row
+    ]
+    best = None
+    if validation_rows and settings.select_by is not None:
+        key, sign = ("loss", -1) if settings.select_by == "bce" else ("mean_average_precision", 1)
+        best = max(validation_rows, key=lambda row: sign * row[key])["epoch"]
+    return {
+        "schema": 1,
+        "run": name,
+        "train": train_rows,
+        "validation": validation_rows,
+        "best_epoch": best,
+        "seconds": round(seconds, 1),
+        "n_train_pairs": n_pairs,
+    }

@@ -1,0 +1,137 @@
+"""The classifier: names, pooling, padding, freezing, saving."""
+
+import pytest
+import torch
+from transformers.models.visual_bert.configuration_visual_bert import VisualBertConfig
+
+from emocap.models.classifier import EmotionHead, VisualBertForEmotion, set_prior_bias
+
+
+def test_names_are_visualbert_and_fc(tiny_model) -> None:
+    names = list(tiny_model.state_dict())
+    assert {name.split(".")[0] for name in names} == {"visualbert", "fc"}
+    assert tiny_model.fc.weight.shape == (3, 32)
+    assert tiny_model.config.id2label == {0: "happy", 1: "sad", 2: "awe"}
+
+
+@pytest.mark.parametrize("pooling", ["mean", "pooler"])
+def test_padding_changes_nothing(tiny_model, tiny_batch, pooling: str) -> None:
+    tiny_model.pooling = pooling
+    with torch.inference_mode():
+        together = tiny_model(**tiny_batch).logits[1]
+        alone = tiny_model(
+            input_ids=tiny_batch["input_ids"][1:, :3], visual_embeds=tiny_batch["visual_embeds"][1:, :1]
+        ).logits[0]
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_a_visual_mask_of_zero_is_no_picture(tiny_model, tiny_batch) -> None:
+    tiny_batch["visual_attention_mask"] = torch.zeros_like(tiny_batch["visual_attention_mask"])
+    with torch.inference_mode():
+        masked = tiny_model(**tiny_batch).logits
+        absent = tiny_model(tiny_batch["input_ids"], tiny_batch["attention_mask"]).logits
+    torch.testing.assert_close(masked, absent, atol=1e-5, rtol=1e-5)
+
+
+def test_mean_pooling_is_the_mean_over_attended_tokens(tiny_model, tiny_batch) -> None:
+    with torch.inference_mode():
+        states = tiny_model.visualbert(
+            **tiny_batch, visual_token_type_ids=torch.zeros(2, 2, dtype=torch.long)
+        ).last_hidden_state
+        pooled = tiny_model.pool(**tiny_batch)
+    by_hand = states[1, [0, 1, 2, 5]].mean(dim=0)
+    torch.testing.assert_close(pooled[1], by_hand)
+
+
+def test_visual_token_type_matters(tiny_model, tiny_batch) -> None:
+    with torch.inference_mode():
+        zero = tiny_model(**tiny_batch).logits
+        tiny_model.visual_token_type = 1
+        assert not torch.allclose(zero, tiny_model(**tiny_batch).logits)
+
+
+def test_loss_is_the_mean_binary_cross_entropy(tiny_model, tiny_batch) -> None:
+    labels = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.3, 1.0]])
+    output = tiny_model(**tiny_batch, labels=labels)
+    p = torch.sigmoid(output.logits)
+    by_hand = -(labels * p.log() + (1 - labels) * (1 - p).log()).mean()
+    torch.testing.assert_close(output.loss, by_hand)
+
+
+def test_frozen_modules_stay_in_evaluation_mode(tiny_model) -> None:
+    tiny_model.freeze([tiny_model.visualbert])
+    tiny_model.train()
+    assert tiny_model.fc.training
+    assert not any(module.training for module in tiny_model.visualbert.modules())
+    assert [n for n, p in tiny_model.named_parameters() if p.requires_grad] == ["fc.weight", "fc.bias"]
+
+
+def test_saved_and_loaded_it_is_the_same(tiny_model, tiny_batch, tmp_path) -> None:
+    tiny_model.save_pretrained(tmp_path)
+    assert (tmp_path / "model.safetensors").is_file()
+    loaded = VisualBertForEmotion.from_pretrained(tmp_path).eval()
+    assert loaded.config.id2label == tiny_model.config.id2label
+    assert loaded.pooling == "mean"
+    with torch.inference_mode():
+        assert torch.equal(loaded(**tiny_batch).logits, tiny_model(**tiny_batch).logits)
+
+
+def test_a_state_dict_with_the_founding_names_loads_unchanged() -> None:
+    config = VisualBertConfig(visual_embedding_dim=2048, num_labels=29)
+    with torch.device("meta"):
+        model = VisualBertForEmotion(config)
+    names = founding_names()
+    assert list(model.state_dict()) == names
+    assert model.fc.weight.shape == (29, 768)
+    state = {name: torch.zeros(value.shape) for name, value in model.state_dict().items()}
+    model.load_state_dict(state, strict=True, assign=True)
+    assert model.fc.bias.tolist() == [0.0] * 29
+
+
+def founding_names() -> list[str]:
+    """VisualBERT-base's parameters and `fc`, written out from the architecture, not from our code."""
+    embeddings = [
+        "word_embeddings.weight",
+        "position_embeddings.weight",
+        "token_type_embeddings.weight",
+        "LayerNorm.weight",
+        "LayerNorm.bias",
+        "visual_token_type_embeddings.weight",
+        "visual_position_embeddings.weight",
+        "visual_projection.weight",
+        "visual_projection.bias",
+    ]
+    linear = ["attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"]
+    layer = [*linear, "attention.output.LayerNorm", "intermediate.dense", "output.dense", "output.LayerNorm"]
+    return [
+        *(f"visualbert.embeddings.{name}" for name in embeddings),
+        *(
+            f"visualbert.encoder.layer.{i}.{part}.{kind}"
+            for i in range(12)
+            for part in layer
+            for kind in ("weight", "bias")
+        ),
+        "visualbert.pooler.dense.weight",
+        "visualbert.pooler.dense.bias",
+        "fc.weight",
+        "fc.bias",
+    ]
+
+
+def test_contradictory_settings_are_refused() -> None:
+    with pytest.raises(ValueError, match="pooling is 'max', expected one of pooler, mean"):
+        VisualBertForEmotion(VisualBertConfig(pooling="max"))
+    with pytest.raises(ValueError, match="visual_token_type is 2, expected below 2"):
+        VisualBertForEmotion(VisualBertConfig(visual_token_type=2))
+
+
+def test_head_alone_gives_the_models_logits(tiny_model, tiny_batch) -> None:
+    with torch.inference_mode():
+        pooled = tiny_model.pool(**tiny_batch)
+        assert torch.equal(EmotionHead(tiny_model.fc)(pooled).logits, tiny_model(**tiny_batch).logits)
+
+
+def test_prior_bias_is_the_log_odds() -> None:
+    fc = torch.nn.Linear(4, 2)
+    set_prior_bias(fc, torch.tensor([0.25, 0.5]))
+    torch.testing.assert_close(torch.sigmoid(fc.bias), torch.tensor([0.25, 0.5]))
