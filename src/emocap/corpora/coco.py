@@ -1,0 +1,35 @@
+"""COCO captions (Chen et al. 2015, arXiv 1504.00325): the official JSON beside its image folder; no emotions."""
+
+from pathlib import Path
+from typing import Any
+
+from emocap.corpora.pairs import Pairs, PairsBuilder
+from emocap.errors import EmocapError
+from emocap.files import read_json
+
+
+def read_coco(path: Path, images: Path | None = None) -> Pairs:
+    """`captions_{train,val}2017.json`: one pair for each caption, known by its annotation id.
+
+    Raises:
+        EmocapError: not JSON, not COCO captions, or no usable pair.
+    """
+    values = read_json(path)
+    if not isinstance(values, dict) or not all(isinstance(values.get(key), list) for key in ("images", "annotations")):
+        raise EmocapError(f"{path}: not COCO captions, expected an object with the lists 'images' and 'annotations'")
+    builder = PairsBuilder(path)
+    names: dict[Any, str] = {}
+    for number, image in enumerate(values["images"]):
+        if isinstance(image, dict) and isinstance(image.get("file_name"), str) and isinstance(image.get("id"), int):
+            names[image["id"]] = image["file_name"]
+        else:
+            builder.refuse(f"images[{number}]", "has no id and file_name")
+    for number, annotation in enumerate(values["annotations"]):
+        if not isinstance(annotation, dict) or not isinstance(annotation.get("id"), int):
+            builder.refuse(f"annotations[{number}]", "has no id")
+        elif not isinstance(annotation.get("image_id"), int) or annotation["image_id"] not in names:
+            builder.refuse(f"annotation {annotation['id']}", "points to an image that is not listed")
+        else:
+            name = names[annotation["image_id"]]
+            builder.add(f"annotation {annotation['id']}", str(annotation["id"]), name, annotation.get("caption"))
+    return builder.build(images)

@@ -1,0 +1,61 @@
+"""One place that knows every format of a corpus."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from emocap.corpora.coco import read_coco
+from emocap.corpora.flickr8k import read_flickr8k
+from emocap.corpora.pairs import Pairs
+from emocap.corpora.socratis import read_socratis_csv, read_socratis_json
+from emocap.corpora.table import read_table
+from emocap.errors import EmocapError
+
+FORMATS: dict[str, Callable[[Path, Path | None], Pairs]] = {
+    "socratis": read_socratis_json,
+    "socratis-csv": read_socratis_csv,
+    "coco": read_coco,
+    "flickr8k": read_flickr8k,
+    "table": read_table,
+}
+
+
+def read_corpus(format_: str, path: Path, images: Path | None = None) -> Pairs:
+    """The pairs of a corpus.
+
+    Args:
+        format_: a key of `FORMATS`.
+        path: the file.
+        images: folder of the images, or None for captions alone.
+
+    Raises:
+        EmocapError: unknown format, nothing at `path` or `images`, or a file that cannot be used.
+    """
+    if format_ not in FORMATS:
+        raise EmocapError(f"format is {format_!r}, expected one of {', '.join(FORMATS)}")
+    if not Path(path).is_file():
+        raise EmocapError(f"{path}: no such file; check the path or fetch it with 'emocap download'")
+    if images is not None and not Path(images).is_dir():
+        raise EmocapError(f"{images}: no such folder of images; check the path, or leave images out for captions alone")
+    return FORMATS[format_](Path(path), Path(images) if images is not None else None)
+
+
+def guess_format(path: Path) -> str:
+    """The format that a file's name and first bytes tell.
+
+    Raises:
+        EmocapError: the file cannot be opened.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            start = file.read(4096)
+    except OSError as error:
+        raise EmocapError(f"{path}: cannot be opened ({error.strerror})") from None
+    if path.suffix == ".json":
+        is_coco = path.name.startswith("captions_") or any(
+            key in start for key in (b'"licenses"', b'"annotations"', b'"images"')
+        )
+        return "coco" if is_coco else "socratis"
+    if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"image_name,"):
+        return "socratis-csv"
+    return "flickr8k" if path.name == "captions.txt" else "table"

@@ -1,0 +1,115 @@
+"""Socratis (Deng et al. 2023, arXiv 2308.16741): the official JSON, annotators apart, and its flattened CSV."""
+
+import ast
+from pathlib import Path
+from typing import Any
+
+from emocap.corpora.pairs import Pairs, PairsBuilder
+from emocap.corpora.rows import csv_rows, require_columns
+from emocap.emotions import ABSENT, clean_emotion
+from emocap.errors import EmocapError
+from emocap.files import read_json
+
+MAX_LIST_CHARS = 10_000
+
+
+def read_socratis_json(path: Path, images: Path | None = None) -> Pairs:
+    """The official `imCaptionEmotionExplanation_formatted.json`.
+
+    Every pair id holds one list per annotator: image, caption, emotions, explanations, demographics. The pairs'
+    emotions are the cleaned words of all annotators; what each wrote stays in `annotations`.
+
+    Raises:
+        EmocapError: not JSON, not an object, or no usable pair.
+    """
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise EmocapError(f"{path}: holds {type(values).__name__}, expected an object of pair ids (Socratis JSON)")
+    builder = PairsBuilder(path)
+    for pair_id, entries in values.items():
+        _add_pair(builder, pair_id, entries)
+    return builder.build(images, open_vocabulary=True)
+
+
+def _add_pair(builder: PairsBuilder, pair_id: str, entries: Any) -> None:
+    where = f"pair {pair_id}"
+    if not isinstance(entries, list) or not entries:
+        builder.refuse(where, "is not a list of annotators")
+        return
+    annotations, usable = [], []
+    for number, entry in enumerate(entries, 1):
+        fault = _fault(entry)
+        if fault:
+            builder.refuse(f"{where}, annotator {number}", fault)
+        else:
+            usable.append(entry)
+            annotations.append(_annotation(entry))
+    if not usable:
+        return
+    words = {clean_emotion(word) for entry in usable for word in entry[2]}
+    image, caption = usable[0][0], usable[0][1]
+    builder.add(where, pair_id, image, caption, [word for word in words if word], annotations)
+
+
+def _fault(entry: Any) -> str | None:
+    if not isinstance(entry, list) or len(entry) < 3:
+        return "entry is not a list of image, caption and emotions"
+    if not isinstance(entry[2], list) or not all(word is None or isinstance(word, str) for word in entry[2]):
+        return f"emotions are {type(entry[2]).__name__}, expected a list of words"
+    return None
+
+
+def _annotation(entry: list[Any]) -> dict[str, Any]:
+    explanations = entry[3] if len(entry) > 3 and isinstance(entry[3], list) else []
+    person = entry[4] if len(entry) > 4 and isinstance(entry[4], dict) else {}
+    ethnicity = person.get("ethnicity")
+    groups = (
+        [str(group[0]) for group in ethnicity if isinstance(group, list) and group]
+        if isinstance(ethnicity, list)
+        else []
+    )
+    return {
+        "emotions": [word for word in entry[2] if word is not None],
+        "explanations": [text if isinstance(text, str) else None for text in explanations],
+        **{key: _present(person.get(key)) for key in ("age", "gender", "education")},
+        "ethnicity": groups or None,
+    }
+
+
+def _present(value: Any) -> str | None:
+    return value if isinstance(value, str) and value.strip().lower() not in ABSENT else None
+
+
+def read_socratis_csv(path: Path, images: Path | None = None) -> Pairs:
+    """The flattened CSV: `image_name,caption,emotions`, the last being the text of a Python list.
+
+    Raises:
+        EmocapError: not a CSV with these columns, or no usable row.
+    """
+    builder = PairsBuilder(path)
+    header, rows = csv_rows(path, builder)
+    require_columns(path, header, ("image_name", "caption", "emotions"))
+    for line, row in rows:
+        emotions = python_list(row["emotions"])
+        if isinstance(emotions, str):
+            builder.refuse(f"line {line}", emotions)
+        else:
+            builder.add(f"line {line}", f"{path.stem}:{line}", row["image_name"], row["caption"], emotions)
+    return builder.build(images)
+
+
+def python_list(text: str) -> list[str] | str:
+    """The words of a Python list's text, stripped; or what is wrong with it, as one text.
+
+    >>> python_list("['happy', ' sad ']"), python_list("happy")
+    (['happy', 'sad'], "emotions 'happy' are not a list such as ['happy', 'sad']")
+    """
+    if len(text) > MAX_LIST_CHARS:
+        return f"emotions have {len(text):,} characters, at most {MAX_LIST_CHARS:,} are read"
+    try:
+        value = ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        value = None
+    if not isinstance(value, list) or not all(isinstance(word, str) and word.strip() for word in value):
+        return f"emotions {text[:60]!r} are not a list such as ['happy', 'sad']"
+    return [word.strip() for word in value]
