@@ -1,0 +1,37 @@
+"""Corpora of two or three pairs in every format."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+PERSON = {"age": "55-64", "gender": "male", "education": "none", "ethnicity": [["White", "true"]]}
+
+
+@pytest.fixture
+def socratis(tmp_path: Path):
+    """Writes a Socratis JSON of the values given; by default two pairs, the first with two annotators."""
+
+    def write(values=None) -> Path:
+        path = tmp_path / "imCaptionEmotionExplanation_formatted.json"
+        default = {
+            "P1": [
+                ["a.jpg", "A dog waits.", ["Happy", '"sad"', "very sad"], ["because it waits", None, None], PERSON],
+                ["a.jpg", "A dog waits.", ["happy", "None", ""], [None, None, None], {"age": "not entered"}],
+            ],
+            "P2": [["b.jpg", "A storm.", ["not entered"], [None], {}]],
+        }
+        path.write_text(json.dumps(default if values is None else values))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data beside the checkout; the test is skipped where there is none."""
+    folder = Path(os.environ.get("EMOCAP_TEST_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("no real data on this machine")
+    return folder

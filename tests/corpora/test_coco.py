@@ -1,0 +1,53 @@
+"""COCO captions: five captions are five pairs."""
+
+import json
+
+import pytest
+
+from emocap.corpora.coco import read_coco
+from emocap.errors import EmocapError
+
+
+def write(path, images, annotations):
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "licenses": []}))
+    return path
+
+
+def test_a_caption_is_a_pair(tmp_path) -> None:
+    images = [{"id": 7, "file_name": "07.jpg"}, {"id": 8, "file_name": "08.jpg"}, {"file_name": "x"}]
+    annotations = [
+        {"id": 1, "image_id": 7, "caption": "A dog."},
+        {"id": 2, "image_id": 7, "caption": "Two dogs.\n"},
+        {"id": 3, "image_id": 9, "caption": "Nobody."},
+        {"id": 4, "image_id": 8, "caption": ""},
+        {"id": 5, "image_id": 8},
+        {"id": 1, "image_id": 8, "caption": "Again."},
+        "text",
+    ]
+    pairs = read_coco(write(tmp_path / "captions.json", images, annotations), tmp_path)
+    assert pairs.images == ["07.jpg", "07.jpg"]
+    assert pairs.captions == ["A dog.", "Two dogs."]
+    assert pairs.pair_ids == ["1", "2"]
+    assert not pairs.is_labelled
+    assert [q.reason for q in pairs.quarantined] == [
+        "has no id and file_name",
+        "points to an image that is not listed",
+        "caption is empty",
+        "caption is NoneType, expected text",
+        "pair id '1' occurs twice",
+        "has no id",
+    ]
+
+
+def test_another_json_is_refused(tmp_path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text('{"images": {}}')
+    with pytest.raises(EmocapError, match="not COCO captions"):
+        read_coco(path)
+
+
+@pytest.mark.real_data
+def test_real_coco(real_data) -> None:
+    pairs = read_coco(real_data / "coco-mini" / "annotations" / "captions_train2017.json")
+    assert len(pairs.distinct_images()) == 80
+    assert len(pairs) >= 400

@@ -1,0 +1,96 @@
+"""The official JSON and the flattened CSV of Socratis."""
+
+import pytest
+
+from emocap.corpora.socratis import read_socratis_csv, read_socratis_json
+from emocap.emotions import build_vocabulary
+from emocap.errors import EmocapError
+
+
+def test_annotators_stay_apart_and_their_words_are_cleaned(socratis) -> None:
+    pairs = read_socratis_json(socratis())
+    assert pairs.pair_ids == ["P1", "P2"]
+    assert pairs.emotions == [["happy", "sad"], []]
+    first = pairs.table["annotations"][0].as_py()
+    assert [a["emotions"] for a in first] == [["Happy", '"sad"', "very sad"], ["happy", "None", ""]]
+    assert first[0]["explanations"][0] == "because it waits"
+    assert (first[0]["age"], first[0]["education"], first[0]["ethnicity"]) == ("55-64", None, ["White"])
+    assert (first[1]["age"], first[1]["ethnicity"]) == (None, None)
+    assert pairs.open_vocabulary
+
+
+def test_a_broken_annotator_is_set_aside_and_the_pair_stays(socratis) -> None:
+    pairs = read_socratis_json(
+        socratis(
+            {
+                "P1": [["a.jpg", "Text.", "happy", [], {}], ["a.jpg", "Text.", ["sad"], [], {}]],
+                "P2": "nothing",
+                "P3": [["c.jpg", "  ", ["sad"], [], {}]],
+                "P4": [["../d.jpg", "Text.", ["sad"], [], {}]],
+            }
+        )
+    )
+    assert pairs.emotions == [["sad"]]
+    assert [(q.where.split(": ")[1], q.reason) for q in pairs.quarantined] == [
+        ("pair P1, annotator 1", "emotions are str, expected a list of words"),
+        ("pair P2", "is not a list of annotators"),
+        ("pair P3", "caption is empty"),
+        ("pair P4", "image '../d.jpg' points outside the image folder"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"P1": [', "not valid JSON at line 1"),
+        ("[]", "holds list, expected an object of pair ids"),
+        ("{}", "holds no usable pair"),
+        ('{"P1": 3}', "holds no usable pair; the first of 1 faults: is not a list of annotators"),
+        ("[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_a_broken_file_is_one_line(tmp_path, text: str, message: str) -> None:
+    path = tmp_path / "socratis.json"
+    path.write_text(text)
+    with pytest.raises(EmocapError, match=message) as error:
+        read_socratis_json(path)
+    assert "\n" not in str(error.value)
+
+
+def test_the_csvs_lists_are_read_as_data(tmp_path) -> None:
+    path = tmp_path / "cleaned.csv"
+    path.write_text(
+        "image_name,caption,emotions\r\n"
+        "a.jpg,\"A dog, waiting\",\"['happy', 'sad']\"\r\n"
+        "b.jpg,A cat,happy\r\n"
+        "c.jpg,A cat,\"__import__('os').system('true')\"\r\n"
+        "d.jpg,,['sad']\r\n"
+        "e.jpg,too,many,fields\r\n"
+    )
+    pairs = read_socratis_csv(path)
+    assert pairs.captions == ["A dog, waiting"]
+    assert pairs.emotions == [["happy", "sad"]]
+    reasons = [q.reason for q in pairs.quarantined]
+    assert reasons == [
+        "emotions 'happy' are not a list such as ['happy', 'sad']",
+        "emotions \"__import__('os').system('true')\" are not a list such as ['happy', 'sad']",
+        "caption is empty",
+        "has 4 fields, expected 3",
+    ]
+    assert pairs.quarantined[0].where == f"{path}: line 3"
+
+
+def test_a_bomb_of_brackets_is_one_row(tmp_path) -> None:
+    path = tmp_path / "bomb.csv"
+    path.write_text(f"image_name,caption,emotions\na.jpg,x,{'[' * 9000}\nb.jpg,y,['sad']\n")
+    pairs = read_socratis_csv(path)
+    assert (len(pairs), len(pairs.quarantined)) == (1, 1)
+
+
+@pytest.mark.real_data
+def test_the_real_csv(real_data) -> None:
+    pairs = read_socratis_csv(real_data / "socratis" / "cleaned_data.csv")
+    assert (len(pairs), len(pairs.quarantined)) == (1675, 0)
+    vocabulary = build_vocabulary(pairs.emotions)
+    assert len(vocabulary) == 29
+    assert vocabulary.labels[:2] == ("happy", "sad")

@@ -1,0 +1,91 @@
+"""Any data set as one table, in three file types and four ways to write labels."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from emocap.corpora.table import read_table
+from emocap.errors import EmocapError
+
+
+def test_csv_with_every_way_to_write_labels(tmp_path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(
+        "\ufeffimage,caption,emotions\n"
+        'a.jpg,one,"[""joy"", ""very calm""]"\n'
+        "a.jpg,two,\"['joy']\"\n"
+        "b.jpg,three,joy | calm\n"
+        ",four,joy\n"
+        "b.jpg,five,a||b\n"
+    )
+    pairs = read_table(path)
+    assert pairs.emotions == [["joy", "very calm"], ["joy"], ["calm", "joy"], ["joy"]]
+    assert pairs.images == ["a.jpg", "a.jpg", "b.jpg", ""]
+    assert [q.reason for q in pairs.quarantined] == ["emotions hold an empty word"]
+
+
+def test_jsonl_and_parquet_give_the_same_pairs(tmp_path) -> None:
+    rows = [
+        {"image": "a.jpg", "caption": "one", "emotions": ["joy"], "pair_id": "x"},
+        {"image": None, "caption": "two", "emotions": ["calm"], "pair_id": "y"},
+    ]
+    (tmp_path / "t.jsonl").write_text("\n".join(json.dumps(row) for row in rows) + "\n")
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
+    first, second = read_table(tmp_path / "t.jsonl"), read_table(tmp_path / "t.parquet")
+    assert first.table.equals(second.table)
+    assert first.pair_ids == ["x", "y"]
+
+
+def test_without_emotions_it_is_unlabelled(tmp_path) -> None:
+    (tmp_path / "t.csv").write_text("caption\nhello\n")
+    pairs = read_table(tmp_path / "t.csv")
+    assert not pairs.is_labelled
+    assert pairs.emotions == [None]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ('{"caption": "x", "emotions": 3}', "emotions are int, expected a list of words"),
+        ('{"caption": "x", "emotions": [3]}', "emotions are list, expected a list of words"),
+        ('{"caption": "x", "emotions": null}', "emotions are empty, expected a list of words"),
+        ('{"caption": 4, "emotions": ["a"]}', "caption is int, expected text"),
+        ('{"caption": "x", "image": 4, "emotions": ["a"]}', "image is int, expected a file name"),
+        ('{"caption": "x", "image": "/etc/passwd", "emotions": ["a"]}', "points outside the image folder"),
+        ("[1]", "is list, expected an object"),
+        ("{", "is not JSON"),
+    ],
+)
+def test_a_bad_row_is_set_aside(tmp_path, row: str, reason: str) -> None:
+    (tmp_path / "t.jsonl").write_text(row + '\n{"caption": "fine", "emotions": ["a"]}\n')
+    pairs = read_table(tmp_path / "t.jsonl")
+    assert pairs.captions == ["fine"]
+    assert reason in pairs.quarantined[0].reason
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.tsv", b"caption\nx", r"ending is '\.tsv', expected \.csv, \.jsonl or \.parquet"),
+        ("t.csv", b"", "is empty, expected a header"),
+        ("t.csv", b"image,text\na,b\n", "has no column 'caption', found image, text"),
+        ("t.csv", b"caption\n\xff\xfe\n", "not UTF-8 text at byte 8"),
+        ("t.csv", b"caption\n" + b"x" * 1_100_000, "not a CSV after line"),
+        ("t.parquet", b"PAR1 no", "not a Parquet file"),
+        ("t.jsonl", b"\n", "holds no usable pair"),
+    ],
+)
+def test_a_broken_file_is_one_line(tmp_path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(EmocapError, match=message) as error:
+        read_table(tmp_path / name)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.real_data
+def test_real_posts(real_data) -> None:
+    pairs = read_table(real_data / "posts" / "posts.csv", real_data / "posts" / "images")
+    assert len(pairs) + len(pairs.quarantined) == 1655
+    assert {e for named in pairs.emotions for e in named or ()} == {"positive", "negative", "neutral"}

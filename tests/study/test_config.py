@@ -1,0 +1,100 @@
+"""Configuration: defaults, overrides, and one line for every contradiction."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from emocap.errors import EmocapError
+from emocap.study.config import load_config
+
+MINIMAL = "target: {format: table, path: pairs.csv}\n"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def study(tmp_path):
+    def write(text: str) -> Path:
+        path = tmp_path / "study.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_defaults_are_the_missions(study) -> None:
+    config = load_config(study(MINIMAL))
+    assert config.source is None
+    assert (config.pseudo_labels.p, config.pseudo_labels.k, config.pseudo_labels.fraction) == (4, None, 0.1)
+    assert config.student.epochs == 1
+    assert config.transfer.n_transferred is None
+    assert config.teacher.optimizer == "adamw"
+
+
+def test_overrides_go_over_the_file(study) -> None:
+    path = study(MINIMAL + "teacher: {epochs: 3}\n")
+    config = load_config(
+        path,
+        ["teacher.learning_rate=5e-5", "transfer.AnB+.epochs=7", "features=null", "data_root=/x", "target.images=pics"],
+    )
+    assert config.teacher.epochs == 3
+    assert config.teacher.learning_rate == 5e-5
+    assert config.transfer.AnB_plus.epochs == 7
+    assert config.features is None
+    assert config.data_root == Path("/x")
+    assert config.target.images == Path("pics")
+
+
+def test_what_is_dumped_loads_as_the_same(study) -> None:
+    config = load_config(study(MINIMAL))
+    assert load_config(study(yaml.safe_dump(config.dump()))) == config
+    assert "AnB+" in config.dump()["transfer"]
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "message"),
+    [
+        (MINIMAL + "teachr: {}\n", [], "unknown key 'teachr'"),
+        (MINIMAL + "teacher: {epoch: 3}\n", [], "unknown key 'teacher.epoch'"),
+        ("name: x\n", [], "key 'target' is missing"),
+        ("target: {format: tsv, path: a}\n", [], "target: format is 'tsv', expected one of socratis"),
+        (MINIMAL + "splits: {train: .5, validation: .1, test: .2}\n", [], "sum to 0.8, expected 1"),
+        (MINIMAL + "features: {extractor: gird}\n", [], "extractor is 'gird', expected one of grid"),
+        (MINIMAL, ["teacher.epochs=many"], r"teacher\.epochs: .*found 'many'"),
+        (MINIMAL, ["teacher.epochs"], "expected KEY.KEY=VALUE"),
+        (MINIMAL, ["name.first=a", "name.first.b=c"], "has no keys below it"),
+        (MINIMAL, ["pseudo_labels.fraction=2"], r"pseudo_labels\.fraction: .*found 2"),
+        (MINIMAL, ["name=../evil"], "name: .*found '../evil'"),
+        ("target: [\n", [], "not valid YAML at line 2"),
+        ("- a\n", [], "holds list, expected keys"),
+        ("target: !!python/object/apply:os.system ['true']\n", [], "not valid YAML"),
+    ],
+)
+def test_a_fault_is_one_line_that_names_it(study, text: str, overrides: list[str], message: str) -> None:
+    with pytest.raises(EmocapError, match=message) as error:
+        load_config(study(text), overrides)
+    assert "\n" not in str(error.value)
+    assert "study.yaml" in str(error.value) or "--set" in str(error.value)
+
+
+def test_a_missing_file_is_one_line(tmp_path) -> None:
+    with pytest.raises(EmocapError, match=r"none\.yaml: no such file"):
+        load_config(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    "path", sorted([*ROOT.glob("configs/*.yaml"), *ROOT.glob("src/emocap/study/presets/*.yaml")]), ids=lambda p: p.stem
+)
+def test_every_preset_is_valid(path: Path) -> None:
+    assert load_config(path).name == path.stem
+
+
+def test_the_founding_preset_is_faithful() -> None:
+    config = load_config(ROOT / "configs" / "founding.yaml")
+    assert (config.teacher.optimizer, config.teacher.epochs, config.teacher.batch_size) == ("adam", 50, 64)
+    assert (config.model.max_length, config.model.pooling, config.min_count) == (32, "pooler", 100)
+    assert (config.pseudo_labels.p, config.pseudo_labels.k, config.pseudo_labels.fraction) == (4, None, 0.1)
+    assert config.pseudo_labels.targets == "hard"
+    assert (config.student.epochs, config.transfer.AnB.epochs, config.transfer.AnB_plus.epochs) == (1, 10, 10)
+    assert config.features is not None
+    assert config.features.settings["rows"] * config.features.settings["columns"] + 1 == 36
