@@ -62,3 +62,31 @@ def test_json_that_is_none_is_one_line(tmp_path: Path) -> None:
         read_json(tmp_path / "b.json")
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(path, float("nan"))
+
+
+def test_an_old_folder_comes_back_where_the_new_one_cannot_take_its_place(tmp_path: Path, monkeypatch) -> None:
+    with whole_folder(tmp_path / "b") as temporary:
+        (temporary / "one").write_text("one")
+    rename = Path.rename
+
+    def broken(self: Path, target: Path) -> Path:
+        if self.name.endswith(".part"):
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", broken)
+
+    def again() -> None:
+        with whole_folder(tmp_path / "b") as temporary:
+            (temporary / "two").write_text("two")
+
+    with pytest.raises(EmocapError, match="b: cannot be written"):
+        again()
+    assert [str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")] == ["b", "b/one"]
+
+
+def test_a_number_too_long_for_python_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("9" * 5000)
+    with pytest.raises(EmocapError, match="a number too long to read"):
+        read_json(path)

@@ -90,7 +90,7 @@ def label(
 ) -> None:
     """Score every pair of a corpus: its P best emotions and all probabilities.
 
-    Example: `emocap label --model runs/demo/AnB+ --data annotations/captions_val2017.json --images val2017 --out out.parquet`
+    Example: `emocap label --model runs/demo/AnB+ --data captions_val2017.json --images val2017 --out out.parquet`
     """
     from emocap.inference.corpus import label_corpus
 

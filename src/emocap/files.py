@@ -59,7 +59,11 @@ def whole_folder(path: Path) -> Iterator[Path]:
         if path.exists():
             old = path.with_name(f".{path.name}.{os.getpid()}.old")
             path.rename(old)
-            temporary.rename(path)
+            try:
+                temporary.rename(path)
+            except OSError:
+                old.rename(path)
+                raise
             shutil.rmtree(old)
         else:
             temporary.rename(path)
@@ -116,8 +120,8 @@ def read_json(path: Path) -> Any:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise EmocapError(f"{path}: not valid JSON at line {error.lineno}, column {error.colno}: {error.msg}") from None
-    except RecursionError:
-        raise EmocapError(f"{path}: JSON nested too deeply") from None
+    except (RecursionError, ValueError):
+        raise EmocapError(f"{path}: JSON nested too deeply or with a number too long to read") from None
 
 
 def sha256_of(path: Path) -> str:

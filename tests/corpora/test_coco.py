@@ -51,3 +51,15 @@ def test_real_coco(real_data) -> None:
     pairs = read_coco(real_data / "coco-mini" / "annotations" / "captions_train2017.json")
     assert len(pairs.distinct_images()) == 80
     assert len(pairs) >= 400
+
+
+def test_boxes_in_place_of_captions_are_one_line(tmp_path) -> None:
+    boxes = [{"id": 1, "image_id": 7, "bbox": [0, 0, 1, 1]}]
+    with pytest.raises(EmocapError, match=r"no annotation has a caption, expected captions_\*\.json"):
+        read_coco(write(tmp_path / "instances.json", [{"id": 7, "file_name": "07.jpg"}], boxes))
+
+
+def test_half_a_character_is_one_row(tmp_path) -> None:
+    annotations = [{"id": n, "image_id": 7, "caption": caption} for n, caption in enumerate(["\ud800", "fine"])]
+    pairs = read_coco(write(tmp_path / "captions.json", [{"id": 7, "file_name": "07.jpg"}], annotations))
+    assert (pairs.captions, len(pairs.quarantined)) == (["fine"], 1)

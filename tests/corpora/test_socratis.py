@@ -94,3 +94,31 @@ def test_the_real_csv(real_data) -> None:
     vocabulary = build_vocabulary(pairs.emotions)
     assert len(vocabulary) == 29
     assert vocabulary.labels[:2] == ("happy", "sad")
+
+
+def test_annotators_of_another_pair_and_half_characters_are_set_aside(socratis) -> None:
+    person = {"age": "18-24", "ethnicity": [["White", "false"], ["Asian", "true"]]}
+    pairs = read_socratis_json(
+        socratis(
+            {
+                "P1": [
+                    [None, "Text.", ["awe"], [], {}],
+                    ["a.jpg", "Text.", ["sad"], ["\ud800", "fine"], person],
+                    ["b.jpg", "Other.", ["happy"], [], {}],
+                    ["a.jpg", "Text.", ["\ud800"], [], {}],
+                ]
+            }
+        )
+    )
+    assert pairs.emotions == [["sad"]]
+    annotation = pairs.table["annotations"][0].as_py()[0]
+    assert (annotation["explanations"], annotation["ethnicity"]) == ([None, "fine"], ["Asian"])
+    assert [q.where.split(": ")[1] for q in pairs.quarantined] == [f"pair P1, annotator {n}" for n in (1, 3, 4)]
+
+
+@pytest.mark.parametrize("text", ["{[]: 1}", "-" * 9000 + "1", "['a', 1]", "('a',)", "9" * 9000, "['x'" + "]" * 20_000])
+def test_a_hostile_list_is_one_row(tmp_path, text: str) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text(f'image_name,caption,emotions\na.jpg,x,"{text}"\nb.jpg,y,"[\'sad\']"\n')
+    pairs = read_socratis_csv(path)
+    assert (pairs.captions, [q.where for q in pairs.quarantined]) == (["y"], [f"{path}: line 2"])

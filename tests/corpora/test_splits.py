@@ -73,3 +73,23 @@ def test_splits_of_other_data_are_refused() -> None:
     parts = split_by_image(pairs.select(range(60)), VOCABULARY, FRACTIONS)
     with pytest.raises(EmocapError, match="is in no part"):
         rows_of(pairs, parts)
+
+
+def test_one_label_is_balanced_too() -> None:
+    builder = PairsBuilder("made")
+    for number in range(40):
+        builder.add("x", str(number), f"{number}.jpg", "text", ["happy"] if number < 20 else [])
+    pairs = builder.build()
+    rows = rows_of(pairs, split_by_image(pairs, Vocabulary(("happy",)), {"train": 0.5, "test": 0.5}))
+    assert [sum(pairs.emotions[row] == ["happy"] for row in rows[part]) for part in ("train", "test")] == [10, 10]
+
+
+def test_an_image_in_two_parts_is_refused() -> None:
+    with pytest.raises(EmocapError, match=r"'0\.jpg' is in train and in test"):
+        rows_of(made(2), {"train": ["0.jpg", "1.jpg"], "test": ["0.jpg"]})
+
+
+@pytest.mark.parametrize("fractions", [{}, {"train": 0.7, "test": 0.7}, {"train": 1.0, "test": 0.0}])
+def test_shares_that_do_not_sum_to_one_are_refused(fractions: dict[str, float]) -> None:
+    with pytest.raises(EmocapError, match="expected some above 0 that sum to 1"):
+        split_by_image(made(20), VOCABULARY, fractions)

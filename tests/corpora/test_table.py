@@ -89,3 +89,20 @@ def test_real_posts(real_data) -> None:
     pairs = read_table(real_data / "posts" / "posts.csv", real_data / "posts" / "images")
     assert len(pairs) + len(pairs.quarantined) == 1655
     assert {e for named in pairs.emotions for e in named or ()} == {"positive", "negative", "neutral"}
+
+
+def test_a_number_too_long_to_read_is_one_row(tmp_path) -> None:
+    (tmp_path / "t.jsonl").write_text('{"caption": "x", "n": ' + "9" * 5000 + '}\n{"caption": "fine"}\n')
+    pairs = read_table(tmp_path / "t.jsonl")
+    assert (pairs.captions, len(pairs.quarantined)) == (["fine"], 1)
+
+
+def test_parquet_reads_its_own_columns_only_and_refuses_broken_text(tmp_path) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"caption": ["x"], "vector": [[1.0] * 768]}), path)
+    assert read_table(path).captions == ["x"]
+    offsets = pa.py_buffer((0).to_bytes(4, "little") + (1).to_bytes(4, "little"))
+    broken = pa.Array.from_buffers(pa.string(), 1, [None, offsets, pa.py_buffer(b"\xff")])
+    pq.write_table(pa.table({"caption": broken}), path)
+    with pytest.raises(EmocapError, match="not a Parquet file .*Invalid UTF8"):
+        read_table(path)

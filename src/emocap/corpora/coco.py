@@ -17,6 +17,10 @@ def read_coco(path: Path, images: Path | None = None) -> Pairs:
     values = read_json(path)
     if not isinstance(values, dict) or not all(isinstance(values.get(key), list) for key in ("images", "annotations")):
         raise EmocapError(f"{path}: not COCO captions, expected an object with the lists 'images' and 'annotations'")
+    if not any(isinstance(value, dict) and "caption" in value for value in values["annotations"]):
+        raise EmocapError(
+            f"{path}: no annotation has a caption, expected captions_*.json and not instances or key points"
+        )
     builder = PairsBuilder(path)
     names: dict[Any, str] = {}
     for number, image in enumerate(values["images"]):

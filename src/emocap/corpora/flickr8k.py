@@ -14,8 +14,8 @@ def read_flickr8k(path: Path, images: Path | None = None) -> Pairs:
     Raises:
         EmocapError: no header `image,caption`, or no usable line.
     """
-    lines = read_text(path).splitlines()
-    if not lines:
+    lines = read_text(path).split("\n")
+    if not lines[0].strip():
         raise EmocapError(f"{path}: is empty, expected the header image,caption")
     require_columns(path, [name.strip() for name in lines[0].split(",")], ("image", "caption"))
     builder = PairsBuilder(path)

@@ -3,6 +3,7 @@
 A caption is one caption: an image with five of them is five pairs. Annotators stay separate in `annotations`.
 """
 
+import posixpath
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,9 +129,13 @@ class PairsBuilder:
     """
 
     source: Path
-    rows: list[dict[str, Any]] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
+    _columns: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in SCHEMA.names})
     _ids: set[str] = field(default_factory=set)
+
+    def __len__(self) -> int:
+        """The number of pairs taken in so far."""
+        return len(self._columns["pair_id"])
 
     def add(
         self,
@@ -142,22 +147,20 @@ class PairsBuilder:
         annotations: list[dict[str, Any]] | None = None,
     ) -> None:
         """Take a pair in, or quarantine it; `where` names the row ("line 12", "pair 3KI0...")."""
-        reason = _fault(image, caption)
+        named = None if emotions is None else sorted(set(emotions))
+        reason = _fault(pair_id, image, caption, named)
         if reason is None and pair_id in self._ids:
             reason = f"pair id {pair_id!r} occurs twice"
         if reason is not None:
             self.refuse(where, reason)
             return
         self._ids.add(pair_id)
-        self.rows.append(
-            {
-                "pair_id": pair_id,
-                "image": image or "",
-                "caption": caption.strip(),
-                "emotions": None if emotions is None else sorted(set(emotions)),
-                "annotations": annotations,
-            }
-        )
+        columns = self._columns
+        columns["pair_id"].append(pair_id)
+        columns["image"].append(_plain_path(image))
+        columns["caption"].append(caption.strip())
+        columns["emotions"].append(named)
+        columns["annotations"].append(annotations)
 
     def refuse(self, where: str, reason: str) -> None:
         """Quarantine a row."""
@@ -169,26 +172,54 @@ class PairsBuilder:
         Raises:
             EmocapError: not one row could be used.
         """
-        if not self.rows:
+        if not len(self):
             first = (
                 f"; the first of {len(self.quarantined)} faults: {self.quarantined[0].reason}"
                 if self.quarantined
                 else ""
             )
             raise EmocapError(f"{self.source}: holds no usable pair{first}")
-        table = pa.Table.from_pylist(self.rows, schema=SCHEMA)
+        table = pa.table(self._columns, schema=SCHEMA)
         return Pairs(table, image_root, tuple(self.quarantined), open_vocabulary)
 
 
-def _fault(image: Any, caption: Any) -> str | None:
+def is_text(value: Any) -> bool:
+    """Whether this is text that UTF-8 can hold; JSON can smuggle in half of a surrogate pair, which it cannot."""
+    if not isinstance(value, str):
+        return False
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _fault(pair_id: Any, image: Any, caption: Any, emotions: list[str] | None) -> str | None:
     if not isinstance(caption, str):
         return f"caption is {type(caption).__name__}, expected text"
     if not caption.strip():
         return "caption is empty"
     if len(caption) > MAX_CAPTION_CHARS:
         return f"caption has {len(caption):,} characters, at most {MAX_CAPTION_CHARS:,} are read"
+    if not is_text(caption) or "\0" in caption:
+        return "caption holds a NUL or half of a surrogate pair, expected Unicode text"
     if image is not None and not isinstance(image, str):
         return f"image is {type(image).__name__}, expected a file name"
-    if image and (Path(image).is_absolute() or ".." in Path(image).parts):
+    if image and (not is_text(image) or "\0" in image):
+        return f"image {image!r} holds a NUL or half of a surrogate pair, expected a file name"
+    if image and (image.startswith("/") or (".." in image and ".." in image.split("/"))):
         return f"image {image!r} points outside the image folder"
+    if not is_text(pair_id) or not pair_id:
+        return f"pair id {pair_id!r} is empty or not text"
+    if not all(map(is_text, emotions or ())):
+        return "an emotion is not Unicode text"
     return None
+
+
+def _plain_path(image: str | None) -> str:
+    """Spell one image one way, so that `./a.jpg` and `a.jpg` never part in a split."""
+    if not image:
+        return ""
+    return posixpath.normpath(image) if "//" in image or "./" in image else image

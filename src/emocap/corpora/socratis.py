@@ -1,10 +1,11 @@
 """Socratis (Deng et al. 2023, arXiv 2308.16741): the official JSON, annotators apart, and its flattened CSV."""
 
 import ast
+import warnings
 from pathlib import Path
 from typing import Any
 
-from emocap.corpora.pairs import Pairs, PairsBuilder
+from emocap.corpora.pairs import Pairs, PairsBuilder, is_text
 from emocap.corpora.rows import csv_rows, require_columns
 from emocap.emotions import ABSENT, clean_emotion
 from emocap.errors import EmocapError
@@ -36,9 +37,10 @@ def _add_pair(builder: PairsBuilder, pair_id: str, entries: Any) -> None:
     if not isinstance(entries, list) or not entries:
         builder.refuse(where, "is not a list of annotators")
         return
-    annotations, usable = [], []
+    annotations: list[dict[str, Any]] = []
+    usable: list[list[Any]] = []
     for number, entry in enumerate(entries, 1):
-        fault = _fault(entry)
+        fault = _fault(entry, usable[0] if usable else None)
         if fault:
             builder.refuse(f"{where}, annotator {number}", fault)
         else:
@@ -51,10 +53,14 @@ def _add_pair(builder: PairsBuilder, pair_id: str, entries: Any) -> None:
     builder.add(where, pair_id, image, caption, [word for word in words if word], annotations)
 
 
-def _fault(entry: Any) -> str | None:
+def _fault(entry: Any, first: list[Any] | None) -> str | None:
     if not isinstance(entry, list) or len(entry) < 3:
         return "entry is not a list of image, caption and emotions"
-    if not isinstance(entry[2], list) or not all(word is None or isinstance(word, str) for word in entry[2]):
+    if not isinstance(entry[0], str) or not isinstance(entry[1], str):
+        return f"image and caption are {type(entry[0]).__name__} and {type(entry[1]).__name__}, expected text"
+    if first is not None and entry[:2] != first[:2]:
+        return "image or caption is not that of the pair's first annotator"
+    if not isinstance(entry[2], list) or not all(word is None or is_text(word) for word in entry[2]):
         return f"emotions are {type(entry[2]).__name__}, expected a list of words"
     return None
 
@@ -63,21 +69,22 @@ def _annotation(entry: list[Any]) -> dict[str, Any]:
     explanations = entry[3] if len(entry) > 3 and isinstance(entry[3], list) else []
     person = entry[4] if len(entry) > 4 and isinstance(entry[4], dict) else {}
     ethnicity = person.get("ethnicity")
-    groups = (
-        [str(group[0]) for group in ethnicity if isinstance(group, list) and group]
-        if isinstance(ethnicity, list)
-        else []
-    )
+    groups = [group[0] for group in ethnicity if _is_ticked(group)] if isinstance(ethnicity, list) else []
     return {
         "emotions": [word for word in entry[2] if word is not None],
-        "explanations": [text if isinstance(text, str) else None for text in explanations],
+        "explanations": [text if is_text(text) else None for text in explanations],
         **{key: _present(person.get(key)) for key in ("age", "gender", "education")},
         "ethnicity": groups or None,
     }
 
 
+def _is_ticked(group: Any) -> bool:
+    """Whether `["White", "true"]` says true; a group that carries no tick was named because it holds."""
+    return isinstance(group, list) and bool(group) and is_text(group[0]) and str(group[-1]).strip().lower() != "false"
+
+
 def _present(value: Any) -> str | None:
-    return value if isinstance(value, str) and value.strip().lower() not in ABSENT else None
+    return value if is_text(value) and value.strip().lower() not in ABSENT else None
 
 
 def read_socratis_csv(path: Path, images: Path | None = None) -> Pairs:
@@ -107,8 +114,10 @@ def python_list(text: str) -> list[str] | str:
     if len(text) > MAX_LIST_CHARS:
         return f"emotions have {len(text):,} characters, at most {MAX_LIST_CHARS:,} are read"
     try:
-        value = ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "\\d" in a word is the data's business
+            value = ast.literal_eval(text.strip())
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         value = None
     if not isinstance(value, list) or not all(isinstance(word, str) and word.strip() for word in value):
         return f"emotions {text[:60]!r} are not a list such as ['happy', 'sad']"

@@ -32,8 +32,10 @@ def split_by_image(
         seed: of the draw.
 
     Raises:
-        EmocapError: too few images for a part.
+        EmocapError: shares that do not sum to 1, or too few images for a part.
     """
+    if not fractions or min(fractions.values()) <= 0 or abs(sum(fractions.values()) - 1) > 1e-6:
+        raise EmocapError(f"splits: shares are {dict(fractions)}, expected some above 0 that sum to 1")
     labels: dict[str, set[str]] = {}
     for key, named in zip(group_key(pairs), pairs.emotions, strict=True):
         labels.setdefault(key, set()).update(named or ())
@@ -43,6 +45,8 @@ def split_by_image(
         part = min(sizes, key=lambda name: sizes[name])
         raise EmocapError(f"splits: {len(keys)} images leave none for {part!r}; use more data or another share")
     targets = np.stack([vocabulary.encode(labels[key]) for key in keys])
+    if len(vocabulary) == 1:  # the library takes several columns only
+        targets = np.hstack([targets, 1 - targets])
     rest, parts = np.arange(len(keys)), {}
     names = sorted(fractions, key=lambda name: fractions[name])
     for name in names[:-1]:
@@ -62,9 +66,15 @@ def rows_of(pairs: Pairs, parts: Mapping[str, list[str]]) -> dict[str, np.ndarra
     """Part to the ascending row numbers (int64) of its pairs.
 
     Raises:
-        EmocapError: a pair belongs to no part.
+        EmocapError: an image is in two parts, or a pair belongs to none.
     """
-    part_of = {key: part for part, keys in parts.items() for key in keys}
+    part_of: dict[str, str] = {}
+    for part, keys in parts.items():
+        for key in keys:
+            if part_of.setdefault(key, part) != part:
+                raise EmocapError(
+                    f"splits: image {key!r} is in {part_of[key]} and in {part}; parts must share no image"
+                )
     rows: dict[str, list[int]] = {part: [] for part in parts}
     for row, key in enumerate(group_key(pairs)):
         if key not in part_of:

@@ -14,6 +14,8 @@ from emocap.corpora.socratis import python_list
 from emocap.errors import EmocapError
 from emocap.files import read_text
 
+COLUMNS = ("pair_id", "image", "caption", "emotions")
+
 
 def read_table(path: Path, images: Path | None = None) -> Pairs:
     """One pair a row; labels may be any words, and are only stripped.
@@ -51,7 +53,7 @@ def parse_emotions(value: Any) -> list[str] | str:
     if isinstance(value, str) and value.strip().startswith("["):
         try:
             value = json.loads(value)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):
             return python_list(value)
     elif isinstance(value, str):
         value = value.split("|") if value.strip() else []
@@ -80,7 +82,7 @@ def _jsonl(path: Path, builder: PairsBuilder) -> Rows:
             continue
         try:
             row = json.loads(text)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):
             builder.refuse(f"line {line}", "is not JSON")
             continue
         if isinstance(row, dict):
@@ -91,12 +93,14 @@ def _jsonl(path: Path, builder: PairsBuilder) -> Rows:
 
 def _parquet(path: Path, builder: PairsBuilder) -> Rows:
     try:
-        table = pq.read_table(path)
+        names = pq.read_schema(path).names
+        require_columns(path, names, ("caption",))
+        table = pq.read_table(path, columns=[name for name in COLUMNS if name in names])
+        table.validate(full=True)
     except FileNotFoundError:
         raise EmocapError(f"{path}: no such file") from None
     except (OSError, pa.ArrowException) as error:
         raise EmocapError(f"{path}: not a Parquet file ({str(error).splitlines()[0]})") from None
-    require_columns(path, table.schema.names, ("caption",))
     number = 0
     for batch in table.to_batches(max_chunksize=10_000):
         for row in batch.to_pylist():

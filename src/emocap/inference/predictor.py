@@ -10,8 +10,7 @@ from PIL import Image
 
 from emocap.errors import EmocapError
 from emocap.evaluation.metrics import ranking
-from emocap.regions.extract import Extractor, build_extractor
-from emocap.regions.images import open_image
+from emocap.regions.extract import Extractor, build_extractor, describe_source
 from emocap.training.batching import PairDataset, pad_regions
 from emocap.training.checkpoint import SavedModel, load_model
 from emocap.training.predict import best_device
@@ -98,7 +97,8 @@ class EmotionPredictor:
             return None
         if self._extractor is None:
             raise EmocapError(f"{self._saved.folder}: learnt from captions alone and cannot use an image; leave it out")
-        picture = (
-            image if isinstance(image, Image.Image) else open_image(Path(image) if isinstance(image, str) else image)
-        )
-        return self._extractor.describe(picture.convert("RGB"))[0].astype(np.float16)
+        if isinstance(image, Image.Image):
+            features, _ = self._extractor.describe(image.convert("RGB"))
+        else:
+            features = describe_source(Path(image) if isinstance(image, str) else image, self._extractor).features
+        return features.astype(np.float16)

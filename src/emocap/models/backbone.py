@@ -284,7 +284,8 @@ def load_state_dict(
     """
     own = model.state_dict()
     given: dict[str, torch.Tensor] = {}
-    ignored, unexpected = [], []
+    ignored: list[str] = []
+    unexpected: list[str] = []
     for name, tensor in tensors.items():
         target = _emocap_name(name)
         if target in own:

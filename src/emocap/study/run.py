@@ -13,13 +13,13 @@ from emocap.corpora.splits import split_by_image
 from emocap.emotions import build_vocabulary
 from emocap.errors import EmocapError
 from emocap.files import read_json, write_json
-from emocap.regions.extract import build_extractor, extract
+from emocap.regions.extract import build_extractor, extract, read_report
 from emocap.study.config import CorpusConfig, StudyConfig
 from emocap.study.run_dir import RunDir, environment
 from emocap.study.stages import STAGES, Study, count_faults, runs_of, write_pairs
 
 logger = logging.getLogger("emocap")
-LEARNING = ("emotions", "corpora", "regions", "models", "training", "study/stages")
+LEARNING = ("emotions", "corpora/pairs", "corpora/splits", "regions/store", "models", "training", "study/stages")
 
 
 def stage_names(config: StudyConfig) -> list[str]:
@@ -204,11 +204,11 @@ def _write_manifest(run: RunDir, study: Study, command: str) -> None:
     data, faults = prepared["data"], prepared["quarantined"]
     images: list[tuple[str, str]] = []
     for domain in ("target", "source"):
-        report = study.run / "features" / domain / "report.json"
-        if data[domain] is not None and report.is_file():
-            found = read_json(report)
-            data[domain]["images_missing"] = len(found["missing"])
-            images += [(fault["where"], fault["reason"]) for fault in found["quarantined"]]
+        store = study.run / "features" / domain
+        if data[domain] is not None and store.is_dir():
+            found = read_report(store)
+            data[domain]["images_missing"] = len(found.missing)
+            images += [(fault.where, fault.reason) for fault in found.quarantined]
     for part in ("train", "validation", "test"):
         data["target"][part] = len(study.part(part))
     manifest = {

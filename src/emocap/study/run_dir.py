@@ -21,7 +21,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import emocap
 from emocap.errors import EmocapError
 from emocap.files import read_json, sha256_of, write_json
 
@@ -152,7 +151,7 @@ def _remove(path: Path) -> None:
 
 def code_hash(room: str) -> str:
     """SHA-256 over the Python files of a package or module below `emocap`."""
-    root = Path(emocap.__file__).parent
+    root = Path(__file__).parents[1]
     path = root / room
     files = sorted(path.rglob("*.py")) if path.is_dir() else [root / f"{room}.py"]
     digest = hashlib.sha256()

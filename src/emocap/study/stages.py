@@ -92,13 +92,13 @@ class Study:
         """A classifier at its backbone's weights, and the tokenizer."""
         settings = self.config.model
         backbone = find_backbone(settings.backbone)
-        store = self.store("target") or self.store("source")
+        store = self.store("source") if self.store("target") is None else self.store("target")
         config = build_config(
             backbone.folder,
             self.vocabulary,
             pooling=settings.pooling,
             visual_token_type=settings.visual_token_type,
-            visual_dim=store.header["dim"] if store is not None else 2048,
+            visual_dim=store.header.dim if store is not None else 2048,
             dropout=settings.dropout,
         )
         limit = config.max_position_embeddings
@@ -116,7 +116,13 @@ class Study:
             store = self.store("source")
         features = None
         if store is not None:
-            features = {"kind": store.kind} | {key: store.header[key] for key in ("extractor", "settings", "dim")}
+            header = store.header
+            features = {
+                "kind": store.kind,
+                "extractor": header.extractor,
+                "settings": dict(header.settings),
+                "dim": header.dim,
+            }
         card = ModelCard(
             labels=list(self.vocabulary.labels),
             vocabulary=self.vocabulary.hash,
@@ -148,7 +154,12 @@ def fit_on_target(study: Study, run: str, model: VisualBertForEmotion, tokenizer
     targets = {name: pairs.targets(study.vocabulary) for name, pairs in parts.items()}
     data = {name: study.dataset(tokenizer, pairs, "target", targets[name]) for name, pairs in parts.items()}
     folder = study.run / run
-    common: dict[str, Any] = {"name": run, "seed": study.config.seed, "metrics": validation_scores}
+    common: dict[str, Any] = {
+        "name": run,
+        "seed": study.config.seed,
+        "metrics": validation_scores,
+        "lengths": data["train"].lengths,
+    }
     if is_head_only(model):
         logger.info("%s: every layer is frozen, so the encoder runs once and fc trains on its vectors", run)
         pooled = {
@@ -249,6 +260,7 @@ def student(study: Study) -> None:
         seed=study.config.seed,
         metrics=validation_scores,
         collate=training.collate,
+        lengths=training.lengths,
     )
     test = study.dataset(tokenizer, study.part("test"), "target", None)
     finish(study, "student", model, tokenizer, history, test, settings.eval_batch_size)

@@ -52,9 +52,14 @@ class PairDataset(Dataset):
             item["labels"] = self.targets[row]
         return item
 
+    @property
+    def lengths(self) -> list[int]:
+        """Each caption's number of tokens."""
+        return [len(ids) for ids in self.input_ids]
+
     def by_length(self) -> np.ndarray:
         """(N,) int64 row numbers, longest caption first, so that neighbours need little padding."""
-        return np.argsort([-len(ids) for ids in self.input_ids], kind="stable")
+        return np.argsort(-np.array(self.lengths), kind="stable")
 
     def collate(self, items: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """One batch of B pairs.

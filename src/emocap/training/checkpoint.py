@@ -9,6 +9,7 @@ from typing import Any
 
 from transformers import AutoTokenizer
 from transformers.models.visual_bert.configuration_visual_bert import VisualBertConfig
+from transformers.utils import logging
 
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
@@ -79,6 +80,7 @@ def load_tokenizer(folder: Path) -> Any:
 
 def save_model(folder: Path, model: VisualBertForEmotion, tokenizer: Any, card: ModelCard) -> None:
     """Write a model folder whole or not at all."""
+    logging.disable_progress_bar()
     with whole_folder(folder) as temporary:
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)

@@ -38,6 +38,6 @@ class TrainSettings(BaseModel):
     schedule: Literal["linear", "constant"] = "linear"
     max_grad_norm: float = Field(1.0, ge=0)
     patience: int | None = Field(2, ge=1)
-    select_by: Literal["mean_average_precision", "bce"] | None = "mean_average_precision"
+    select_by: Literal["bce", "mean_average_precision"] | None = "bce"
     save_steps: int | None = Field(None, ge=1)
     precision: Literal["auto", "float32", "bf16"] = "auto"

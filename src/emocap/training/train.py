@@ -82,6 +82,13 @@ class _Epochs(TrainerCallback):
             self.what, state.global_step, state.max_steps, rate * self.batch_size, left,
         )  # fmt: skip
 
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **kwargs: Any) -> None:
+        if not math.isfinite(logs.get("loss", 0.0)):
+            raise EmocapError(
+                f"{self.what}: the loss is not finite at step {state.global_step}; "
+                "lower learning_rate or set precision: float32"
+            )
+
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
         score = metrics.get("eval_mean_average_precision", float("nan"))
         logger.info(
@@ -100,6 +107,7 @@ def train(
     seed: int,
     metrics: Metrics,
     collate: Callable[..., dict[str, torch.Tensor]],
+    lengths: Sequence[int],
 ) -> dict[str, Any]:
     """Train `model` in place; it ends with its best epoch's weights.
 
@@ -107,10 +115,11 @@ def train(
 
     Args:
         model: takes a batch of `collate` as keywords, gives `loss` and `logits`; what has `requires_grad` is trained.
-        training: items with `input_ids` are batched by length.
+        training: N items that `collate` makes batches of.
         validation: scored after every epoch; None where nothing is held out.
         metrics: (probabilities (N, E), targets (N, E)) to scores.
         name: of the run, for its log and history.
+        lengths: N lengths; items of like length share a batch.
 
     Returns:
         The history, as `docs/RUN_DIR.md` describes `history.json`.
@@ -119,10 +128,10 @@ def train(
         EmocapError: the loss is no longer finite, or a checkpoint cannot be written.
     """
     checkpoints = folder / "checkpoints"
-    items = [training[row] for row in range(len(training))]  # type: ignore[arg-type]
-    sampler = EpochSampler([len(item.get("input_ids", ())) for item in items], settings.batch_size, seed)
+    sampler = EpochSampler(lengths, settings.batch_size, seed)
     set_seed(seed)
     transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     callbacks: list[TrainerCallback] = [_Epochs(name, sampler, settings.batch_size)]
     selects = validation is not None and settings.select_by is not None
     if selects and settings.patience is not None:
@@ -153,9 +162,7 @@ def train(
                 f"{checkpoints}: a checkpoint cannot be written (no space?); free space and run again"
             ) from error
         raise
-    history = _history(trainer.state.log_history, name, len(items), settings, time.monotonic() - start)
-    if not all(math.isfinite(row["loss"]) for row in history["train"]):
-        raise EmocapError(f"{name}: the loss is not finite; lower learning_rate or set precision: float32")
+    history = _history(trainer.state.log_history, name, len(lengths), settings, time.monotonic() - start)
     model.to("cpu")
     return history
 
@@ -185,6 +192,7 @@ def _arguments(settings: TrainSettings, checkpoints: Path, evaluates: bool, seed
         save_steps=settings.save_steps if by_steps else 500,
         save_total_limit=2,
         logging_steps=1,
+        logging_nan_inf_filter=False,
         load_best_model_at_end=selects,
         metric_for_best_model={"bce": "eval_loss", None: None}.get(settings.select_by, "eval_mean_average_precision")
         if selects

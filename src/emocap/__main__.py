@@ -1,0 +1,6 @@
+"""`python -m emocap` is the command line."""
+
+from emocap.cli import main
+
+if __name__ == "__main__":
+    main()

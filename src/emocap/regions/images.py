@@ -1,0 +1,173 @@
+"""Image files and bytes, decoded to RGB for an extractor; embedded colour profiles are left out."""
+
+import contextlib
+import functools
+import io
+import stat
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from emocap.errors import EmocapError
+
+MAX_PIXELS = 100_000_000
+# Left out are formats that call other programs (EPS), and those nobody keeps photographs in.
+FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
+_ORIENTATION = 0x0112
+_limit_lock = threading.Lock()
+
+
+class ImageFault(EmocapError):
+    """An image that cannot be used.
+
+    Attributes:
+        reason: the fault without the place, the same text for faults of one sort.
+    """
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(where, reason)
+        self.where = where
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.reason}"
+
+
+class ImageMissing(EmocapError):
+    """No file has the image's name; a run goes on without it."""
+
+
+def open_image(source: Path | bytes, max_pixels: int = MAX_PIXELS, at_least: int | None = None) -> Image.Image:
+    """The picture as an RGB image, upright after its EXIF orientation and fully decoded.
+
+    Transparency is laid on white, an animation gives its first frame, and 16-bit, 32-bit and float greyscale is
+    scaled to 8 bits.
+
+    Args:
+        source: a file, or the bytes of one.
+        max_pixels: most pixels that are decoded; the header is asked before any memory is taken.
+        at_least: shortest side in pixels that is enough; a larger JPEG may then come out smaller, by a factor of
+            2, 4 or 8, and decodes faster. `full_size` tells the size before that.
+
+    Raises:
+        ImageMissing: there is no such file.
+        ImageFault: not an image, damaged, cut short, empty or too large.
+    """
+    where = f"image of {len(source):,} bytes" if isinstance(source, bytes) else str(source)
+    with contextlib.closing(_file(source, where)) as file:
+        # Decoders meet damage with nearly every exception there is, so all of Pillow's are one fault here.
+        try:
+            with _pillow_limit(max_pixels):
+                image = Image.open(file, formats=_formats())
+        except UnidentifiedImageError:
+            raise ImageFault(where, f"not an image ({', '.join(FORMATS)}); replace or remove it") from None
+        except Image.DecompressionBombError:
+            raise ImageFault(where, _too_large(max_pixels)) from None
+        except Exception as error:
+            raise ImageFault(where, _damaged(error)) from error
+        width, height = image.size
+        if width < 1 or height < 1:
+            raise ImageFault(where, "an image without pixels; replace or remove it")
+        if width * height > max_pixels:
+            raise ImageFault(where, _too_large(max_pixels))
+        try:
+            if at_least is not None:
+                image.draft(None, (at_least, at_least))
+            image.load()
+            upright, sideways = _upright(image)
+            rgb = _to_rgb(upright)
+        except Exception as error:
+            raise ImageFault(where, _damaged(error)) from error
+    rgb.info = {"full_size": (height, width) if sideways else (width, height)}
+    return rgb
+
+
+def full_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height in pixels of an upright image before `open_image` decoded it at a smaller size."""
+    return image.info.get("full_size", image.size)
+
+
+def _file(source: Path | bytes, where: str) -> IO[bytes]:
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    try:
+        # A pipe or device would block or never end.
+        if not stat.S_ISREG(Path(source).stat().st_mode):
+            raise ImageFault(where, "not a file; give the name of an image file")
+        return Path(source).open("rb")
+    except (FileNotFoundError, NotADirectoryError):
+        raise ImageMissing(f"{where}: no such image") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ImageFault(where, f"cannot be read ({reason}); check its name and permissions") from error
+
+
+@contextlib.contextmanager
+def _pillow_limit(max_pixels: int) -> Iterator[None]:
+    """Let Pillow refuse what is far beyond our limit, and say nothing of what is near it: that is told by us."""
+    with _limit_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        limit = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = max_pixels
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def _too_large(max_pixels: int) -> str:
+    return f"more than {max_pixels:,} pixels; make it smaller"
+
+
+def _damaged(error: Exception) -> str:
+    if isinstance(error, Image.DecompressionBombError):
+        return "a part of it is larger than its header says; replace or remove it"
+    if isinstance(error, MemoryError):
+        return "needs more memory than there is; make it smaller"
+    if "truncated" in str(error).lower():
+        return "cut short; copy or download it again"
+    words = " ".join(str(error).split())[:120]
+    return f"cannot be decoded ({words or type(error).__name__}); replace or remove it"
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _upright(image: Image.Image) -> tuple[Image.Image, bool]:
+    """The image turned as its EXIF says, and whether width and height changed places."""
+    with contextlib.suppress(Exception):  # damaged EXIF leaves a picture that is still worth reading
+        orientation = int(image.getexif().get(_ORIENTATION, 1))
+        if 2 <= orientation <= 8:
+            return ImageOps.exif_transpose(image), orientation >= 5
+    return image, False
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        image = Image.fromarray(_eight_bits(image))
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    # convert() gives the image itself where it is RGB already; a copy is free of the file and its metadata.
+    return image.copy() if image.mode == "RGB" else image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> np.ndarray:
+    """(H, W) uint8 from 16-bit, 32-bit or float greyscale; a range beyond 16 bits is scaled by its brightest pixel."""
+    values = np.nan_to_num(np.asarray(image).astype(np.float32), posinf=0.0, neginf=0.0).clip(min=0.0)
+    peak = float(values.max())
+    if image.mode.startswith("I;16") or (image.mode == "I" and 255 < peak <= 65535):
+        top = 65535.0
+    elif image.mode == "F" and peak <= 1.0:
+        top = 1.0
+    else:
+        top = 255.0 if peak <= 255 else peak
+    return np.round(values * (255.0 / top)).astype(np.uint8)

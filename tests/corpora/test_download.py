@@ -1,0 +1,261 @@
+"""Downloads from a server on loopback that cuts, changes, refuses and lies."""
+
+import errno
+import hashlib
+import http.server
+import io
+import re
+import threading
+import zipfile
+from collections import namedtuple
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from emocap.corpora import download as module
+from emocap.corpora.download import Release, download, fetch, unpack
+from emocap.errors import EmocapError
+
+DATA = bytes(range(256)) * 40_000  # 10 MB
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    files: ClassVar[dict[str, bytes]] = {}
+    etag = '"one"'
+    cut_after: ClassVar[list[int]] = []
+    status = 200
+    ranges = True
+    seen: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        cls = type(self)
+        asked = self.headers.get("Range", "")
+        cls.seen.append(asked)
+        if cls.status != 200:
+            self.send_error(cls.status)
+            return
+        data = cls.files[self.path]
+        start = 0
+        if asked and cls.ranges and self.headers.get("If-Range") == cls.etag:
+            start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1])
+            if start >= len(data):
+                self.send_response(416)
+                self.send_header("Content-Range", f"bytes */{len(data)}")
+                self.end_headers()
+                return
+        self.send_response(206 if start else 200)
+        self.send_header("ETag", cls.etag)
+        self.send_header("Content-Length", str(len(data) - start))
+        self.end_headers()
+        end = start + cls.cut_after.pop(0) if cls.cut_after else None
+        self.wfile.write(data[start:end])
+
+    def log_message(self, *arguments) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    kind = type("Fresh", (Server,), {"files": {"/file": DATA}, "cut_after": [], "seen": []})
+    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind)
+    httpd.handle_error = lambda *_: None  # a client that hangs up is part of the test
+    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    kind.url = f"http://127.0.0.1:{httpd.server_port}"
+    yield kind
+    httpd.shutdown()
+    httpd.server_close()
+
+
+def test_a_whole_file(server, tmp_path: Path) -> None:
+    fetch(Release(f"{server.url}/file", hashlib.sha256(DATA).hexdigest()), tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == DATA
+    assert [p.name for p in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_cut_connection_goes_on_where_it_was(server, tmp_path: Path) -> None:
+    server.cut_after = [3_000_000, 2_000_000]
+    fetch(Release(f"{server.url}/file"), tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == DATA
+    assert server.seen[0] == ""
+    assert all(asked.startswith("bytes=") and asked != "bytes=0-" for asked in server.seen[1:])
+
+
+def test_a_killed_download_goes_on_in_the_next_call(server, tmp_path: Path) -> None:
+    server.cut_after = [1_000_000, 1_000_000, 1_000_000, 1_000_000]
+    with pytest.raises(EmocapError, match=r"/file: out of reach .*goes on where it was"):
+        fetch(Release(f"{server.url}/file"), tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+    fetch(Release(f"{server.url}/file"), tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == DATA
+
+
+def test_a_file_that_changed_meanwhile_starts_anew(server, tmp_path: Path) -> None:
+    server.cut_after = [1_000_000] * 4
+    with pytest.raises(EmocapError):
+        fetch(Release(f"{server.url}/file"), tmp_path / "x")
+    server.files["/file"], server.etag = DATA[::-1], '"two"'
+    fetch(Release(f"{server.url}/file"), tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == DATA[::-1]
+
+
+def test_a_server_without_ranges_starts_anew(server, tmp_path: Path) -> None:
+    server.cut_after, server.ranges = [1_000_000], False
+    fetch(Release(f"{server.url}/file"), tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == DATA
+
+
+def test_a_wrong_checksum_keeps_nothing(server, tmp_path: Path) -> None:
+    with pytest.raises(EmocapError, match="SHA-256 is .*, expected 000; nothing was kept"):
+        fetch(Release(f"{server.url}/file", "000"), tmp_path / "x")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_host_that_refuses_is_one_line(server, tmp_path: Path, status: int) -> None:
+    server.status = status
+    with pytest.raises(EmocapError, match=f"the host answers {status}") as error:
+        fetch(Release(f"{server.url}/file"), tmp_path / "x")
+    assert "\n" not in str(error.value)
+
+
+def test_a_host_out_of_reach_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(EmocapError, match=r"out of reach \(ConnectionError\)"):
+        fetch(Release("http://127.0.0.1:9/file"), tmp_path / "x")
+
+
+def test_too_little_space_is_told_before_it_begins(server, tmp_path: Path, monkeypatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: usage(1, 1, 1000))
+    with pytest.raises(EmocapError, match="0.0 GiB are needed and 0.0 free; free space"):
+        fetch(Release(f"{server.url}/file"), tmp_path / "x")
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for name, data in members.items():
+            file.writestr(name, data)
+    return buffer.getvalue()
+
+
+def test_coco_is_unpacked_where_the_studies_look(server, tmp_path: Path) -> None:
+    server.files = {
+        "/annotations/annotations_trainval2017.zip": zipped({"annotations/captions_val2017.json": b"{}"}),
+        "/zips/train2017.zip": zipped({"train2017/1.jpg": b"one"}),
+        "/zips/val2017.zip": zipped({"val2017/2.jpg": b"two"}),
+    }
+    download("coco", tmp_path, server.url)
+    found = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
+    assert found == ["coco/annotations/captions_val2017.json", "coco/train2017/1.jpg", "coco/val2017/2.jpg"]
+    server.seen.clear()
+    download("coco", tmp_path, server.url)
+    assert server.seen == [], "what is there is not fetched again"
+
+
+@pytest.mark.parametrize("name", ["../evil", "/evil", "train2017/../../evil", "a\\..\\evil"])
+def test_a_member_that_points_outside_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.zip").write_bytes(zipped({"train2017/ok": b"", name: b"evil"}))
+    with pytest.raises(EmocapError, match="points outside the folder"):
+        unpack(tmp_path / "a.zip", tmp_path / "out", "train2017")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zip"]
+
+
+def test_a_cut_archive_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(zipped({"x/ok": b"data"})[:20])
+    with pytest.raises(EmocapError, match="not a whole ZIP"):
+        unpack(tmp_path / "a.zip", tmp_path / "out", "x")
+
+
+def test_socratis_is_fetched_by_a_person(tmp_path: Path, socratis) -> None:
+    with pytest.raises(EmocapError, match=r"must be fetched by hand: take imCaptionEmotionExplanation_formatted\.json"):
+        download("socratis", tmp_path / "data")
+    (tmp_path / "data" / "socratis").mkdir(parents=True)
+    path = socratis().rename(tmp_path / "data" / "socratis" / "imCaptionEmotionExplanation_formatted.json")
+    assert download("socratis", tmp_path / "data") == [path]
+    with pytest.raises(EmocapError, match="no such data set, expected socratis or coco"):
+        download("imagenet", tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch) -> None:
+    monkeypatch.setattr(module, "BACKOFF_SECONDS", 0)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+def test_size_and_md5_are_held_to_what_is_published(server, tmp_path: Path) -> None:
+    md5 = hashlib.md5(DATA).hexdigest()
+    fetch(Release(f"{server.url}/file", md5=md5, n_bytes=len(DATA)), tmp_path / "x")
+    with pytest.raises(EmocapError, match=f"MD5 is {md5}, expected 000; nothing was kept"):
+        fetch(Release(f"{server.url}/file", md5="000"), tmp_path / "y")
+    with pytest.raises(EmocapError, match="the host offers 10,240,000 bytes, expected 7"):
+        fetch(Release(f"{server.url}/file", n_bytes=7), tmp_path / "y")
+    (tmp_path / "x").write_bytes(b"cut")
+    with pytest.raises(EmocapError, match="x: size is 3 bytes, expected 10,240,000; delete it"):
+        fetch(Release(f"{server.url}/file", n_bytes=len(DATA)), tmp_path / "x")
+    assert [p.name for p in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_host_that_sends_less_than_it_says_leaves_no_whole_file(server, tmp_path: Path) -> None:
+    server.cut_after = [2_500_000] + [0] * 10
+    with pytest.raises(EmocapError, match="out of reach"):
+        fetch(Release(f"{server.url}/file"), tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+    assert (tmp_path / "x.part").read_bytes() == DATA[: 2 * 2**20]
+
+
+def test_tries_that_bring_something_are_not_counted(server, tmp_path: Path) -> None:
+    server.cut_after = [1_100_000] * 8
+    fetch(Release(f"{server.url}/file"), tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == DATA
+    assert server.seen[8] == f"bytes={8 * 2**20}-"
+
+
+def test_a_part_of_unknown_origin_is_not_added_to(server, tmp_path: Path) -> None:
+    (tmp_path / "x.part").write_bytes(b"something else")
+    fetch(Release(f"{server.url}/file"), tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == DATA
+    assert server.seen == [""]
+
+
+def test_a_busy_host_is_asked_again_and_a_full_disk_is_not(server, tmp_path: Path, monkeypatch) -> None:
+    server.status = 503
+    with pytest.raises(EmocapError, match=r"out of reach \(the host answers 503"):
+        fetch(Release(f"{server.url}/file"), tmp_path / "x")
+    assert len(server.seen) == module.TRIES
+    server.status = 200
+
+    class Full:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_) -> None: ...
+
+        def write(self, data: bytes) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    opened = Path.open
+    monkeypatch.setattr(Path, "open", lambda p, mode="r", *a, **k: Full() if mode == "ab" else opened(p, mode, *a, **k))
+    with pytest.raises(EmocapError, match=r"x\.part: cannot be written \(No space left on device\)"):
+        fetch(Release(f"{server.url}/file"), tmp_path / "x")
+    assert len(server.seen) == module.TRIES + 1
+
+
+def test_a_link_in_an_archive_is_refused(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("x/link")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr(link, "/etc/passwd")
+    with pytest.raises(EmocapError, match="'x/link' is a link"):
+        unpack(tmp_path / "a.zip", tmp_path / "out", "x")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zip"]
+
+
+def test_a_zip_put_there_by_hand_is_unpacked_and_kept(server, tmp_path: Path) -> None:
+    (tmp_path / "coco").mkdir()
+    (tmp_path / "coco" / "val2017.zip").write_bytes(zipped({"val2017/2.jpg": b"two", "__MACOSX/x": b""}))
+    assert download("coco", tmp_path, server.url, parts=["val2017"]) == [tmp_path / "coco" / "val2017"]
+    assert sorted(p.name for p in (tmp_path / "coco").rglob("*")) == ["2.jpg", "val2017", "val2017.zip"]
+    assert server.seen == []
+    with pytest.raises(EmocapError, match="no such part 'test2017', expected some of annotations, train2017, val2017"):
+        download("coco", tmp_path, server.url, parts=["test2017"])

@@ -1,0 +1,80 @@
+"""EmotionPredictor: order, batches, pictures, refusals."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from emocap import EmocapError, EmotionPredictor
+from emocap.models.backbone import build_config, load_backbone
+from emocap.regions.grid import GridExtractor
+from emocap.training.checkpoint import ModelCard, load_tokenizer, save_model
+
+SETTINGS = {"rows": 1, "columns": 2, "dim": 16}
+
+
+@pytest.fixture
+def predictor(tiny_bert, vocabulary, tmp_path) -> EmotionPredictor:
+    config = build_config(tiny_bert, vocabulary, pooling="mean", visual_token_type=0, visual_dim=16)
+    model, _ = load_backbone(config, tiny_bert)
+    features = {"kind": "x", "extractor": "grid", "settings": GridExtractor(**SETTINGS).settings, "dim": 16}
+    card = ModelCard(list(vocabulary.labels), vocabulary.hash, 16, features, "AnB+")
+    save_model(tmp_path / "model", model, load_tokenizer(tiny_bert), card)
+    return EmotionPredictor.from_pretrained(tmp_path)
+
+
+@pytest.fixture
+def picture() -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 60, 3)).astype(np.uint8))
+
+
+def test_all_emotions_best_first(predictor, picture) -> None:
+    found = predictor.predict(picture, "a dog waits alone")
+    assert {f.emotion for f in found} == {"happy", "sad", "awe"}
+    assert [f.probability for f in found] == sorted((f.probability for f in found), reverse=True)
+    assert all(0 < f.probability < 1 for f in found)
+
+
+def test_the_picture_counts_and_a_file_its_bytes_and_the_image_are_the_same(predictor, picture, tmp_path) -> None:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    (tmp_path / "p.png").write_bytes(buffer.getvalue())
+    ways = [
+        predictor.predict(way, "a dog")
+        for way in (picture, buffer.getvalue(), tmp_path / "p.png", str(tmp_path / "p.png"))
+    ]
+    assert all(way == ways[0] for way in ways)
+    assert predictor.predict(None, "a dog") != ways[0]
+
+
+def test_a_batch_equals_one_by_one(predictor, picture) -> None:
+    pairs = [(picture, "a dog"), (None, "the child runs by the sea and sits"), (picture, "storm")]
+    together = predictor.predict_many(pairs)
+    for (image, caption), many in zip(pairs, together, strict=True):
+        one = predictor.predict(image, caption)
+        assert [f.emotion for f in one] == [f.emotion for f in many]
+        np.testing.assert_allclose([f.probability for f in one], [f.probability for f in many], atol=1e-6)
+    assert predictor.predict_many([]) == []
+
+
+def test_what_cannot_be_used_is_refused(predictor, tmp_path) -> None:
+    (tmp_path / "x.jpg").write_text("no picture")
+    for image, caption, message in (
+        (None, " ", "caption is empty"),
+        (tmp_path / "x.jpg", "a dog", "x.jpg"),
+        ("none.jpg", "a", "none.jpg"),
+    ):
+        with pytest.raises(EmocapError, match=message):
+            predictor.predict(image, caption)
+
+
+def test_a_long_caption_is_cut_not_refused(predictor) -> None:
+    assert predictor.predict(None, "dog " * 5000) == predictor.predict(None, "dog " * 14)
+
+
+def test_weights_are_loaded_exactly(predictor, tmp_path) -> None:
+    again = EmotionPredictor.from_pretrained(tmp_path / "model")
+    one, two = predictor._saved.model.state_dict(), again._saved.model.state_dict()
+    assert all(torch.equal(one[name], two[name]) for name in one)

@@ -1,0 +1,190 @@
+"""Images of every kind come out as upright RGB; those that cannot are one clear line."""
+
+import io
+import struct
+import tracemalloc
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from emocap.errors import EmocapError
+from emocap.regions.images import ImageFault, ImageMissing, full_size, open_image
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin")
+
+
+def saved(image, form="PNG", **options):
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
+def png_header(width, height):
+    """A PNG of zeros that says it is `width` x `height`, cut short after its first bytes of data."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "CMYK", "YCbCr", "RGBA", "LA", "I;16", "I", "F"])
+def test_a_white_image_is_white_in_every_mode(mode):
+    if mode == "I;16":
+        image = Image.fromarray(np.full((3, 5), 65535, np.uint16))
+    elif mode == "I":
+        image = Image.fromarray(np.full((3, 5), 65535, np.int32))
+    elif mode == "F":
+        image = Image.fromarray(np.ones((3, 5), np.float32))
+    else:
+        image = Image.new("RGB", (5, 3), "white").convert(mode)
+    form = "TIFF" if mode in {"CMYK", "YCbCr", "I", "F"} else "PNG"
+    opened = open_image(saved(image, form))
+    assert opened.mode == "RGB"
+    assert opened.size == full_size(opened) == (5, 3)
+    assert np.asarray(opened).min() >= 254
+
+
+def test_sixteen_bits_are_scaled_and_not_cut():
+    levels = np.array([[0, 257 * 10, 257 * 128, 65535]], np.uint16)
+    assert np.asarray(open_image(saved(Image.fromarray(levels))))[0, :, 0].tolist() == [0, 10, 128, 255]
+
+
+def test_a_dark_sixteen_bit_image_stays_dark():
+    assert np.asarray(open_image(saved(Image.fromarray(np.full((4, 4), 200, np.uint16))))).max() <= 1
+
+
+def test_float_with_nan_and_infinity_is_read():
+    values = np.array([[0.0, 0.5, 1.0, np.nan, np.inf, -3.0]], np.float32)
+    pixels = np.asarray(open_image(saved(Image.fromarray(values), "TIFF")))[0, :, 0]
+    assert pixels.tolist() == [0, 128, 255, 0, 0, 0]
+
+
+def test_transparency_is_laid_on_white():
+    clear = Image.new("RGBA", (2, 2), (255, 0, 0, 0))
+    half = Image.new("RGBA", (2, 2), (0, 0, 0, 128))
+    assert open_image(saved(clear)).getpixel((0, 0)) == (255, 255, 255)
+    assert open_image(saved(half)).getpixel((0, 0)) == (127, 127, 127)
+
+
+def test_a_transparent_palette_colour_is_white():
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.putpixel((1, 0), 1)
+    opened = open_image(saved(image, transparency=0))
+    assert [opened.getpixel((x, 0)) for x in (0, 1)] == [(255, 255, 255), (40, 50, 60)]
+
+
+def test_an_animation_gives_its_first_frame():
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    opened = open_image(saved(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+    assert opened.getpixel((1, 1)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF"])
+def test_exif_orientation_six_turns_the_image_upright(form):
+    image = Image.new("RGB", (32, 16), "black")
+    image.paste("white", (0, 0, 16, 16))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    opened = open_image(saved(image, form, exif=exif))
+    assert opened.size == full_size(opened) == (16, 32)
+    assert opened.getpixel((8, 4))[0] > 250
+    assert opened.getpixel((8, 28))[0] < 5
+
+
+def test_damaged_exif_does_not_cost_the_image():
+    data = saved(Image.new("RGB", (8, 8)), "JPEG", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff")
+    assert open_image(data).size == (8, 8)
+
+
+def test_a_large_jpeg_is_decoded_smaller_but_never_below_what_is_needed():
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    data = saved(Image.new("RGB", (800, 640)), "JPEG", exif=exif)
+    opened = open_image(data, at_least=150)
+    assert opened.size == (160, 200)
+    assert full_size(opened) == (640, 800)
+    assert open_image(data, at_least=700).size == (640, 800)
+
+
+def test_a_text_file_named_jpg_is_a_fault(tmp_path):
+    file = tmp_path / "photo.jpg"
+    file.write_text("not a photograph")
+    with pytest.raises(ImageFault, match=r"photo\.jpg: not an image") as fault:
+        open_image(file)
+    assert fault.value.reason.startswith("not an image")
+    assert isinstance(fault.value, EmocapError)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP"])
+def test_a_file_cut_short_is_a_fault(form):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    data = saved(noise, form)
+    for keep in (len(data) // 2, 30, 3):
+        with pytest.raises(ImageFault) as fault:
+            open_image(data[:keep])
+        assert "\n" not in str(fault.value)
+
+
+def test_damaged_bytes_are_never_another_exception():
+    rng = np.random.default_rng(0)
+    noise = Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8))
+    for form in ("JPEG", "PNG", "GIF", "TIFF", "BMP"):
+        data = saved(noise, form)
+        for _ in range(60):
+            damaged = bytearray(data)
+            for place in rng.integers(0, len(data), 4):
+                damaged[place] = rng.integers(0, 256)
+            try:
+                assert open_image(bytes(damaged), max_pixels=1_000_000).mode == "RGB"
+            except ImageFault:
+                continue
+
+
+@pytest.mark.parametrize("size", [(20_000, 15_000), (12_000, 10_000)])
+def test_too_many_pixels_are_refused_before_memory_is_taken(size):
+    tracemalloc.start()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ImageFault, match="more than 100,000,000 pixels; make it smaller"):
+            open_image(png_header(*size))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4_000_000
+
+
+def test_the_limit_is_ours_and_not_pillows(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert open_image(saved(Image.new("RGB", (20, 20))), max_pixels=400).size == (20, 20)
+    assert Image.MAX_IMAGE_PIXELS == 10
+    with pytest.raises(ImageFault, match="more than 399 pixels"):
+        open_image(saved(Image.new("RGB", (20, 20))), max_pixels=399)
+
+
+def test_no_pixels_and_no_bytes_are_faults():
+    for data in (png_header(0, 5), b""):
+        with pytest.raises(ImageFault):
+            open_image(data)
+
+
+def test_a_missing_image_is_no_fault(tmp_path):
+    (tmp_path / "file").write_text("x")
+    for name in ("no.jpg", "no/such.jpg", "file/below.jpg"):
+        with pytest.raises(ImageMissing, match="no such image"):
+            open_image(tmp_path / name)
+    assert not issubclass(ImageMissing, ImageFault)
+
+
+def test_what_is_no_regular_file_is_a_fault(tmp_path):
+    with pytest.raises(ImageFault, match="not a file"):
+        open_image(tmp_path)
+    for name in ("a" * 5000, "nul\0"):
+        with pytest.raises(ImageFault, match="cannot be read"):
+            open_image(tmp_path / name)

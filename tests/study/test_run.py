@@ -1,0 +1,165 @@
+"""The study end to end on a tiny corpus: what it leaves, that it learns, and that a kill changes nothing."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emocap.errors import EmocapError
+from emocap.files import read_json
+from emocap.report.page import write_report
+from emocap.study.config import load_config
+from emocap.study.run import run_study, stage_names
+
+
+def run(path: Path, folder: Path, until: str | None = None, overrides: list[str] | None = None) -> Path:
+    return run_study(load_config(path, overrides), folder, report=write_report, until=until)
+
+
+@pytest.fixture(scope="module")
+def module_tmp(tmp_path_factory):
+    return tmp_path_factory.mktemp("study")
+
+
+@pytest.fixture
+def finished(module_tmp, tiny_study) -> Path:
+    """A finished run; made once for all tests here."""
+    folder = module_tmp / "run"
+    if not (folder / "report.html").is_file():
+        assert run(tiny_study(), folder) == folder / "report.html"
+    return folder
+
+
+def test_every_file_that_the_documentation_names_is_there(finished) -> None:
+    names = ["manifest", "vocabulary", "splits", "audit", "results", "gallery"]
+    assert all((finished / f"{name}.json").is_file() for name in names)
+    for model in ("teacher", "student", "AnB", "AnB+"):
+        assert (finished / model / "model" / "model.safetensors").is_file()
+        history = read_json(finished / model / "history.json")
+        assert history["train"]
+        assert not (finished / model / "checkpoints").exists()
+    left = [p.name for p in finished.rglob("*") if p.name.endswith((".part", ".old"))]
+    assert left == []
+
+
+def test_models_beat_the_prior_on_held_out_images(finished) -> None:
+    models = read_json(finished / "results.json")["models"]
+    assert list(models) == ["prior", "teacher", "student", "AnB", "AnB+"]
+    for name in ("teacher", "student", "AnB+"):
+        assert models[name]["mean_average_precision"] > models["prior"]["mean_average_precision"] + 0.1
+        assert models[name]["recall_at_3"] == 1.0  # three emotions in all
+
+
+def test_test_images_are_in_no_other_part_and_never_trained_on(finished) -> None:
+    parts = {name: set(keys) for name, keys in read_json(finished / "splits.json")["parts"].items()}
+    assert not parts["test"] & (parts["train"] | parts["validation"])
+    assert read_json(finished / "teacher" / "history.json")["n_train_pairs"] == len(parts["train"])
+
+
+def test_faults_are_counted_and_stop_nothing(finished) -> None:
+    manifest = read_json(finished / "manifest.json")
+    assert manifest["quarantined"]["target"]["count"] == 1
+    assert manifest["quarantined"]["target"]["reasons"] == {"caption is empty": 1}
+    assert manifest["quarantined"]["images"]["count"] == 1
+    assert manifest["data"]["target"]["images_missing"] == 1
+    assert manifest["data"]["target"]["labelled"] == 120
+    assert sum(manifest["data"]["target"][part] for part in ("train", "validation", "test")) == 120
+
+
+def test_the_audit_matches_the_selection(finished) -> None:
+    import pyarrow.parquet as pq
+
+    audit = read_json(finished / "audit.json")
+    table = pq.read_table(finished / "selection.parquet")
+    assert audit["n_source_pairs"] == 160
+    assert audit["n_selected"] == table.num_rows == 128
+    targets = np.array(table["targets"].to_pylist())
+    assert ((targets > 0).sum(axis=1) == 2).all()
+    shares = (targets > 0).sum(axis=0) / (targets > 0).sum()
+    assert audit["after"] == pytest.approx(shares.tolist())
+
+
+def test_a_finished_run_is_not_run_again_and_a_changed_setting_runs_only_what_follows(
+    finished, tiny_study, tmp_path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    times = {p.stem: p.stat().st_mtime_ns for p in (copy / "stages").iterdir()}
+    run(tiny_study(), copy)
+    assert {p.stem: p.stat().st_mtime_ns for p in (copy / "stages").iterdir()} == times
+    run(tiny_study(), copy, overrides=["transfer.AnB.epochs=1"])
+    changed = {p.stem for p in (copy / "stages").iterdir() if p.stat().st_mtime_ns != times[p.stem]}
+    assert changed == {"AnB", "evaluation"}
+
+
+def test_another_seed_gives_another_split(finished, tiny_study, tmp_path) -> None:
+    run(tiny_study(), tmp_path / "other", until="prepare", overrides=["seed=1"])
+    assert read_json(tmp_path / "other" / "splits.json")["parts"] != read_json(finished / "splits.json")["parts"]
+
+
+@pytest.mark.parametrize(
+    "moment", ["stages/teacher.begun.json", "student/checkpoints", "AnB+/checkpoints/checkpoint-6"]
+)
+def test_killed_at_any_moment_it_ends_with_the_same_results(finished, tiny_study, tmp_path, moment: str) -> None:
+    folder = tmp_path / "killed"
+    command = [sys.executable, "-m", "emocap", "run", str(tiny_study()), "--run-dir", str(folder)]
+    process = subprocess.Popen(command, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (folder / moment).exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert (folder / moment).exists(), "it was over before it could be killed"
+    assert not (folder / "results.json").exists()
+    run(tiny_study(), folder)
+    assert (folder / "results.json").read_bytes() == (finished / "results.json").read_bytes()
+
+
+def test_a_study_without_a_source_trains_the_teacher_alone(tiny_study, tmp_path) -> None:
+    path = tiny_study(source=None)
+    assert stage_names(load_config(path)) == ["prepare", "features", "teacher", "evaluation", "report"]
+    report = run(path, tmp_path / "alone")
+    assert list(read_json(tmp_path / "alone" / "results.json")["models"]) == ["prior", "teacher"]
+    assert "AnB" not in json.dumps(read_json(tmp_path / "alone" / "results.json"))
+    assert report.is_file()
+
+
+def test_captions_alone_as_target_and_pictures_in_the_source(tiny_study, tmp_path) -> None:
+    path = tiny_study(target={"format": "table", "path": "pairs.jsonl"})
+    run(path, tmp_path / "run")
+    cards = {name: read_json(tmp_path / "run" / name / "model" / "emocap.json") for name in ("teacher", "AnB+")}
+    assert cards["teacher"]["features"] is None
+    assert cards["AnB+"]["features"]["extractor"] == "grid"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data_root": "/nowhere"}, r"/nowhere/pairs\.jsonl: no such file or folder; fetch it"),
+        (
+            {"target": {"format": "coco", "path": "captions_source.json"}},
+            "has no emotions; the target must be labelled",
+        ),
+        ({"min_count": 1000}, "none of 3 emotions is named for at least 1000 pairs"),
+        ({"model": {"backbone": "nobody/nothing"}}, "nobody/nothing: not in the hub's cache"),
+        ({"pseudo_labels": {"p": 9}}, r"pseudo_labels\.p is 9, expected 1 to 3"),
+    ],
+)
+def test_bad_input_is_one_line(tiny_study, tmp_path, changes, message: str) -> None:
+    train = {"epochs": 1, "batch_size": 64}
+    with pytest.raises(EmocapError, match=message) as error:
+        run(tiny_study(**({"teacher": train} | changes)), tmp_path / "run")
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "run" / "results.json").exists()
+
+
+def test_an_unknown_stage_is_refused(tiny_study, tmp_path) -> None:
+    with pytest.raises(EmocapError, match="--until tea: no such stage; this study has prepare, features, teacher"):
+        run(tiny_study(), tmp_path / "run", until="tea")

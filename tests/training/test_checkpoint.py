@@ -1,0 +1,65 @@
+"""A model folder: what it holds, and what is refused."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from emocap.errors import EmocapError
+from emocap.training.checkpoint import ModelCard, load_model, load_tokenizer, save_model
+
+
+@pytest.fixture
+def folder(tiny_model, tiny_bert, vocabulary, tmp_path):
+    features = {"kind": "abc", "extractor": "grid", "settings": {}, "dim": 8}
+    card = ModelCard(list(vocabulary.labels), vocabulary.hash, 16, features, "teacher", {"seed": 0})
+    save_model(tmp_path / "model", tiny_model, load_tokenizer(tiny_bert), card)
+    return tmp_path / "model"
+
+
+def edit(path, **changes) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_it_comes_back_the_same(folder, tiny_model, tiny_batch) -> None:
+    saved = load_model(folder)
+    with torch.inference_mode():
+        assert torch.equal(saved.model(**tiny_batch).logits, tiny_model(**tiny_batch).logits)
+    assert not saved.model.training
+    assert saved.vocabulary.labels == ("happy", "sad", "awe")
+    assert saved.tokenizer("a dog")["input_ids"] == load_tokenizer(folder)("a dog")["input_ids"]
+    assert load_model(folder.parent).folder == folder, "the run's folder will do"
+
+
+def test_features_of_another_kind_are_refused(folder) -> None:
+    saved = load_model(folder)
+    saved.require_features("abc")
+    saved.require_features(None)
+    with pytest.raises(EmocapError, match="trained on features of kind abc, these are of kind xyz"):
+        saved.require_features("xyz")
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "message"),
+    [
+        ("emocap.json", {"schema": 2}, "schema is 2, expected 1"),
+        ("emocap.json", {"labels": ["sad", "happy", "awe"]}, "labels do not have the hash"),
+        ("emocap.json", {"surprise": 1}, "surprise"),
+        ("config.json", {"id2label": {"0": "sad", "1": "happy", "2": "awe"}}, "the order differs"),
+        ("config.json", {"hidden_size": 64}, "expected"),
+    ],
+)
+def test_parts_that_contradict_each_other_are_refused(folder, file: str, changes, message: str) -> None:
+    edit(folder / file, **changes)
+    with pytest.raises(EmocapError, match=message) as error:
+        load_model(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_missing_weights_are_refused(folder) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["fc.bias"]
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(EmocapError, match="lacks the tensors fc.bias|1 tensors missing"):
+        load_model(folder)
