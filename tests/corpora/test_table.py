@@ -72,7 +72,7 @@ def test_a_bad_row_is_set_aside(tmp_path, row: str, reason: str) -> None:
         ("t.csv", b"", "is empty, expected a header"),
         ("t.csv", b"image,text\na,b\n", "has no column 'caption', found image, text"),
         ("t.csv", b"caption\n\xff\xfe\n", "not UTF-8 text at byte 8"),
-        ("t.csv", b"caption\n" + b"x" * 1_100_000, "not a CSV after line"),
+        ("t.csv", b"caption\n" + b"x" * 1_100_000, "holds no usable pair; the first of 1 faults: is not CSV"),
         ("t.parquet", b"PAR1 no", "not a Parquet file"),
         ("t.jsonl", b"\n", "holds no usable pair"),
     ],

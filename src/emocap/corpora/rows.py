@@ -1,4 +1,4 @@
-"""Rows of a CSV with their line numbers; a row with too many or too few fields is quarantined."""
+"""Rows of a CSV with their line numbers; what cannot be read as a row is quarantined, and costs its own line only."""
 
 import csv
 import io
@@ -13,36 +13,49 @@ MAX_FIELD_CHARS = 1_000_000
 
 
 def csv_rows(path: Path, builder: PairsBuilder) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
-    """The header, and the rows as (line number of the row's end, column to text).
+    """The header, and the rows as (number of the row's first line, column to text).
+
+    A quote that never closes, a NUL or an endless field costs its line; reading goes on at the next one.
 
     Raises:
-        EmocapError: the file is missing, empty, not UTF-8, or broken as a CSV.
+        EmocapError: the file is missing, empty, not UTF-8, or has no readable header.
     """
-    reader = csv.reader(io.StringIO(read_text(path).replace("\0", ""), newline=""))
     csv.field_size_limit(MAX_FIELD_CHARS)
-    header = [name.strip() for name in next(reader, [])]
+    lines = io.StringIO(read_text(path), newline="").readlines()
+    try:
+        header = [name.strip() for name in next(csv.reader(lines[:1], strict=True), [])]
+    except csv.Error as error:
+        raise EmocapError(f"{path}: line 1 is no CSV header ({error})") from None
     if not header:
         raise EmocapError(f"{path}: is empty, expected a header line")
-    return header, _rows(path, reader, header, builder)
+    twice = next((name for name in header if header.count(name) > 1), None)
+    if twice is not None:
+        raise EmocapError(f"{path}: column {twice!r} occurs twice in the header; rename one")
+    return header, _rows(lines, header, builder)
 
 
-def _rows(
-    path: Path, reader: Iterator[list[str]], header: list[str], builder: PairsBuilder
-) -> Iterator[tuple[int, dict[str, str]]]:
-    while True:
+def _rows(lines: list[str], header: list[str], builder: PairsBuilder) -> Iterator[tuple[int, dict[str, str]]]:
+    start = 1
+    while start < len(lines):
+        end = start
+
+        def following() -> Iterator[str]:
+            nonlocal end
+            while end < len(lines):
+                end += 1
+                yield lines[end - 1]
+
         try:
-            row = next(reader)
-        except StopIteration:
-            return
+            row = next(csv.reader(following(), strict=True))
         except csv.Error as error:
-            raise EmocapError(f"{path}: not a CSV after line {reader.line_num}: {error}") from None  # type: ignore[attr-defined]
-        line: int = reader.line_num  # type: ignore[attr-defined]
-        if not row:
+            builder.refuse(f"line {start + 1}", f"is not CSV ({error})")
+            start += 1
             continue
-        if len(row) != len(header):
-            builder.refuse(f"line {line}", f"has {len(row)} fields, expected {len(header)}")
-            continue
-        yield line, dict(zip(header, row, strict=True))
+        if row and len(row) != len(header):
+            builder.refuse(f"line {start + 1}", f"has {len(row)} fields, expected {len(header)}")
+        elif row:
+            yield start + 1, dict(zip(header, row, strict=True))
+        start = end
 
 
 def require_columns(path: Path, found: Sequence[str], needed: Sequence[str]) -> None:

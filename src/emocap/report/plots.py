@@ -15,9 +15,9 @@ Draw = Callable[[Axes], None]
 LOOKS: dict[str, tuple[str, str, bool]] = {
     "prior": (INK, "|", True),
     "target’s labels": (INK, "|", True),
-    "teacher": (SERIES[1], "s", False),
+    "teacher": (SERIES[2], "^", False),
     "before selection": (SERIES[1], "s", False),
-    "student": (SERIES[2], "^", False),
+    "student": (SERIES[2], "v", False),
     "AnB": (SERIES[1], "s", False),
     "AnB+": (SERIES[0], "o", True),
     "after selection": (SERIES[0], "o", True),

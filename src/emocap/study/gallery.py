@@ -34,7 +34,7 @@ def write_gallery(
         [label_ranking_average_precision_score(targets[[i]], probabilities[[i]]) for i in range(len(test))]
     )
     likelihood = np.where(targets > 0, np.log(probabilities + 1e-9), np.log1p(-probabilities + 1e-9)).sum(axis=1)
-    order = np.lexsort((-likelihood, -precision))
+    order = np.lexsort((-likelihood, -targets.sum(axis=1), -precision))
     n = min(PICTURES_EACH, len(test) // 2)
     chosen = {"best": order[:n], "worst": order[::-1][:n]}
     value: dict[str, Any] = {"schema": 1, "model": model}

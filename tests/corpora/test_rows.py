@@ -1,0 +1,49 @@
+"""CSV rows: line numbers, quotes, and faults that cost one line."""
+
+from pathlib import Path
+
+import pytest
+
+from emocap.corpora.pairs import PairsBuilder
+from emocap.corpora.rows import csv_rows
+from emocap.errors import EmocapError
+
+
+def read(tmp_path: Path, text: str):
+    path = tmp_path / "t.csv"
+    path.write_bytes(text.encode())
+    builder = PairsBuilder(path)
+    header, rows = csv_rows(path, builder)
+    return header, list(rows), [(q.where.rpartition(": ")[2], q.reason) for q in builder.quarantined]
+
+
+def test_quoted_newlines_belong_to_the_row_that_begins_them(tmp_path) -> None:
+    header, rows, faults = read(tmp_path, 'a,b\r\n1,"two\r\nlines"\r\n\r\n3,4\r\n')
+    assert header == ["a", "b"]
+    assert rows == [(2, {"a": "1", "b": "two\nlines"}), (5, {"a": "3", "b": "4"})]
+    assert faults == []
+
+
+def test_a_quote_that_never_closes_costs_one_line(tmp_path) -> None:
+    _, rows, faults = read(tmp_path, 'a,b\n1,"open\n2,two\n3,three\n')
+    assert [row for _, row in rows] == [{"a": "2", "b": "two"}, {"a": "3", "b": "three"}]
+    assert faults == [("line 2", "is not CSV (unexpected end of data)")]
+
+
+def test_wrong_counts_and_endless_fields_cost_one_line(tmp_path) -> None:
+    _, rows, faults = read(tmp_path, f"a,b\n1\n1,2,3\n{'x' * 1_000_001},2\n5,6\n")
+    assert [row for _, row in rows] == [{"a": "5", "b": "6"}]
+    assert [reason.split(" (")[0] for _, reason in faults] == [
+        "has 1 fields, expected 2",
+        "has 3 fields, expected 2",
+        "is not CSV",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "is empty"), ("a,a\n1,2\n", "column 'a' occurs twice"), ('"a,b\n', "line 1 is no CSV header")],
+)
+def test_a_header_that_cannot_be_is_one_line(tmp_path, text: str, message: str) -> None:
+    with pytest.raises(EmocapError, match=message):
+        read(tmp_path, text)
