@@ -84,7 +84,8 @@ def test_label_and_evaluate_a_table(model_folder, tmp_path) -> None:
     assert jsonl[0]["happy"] == pytest.approx(rows[0]["probabilities"][0], abs=1e-5)
     done = emocap("evaluate", "--model", model_folder, "--data", data)
     assert done.returncode == 0, done.stderr
-    assert "teacher" in done.stdout
+    assert re.search(r"teacher\W+(\d\.\d{3}\W+){7}", done.stdout)
+    assert "recall@3" in done.stdout
 
 
 @pytest.mark.parametrize(

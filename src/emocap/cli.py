@@ -20,6 +20,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+COLUMNS = {
+    "top1_accuracy": "top-1",
+    "top2_accuracy": "top-2",
+    "top3_accuracy": "top-3",
+    "recall_at_3": "recall@3",
+    "precision_at_3": "prec@3",
+    "mean_average_precision": "mAP",
+    "bce": "BCE",
+}
 SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Put a value over the YAML's.")]
 ModelOption = Annotated[Path, typer.Option("--model", help="Model folder that a study saved, such as runs/demo/AnB+.")]
 FormatOption = Annotated[
@@ -179,10 +188,9 @@ def _print_table(rows: dict[str, dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    names = [name for name in next(iter(rows.values())) if name != "per_emotion_average_precision"]
-    table = Table("model", *(name.replace("_", " ") for name in names))
+    table = Table("model", *COLUMNS.values())
     for model, scores in rows.items():
-        table.add_row(model, *(f"{scores[name]:.3f}" for name in names))
+        table.add_row(model, *(f"{scores[name]:.3f}" for name in COLUMNS))
     Console().print(table)
 
 

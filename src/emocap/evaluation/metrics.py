@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import average_precision_score
 
 
 def ranking(scores: np.ndarray) -> np.ndarray:
@@ -84,6 +83,8 @@ def average_precisions(scores: np.ndarray, targets: np.ndarray) -> list[float | 
     >>> average_precisions(np.array([[.9, .1], [.8, .2], [.1, .3]]), np.array([[0, 0], [1, 0], [0, 0]]))
     [0.5, None]
     """
+    from sklearn.metrics import average_precision_score  # a second to import, and a prediction needs only `ranking`
+
     truth = np.asarray(targets) > 0
     return [
         float(average_precision_score(truth[:, label], np.asarray(scores)[:, label])) if truth[:, label].any() else None

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from transformers import AutoTokenizer
 from transformers.models.visual_bert.configuration_visual_bert import VisualBertConfig
 from transformers.utils import logging
@@ -14,7 +15,6 @@ from transformers.utils import logging
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.files import read_json, whole_folder, write_json
-from emocap.models.backbone import load_state_dict, read_weights
 from emocap.models.classifier import VisualBertForEmotion
 
 SCHEMA = 1
@@ -116,8 +116,21 @@ def load_model(folder: Path) -> SavedModel:
         )
     config = VisualBertConfig(**read_json(folder / "config.json"))
     vocabulary.require_same([config.id2label[i] for i in range(config.num_labels)], str(folder / "config.json"))
-    model = VisualBertForEmotion(config)
-    report = load_state_dict(model, read_weights(folder), str(folder))
-    if report.initialised:
-        raise EmocapError(f"{folder}: lacks the tensors {', '.join(report.initialised)}; train the model again")
+    model = _weights(folder, config)
     return SavedModel(model.eval(), load_tokenizer(folder), vocabulary, card, folder)
+
+
+def _weights(folder: Path, config: VisualBertConfig) -> VisualBertForEmotion:
+    logging.disable_progress_bar()
+    try:
+        model, found = VisualBertForEmotion.from_pretrained(
+            folder, config=config, local_files_only=True, use_safetensors=True, output_loading_info=True
+        )
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+        raise EmocapError(
+            f"{folder}: its weights cannot be read ({str(error).splitlines()[0]}); train it again"
+        ) from error
+    faults = [f"{kind} {', '.join(sorted(map(str, names))[:4])}" for kind, names in found.items() if names]
+    if faults:
+        raise EmocapError(f"{folder}: its weights do not fit its configuration ({'; '.join(faults)}); train it again")
+    return model

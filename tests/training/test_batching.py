@@ -1,0 +1,57 @@
+"""Batches: padding, masks, missing pictures."""
+
+import numpy as np
+import torch
+
+from emocap.corpora.pairs import PairsBuilder
+from emocap.regions.store import FeatureStore, write_store
+from emocap.training.batching import PairDataset, PooledDataset, pad_regions
+from emocap.training.checkpoint import load_tokenizer
+
+
+def store_of(path, regions: dict[str, int], dim: int = 4) -> FeatureStore:
+    with write_store(path, "made", {}, "", dim) as writer:
+        for number, (image, count) in enumerate(regions.items(), 1):
+            boxes = np.tile(np.array([0, 0, 1, 1], dtype=np.float32), (count, 1))
+            writer.add(image, np.full((count, dim), number, dtype=np.float32), boxes, (1, 1))
+    return FeatureStore.open(path)
+
+
+def test_a_batch_is_padded_to_its_longest_and_masked(tmp_path) -> None:
+    store = store_of(tmp_path / "s", {"a.jpg": 3, "b.jpg": 1})
+    targets = np.array([[1, 0], [0, 1], [0.5, 0]], dtype=np.float32)
+    data = PairDataset([[2, 5, 3], [2, 3], [2, 5, 6, 3]], ["b.jpg", "a.jpg", "gone.jpg"], targets, store)
+    batch = data.collate([data[i] for i in range(3)])
+    assert batch["input_ids"].tolist() == [[2, 5, 3, 0], [2, 3, 0, 0], [2, 5, 6, 3]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 1, 1]]
+    assert batch["visual_attention_mask"].tolist() == [[1, 0, 0], [1, 1, 1], [0, 0, 0]]
+    assert batch["visual_embeds"][:, :, 0].tolist() == [[2, 0, 0], [1, 1, 1], [0, 0, 0]]
+    assert batch["visual_embeds"].dtype == torch.float32
+    assert torch.equal(batch["labels"], torch.tensor(targets))
+
+
+def test_without_any_picture_there_is_no_visual_input(tmp_path) -> None:
+    data = PairDataset([[2, 3]], ["gone.jpg"], None, store_of(tmp_path / "s", {"a.jpg": 1}))
+    assert set(data.collate([data[0]])) == {"input_ids", "attention_mask"}
+    assert pad_regions([None, np.zeros((0, 4))]) == {}
+
+
+def test_captions_are_cut_with_their_special_tokens(tiny_bert) -> None:
+    builder = PairsBuilder("made")
+    builder.add("x", "1", "", "the dog waits alone by the sea")
+    data = PairDataset.of(builder.build(), load_tokenizer(tiny_bert), 5, None)
+    assert len(data.input_ids[0]) == 5
+    assert (data.input_ids[0][0], data.input_ids[0][-1]) == (2, 3)
+
+
+def test_longest_first() -> None:
+    data = PairDataset([[1], [1, 2, 3], [1, 2]], [""] * 3)
+    assert data.by_length().tolist() == [1, 2, 0]
+    assert data.lengths == [1, 3, 2]
+
+
+def test_pooled_batches() -> None:
+    data = PooledDataset(np.arange(6, dtype=np.float32).reshape(3, 2), np.eye(3, dtype=np.float32))
+    batch = data.collate([data[0], data[2]])
+    assert batch["pooled"].tolist() == [[0, 1], [4, 5]]
+    assert batch["labels"].tolist() == [[1, 0, 0], [0, 0, 1]]
