@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -33,14 +32,11 @@ def model_folder(tiny_model, tiny_bert, vocabulary, tmp_path) -> Path:
     return tmp_path / "teacher"
 
 
-def test_help_is_quick_and_names_every_command() -> None:
-    start = time.monotonic()
+def test_help_names_every_command() -> None:
     done = emocap("--help")
-    seconds = time.monotonic() - start
     assert done.returncode == 0
     found = set(re.findall(r"^\W*(\w+) ", plain(done.stdout), re.M))
     assert set(COMMANDS) <= found
-    print(f"emocap --help: {seconds:.2f} s")
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -1,8 +1,9 @@
 """The command line: parse, call, print. Everything heavy is imported by the command that needs it."""
 
-import logging
 import os
+import shlex
 import sys
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
@@ -59,11 +60,8 @@ def demo(
     from emocap.study.config import load_config
 
     with _preset("demo") as path:
-        config = load_config(path, [f"data_root={run_dir / 'corpora'}", *(overrides or ())])
-    if not config.data_root.is_dir():
-        logging.getLogger("emocap").info("corpora: drawing scenes")
-        write_demo_corpora(config.data_root, seed=config.seed)
-    _run(config, run_dir, None)
+        config = load_config(path, overrides)
+    _run(config, run_dir, None, draw=partial(write_demo_corpora, seed=config.seed))
 
 
 @app.command()
@@ -95,7 +93,7 @@ def label(
     out: Annotated[Path, typer.Option("--out", help="File to write: .parquet, .csv or .jsonl.")],
     format_: FormatOption = None,
     images: ImagesOption = None,
-    p: Annotated[int, typer.Option("--p", min=1, help="Emotions kept a pair.")] = 4,
+    p: Annotated[int | None, typer.Option("--p", min=1, help="Emotions kept a pair; default 4.")] = None,
 ) -> None:
     """Score every pair of a corpus: its P best emotions and all probabilities.
 
@@ -170,13 +168,17 @@ def _preset(name: str) -> Any:
     return as_file(files("emocap.study") / "presets" / f"{name}.yaml")
 
 
-def _run(config: Any, run_dir: Path, until: str | None) -> None:
+def _run(config: Any, run_dir: Path, until: str | None, draw: Any = None) -> None:
     from emocap.files import read_json
     from emocap.report.page import write_report
     from emocap.study.run import run_study
 
-    command = " ".join(["emocap", *sys.argv[1:]])
-    path = run_study(config, run_dir, report=write_report, until=until, command=command)
+    command = shlex.join(["emocap", *sys.argv[1:]])
+    try:
+        path = run_study(config, run_dir, report=write_report, until=until, command=command, draw=draw)
+    except KeyboardInterrupt:
+        typer.echo("emocap: stopped; the same command goes on from here", err=True)
+        raise typer.Exit(130) from None
     if (run_dir / "results.json").is_file():
         results = read_json(run_dir / "results.json")
         rows = results["models"] | ({"ceiling": results["ceiling"]} if "ceiling" in results else {})
@@ -204,6 +206,3 @@ def main() -> None:
             raise
         typer.echo(f"emocap: {error}", err=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        typer.echo("emocap: stopped; the same command goes on from here", err=True)
-        sys.exit(130)

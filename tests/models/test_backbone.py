@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.models import backbone
 from emocap.models.backbone import build_config, find_backbone, load_backbone, load_state_dict, read_weights
@@ -154,3 +155,15 @@ def test_the_offline_package_gives_minilm(vocabulary) -> None:
     assert (config.hidden_size, config.num_hidden_layers) == (384, 6)
     assert len(report.initialised) == 6
     assert model.fc.out_features == 3
+
+
+def test_a_saved_models_head_moves_only_with_its_own_emotions(tiny_model, vocabulary, tmp_path) -> None:
+    tiny_model.save_pretrained(tmp_path)
+    same, report = load_backbone(config_of(tmp_path, vocabulary), tmp_path)
+    assert torch.equal(same.fc.weight, tiny_model.fc.weight)
+    assert report.initialised == ()
+    for labels in (("awe", "sad", "calm"), ("happy", "sad")):
+        other, report = load_backbone(config_of(tmp_path, Vocabulary(labels)), tmp_path, seed=1)
+        assert report.initialised == ("fc.weight", "fc.bias")
+        assert other.fc.out_features == len(labels)
+        assert not torch.equal(other.fc.weight[0], tiny_model.fc.weight[0])

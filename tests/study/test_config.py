@@ -45,6 +45,12 @@ def test_overrides_go_over_the_file(study) -> None:
     assert config.target.images == Path("pics")
 
 
+def test_an_override_leaves_what_an_anchor_shares(study) -> None:
+    path = study(MINIMAL + "teacher: &train {epochs: 3}\nstudent: *train\n")
+    config = load_config(path, ["student.epochs=1"])
+    assert (config.teacher.epochs, config.student.epochs) == (3, 1)
+
+
 def test_what_is_dumped_loads_as_the_same(study) -> None:
     config = load_config(study(MINIMAL))
     assert load_config(study(yaml.safe_dump(config.dump()))) == config

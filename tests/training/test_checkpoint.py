@@ -1,6 +1,8 @@
 """A model folder: what it holds, and what is refused."""
 
 import json
+import resource
+import signal
 
 import pytest
 import torch
@@ -46,6 +48,8 @@ def test_features_of_another_kind_are_refused(folder) -> None:
         ("emocap.json", {"schema": 2}, "schema is 2, expected 1"),
         ("emocap.json", {"labels": ["sad", "happy", "awe"]}, "labels do not have the hash"),
         ("emocap.json", {"surprise": 1}, "surprise"),
+        ("emocap.json", {"labels": None}, "labels: Input should be a valid list"),
+        ("emocap.json", {"features": {"dim": 8}}, r"features\.kind: Field required"),
         ("config.json", {"id2label": {"0": "sad", "1": "happy", "2": "awe"}}, "the order differs"),
         ("config.json", {"hidden_size": 64}, "weights (do not fit its configuration|cannot be read)"),
     ],
@@ -71,3 +75,24 @@ def test_a_cut_file_is_one_line(folder) -> None:
     with pytest.raises(EmocapError, match="its weights cannot be read") as error:
         load_model(folder)
     assert "\n" not in str(error.value)
+
+
+def test_a_configuration_that_is_none_is_one_line(folder) -> None:
+    (folder / "config.json").write_text("[]")
+    with pytest.raises(EmocapError, match=r"config\.json: not a model's configuration"):
+        load_model(folder)
+
+
+def test_no_space_leaves_no_folder(tiny_model, tiny_bert, vocabulary, tmp_path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    card = ModelCard(list(vocabulary.labels), vocabulary.hash, 16, None, "teacher")
+    tokenizer = load_tokenizer(tiny_bert)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(EmocapError, match="cannot be written"):
+            save_model(tmp_path / "full", tiny_model, tokenizer, card)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, old)
+    assert list(tmp_path.iterdir()) == []

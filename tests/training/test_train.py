@@ -3,6 +3,8 @@
 import copy
 import json
 import math
+import resource
+import signal
 
 import numpy as np
 import pytest
@@ -109,14 +111,39 @@ def test_a_killed_run_goes_on_as_an_unbroken_one(tiny_model, word_data, tmp_path
         assert torch.equal(tensor, broken.state_dict()[name]), name
 
 
-def test_a_checkpoint_cut_short_is_passed_over(tiny_model, word_data, tmp_path) -> None:
+def test_a_run_that_stopped_early_does_not_go_on_after_a_kill(tiny_model, word_data, tmp_path) -> None:
+    training, validation = word_data(16, 0), word_data(60, 1)
+    settings = {"epochs": 40, "learning_rate": 3e-2, "batch_size": 8, "patience": 1, "schedule": "constant"}
+    first, again = copy.deepcopy(tiny_model), copy.deepcopy(tiny_model)
+    history = fit(first, training, validation, tmp_path, **settings)
+    assert len(history["validation"]) < 40
+    assert fit(again, training, validation, tmp_path, **settings) == history
+    assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in first.state_dict().items())
+
+
+@pytest.mark.parametrize("damage", ["optimizer.pt", "trainer_state.json", "model.safetensors"])
+def test_a_checkpoint_cut_short_is_passed_over(tiny_model, word_data, tmp_path, damage: str) -> None:
     training = word_data(64, 0)
     first = fit(copy.deepcopy(tiny_model), training, None, tmp_path, select_by=None, epochs=3)
+    (tmp_path / "checkpoints" / "history.json").unlink()  # as if killed before it was over
     newest = max((tmp_path / "checkpoints").glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]))
-    optimizer = newest / "optimizer.pt"
-    optimizer.write_bytes(optimizer.read_bytes()[:100])
+    broken = newest / damage
+    broken.write_bytes(broken.read_bytes()[:100])
     again = fit(copy.deepcopy(tiny_model), training, None, tmp_path, select_by=None, epochs=3)
     assert [row["loss"] for row in again["train"]] == [row["loss"] for row in first["train"]]
+
+
+def test_no_space_for_a_checkpoint_is_one_line(tiny_model, word_data, tmp_path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(EmocapError, match="checkpoints: cannot be written") as error:
+            fit(tiny_model, word_data(32, 0), None, tmp_path, select_by=None, epochs=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, old)
+    assert "\n" not in str(error.value)
 
 
 def test_frozen_encoder_run_once_equals_training_through_it(tiny_model, word_data, tmp_path) -> None:

@@ -17,16 +17,18 @@ from emocap.evaluation.metrics import evaluate, ranking
 from emocap.files import whole_file
 from emocap.progress import logger
 from emocap.regions.extract import build_extractor, extract
-from emocap.regions.store import FeatureStore
+from emocap.regions.store import FeatureStore, kind_of
 from emocap.training.batching import PairDataset
-from emocap.training.checkpoint import SavedModel, load_model
+from emocap.training.checkpoint import FeatureCard, SavedModel, load_model
 from emocap.training.predict import predict_probabilities
 
 BATCH_SIZE = 64
 ENDINGS = (".parquet", ".csv", ".jsonl")
 
 
-def label_corpus(model: Path, data: Path, out: Path, *, format_: str | None, images: Path | None, p: int = 4) -> int:
+def label_corpus(
+    model: Path, data: Path, out: Path, *, format_: str | None, images: Path | None, p: int | None = None
+) -> int:
     """Write each pair's p best emotions and all probabilities.
 
     The columns are pair_id, image, caption, emotions and probabilities; the last holds one number per emotion of the
@@ -41,9 +43,11 @@ def label_corpus(model: Path, data: Path, out: Path, *, format_: str | None, ima
     if out.suffix not in ENDINGS:
         raise EmocapError(f"{out}: ending is {out.suffix!r}, expected one of {', '.join(ENDINGS)}")
     saved = load_model(model)
+    p = min(4, len(saved.vocabulary)) if p is None else p
     if not 1 <= p <= len(saved.vocabulary):
         raise EmocapError(f"--p {p}: the model knows {len(saved.vocabulary)} emotions")
-    pairs, probabilities = _predict(saved, data, format_, images)
+    pairs = _read(data, format_, images)
+    probabilities = _probabilities(saved, pairs, out.parent)
     labels = saved.vocabulary.labels
     best = [[labels[i] for i in row] for row in ranking(probabilities)[:, :p]]
     columns: dict[str, Any] = {"pair_id": pairs.pair_ids, "image": pairs.images, "caption": pairs.captions}
@@ -82,7 +86,7 @@ def evaluate_corpus(model: Path, data: Path, *, format_: str | None, images: Pat
             "%s: %d of %d pairs have no emotion that the model knows", data, len(pairs) - len(usable), len(pairs)
         )
     pairs = pairs.select(usable)
-    probabilities = _probabilities(saved, pairs)
+    probabilities = _probabilities(saved, pairs, Path(tempfile.gettempdir()))
     return {saved.card.run: evaluate(probabilities, pairs.targets(saved.vocabulary), saved.vocabulary.labels)}
 
 
@@ -95,23 +99,34 @@ def _read(data: Path, format_: str | None, images: Path | None) -> Pairs:
     return pairs
 
 
-def _predict(saved: SavedModel, data: Path, format_: str | None, images: Path | None) -> tuple[Pairs, np.ndarray]:
-    pairs = _read(data, format_, images)
-    return pairs, _probabilities(saved, pairs)
-
-
-def _probabilities(saved: SavedModel, pairs: Pairs) -> np.ndarray:
+def _probabilities(saved: SavedModel, pairs: Pairs, scratch: Path) -> np.ndarray:
     """(N, E) for these pairs, region features made on the way where the model uses them and there are images."""
     features = saved.card.features
-    with tempfile.TemporaryDirectory(prefix="emocap-") as folder:
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=".emocap-", dir=scratch)
+    except OSError as error:
+        raise EmocapError(f"{scratch}: cannot be written ({error.strerror or error}); choose another place") from error
+    with folder as name:
         store = None
         if features is not None and pairs.image_root is not None:
-            path = Path(folder) / "features"
-            extractor = build_extractor(features["extractor"], features["settings"])
-            extract(pairs.distinct_images(), pairs.image_root, extractor, path)
-            store = FeatureStore.open(path)
-            saved.require_features(store.kind)
+            store = _store(saved, features, pairs, Path(name) / "features")
         elif features is not None:
             logger.warning("no --images: the model judges the captions alone")
         dataset = PairDataset.of(pairs, saved.tokenizer, saved.card.max_length, store)
         return predict_probabilities(saved.model, dataset, BATCH_SIZE, "scoring")
+
+
+def _store(saved: SavedModel, features: FeatureCard, pairs: Pairs, path: Path) -> FeatureStore:
+    extractor = build_extractor(features["extractor"], features["settings"])
+    saved.require_features(kind_of(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim))
+    if pairs.image_root is None:
+        raise EmocapError("no folder of images")
+    report = extract(pairs.distinct_images(), pairs.image_root, extractor, path)
+    if report.missing:
+        logger.warning(
+            "%d images missing, such as %s; their captions are judged alone", len(report.missing), report.missing[0]
+        )
+    if report.quarantined:
+        first = report.quarantined[0]
+        logger.warning("%d images set aside, such as %s: %s", len(report.quarantined), first.where, first.reason)
+    return FeatureStore.open(path)

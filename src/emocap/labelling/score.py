@@ -7,7 +7,6 @@ import numpy as np
 from emocap.corpora.pairs import Pairs
 from emocap.errors import EmocapError
 from emocap.files import write_array
-from emocap.progress import track
 from emocap.regions.store import FeatureStore
 from emocap.training.batching import PairDataset
 from emocap.training.checkpoint import SavedModel
@@ -25,12 +24,17 @@ def score(saved: SavedModel, pairs: Pairs, store: FeatureStore | None, folder: P
     saved.require_features(store.kind if store is not None else None)
     parts = []
     starts = range(0, len(pairs), PAIRS_PER_PART)
-    for start in track(starts, "scoring the source", len(starts), "parts"):
+    for start in starts:
         path = folder / f"part-{start // PAIRS_PER_PART:05d}.npy"
         rows = np.arange(start, min(start + PAIRS_PER_PART, len(pairs)))
         if not path.is_file():
             dataset = PairDataset.of(pairs.select(rows), saved.tokenizer, saved.card.max_length, store)
-            write_array(path, predict_probabilities(saved.model, dataset, batch_size, "scoring"))
+            write_array(
+                path,
+                predict_probabilities(
+                    saved.model, dataset, batch_size, f"scoring part {start // PAIRS_PER_PART + 1} of {len(starts)}"
+                ),
+            )
         part = np.load(path, allow_pickle=False)
         if part.shape != (len(rows), len(saved.vocabulary)):
             raise EmocapError(f"{path}: holds {part.shape}, expected {(len(rows), len(saved.vocabulary))}; delete it")

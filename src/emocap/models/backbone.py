@@ -5,12 +5,12 @@ set that was not expected is an error.
 """
 
 import importlib.util
-import json
 import logging
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from safetensors import SafetensorError
@@ -161,8 +161,9 @@ def _snapshot(name: str, files: list[str]) -> Path:
 
     try:
         folder = Path(snapshot_download(name, allow_patterns=files, local_files_only=True))
-        if not {"config.json", *TOKENIZER_FILES}.isdisjoint(file.name for file in folder.iterdir()):
-            return folder
+        needed = WEIGHT_FILES if "config.json" in files else TOKENIZER_FILES
+        if not set(needed).isdisjoint(file.name for file in folder.iterdir()):
+            return folder  # otherwise an earlier download was cut short
     except HFValidationError:
         raise EmocapError(f"{name}: neither a folder nor a name on the hub (owner/name)") from None
     except OSError:
@@ -181,30 +182,35 @@ def _snapshot(name: str, files: list[str]) -> Path:
         ) from error
 
 
+def weights_file(folder: Path) -> Path:
+    """The file of a checkpoint folder that holds its tensors; safetensors where there are both kinds.
+
+    Raises:
+        EmocapError: there is none.
+    """
+    for name in WEIGHT_FILES:
+        if (folder / name).is_file():
+            return folder / name
+    raise EmocapError(f"{folder}: holds none of {', '.join(WEIGHT_FILES)}")
+
+
 def read_weights(folder: Path) -> dict[str, torch.Tensor]:
     """The tensors of a checkpoint folder, on the CPU; nothing is unpickled but tensors.
 
     Raises:
         EmocapError: no weights, or a broken file.
     """
-    for name in WEIGHT_FILES:
-        path = folder / name
-        if path.is_file():
-            try:
-                return (
-                    load_file(path)
-                    if path.suffix == ".safetensors"
-                    else torch.load(path, map_location="cpu", weights_only=True)
-                )
-            except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, ImportError, KeyError) as error:
-                raise EmocapError(
-                    f"{path}: cannot be read as weights ({str(error).splitlines()[0]}); fetch it again"
-                ) from error
-            except Exception as error:  # pickle.UnpicklingError of torch's restricted reader
-                raise EmocapError(
-                    f"{path}: refused, since it holds more than tensors; convert it to safetensors"
-                ) from error
-    raise EmocapError(f"{folder}: holds none of {', '.join(WEIGHT_FILES)}")
+    path = weights_file(folder)
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, ImportError, KeyError) as error:
+        raise EmocapError(
+            f"{path}: cannot be read as weights ({str(error).splitlines()[0]}); fetch it again"
+        ) from error
+    except UnpicklingError as error:
+        raise EmocapError(f"{path}: refused, since it holds more than tensors; convert it to safetensors") from error
 
 
 def build_config(
@@ -256,8 +262,12 @@ def load_backbone(config: VisualBertConfig, folder: Path, seed: int = 0) -> tupl
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = VisualBertForEmotion(config)
-    kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
-    report = load_state_dict(model, read_weights(folder), str(folder), from_bert=kind == "bert")
+    values = read_json(folder / "config.json")
+    kind = values["model_type"]
+    tensors = read_weights(folder)
+    if list(values.get("id2label", {}).values()) != [config.id2label[i] for i in range(config.num_labels)]:
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("fc.")}  # of other emotions
+    report = load_state_dict(model, tensors, str(folder), from_bert=kind == "bert")
     if kind == "bert":
         embeddings = model.visualbert.embeddings
         with torch.no_grad():

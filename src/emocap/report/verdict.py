@@ -15,7 +15,7 @@ WHAT_IT_IS = {
     "student": "trained on the teacher’s pseudo-labels of the source",
     "AnB": "the student’s layers copied and frozen, the rest trained on the target",
     "AnB+": "the student’s layers copied, everything fine-tuned on the target",
-    "ceiling": "the best that any model could reach: the made-up corpus knows its own truth",
+    "ceiling": "answers with the true probabilities, which the made-up corpus knows; by chance a model may pass it",
 }
 
 

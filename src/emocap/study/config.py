@@ -175,12 +175,20 @@ def load_config(path: Path, overrides: list[str] | None = None) -> StudyConfig:
         raise EmocapError(f"{path}: not valid YAML{place}: {getattr(error, 'problem', None) or error}") from None
     if not isinstance(values, dict):
         raise EmocapError(f"{path}: holds {type(values).__name__}, expected keys such as 'target:'")
+    values = _unshared(values)
     for override in overrides or ():
         _override(values, override)
     try:
         return StudyConfig(**values)
     except ValidationError as error:
         raise EmocapError(f"{path}: {_first_fault(error)}") from None
+
+
+def _unshared(value: Any) -> Any:
+    """A copy in which parts that YAML's anchors made one are apart, so that changing one leaves the others."""
+    if isinstance(value, dict):
+        return {key: _unshared(inner) for key, inner in value.items()}
+    return [_unshared(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _override(values: dict[str, Any], override: str) -> None:

@@ -1,25 +1,28 @@
 """A study from configuration to report: which stage depends on what, and the manifest of what ran."""
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from emocap.corpora.pairs import Pairs
-from emocap.corpora.read import read_corpus
-from emocap.corpora.splits import split_by_image
-from emocap.emotions import build_vocabulary
 from emocap.errors import EmocapError
 from emocap.files import read_json, write_json
-from emocap.regions.extract import build_extractor, extract, read_report
+from emocap.models.backbone import weights_file
+from emocap.regions.extract import read_report
 from emocap.study.config import CorpusConfig, StudyConfig
+from emocap.study.prepare import features, prepare
 from emocap.study.run_dir import RunDir, environment
-from emocap.study.stages import STAGES, Study, count_faults, runs_of, write_pairs
+from emocap.study.stages import STAGES, Study, count_faults, runs_of
 
-logger = logging.getLogger("emocap")
-LEARNING = ("emotions", "corpora/pairs", "corpora/splits", "regions/store", "models", "training", "study/stages")
+LEARNING = (
+    "emotions",
+    "evaluation/metrics",
+    "corpora/pairs",
+    "corpora/splits",
+    "regions/store",
+    "models",
+    "training",
+    "study/stages",
+)
 
 
 def stage_names(config: StudyConfig) -> list[str]:
@@ -35,6 +38,7 @@ def run_study(
     report: Callable[[Path], Path],
     until: str | None = None,
     command: str = "",
+    draw: Callable[[Path], None] | None = None,
 ) -> Path:
     """Run a study, or go on with one that was stopped.
 
@@ -44,6 +48,7 @@ def run_study(
         report: writes the report of a run directory and gives its path.
         until: the last stage to run; None runs all.
         command: what the user typed, for the manifest.
+        draw: makes the corpora below a folder of the run directory first; `data_root` is then that folder.
 
     Returns:
         The report's path; the run directory where `until` is an earlier stage.
@@ -54,8 +59,13 @@ def run_study(
     names = stage_names(config)
     if until is not None and until not in names:
         raise EmocapError(f"--until {until}: no such stage; this study has {', '.join(names)}")
+    if draw is not None:
+        config = config.model_copy(update={"data_root": run_dir / "corpora"})
     run, study = RunDir(run_dir), Study(config, run_dir)
     with run.locked():
+        if draw is not None:
+            corpora = study.run / "corpora"
+            run.stage("corpora", lambda: draw(corpora), config=config.seed, rooms=["corpora"], outputs=["corpora"])
         for name in names[: names.index(until) + 1 if until else None]:
             if name == "report":
                 _write_manifest(run, study, command)
@@ -75,20 +85,25 @@ def _run_stage(run: RunDir, study: Study, name: str) -> None:
         run.stage(
             name,
             lambda: prepare(study),
-            config={key: dump[key] for key in ("target", "source", "min_count", "splits", "seed")},
-            rooms=["emotions", "corpora", "study/run"],
-            files=[study.place(corpus.path) for corpus in corpora],
-            outputs=["target.parquet", "vocabulary.json", "splits.json", "data.json"],
+            config={key: dump[key] for key in ("target", "source", "min_count", "splits", "seed", "model")},
+            rooms=["emotions", "corpora", "models/backbone", "study/prepare"],
+            files=[*(study.place(corpus.path) for corpus in corpora), *_local_weights(config)],
+            outputs=[
+                *("target.parquet", "vocabulary.json", "splits.json", "backbone.json", "data.json"),
+                *(["source.parquet"] if config.source is not None else []),
+            ],
+            outdates=_AFTERWARDS,
         )
     elif name == "features":
         run.stage(
             name,
             lambda: features(study),
             config=[dump["features"], str(config.data_root)],
-            rooms=["regions", "study/run"],
+            rooms=["regions", "study/prepare"],
             after=["prepare"],
             files=[study.place(corpus.images) for corpus in corpora if corpus.images and config.features],
             outputs=["features"],
+            outdates=_AFTERWARDS,
         )
     elif name == "evaluation":
         oracle = config.target.oracle
@@ -107,13 +122,21 @@ def _run_stage(run: RunDir, study: Study, name: str) -> None:
         run.stage(
             name,
             lambda: STAGES[name](study),
-            config={key: dump[key] for key in ("model", "seed")} | {key: _part(dump, key) for key in sections},
+            config={
+                "model": dump["model"],
+                "seed": dump["seed"],
+                "backbone": read_json(study.run / "backbone.json")["sha256"],
+                "settings": [_part(dump, key) for key in sections],
+            },
             rooms=rooms,
             after=after,
             outputs=outputs,
+            outdates=_REPORTED,
         )
 
 
+_REPORTED = ("results.json", "gallery.json", "gallery", "report.html")
+_AFTERWARDS = (*_REPORTED, "teacher", "scores", "selection.parquet", "audit.json", "student", "AnB", "AnB+")
 _LEARNT: dict[str, tuple[list[str], list[str], list[str]]] = {
     "teacher": (["teacher"], ["features"], ["teacher"]),
     "scores": ([], ["teacher"], ["scores"]),
@@ -131,6 +154,11 @@ def _part(dump: dict[str, Any], key: str) -> Any:
     return value
 
 
+def _local_weights(config: StudyConfig) -> list[Path]:
+    folder = Path(config.model.backbone)
+    return [weights_file(folder)] if (folder / "config.json").is_file() else []
+
+
 def _require_there(study: Study, corpus: CorpusConfig) -> None:
     for path in (corpus.path, corpus.images):
         if path is not None and not study.place(path).exists():
@@ -138,65 +166,6 @@ def _require_there(study: Study, corpus: CorpusConfig) -> None:
                 f"{study.place(path)}: no such file or folder; "
                 "fetch it with 'emocap download' or give --set data_root=FOLDER"
             )
-
-
-def prepare(study: Study) -> None:
-    """Read the corpora, fix vocabulary and splits, and write all of it down."""
-    config = study.config
-    target = _read(study, config.target)
-    if not target.is_labelled:
-        raise EmocapError(f"{study.place(config.target.path)}: has no emotions; the target must be labelled")
-    vocabulary = build_vocabulary(target.emotions, config.min_count)
-    known = set(vocabulary.labels)
-    usable = [row for row, named in enumerate(target.emotions) if known & set(named or ())]
-    pairs = target.select(usable)
-    fractions = config.splits.model_dump()
-    parts = split_by_image(pairs, vocabulary, fractions, config.seed)
-    data: dict[str, Any] = {"target": _sizes(target) | {"labelled": len(usable)}, "source": None}
-    faults = {"target": count_faults([(q.where, q.reason) for q in target.quarantined])}
-    if config.source is not None:
-        source = _read(study, config.source)
-        data["source"] = _sizes(source)
-        faults["source"] = count_faults([(q.where, q.reason) for q in source.quarantined])
-        write_pairs(study.run / "source.parquet", source)
-    for domain, fault in faults.items():
-        if fault["count"]:
-            logger.warning("%s: %d rows set aside, such as %s", domain, fault["count"], fault["examples"][0])
-    write_pairs(study.run / "target.parquet", pairs)
-    write_json(study.run / "vocabulary.json", {"labels": list(vocabulary.labels), "hash": vocabulary.hash})
-    write_json(study.run / "splits.json", {"seed": config.seed, "parts": parts})
-    write_json(study.run / "data.json", {"data": data, "quarantined": faults})
-    logger.info("target: %d labelled pairs, %d emotions", len(pairs), len(vocabulary))
-
-
-def _read(study: Study, corpus: CorpusConfig) -> Pairs:
-    images = study.place(corpus.images) if corpus.images is not None else None
-    pairs = read_corpus(corpus.format, study.place(corpus.path), images)
-    if corpus.limit_images is None:
-        return pairs
-    names = sorted(pairs.distinct_images())
-    drawn = np.random.default_rng(study.config.seed).permutation(len(names))[: corpus.limit_images]
-    kept = {names[i] for i in drawn}
-    rows = [row for row, image in enumerate(pairs.images) if image in kept]
-    return Pairs(pairs.select(rows).table, pairs.image_root, pairs.quarantined, pairs.open_vocabulary)
-
-
-def _sizes(pairs: Pairs) -> dict[str, int]:
-    return {"pairs": len(pairs), "images": len(pairs.distinct_images())}
-
-
-def features(study: Study) -> None:
-    """Extract the region features of every image that the corpora name."""
-    settings = study.config.features
-    folder = study.run / "features"
-    folder.mkdir(parents=True, exist_ok=True)
-    if settings is None:
-        return
-    for domain in ("target", "source") if study.config.source is not None else ("target",):
-        pairs = study.pairs(domain)
-        if pairs.image_root is not None and not (folder / domain).is_dir():
-            extractor = build_extractor(settings.extractor, settings.settings)
-            extract(pairs.distinct_images(), pairs.image_root, extractor, folder / domain)
 
 
 def _write_manifest(run: RunDir, study: Study, command: str) -> None:
@@ -211,11 +180,13 @@ def _write_manifest(run: RunDir, study: Study, command: str) -> None:
             images += [(fault.where, fault.reason) for fault in found.quarantined]
     for part in ("train", "validation", "test"):
         data["target"][part] = len(study.part(part))
+    config = study.config.dump()
+    config["model"]["backbone"] = read_json(study.run / "backbone.json")["name"]
     manifest = {
         "schema": 1,
         "name": study.config.name,
         "command": command,
-        "config": study.config.dump(),
+        "config": config,
         "seed": study.config.seed,
         "vocabulary": study.vocabulary.hash,
         **environment(),

@@ -71,7 +71,14 @@ class RunDir:
                 raise EmocapError(
                     f"{self.path}: another run is writing here; wait for it or give another --run-dir"
                 ) from None
+            self._sweep()
             yield
+
+    def _sweep(self) -> None:
+        """Remove what a killed run left half-written."""
+        for pattern in (".*.part", "*/.*.part", ".*.old", "*/.*.old"):
+            for path in self.path.glob(pattern):
+                _remove(path)
 
     def stage(
         self,
@@ -83,6 +90,7 @@ class RunDir:
         after: Sequence[str] = (),
         files: Sequence[Path] = (),
         outputs: Sequence[str],
+        outdates: Sequence[str] = (),
     ) -> bool:
         """Run a stage unless it is finished; what an outdated one left is removed first.
 
@@ -94,6 +102,7 @@ class RunDir:
             after: stages whose outputs it reads.
             files: files outside the run directory that it reads.
             outputs: paths below the run directory.
+            outdates: paths of later stages that are no longer true once this one runs; removed.
 
         Returns:
             Whether it ran.
@@ -112,17 +121,16 @@ class RunDir:
             logger.info("%s: done before", name)
             return False
         done.unlink(missing_ok=True)
-        spent = 0.0
-        if begun.is_file() and (before := read_json(begun)).get("fingerprint") == fingerprint:
-            spent = before.get("seconds", 0.0)
-        else:
+        for output in outdates:
+            _remove(self.path / output)
+        if not begun.is_file() or read_json(begun).get("fingerprint") != fingerprint:
             for output in outputs:
                 _remove(self.path / output)
             write_json(begun, {"fingerprint": fingerprint})
         logger.info("%s: begins", name)
         start = time.monotonic()
         work()
-        seconds = round(time.monotonic() - start + spent, 1)
+        seconds = round(time.monotonic() - start, 1)
         finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         write_json(done, {"fingerprint": fingerprint, "name": name, "seconds": seconds, "finished": finished})
         begun.unlink()

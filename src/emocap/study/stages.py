@@ -33,7 +33,7 @@ from emocap.regions.store import FeatureStore
 from emocap.study.config import CorpusConfig, StudyConfig
 from emocap.study.gallery import write_gallery
 from emocap.training.batching import PairDataset, PooledDataset
-from emocap.training.checkpoint import ModelCard, SavedModel, load_model, load_tokenizer, save_model
+from emocap.training.checkpoint import FeatureCard, ModelCard, SavedModel, load_model, load_tokenizer, save_model
 from emocap.training.predict import pooled_vectors, predict_probabilities
 from emocap.training.settings import TrainSettings
 from emocap.training.train import discard_checkpoints, train
@@ -91,7 +91,7 @@ class Study:
     def fresh_model(self, seed_offset: int) -> tuple[VisualBertForEmotion, Any]:
         """A classifier at its backbone's weights, and the tokenizer."""
         settings = self.config.model
-        backbone = find_backbone(settings.backbone)
+        backbone = find_backbone(read_json(self.run / "backbone.json")["name"])
         store = self.store("source") if self.store("target") is None else self.store("target")
         config = build_config(
             backbone.folder,
@@ -101,11 +101,6 @@ class Study:
             visual_dim=store.header.dim if store is not None else 2048,
             dropout=settings.dropout,
         )
-        limit = config.max_position_embeddings
-        if settings.max_length > limit:
-            raise EmocapError(
-                f"model.max_length is {settings.max_length}, but {backbone.name} takes at most {limit} tokens"
-            )
         model, _ = load_backbone(config, backbone.folder, self.config.seed + seed_offset)
         return model, load_tokenizer(backbone.tokenizer_folder)
 
@@ -114,7 +109,7 @@ class Study:
         store = self.store("source" if run == "student" else "target")
         if store is None and run.startswith("AnB"):
             store = self.store("source")
-        features = None
+        features: FeatureCard | None = None
         if store is not None:
             header = store.header
             features = {
@@ -129,7 +124,11 @@ class Study:
             max_length=self.config.model.max_length,
             features=features,
             run=run,
-            training={"study": self.config.name, "seed": self.config.seed, "backbone": self.config.model.backbone},
+            training={
+                "study": self.config.name,
+                "seed": self.config.seed,
+                "backbone": read_json(self.run / "backbone.json")["name"],
+            },
         )
         save_model(self.run / run / "model", model, tokenizer, card)
 
@@ -233,7 +232,7 @@ def selection(study: Study) -> None:
     table = pa.table({"row": chosen.rows, "targets": list(targets)}).replace_schema_metadata(
         {"vocabulary": study.vocabulary.hash}
     )
-    write_json(study.run / "audit.json", report)
+    write_json(study.run / "audit.json", report | {"vocabulary": study.vocabulary.hash})
     with whole_file(study.run / "selection.parquet") as temporary:
         pq.write_table(table, temporary)
 
@@ -285,11 +284,15 @@ def evaluation(study: Study) -> None:
     targets = test.targets(study.vocabulary)
     probabilities = {"prior": prior(study.part("train").targets(study.vocabulary), len(test))}
     for run in runs_of(study.config):
-        probabilities[run] = np.load(study.run / run / "test_probabilities.npy", allow_pickle=False)
+        path = study.run / run / "test_probabilities.npy"
+        probabilities[run] = np.load(path, allow_pickle=False)
+        if (found := probabilities[run].shape) != targets.shape:
+            raise EmocapError(f"{path}: holds {found}, expected {targets.shape}; delete its folder and run again")
     labels = study.vocabulary.labels
     results: dict[str, Any] = {
         "schema": 1,
         "labels": list(labels),
+        "vocabulary": study.vocabulary.hash,
         "n_test_pairs": len(test),
         "n_test_images": len(test.distinct_images()),
         "metrics": {name: {"higher_is_better": higher} for name, higher in HIGHER_IS_BETTER.items()},

@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from transformers import AutoTokenizer
 from transformers.models.visual_bert.configuration_visual_bert import VisualBertConfig
 from transformers.utils import logging
+from typing_extensions import TypedDict
 
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
@@ -18,6 +20,15 @@ from emocap.files import read_json, whole_folder, write_json
 from emocap.models.classifier import VisualBertForEmotion
 
 SCHEMA = 1
+
+
+class FeatureCard(TypedDict):
+    """The store that a model was trained on: its kind, and what makes such features again."""
+
+    kind: str
+    extractor: str
+    settings: dict[str, Any]
+    dim: int
 
 
 @dataclass(frozen=True)
@@ -28,7 +39,7 @@ class ModelCard:
         labels: the vocabulary in order.
         vocabulary: its hash.
         max_length: captions are cut at this many tokens.
-        features: {"kind", "extractor", "settings", "dim"} of the store it was trained on; None for captions alone.
+        features: of the store it was trained on; None for captions alone.
         run: the experiment's name.
         training: where it came from (study, backbone, seed ...), for people.
     """
@@ -36,10 +47,11 @@ class ModelCard:
     labels: list[str]
     vocabulary: str
     max_length: int
-    features: dict[str, Any] | None
+    features: FeatureCard | None
     run: str
     training: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
 
 @dataclass
@@ -82,7 +94,10 @@ def save_model(folder: Path, model: VisualBertForEmotion, tokenizer: Any, card: 
     """Write a model folder whole or not at all."""
     logging.disable_progress_bar()
     with whole_folder(folder) as temporary:
-        model.save_pretrained(temporary)
+        try:
+            model.save_pretrained(temporary)
+        except SafetensorError as error:
+            raise OSError(str(error).splitlines()[0]) from error
         tokenizer.save_pretrained(temporary)
         write_json(temporary / "emocap.json", asdict(card))
 
@@ -106,18 +121,30 @@ def load_model(folder: Path) -> SavedModel:
         found = values.get("schema") if isinstance(values, dict) else type(values).__name__
         raise EmocapError(f"{folder / 'emocap.json'}: schema is {found!r}, expected {SCHEMA}; use a matching emocap")
     try:
-        card = ModelCard(**values)
-    except TypeError as error:
-        raise EmocapError(f"{folder / 'emocap.json'}: {error}; train the model again") from None
+        card = TypeAdapter(ModelCard).validate_python(values)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        place = ".".join(map(str, fault["loc"]))
+        raise EmocapError(f"{folder / 'emocap.json'}: {place}: {fault['msg']}; train the model again") from None
     vocabulary = Vocabulary(tuple(card.labels))
     if vocabulary.hash != card.vocabulary:
         raise EmocapError(
             f"{folder / 'emocap.json'}: labels do not have the hash {card.vocabulary}; the file was changed"
         )
-    config = VisualBertConfig(**read_json(folder / "config.json"))
+    config = _config(folder / "config.json")
     vocabulary.require_same([config.id2label[i] for i in range(config.num_labels)], str(folder / "config.json"))
     model = _weights(folder, config)
     return SavedModel(model.eval(), load_tokenizer(folder), vocabulary, card, folder)
+
+
+def _config(path: Path) -> VisualBertConfig:
+    values = read_json(path)
+    try:
+        return VisualBertConfig(**values)
+    except Exception as error:  # the library checks values with errors of its own and of others
+        raise EmocapError(
+            f"{path}: not a model's configuration ({str(error).splitlines()[0]}); train it again"
+        ) from error
 
 
 def _weights(folder: Path, config: VisualBertConfig) -> VisualBertForEmotion:

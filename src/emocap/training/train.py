@@ -9,11 +9,14 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
 import torch
 import transformers
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.utils.data import Dataset, Sampler
 from transformers import EarlyStoppingCallback, EvalPrediction, Trainer, TrainerCallback, TrainingArguments, set_seed
@@ -21,10 +24,12 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 from transformers.trainer_utils import get_last_checkpoint
 
 from emocap.errors import EmocapError
+from emocap.files import read_json, whole_file, write_json
 from emocap.training.settings import TrainSettings
 
 logger = logging.getLogger("emocap")
 SECONDS_BETWEEN_LINES = 10.0
+TRAINED = "trained.safetensors"
 Metrics = Callable[[np.ndarray, np.ndarray], dict[str, float]]
 
 
@@ -128,6 +133,9 @@ def train(
         EmocapError: the loss is no longer finite, or a checkpoint cannot be written.
     """
     checkpoints = folder / "checkpoints"
+    if (history := _finished(model, checkpoints)) is not None:
+        logger.info("%s: was trained before", name)
+        return history
     sampler = EpochSampler(lengths, settings.batch_size, seed)
     set_seed(seed)
     transformers.logging.set_verbosity_error()
@@ -152,19 +160,31 @@ def train(
     start = time.monotonic()
     try:
         trainer.train(resume_from_checkpoint=_last_whole_checkpoint(checkpoints))
-    except OSError as error:
-        raise EmocapError(
-            f"{checkpoints}: a checkpoint cannot be written ({error.strerror or error}); free space and run again"
-        ) from error
+        model.to("cpu")
+        history = _history(trainer.state.log_history, name, len(lengths), settings, time.monotonic() - start)
+        _keep(model, checkpoints, history)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise EmocapError(f"{checkpoints}: cannot be written or read ({reason}); free space and run again") from error
     except RuntimeError as error:
-        if "No space left" in str(error) or "PytorchStreamWriter" in str(error):
-            raise EmocapError(
-                f"{checkpoints}: a checkpoint cannot be written (no space?); free space and run again"
-            ) from error
+        if "PytorchStreamWriter" in str(error) or "unexpected pos" in str(error):
+            raise EmocapError(f"{checkpoints}: cannot be written (no space?); free space and run again") from error
         raise
-    history = _history(trainer.state.log_history, name, len(lengths), settings, time.monotonic() - start)
-    model.to("cpu")
     return history
+
+
+def _keep(model: nn.Module, checkpoints: Path, history: dict[str, Any]) -> None:
+    """Set down that training is over, with what it ended at: one that stopped early must not go on after a kill."""
+    with whole_file(checkpoints / TRAINED) as temporary:
+        save_file({key: tensor.contiguous() for key, tensor in model.state_dict().items()}, temporary)
+    write_json(checkpoints / "history.json", history)
+
+
+def _finished(model: nn.Module, checkpoints: Path) -> dict[str, Any] | None:
+    if not (checkpoints / "history.json").is_file():
+        return None
+    model.load_state_dict(load_file(checkpoints / TRAINED))
+    return read_json(checkpoints / "history.json")
 
 
 def discard_checkpoints(folder: Path) -> None:
@@ -232,7 +252,7 @@ def _scores(prediction: EvalPrediction, metrics: Metrics) -> dict[str, float]:
 def _last_whole_checkpoint(checkpoints: Path) -> str | None:
     """The newest checkpoint that was written to its end; one cut short is removed."""
     while checkpoints.is_dir() and (last := get_last_checkpoint(str(checkpoints))) is not None:
-        if (Path(last) / "trainer_state.json").is_file() and _reads(Path(last)):
+        if _reads(Path(last)):
             return last
         logger.warning("%s: cut short, the one before is used", last)
         shutil.rmtree(last)
@@ -243,8 +263,10 @@ def _reads(checkpoint: Path) -> bool:
     try:
         for file in ("optimizer.pt", "scheduler.pt"):
             torch.load(checkpoint / file, map_location="cpu", weights_only=True)
-        return (checkpoint / "rng_state.pth").is_file() or any(checkpoint.glob("rng_state_*.pth"))
-    except (OSError, RuntimeError, EOFError, ValueError):
+        read_json(checkpoint / "trainer_state.json")
+        with safe_open(checkpoint / "model.safetensors", framework="pt") as weights:
+            return bool(weights.keys()) and any(checkpoint.glob("rng_state*.pth"))
+    except (OSError, RuntimeError, EOFError, ValueError, SafetensorError, UnpicklingError, EmocapError):
         return False
 
 
