@@ -4,12 +4,14 @@ import json
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from emocap.cli import main
+from emocap.corpora import scenes
 from emocap.progress import logger
 from emocap.training.checkpoint import ModelCard, load_tokenizer, save_model
 
@@ -129,3 +131,22 @@ def test_debug_shows_the_traceback(tmp_path) -> None:
     done = emocap("--debug", "run", "none.yaml", cwd=tmp_path)
     assert "Traceback" in done.stderr
     assert done.returncode != 0
+
+
+def test_the_demo_from_its_command(tiny_bert, tmp_path, monkeypatch, capsys) -> None:
+    small = partial(scenes.write_demo_corpora, n_target=80, n_source_images=20)
+    monkeypatch.setattr(scenes, "write_demo_corpora", small)
+    monkeypatch.setattr(logger, "handlers", [])
+    settings = [f"model.backbone={tiny_bert}", "min_count=15", "model.max_length=16", "teacher.epochs=1"]
+    options = [word for setting in settings for word in ("--set", setting)]
+    monkeypatch.setattr(sys, "argv", ["emocap", "demo", "--run-dir", str(tmp_path / "a run #1"), *options])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 0
+    shown = capsys.readouterr().out
+    for model in ("prior", "teacher", "student", "AnB", "AnB+", "ceiling"):
+        assert re.search(rf"{re.escape(model)}\W+(\d\.\d{{3}}\W+){{7}}", shown)
+    assert "report.html" in shown.replace("\n", "")
+    results = json.loads((tmp_path / "a run #1" / "results.json").read_text())
+    assert results["ceiling"]["mean_average_precision"] > results["models"]["prior"]["mean_average_precision"]
+    assert (tmp_path / "a run #1" / "corpora" / "socratis" / "oracle.parquet").is_file()

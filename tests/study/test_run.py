@@ -223,3 +223,9 @@ def test_bad_input_is_one_line(tiny_study, tmp_path, changes, message: str) -> N
 def test_an_unknown_stage_is_refused(tiny_study, tmp_path) -> None:
     with pytest.raises(EmocapError, match="--until tea: no such stage; this study has prepare, features, teacher"):
         run(tiny_study(), tmp_path / "run", until="tea")
+
+
+def test_several_processes_are_refused(tiny_study, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(EmocapError, match="start it without torchrun"):
+        run(tiny_study(), tmp_path / "run")

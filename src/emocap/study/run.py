@@ -1,5 +1,6 @@
 """A study from configuration to report: which stage depends on what, and the manifest of what ran."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ def run_study(
     Raises:
         EmocapError: bad input, an unknown stage, or another run in the same folder.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise EmocapError("a study runs in one process for now; start it without torchrun")
     names = stage_names(config)
     if until is not None and until not in names:
         raise EmocapError(f"--until {until}: no such stage; this study has {', '.join(names)}")
