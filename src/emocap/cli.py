@@ -33,7 +33,7 @@ COLUMNS = {
 SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Put a value over the YAML's.")]
 ModelOption = Annotated[Path, typer.Option("--model", help="Model folder that a study saved, such as runs/demo/AnB+.")]
 FormatOption = Annotated[
-    str | None, typer.Option("--format", help="Reader of the data; guessed from the file if left out.")
+    str | None, typer.Option("--format", help="socratis, socratis-csv, coco, flickr8k or table; guessed if left out.")
 ]
 ImagesOption = Annotated[Path | None, typer.Option("--images", help="Folder of the images that the data name.")]
 
@@ -114,7 +114,10 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled pairs.
 
-    The pairs are taken as they are: give only such as the model has not seen.
+    The pairs are taken as they are: give only such as the model has not seen. Beside it stands `prior`, the label
+    frequencies of the model's training pairs.
+
+    Example: `emocap evaluate --model runs/mine/teacher --data more-pairs.csv --images pictures`
     """
     from emocap.inference.corpus import evaluate_corpus
 

@@ -26,7 +26,7 @@ def model(tiny_bert, vocabulary, tmp_path) -> Path:
         "dim": 16,
     }
     config = build_config(tiny_bert, vocabulary, pooling="mean", visual_token_type=0, visual_dim=16)
-    card = ModelCard(list(vocabulary.labels), vocabulary.hash, 16, features, "AnB+")
+    card = ModelCard(list(vocabulary.labels), vocabulary.hash, 16, features, "AnB+", frequencies=[0.3, 0.5, 0.2])
     save_model(tmp_path / "model", load_backbone(config, tiny_bert)[0], load_tokenizer(tiny_bert), card)
     return tmp_path / "model"
 
@@ -65,7 +65,10 @@ def test_labels_are_what_the_predictor_says_and_faults_are_told(model, data, tmp
 
 def test_evaluate_gives_the_models_metrics(model, data, tmp_path) -> None:
     found = evaluate_corpus(model, data, format_="table", images=tmp_path / "pics")
-    assert list(found) == ["AnB+"]
+    assert list(found) == ["prior", "AnB+"]
+    # happy, sad, awe, sad; the constant answer is sad, happy, awe
+    assert found["prior"]["top1_accuracy"] == 0.5
+    assert found["prior"]["top2_accuracy"] == 0.75
     assert 0 <= found["AnB+"]["top1_accuracy"] <= 1
 
 

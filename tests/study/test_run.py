@@ -201,7 +201,7 @@ def test_captions_alone_as_target_and_pictures_in_the_source(tiny_study, tmp_pat
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"data_root": "/nowhere"}, r"/nowhere/pairs\.jsonl: no such file or folder; fetch it"),
+        ({"data_root": "/nowhere"}, r"/nowhere/pairs\.jsonl: no such file or folder; put it there"),
         (
             {"target": {"format": "coco", "path": "captions_source.json"}},
             "has no emotions; the target must be labelled",

@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.read import guess_format, read_corpus
 from emocap.errors import EmocapError
+from emocap.evaluation.baselines import prior
 from emocap.evaluation.metrics import evaluate, ranking
 from emocap.files import whole_file
 from emocap.progress import logger
-from emocap.regions.extract import build_extractor, extract
+from emocap.regions.extract import build_extractor, extract, tell_faults
 from emocap.regions.store import FeatureStore, kind_of
 from emocap.training.batching import PairDataset
 from emocap.training.checkpoint import FeatureCard, SavedModel, load_model
@@ -69,7 +70,7 @@ def label_corpus(
 
 
 def evaluate_corpus(model: Path, data: Path, *, format_: str | None, images: Path | None) -> dict[str, dict[str, Any]]:
-    """Every metric of a model on labelled pairs, under the model's name.
+    """Every metric of a model on labelled pairs, beside those of its training pairs' label frequencies (`prior`).
 
     Raises:
         EmocapError: unlabelled pairs, or labels of another vocabulary.
@@ -87,7 +88,11 @@ def evaluate_corpus(model: Path, data: Path, *, format_: str | None, images: Pat
         )
     pairs = pairs.select(usable)
     probabilities = _probabilities(saved, pairs, Path(tempfile.gettempdir()))
-    return {saved.card.run: evaluate(probabilities, pairs.targets(saved.vocabulary), saved.vocabulary.labels)}
+    targets, labels = pairs.targets(saved.vocabulary), saved.vocabulary.labels
+    rows = {saved.card.run: evaluate(probabilities, targets, labels)}
+    if saved.card.frequencies is None:
+        return rows
+    return {"prior": evaluate(prior(np.array([saved.card.frequencies]), len(pairs)), targets, labels)} | rows
 
 
 def _read(data: Path, format_: str | None, images: Path | None) -> Pairs:
@@ -121,12 +126,5 @@ def _store(saved: SavedModel, features: FeatureCard, pairs: Pairs, path: Path) -
     saved.require_features(kind_of(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim))
     if pairs.image_root is None:
         raise EmocapError("no folder of images")
-    report = extract(pairs.distinct_images(), pairs.image_root, extractor, path)
-    if report.missing:
-        logger.warning(
-            "%d images missing, such as %s; their captions are judged alone", len(report.missing), report.missing[0]
-        )
-    if report.quarantined:
-        first = report.quarantined[0]
-        logger.warning("%d images set aside, such as %s: %s", len(report.quarantined), first.where, first.reason)
+    tell_faults(extract(pairs.distinct_images(), pairs.image_root, extractor, path))
     return FeatureStore.open(path)

@@ -15,7 +15,7 @@ from PIL import Image
 from emocap.corpora.pairs import Quarantined
 from emocap.errors import EmocapError
 from emocap.files import read_json, write_json
-from emocap.progress import track
+from emocap.progress import logger, track
 from emocap.regions.grid import GridExtractor
 from emocap.regions.images import ImageFault, ImageMissing, full_size, open_image
 from emocap.regions.store import write_store
@@ -153,6 +153,19 @@ def extract(
         report = ExtractionReport(n_images, missing, quarantined)
         write_json(writer.folder / REPORT, asdict(report))
     return report
+
+
+def tell_faults(report: ExtractionReport, where: str = "") -> None:
+    """Log how many images are missing or set aside, with the first of each."""
+    if report.missing:
+        logger.warning(
+            "%s%d images missing, such as %s: captions alone there", where, len(report.missing), report.missing[0]
+        )
+    if report.quarantined:
+        first = report.quarantined[0]
+        logger.warning(
+            "%s%d images set aside, such as %s: %s", where, len(report.quarantined), first.where, first.reason
+        )
 
 
 def read_report(store: Path) -> ExtractionReport:

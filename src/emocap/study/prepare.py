@@ -14,7 +14,7 @@ from emocap.emotions import Vocabulary, build_vocabulary
 from emocap.errors import EmocapError
 from emocap.files import sha256_of, write_json
 from emocap.models.backbone import build_config, find_backbone, weights_file
-from emocap.regions.extract import build_extractor, extract
+from emocap.regions.extract import build_extractor, extract, tell_faults
 from emocap.study.config import CorpusConfig, StudyConfig
 from emocap.study.stages import Study, count_faults, write_pairs
 
@@ -57,7 +57,8 @@ def prepare(study: Study) -> None:
         write_pairs(study.run / "source.parquet", clean)
     for domain, fault in faults.items():
         if fault["count"]:
-            logger.warning("%s: %d rows set aside, such as %s", domain, fault["count"], fault["examples"][0])
+            first = fault["examples"][0]
+            logger.warning("%s: %d set aside, such as %s: %s", domain, fault["count"], first["where"], first["reason"])
     write_pairs(study.run / "target.parquet", pairs)
     write_json(study.run / "vocabulary.json", {"labels": list(vocabulary.labels), "hash": vocabulary.hash})
     write_json(study.run / "splits.json", {"seed": config.seed, "vocabulary": vocabulary.hash, "parts": parts})
@@ -149,4 +150,5 @@ def features(study: Study) -> None:
         pairs = study.pairs(domain)
         if pairs.image_root is not None and not (folder / domain).is_dir():
             extractor = build_extractor(settings.extractor, settings.settings)
-            extract(pairs.distinct_images(), pairs.image_root, extractor, folder / domain)
+            report = extract(pairs.distinct_images(), pairs.image_root, extractor, folder / domain)
+            tell_faults(report, f"{domain}: ")

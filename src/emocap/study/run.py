@@ -167,7 +167,7 @@ def _require_there(study: Study, corpus: CorpusConfig) -> None:
         if path is not None and not study.place(path).exists():
             raise EmocapError(
                 f"{study.place(path)}: no such file or folder; "
-                "fetch it with 'emocap download' or give --set data_root=FOLDER"
+                "put it there (the README says where data come from) or give --set data_root=FOLDER"
             )
 
 

@@ -124,6 +124,7 @@ class Study:
             max_length=self.config.model.max_length,
             features=features,
             run=run,
+            frequencies=[float(share) for share in self.part("train").targets(self.vocabulary).mean(axis=0)],
             training={
                 "study": self.config.name,
                 "seed": self.config.seed,

@@ -41,6 +41,7 @@ class ModelCard:
         max_length: captions are cut at this many tokens.
         features: of the store it was trained on; None for captions alone.
         run: the experiment's name.
+        frequencies: of the labels in the target's training pairs; None where they are not known.
         training: where it came from (study, backbone, seed ...), for people.
     """
 
@@ -50,6 +51,7 @@ class ModelCard:
     features: FeatureCard | None
     run: str
     training: dict[str, Any] = field(default_factory=dict)
+    frequencies: list[float] | None = None
     schema: int = SCHEMA
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
