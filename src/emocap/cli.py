@@ -182,7 +182,7 @@ def _run(config: Any, run_dir: Path, until: str | None, draw: Any = None) -> Non
     except KeyboardInterrupt:
         typer.echo("emocap: stopped; the same command goes on from here", err=True)
         raise typer.Exit(130) from None
-    if (run_dir / "results.json").is_file():
+    if until in (None, "evaluation", "report"):
         results = read_json(run_dir / "results.json")
         rows = results["models"] | ({"ceiling": results["ceiling"]} if "ceiling" in results else {})
         _print_table(rows)
@@ -207,5 +207,11 @@ def main() -> None:
     except EmocapError as error:
         if "--debug" in sys.argv:
             raise
-        typer.echo(f"emocap: {error}", err=True)
+        typer.echo(f"emocap: {' '.join(str(error).split())}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if "--debug" in sys.argv:
+            raise
+        named = f"{error.filename!s:.200}: " if error.filename else ""
+        typer.echo(f"emocap: {named}{error.strerror or error}", err=True)
         sys.exit(1)

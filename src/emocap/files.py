@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,8 @@ def whole_file(path: Path) -> Iterator[Path]:
             f"{path}: cannot be written ({error.strerror or error}); free space or choose another place"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -91,6 +92,18 @@ def write_array(path: Path, array: np.ndarray) -> None:
     """Write a .npy file whole or not at all."""
     with whole_file(path) as temporary, temporary.open("wb") as file:
         np.save(file, array, allow_pickle=False)
+
+
+def read_array(path: Path) -> np.ndarray:
+    """The array in a .npy file; nothing is unpickled.
+
+    Raises:
+        EmocapError: missing, cut short or damaged.
+    """
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise EmocapError(f"{path}: missing, cut short or damaged; delete it and run again") from error
 
 
 def read_text(path: Path) -> str:

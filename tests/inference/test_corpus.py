@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from emocap import EmocapError, EmotionPredictor
 from emocap.inference.corpus import evaluate_corpus, label_corpus
@@ -84,3 +85,14 @@ def test_features_that_cannot_be_made_again_are_refused(model, data, tmp_path) -
 def test_p_is_checked(model, data, tmp_path, p: int) -> None:
     with pytest.raises(EmocapError, match=f"--p {p}: the model knows 3 emotions"):
         label_corpus(model, data, tmp_path / "out.csv", format_=None, images=None, p=p)
+
+
+def test_weights_that_are_not_finite_are_refused(model, data, tmp_path) -> None:
+    tensors = load_file(model / "model.safetensors")
+    tensors["fc.bias"][0] = float("nan")
+    save_file(tensors, model / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(EmocapError, match="answers are not finite"):
+        label_corpus(model, data, tmp_path / "out.csv", format_=None, images=None)
+    with pytest.raises(EmocapError, match="answers are not finite"):
+        EmotionPredictor.from_pretrained(model).predict(None, "a dog")
+    assert not (tmp_path / "out.csv").exists()

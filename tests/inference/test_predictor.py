@@ -10,6 +10,7 @@ from PIL import Image
 from emocap import EmocapError, EmotionPredictor
 from emocap.models.backbone import build_config, load_backbone
 from emocap.regions.grid import GridExtractor
+from emocap.regions.store import kind_of
 from emocap.training.checkpoint import ModelCard, load_tokenizer, save_model
 
 SETTINGS = {"rows": 1, "columns": 2, "dim": 16}
@@ -19,7 +20,12 @@ SETTINGS = {"rows": 1, "columns": 2, "dim": 16}
 def predictor(tiny_bert, vocabulary, tmp_path) -> EmotionPredictor:
     config = build_config(tiny_bert, vocabulary, pooling="mean", visual_token_type=0, visual_dim=16)
     model, _ = load_backbone(config, tiny_bert)
-    features = {"kind": "x", "extractor": "grid", "settings": GridExtractor(**SETTINGS).settings, "dim": 16}
+    features = {
+        "kind": kind_of("grid", GridExtractor(**SETTINGS).settings, "", 16),
+        "extractor": "grid",
+        "settings": GridExtractor(**SETTINGS).settings,
+        "dim": 16,
+    }
     card = ModelCard(list(vocabulary.labels), vocabulary.hash, 16, features, "AnB+")
     save_model(tmp_path / "model", model, load_tokenizer(tiny_bert), card)
     return EmotionPredictor.from_pretrained(tmp_path)
@@ -63,6 +69,7 @@ def test_what_cannot_be_used_is_refused(predictor, tmp_path) -> None:
     (tmp_path / "x.jpg").write_text("no picture")
     for image, caption, message in (
         (None, " ", "caption is empty"),
+        (None, "\udcff", "not Unicode text"),
         (tmp_path / "x.jpg", "a dog", "x.jpg"),
         ("none.jpg", "a", "none.jpg"),
     ):

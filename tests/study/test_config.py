@@ -73,6 +73,18 @@ def test_what_is_dumped_loads_as_the_same(study) -> None:
         (MINIMAL, ["name=../evil"], "name: .*found '../evil'"),
         ("target: [\n", [], "not valid YAML at line 2"),
         ("- a\n", [], "holds list, expected keys"),
+        ("1: 2\n" + MINIMAL, [], "study.yaml: "),
+        ("name: 2020-13-45\n", [], "a value cannot be read"),
+        ("[" * 5000, [], "not valid YAML"),
+        ("target: &a [*a]\n", [], "not valid YAML"),
+        (
+            "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
+            "d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d]\n",
+            [],
+            "a value cannot be read",
+        ),
+        (MINIMAL, ["seed=2020-99-99"], "a value cannot be read"),
+        (MINIMAL, ["teacher.learning_rate=.inf"], "finite"),
         ("target: !!python/object/apply:os.system ['true']\n", [], "not valid YAML"),
     ],
 )

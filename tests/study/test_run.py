@@ -108,6 +108,31 @@ def test_a_table_of_before_is_never_shown_for_another_configuration(finished, ti
         write_report(copy)
 
 
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [("audit.json", "[]"), ("stages/teacher.json", '{"finger'), ("stages/AnB.json", "[]"), ("results.json", "{}")],
+)
+def test_a_damaged_file_of_a_run_is_made_again(finished, tiny_study, tmp_path, file: str, content: str) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    (copy / file).write_text(content)
+    run(tiny_study(), copy)
+    assert (copy / "results.json").read_bytes() == (finished / "results.json").read_bytes()
+    assert read_json(copy / "audit.json") == read_json(finished / "audit.json")
+
+
+@pytest.mark.parametrize("file", ["scores/probabilities.npy", "target.parquet", "AnB/test_probabilities.npy"])
+def test_a_file_cut_short_is_one_line(finished, tiny_study, tmp_path, file: str) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    (copy / file).write_bytes((copy / file).read_bytes()[:40])
+    for stage in ("selection", "evaluation"):
+        (copy / "stages" / f"{stage}.json").unlink()
+    with pytest.raises(EmocapError, match=f"{file}: missing, cut short or damaged; delete it and run again") as error:
+        run(tiny_study(), copy)
+    assert "\n" not in str(error.value)
+
+
 def test_what_a_killed_run_left_half_written_is_swept(finished, tiny_study, tmp_path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)

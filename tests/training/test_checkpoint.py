@@ -96,3 +96,18 @@ def test_no_space_leaves_no_folder(tiny_model, tiny_bert, vocabulary, tmp_path) 
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, old)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["gone", "[1]", None])
+def test_a_tokenizer_that_is_not_the_models_is_refused(folder, damage: str | None) -> None:
+    path = folder / "tokenizer.json"
+    if damage == "gone":
+        path.unlink()
+    elif damage is not None:
+        path.write_text(damage)
+    else:
+        tokens = json.loads(path.read_text())
+        tokens["model"]["vocab"].pop("celebrates")
+        path.write_text(json.dumps(tokens))
+    with pytest.raises(EmocapError, match="tokenizer"):
+        load_model(folder)

@@ -46,6 +46,8 @@ def guess_format(path: Path) -> str:
         EmocapError: the file cannot be opened.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise EmocapError(f"{path}: not a file; give the corpus's own file")
     try:
         with path.open("rb") as file:
             start = file.read(4096)

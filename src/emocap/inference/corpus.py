@@ -44,6 +44,9 @@ def label_corpus(
     if out.suffix not in ENDINGS:
         raise EmocapError(f"{out}: ending is {out.suffix!r}, expected one of {', '.join(ENDINGS)}")
     saved = load_model(model)
+    clash = set(saved.vocabulary.labels) & {"pair_id", "image", "caption", "emotions"}
+    if clash and out.suffix != ".parquet":
+        raise EmocapError(f"{out}: an emotion is named like the column {min(clash)!r}; write .parquet")
     p = min(4, len(saved.vocabulary)) if p is None else p
     if not 1 <= p <= len(saved.vocabulary):
         raise EmocapError(f"--p {p}: the model knows {len(saved.vocabulary)} emotions")

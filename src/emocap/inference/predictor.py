@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from PIL import Image
 
+from emocap.corpora.pairs import is_text
 from emocap.errors import EmocapError
 from emocap.evaluation.metrics import ranking
 from emocap.regions.extract import Extractor, build_extractor, describe_source
+from emocap.regions.store import kind_of
 from emocap.training.batching import PairDataset, pad_regions
 from emocap.training.checkpoint import SavedModel, load_model
-from emocap.training.predict import best_device
+from emocap.training.predict import best_device, finite
 
 Picture = str | Path | bytes | Image.Image | None
 
@@ -40,7 +42,10 @@ class EmotionPredictor:
         self._model = saved.model.to(self._device).eval()
         self._extractor: Extractor | None = None
         if saved.card.features is not None:
-            self._extractor = build_extractor(saved.card.features["extractor"], saved.card.features["settings"])
+            features = saved.card.features
+            extractor = build_extractor(features["extractor"], features["settings"])
+            saved.require_features(kind_of(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim))
+            self._extractor = extractor
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "EmotionPredictor":
@@ -75,6 +80,8 @@ class EmotionPredictor:
         for number, (_, caption) in enumerate(pairs, 1):
             if not isinstance(caption, str) or not caption.strip():
                 raise EmocapError(f"pair {number}: the caption is empty; give some text")
+            if not is_text(caption):
+                raise EmocapError(f"pair {number}: the caption is not Unicode text; give it in UTF-8")
         encoded = self._saved.tokenizer(
             [caption for _, caption in pairs],
             truncation=True,
@@ -86,7 +93,7 @@ class EmotionPredictor:
         batch |= pad_regions([self._describe(image) for image, _ in pairs])
         with torch.inference_mode():
             logits = self._model(**{key: tensor.to(self._device) for key, tensor in batch.items()}).logits
-        probabilities = torch.sigmoid(logits.float()).cpu().numpy()
+        probabilities = finite(torch.sigmoid(logits.float()).cpu().numpy())
         return [
             [EmotionProbability(self.labels[i], float(row[i])) for i in order]
             for row, order in zip(probabilities, ranking(probabilities), strict=True)

@@ -6,7 +6,7 @@ import numpy as np
 
 from emocap.corpora.pairs import Pairs
 from emocap.errors import EmocapError
-from emocap.files import write_array
+from emocap.files import read_array, write_array
 from emocap.regions.store import FeatureStore
 from emocap.training.batching import PairDataset
 from emocap.training.checkpoint import SavedModel
@@ -35,7 +35,7 @@ def score(saved: SavedModel, pairs: Pairs, store: FeatureStore | None, folder: P
                     saved.model, dataset, batch_size, f"scoring part {start // PAIRS_PER_PART + 1} of {len(starts)}"
                 ),
             )
-        part = np.load(path, allow_pickle=False)
+        part = read_array(path)
         if part.shape != (len(rows), len(saved.vocabulary)):
             raise EmocapError(f"{path}: holds {part.shape}, expected {(len(rows), len(saved.vocabulary))}; delete it")
         parts.append(part)

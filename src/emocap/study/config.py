@@ -13,11 +13,13 @@ from emocap.files import read_text
 from emocap.regions.extract import EXTRACTORS
 from emocap.training.settings import TrainSettings
 
+MOST_NODES = 10_000
+
 
 class Section(BaseModel):
     """A part of the configuration."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class CorpusConfig(Section):
@@ -63,7 +65,7 @@ class FeatureConfig(Section):
     """Region features: the extractor and its own settings."""
 
     extractor: str = "grid"
-    settings: dict[str, Any] = Field(default_factory=dict)
+    settings: dict[str, bool | int | float | str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _known_extractor(self) -> "FeatureConfig":
@@ -167,28 +169,38 @@ def load_config(path: Path, overrides: list[str] | None = None) -> StudyConfig:
     Raises:
         EmocapError: not YAML, an unknown or contradictory key; one line that names it.
     """
-    try:
-        values = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise EmocapError(f"{path}: not valid YAML{place}: {getattr(error, 'problem', None) or error}") from None
+    values = _yaml(read_text(path), str(path))
     if not isinstance(values, dict):
         raise EmocapError(f"{path}: holds {type(values).__name__}, expected keys such as 'target:'")
-    values = _unshared(values)
     for override in overrides or ():
         _override(values, override)
     try:
-        return StudyConfig(**values)
+        return StudyConfig.model_validate(values)
     except ValidationError as error:
         raise EmocapError(f"{path}: {_first_fault(error)}") from None
 
 
-def _unshared(value: Any) -> Any:
+def _yaml(text: str, where: str) -> Any:
+    try:
+        return _unshared(yaml.safe_load(text), [MOST_NODES])
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise EmocapError(
+            f"{where}: not valid YAML{place}: {getattr(error, 'problem', None) or 'unreadable'}"
+        ) from None
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise EmocapError(f"{where}: not valid YAML: a value cannot be read ({type(error).__name__})") from None
+
+
+def _unshared(value: Any, left: list[int]) -> Any:
     """A copy in which parts that YAML's anchors made one are apart, so that changing one leaves the others."""
+    left[0] -= 1
+    if left[0] < 0:
+        raise ValueError("too many nodes")
     if isinstance(value, dict):
-        return {key: _unshared(inner) for key, inner in value.items()}
-    return [_unshared(inner) for inner in value] if isinstance(value, list) else value
+        return {key: _unshared(inner, left) for key, inner in value.items()}
+    return [_unshared(inner, left) for inner in value] if isinstance(value, list) else value
 
 
 def _override(values: dict[str, Any], override: str) -> None:
@@ -196,10 +208,7 @@ def _override(values: dict[str, Any], override: str) -> None:
     names = key.strip().split(".")
     if not equals or not all(names):
         raise EmocapError(f"--set {override}: expected KEY.KEY=VALUE, such as --set teacher.epochs=2")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise EmocapError(f"--set {override}: the value is not valid YAML; quote it") from None
+    value = _yaml(text, f"--set {override:.80}")
     if isinstance(value, str):  # YAML 1.1 reads 5e-5 as text
         with contextlib.suppress(ValueError):
             value = float(value)
@@ -222,5 +231,5 @@ def _first_fault(error: ValidationError) -> str:
     if fault["type"] == "missing":
         return f"key {place!r} is missing{more}"
     message = fault["msg"].removeprefix("Value error, ")
-    found = f", found {fault['input']!r}" if not isinstance(fault["input"], dict) else ""
+    found = f", found {repr(fault['input'])[:80]}" if not isinstance(fault["input"], dict) else ""
     return f"{place}: {message}{found}{more}"

@@ -163,7 +163,9 @@ def _local_weights(config: StudyConfig) -> list[Path]:
 
 
 def _require_there(study: Study, corpus: CorpusConfig) -> None:
-    for path in (corpus.path, corpus.images):
+    if study.place(corpus.path).exists() and not study.place(corpus.path).is_file():
+        raise EmocapError(f"{study.place(corpus.path)}: not a file; give the corpus's own file")
+    for path in (corpus.path, corpus.images, corpus.oracle):
         if path is not None and not study.place(path).exists():
             raise EmocapError(
                 f"{study.place(path)}: no such file or folder; "

@@ -117,13 +117,13 @@ class RunDir:
         ).hexdigest()
         self.fingerprints[name] = fingerprint
         done, begun = self.path / "stages" / f"{name}.json", self.path / "stages" / f"{name}.begun.json"
-        if done.is_file() and read_json(done).get("fingerprint") == fingerprint and self._all_there(outputs):
+        if _fingerprint(done) == fingerprint and all(_whole(self.path / output) for output in outputs):
             logger.info("%s: done before", name)
             return False
         done.unlink(missing_ok=True)
         for output in outdates:
             _remove(self.path / output)
-        if not begun.is_file() or read_json(begun).get("fingerprint") != fingerprint:
+        if _fingerprint(begun) != fingerprint:
             for output in outputs:
                 _remove(self.path / output)
             write_json(begun, {"fingerprint": fingerprint})
@@ -137,9 +137,6 @@ class RunDir:
         logger.info("%s: done in %.1f s", name, seconds)
         return True
 
-    def _all_there(self, outputs: Sequence[str]) -> bool:
-        return all((self.path / output).exists() for output in outputs)
-
     def finished_stages(self) -> list[dict[str, Any]]:
         """Name, seconds and time of each finished stage, in the order they were gone through."""
         rows = []
@@ -148,6 +145,22 @@ class RunDir:
             if path.is_file():
                 rows.append({key: value for key, value in read_json(path).items() if key != "fingerprint"})
         return rows
+
+
+def _fingerprint(path: Path) -> str | None:
+    """What a stage's file says; None where it is absent or damaged, so that the stage runs again."""
+    try:
+        return read_json(path)["fingerprint"] if path.is_file() else None
+    except (EmocapError, KeyError, TypeError):
+        return None
+
+
+def _whole(path: Path) -> bool:
+    """Whether a stage's output is there; a JSON file must hold an object that is not empty."""
+    try:
+        return isinstance(value := read_json(path), dict) and bool(value) if path.suffix == ".json" else path.exists()
+    except EmocapError:
+        return False
 
 
 def _remove(path: Path) -> None:

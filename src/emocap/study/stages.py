@@ -22,7 +22,7 @@ from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.evaluation.baselines import prior
 from emocap.evaluation.metrics import HIGHER_IS_BETTER, evaluate, mean_average_precision, recall_at_k
-from emocap.files import read_json, whole_file, write_array, write_json
+from emocap.files import read_array, read_json, whole_file, write_array, write_json
 from emocap.labelling.audit import audit
 from emocap.labelling.score import score
 from emocap.labelling.select import select, student_targets
@@ -45,6 +45,18 @@ def write_pairs(path: Path, pairs: Pairs) -> None:
     """Write a table of pairs as Parquet, whole or not at all."""
     with whole_file(path) as temporary:
         pq.write_table(pairs.table, temporary, compression="zstd")
+
+
+def read_parquet(path: Path) -> pa.Table:
+    """A table that an earlier stage wrote.
+
+    Raises:
+        EmocapError: missing, cut short or damaged.
+    """
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise EmocapError(f"{path}: missing, cut short or damaged; delete it and run again") from error
 
 
 @dataclass
@@ -72,7 +84,7 @@ class Study:
         """The "target" or "source" pairs as read by `prepare`."""
         corpus: CorpusConfig | None = getattr(self.config, domain)
         root = self.place(corpus.images) if corpus is not None and corpus.images is not None else None
-        return Pairs(pq.read_table(self.run / f"{domain}.parquet"), root, (), open_vocabulary=True)
+        return Pairs(read_parquet(self.run / f"{domain}.parquet"), root, (), open_vocabulary=True)
 
     def part(self, name: str) -> Pairs:
         """The target's "train", "validation" or "test" pairs."""
@@ -218,7 +230,7 @@ def scores(study: Study) -> None:
 def selection(study: Study) -> None:
     """Select the pseudo-labelled sample, and audit it."""
     settings = study.config.pseudo_labels
-    probabilities = np.load(study.run / "scores" / "probabilities.npy", allow_pickle=False)
+    probabilities = read_array(study.run / "scores" / "probabilities.npy")
     chosen = select(probabilities, settings.p, settings.k, settings.fraction, study.config.seed)
     targets = student_targets(probabilities, chosen, settings.targets)
     report = audit(
@@ -240,7 +252,7 @@ def selection(study: Study) -> None:
 
 def student(study: Study) -> None:
     """Pre-train the student on the pseudo-labelled sample."""
-    table = pq.read_table(study.run / "selection.parquet")
+    table = read_parquet(study.run / "selection.parquet")
     found = (table.schema.metadata or {}).get(b"vocabulary", b"").decode()
     if found != study.vocabulary.hash:
         raise EmocapError(f"{study.run / 'selection.parquet'}: vocabulary {found}, expected {study.vocabulary.hash}")
@@ -286,7 +298,7 @@ def evaluation(study: Study) -> None:
     probabilities = {"prior": prior(study.part("train").targets(study.vocabulary), len(test))}
     for run in runs_of(study.config):
         path = study.run / run / "test_probabilities.npy"
-        probabilities[run] = np.load(path, allow_pickle=False)
+        probabilities[run] = read_array(path)
         if (found := probabilities[run].shape) != targets.shape:
             raise EmocapError(f"{path}: holds {found}, expected {targets.shape}; delete its folder and run again")
     labels = study.vocabulary.labels

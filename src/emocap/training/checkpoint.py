@@ -17,6 +17,7 @@ from typing_extensions import TypedDict
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.files import read_json, whole_folder, write_json
+from emocap.models.backbone import TOKENIZER_FILES
 from emocap.models.classifier import VisualBertForEmotion
 
 SCHEMA = 1
@@ -86,10 +87,14 @@ def load_tokenizer(folder: Path) -> Any:
     Raises:
         EmocapError: there are none that can be read.
     """
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        raise EmocapError(f"{folder}: holds no tokenizer ({' or '.join(TOKENIZER_FILES)}); restore its files")
     try:
         return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        raise EmocapError(f"{folder}: no tokenizer that can be read ({str(error).splitlines()[0]})") from error
+    except Exception as error:  # the library lets whatever a damaged file causes through
+        raise EmocapError(
+            f"{folder}: no tokenizer that can be read ({type(error).__name__}); restore its files"
+        ) from error
 
 
 def save_model(folder: Path, model: VisualBertForEmotion, tokenizer: Any, card: ModelCard) -> None:
@@ -136,7 +141,14 @@ def load_model(folder: Path) -> SavedModel:
     config = _config(folder / "config.json")
     vocabulary.require_same([config.id2label[i] for i in range(config.num_labels)], str(folder / "config.json"))
     model = _weights(folder, config)
-    return SavedModel(model.eval(), load_tokenizer(folder), vocabulary, card, folder)
+    tokenizer = load_tokenizer(folder)
+    if len(tokenizer) != config.vocab_size:
+        raise EmocapError(
+            f"{folder}: tokenizer knows {len(tokenizer)} words, the model {config.vocab_size}; restore its files"
+        )
+    if not 3 <= card.max_length <= config.max_position_embeddings:
+        raise EmocapError(f"{folder / 'emocap.json'}: max_length is {card.max_length}; train the model again")
+    return SavedModel(model.eval(), tokenizer, vocabulary, card, folder)
 
 
 def _config(path: Path) -> VisualBertConfig:
@@ -151,14 +163,13 @@ def _config(path: Path) -> VisualBertConfig:
 
 def _weights(folder: Path, config: VisualBertConfig) -> VisualBertForEmotion:
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         model, found = VisualBertForEmotion.from_pretrained(
             folder, config=config, local_files_only=True, use_safetensors=True, output_loading_info=True
         )
-    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-        raise EmocapError(
-            f"{folder}: its weights cannot be read ({str(error).splitlines()[0]}); train it again"
-        ) from error
+    except Exception as error:  # the library lets whatever a damaged file causes through
+        raise EmocapError(f"{folder}: its weights cannot be read ({type(error).__name__}); train it again") from error
     faults = [f"{kind} {', '.join(sorted(map(str, names))[:4])}" for kind, names in found.items() if names]
     if faults:
         raise EmocapError(f"{folder}: its weights do not fit its configuration ({'; '.join(faults)}); train it again")

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from emocap.errors import EmocapError
 from emocap.models.classifier import VisualBertForEmotion
 from emocap.progress import track
 from emocap.training.batching import PairDataset
@@ -28,6 +29,17 @@ def evaluating(model: VisualBertForEmotion) -> Iterator[torch.device]:
         model.to("cpu").train(was_training)
 
 
+def finite(probabilities: np.ndarray) -> np.ndarray:
+    """The same array.
+
+    Raises:
+        EmocapError: it holds NaN.
+    """
+    if not np.isfinite(probabilities).all():
+        raise EmocapError("model: its answers are not finite; its weights are broken, train it again at a lower rate")
+    return probabilities
+
+
 def pooled_vectors(model: VisualBertForEmotion, dataset: PairDataset, batch_size: int, what: str) -> np.ndarray:
     """(N, H) float32: each pair's vector before `fc`, dropout off."""
     return _run(model, dataset, batch_size, what, head=False)
@@ -36,7 +48,7 @@ def pooled_vectors(model: VisualBertForEmotion, dataset: PairDataset, batch_size
 def predict_probabilities(model: VisualBertForEmotion, dataset: PairDataset, batch_size: int, what: str) -> np.ndarray:
     """(N, E) float32 probabilities, dropout off."""
     logits = _run(model, dataset, batch_size, what, head=True)
-    return torch.sigmoid(torch.from_numpy(logits)).numpy()
+    return finite(torch.sigmoid(torch.from_numpy(logits)).numpy())
 
 
 def _run(model: VisualBertForEmotion, dataset: PairDataset, batch_size: int, what: str, *, head: bool) -> np.ndarray:

@@ -25,7 +25,7 @@ class TrainSettings(BaseModel):
         precision: "auto" is bf16 on a GPU that has it, else float32.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     epochs: int = Field(4, ge=1, le=10_000)
     batch_size: int = Field(32, ge=1)

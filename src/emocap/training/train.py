@@ -25,6 +25,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from emocap.errors import EmocapError
 from emocap.files import read_json, whole_file, write_json
+from emocap.training.predict import finite
 from emocap.training.settings import TrainSettings
 
 logger = logging.getLogger("emocap")
@@ -246,7 +247,7 @@ def _optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimiz
 
 def _scores(prediction: EvalPrediction, metrics: Metrics) -> dict[str, float]:
     logits = torch.as_tensor(np.asarray(prediction.predictions), dtype=torch.float32)
-    return metrics(torch.sigmoid(logits).numpy(), np.asarray(prediction.label_ids))
+    return metrics(finite(torch.sigmoid(logits).numpy()), np.asarray(prediction.label_ids))
 
 
 def _last_whole_checkpoint(checkpoints: Path) -> str | None:
