@@ -21,6 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+store_app = typer.Typer(help="Look into, check, import and export feature stores.", no_args_is_help=True)
+app.add_typer(store_app, name="store")
 COLUMNS = {
     "top1_accuracy": "top-1",
     "top2_accuracy": "top-2",
@@ -30,10 +32,17 @@ COLUMNS = {
     "mean_average_precision": "mAP",
     "bce": "BCE",
 }
+StoreArgument = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of a feature store.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Put a value over the YAML's.")]
 ModelOption = Annotated[Path, typer.Option("--model", help="Model folder that a study saved, such as runs/demo/AnB+.")]
 FormatOption = Annotated[
     str | None, typer.Option("--format", help="socratis, socratis-csv, coco, flickr8k or table; guessed if left out.")
+]
+StoreOption = Annotated[
+    Path | None, typer.Option("--features", metavar="STORE", help="Feature store of the images, in place of --images.")
+]
+OtherFeaturesOption = Annotated[
+    bool, typer.Option("--allow-other-features", help="Use features of another kind than the model was trained on.")
 ]
 ImagesOption = Annotated[Path | None, typer.Option("--images", help="Folder of the images that the data name.")]
 
@@ -93,6 +102,8 @@ def label(
     out: Annotated[Path, typer.Option("--out", help="File to write: .parquet, .csv or .jsonl.")],
     format_: FormatOption = None,
     images: ImagesOption = None,
+    store: StoreOption = None,
+    allow_other_features: OtherFeaturesOption = False,
     p: Annotated[int | None, typer.Option("--p", min=1, help="Emotions kept a pair; default 4.")] = None,
 ) -> None:
     """Score every pair of a corpus: its P best emotions and all probabilities.
@@ -101,7 +112,14 @@ def label(
     """
     from emocap.inference.corpus import label_corpus
 
-    n = label_corpus(model, data, out, format_=format_, images=images, p=p)
+    n = label_corpus(
+        *(model, data, out),
+        format_=format_,
+        images=images,
+        p=p,
+        store=store,
+        allow_other_features=allow_other_features,
+    )
     typer.echo(f"{out}: {n} pairs")
 
 
@@ -111,6 +129,8 @@ def evaluate(
     data: Annotated[Path, typer.Option("--data", help="Labelled corpus.")],
     format_: FormatOption = None,
     images: ImagesOption = None,
+    store: StoreOption = None,
+    allow_other_features: OtherFeaturesOption = False,
 ) -> None:
     """Measure a model on labelled pairs.
 
@@ -121,7 +141,10 @@ def evaluate(
     """
     from emocap.inference.corpus import evaluate_corpus
 
-    _print_table(evaluate_corpus(model, data, format_=format_, images=images))
+    rows = evaluate_corpus(
+        *(model, data), format_=format_, images=images, store=store, allow_other_features=allow_other_features
+    )
+    _print_table(rows)
 
 
 @app.command()
@@ -131,6 +154,7 @@ def predict(
         list[str], typer.Argument(metavar="[IMAGE] CAPTION", help="The caption, before it its picture if any.")
     ],
     top: Annotated[int, typer.Option("--top", "-n", min=1, help="Emotions shown.")] = 5,
+    allow_other_features: OtherFeaturesOption = False,
 ) -> None:
     """Tell what people are likely to feel on seeing a picture with its caption, or a caption alone.
 
@@ -141,8 +165,129 @@ def predict(
     from emocap.inference.predictor import EmotionPredictor
 
     image = Path(words[0]) if len(words) == 2 else None
-    for found in EmotionPredictor.from_pretrained(model).predict(image, words[-1])[:top]:
+    predictor = EmotionPredictor.from_pretrained(model, allow_other_features=allow_other_features)
+    for found in predictor.predict(image, words[-1])[:top]:
         typer.echo(f"{found.probability:6.1%}  {found.emotion}")
+
+
+@app.command()
+def extract(
+    images: Annotated[
+        Path | None, typer.Argument(metavar="[IMAGES]", help="Folder; all images below it are described.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The store to make; with --show the picture, default IMAGE-regions.png."),
+    ] = None,
+    extractor: Annotated[
+        str, typer.Option("--extractor", help="frcnn-vg, torchvision, vit:NAME or grid; NAME:WEIGHTS names weights.")
+    ] = "frcnn-vg",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the extractor, as max_boxes=100."),
+    ] = None,
+    names: Annotated[
+        Path | None,
+        typer.Option("--list", metavar="FILE", help="Only these images: their paths below IMAGES, one a line."),
+    ] = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="That decode; default one per core.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", min=1, help="Images at once; default the extractor's own.")
+    ] = None,
+    show: Annotated[
+        Path | None, typer.Option("--show", metavar="IMAGE", help="Draw an image's regions with their names instead.")
+    ] = None,
+) -> None:
+    """Find regions in images and describe them: a feature store for studies and models.
+
+    Stopped or killed, the same command goes on. Several GPUs: `torchrun --nproc-per-node 8 -m emocap extract ...`
+
+    Example: `emocap extract coco/train2017 --out train.store --set min_boxes=10 --set max_boxes=100`
+    """
+    from emocap.regions.extractor import build_extractor
+    from emocap.study.config import settings_from
+
+    if show is not None:
+        if images is not None:
+            raise EmocapError(f"extract: give a folder of images ({images}) or --show {show}, not both")
+        from emocap.regions.show import show_regions
+
+        drawn = out or Path(f"{show.stem}-regions.png")
+        found = show_regions(show, build_extractor(extractor, settings_from(settings)), drawn)
+        typer.echo(f"{drawn}: {len(found.features)} regions")
+        return
+    if images is None or out is None:
+        raise EmocapError(
+            "extract takes a folder of images and --out STORE, or --show IMAGE; see emocap extract --help"
+        )
+    from emocap.files import read_text
+    from emocap.regions.extract import extract as extract_images
+    from emocap.regions.extract import images_below, tell_faults
+    from emocap.regions.store_writer import require_free
+
+    require_free(out)  # before weights are loaded
+    keys = images_below(images) if names is None else [line.strip() for line in read_text(names).splitlines()]
+    made = build_extractor(extractor, settings_from(settings))
+    report = extract_images(keys, images, made, out, workers, batch_size)
+    tell_faults(report)
+    typer.echo(f"{out}: {report.n_images} images, {len(report.missing)} missing, {len(report.quarantined)} set aside")
+
+
+@store_app.command("info")
+def store_info(path: StoreArgument) -> None:
+    """Say what a store holds and how it was made."""
+    from emocap.regions.store import FeatureStore
+
+    for key, value in FeatureStore.open(path).summary().items():
+        typer.echo(f"{key:14}{value}")
+
+
+@store_app.command("verify")
+def store_verify(path: StoreArgument) -> None:
+    """Read all of a store and compare its checksums."""
+    from emocap.regions.store import FeatureStore
+
+    store = FeatureStore.open(path)
+    store.verify()
+    typer.echo(f"{path}: {len(store)} images, {len(store.header.sha256)} files as they were written")
+
+
+@store_app.command("import")
+def store_import(
+    source: Annotated[Path, typer.Argument(help="File or folder of features that another program made.")],
+    out: Annotated[Path, typer.Option("--out", help="The store to make.")],
+    format_: Annotated[
+        str | None, typer.Option("--format", help="tsv, lxmert, npy, npz, hdf5 or lmdb; guessed if left out.")
+    ] = None,
+    name: Annotated[
+        str, typer.Option("--name", help="What made the features; models tell features of different names apart.")
+    ] = "imported",
+    key: Annotated[
+        str, typer.Option("--key", metavar="TEMPLATE", help="An image's name from its id, such as '{id:012d}.jpg'.")
+    ] = "{id}",
+) -> None:
+    """Make a store of features in one of the field's layouts.
+
+    Example: `emocap store import trainval_36.tsv --key 'COCO_val2014_{id:012d}.jpg' --out vg36.store`
+    """
+    from emocap.regions.formats import import_features
+
+    report = import_features(source, out, format_=format_, name=name, key=key)
+    for fault in report.quarantined[:5]:
+        typer.echo(f"emocap: set aside: {fault.where}: {fault.reason}", err=True)
+    typer.echo(f"{out}: {report.n_images} images, {len(report.quarantined)} set aside")
+
+
+@store_app.command("export")
+def store_export(
+    path: StoreArgument,
+    out: Annotated[Path, typer.Option("--out", help="File or folder to write.")],
+    format_: Annotated[str, typer.Option("--format", help="tsv, lxmert, npy, npz, hdf5 or lmdb.")],
+) -> None:
+    """Write a store in one of the field's layouts."""
+    from emocap.regions.formats import export_features
+
+    typer.echo(f"{out}: {export_features(path, out, format_=format_)} images")
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """Files that are written whole or not at all (temporary name, fsync, rename), and their hashes."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -57,17 +58,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
                 with file.open("rb") as written:
                     os.fsync(written.fileno())
         temporary.chmod(0o755)
-        if path.exists():
-            old = path.with_name(f".{path.name}.{os.getpid()}.old")
-            path.rename(old)
-            try:
-                temporary.rename(path)
-            except OSError:
-                old.rename(path)
-                raise
-            shutil.rmtree(old)
-        else:
-            temporary.rename(path)
+        replace_folder(temporary, path)
     except OSError as error:
         raise EmocapError(
             f"{path}: cannot be written ({error.strerror or error}); free space or choose another place"
@@ -75,6 +66,43 @@ def whole_folder(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def replace_folder(new: Path, path: Path) -> None:
+    """Put a folder in the place of another on the same disk; where that fails the older one stays."""
+    if not path.exists():
+        new.rename(path)
+        return
+    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    path.rename(old)
+    try:
+        new.rename(path)
+    except OSError:
+        old.rename(path)
+        raise
+    shutil.rmtree(old)
+
+
+@contextmanager
+def locked(path: Path, busy: str) -> Iterator[None]:
+    """Hold a lock file, made with its folder if absent; the system lets go of it when the process ends.
+
+    Raises:
+        EmocapError: another process holds it (`busy`), or it cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.open("w")
+    except OSError as error:
+        raise EmocapError(
+            f"{path.parent}: cannot be used as a folder to write in ({error.strerror or error})"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise EmocapError(busy) from None
+        yield
 
 
 def write_text(path: Path, text: str) -> None:

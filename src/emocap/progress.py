@@ -61,7 +61,7 @@ def _bar(items: Iterable[T], what: str, total: int, unit: str) -> Iterator[T]:
         for done, item in enumerate(items, 1):
             yield item
             rate = done / max(time.monotonic() - start, 1e-9)
-            progress.update(task, completed=done, rate=f"{rate:,.1f} {unit}/s")
+            progress.update(task, completed=done, rate=f"{_rate(rate)} {unit}/s")
     _last_line(what, total, unit, start)
 
 
@@ -74,10 +74,21 @@ def _lines(items: Iterable[T], what: str, total: int, unit: str) -> Iterator[T]:
             told = now
             rate = done / (now - start)
             left = (total - done) / rate
-            logger.info("%s: %d of %d, %.1f %s/s, %.0f s left", what, done, total, rate, unit, left)
+            logger.info("%s: %d of %d, %s %s/s, %.0f s left", what, done, total, _rate(rate), unit, left)
     _last_line(what, total, unit, start)
 
 
 def _last_line(what: str, total: int, unit: str, start: float) -> None:
     seconds = time.monotonic() - start
-    logger.info("%s: %d %s in %.1f s (%.1f/s)", what, total, unit, seconds, total / max(seconds, 1e-9))
+    logger.info("%s: %d %s in %.1f s (%s/s)", what, total, unit, seconds, _rate(total / max(seconds, 1e-9)))
+
+
+def _rate(per_second: float) -> str:
+    """Three digits or so.
+
+    >>> _rate(0.0912), _rate(1234.5)
+    ('0.091', '1,234')
+    """
+    if per_second >= 100:
+        return f"{per_second:,.0f}"
+    return f"{per_second:.1f}" if per_second >= 1 else f"{per_second:.2g}"

@@ -12,8 +12,9 @@ from safetensors.torch import load_file, save_file
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.models import backbone
-from emocap.models.backbone import build_config, find_backbone, load_backbone, load_state_dict, read_weights
+from emocap.models.backbone import build_config, find_backbone, load_backbone, load_state_dict
 from emocap.models.classifier import VisualBertForEmotion
+from emocap.weights import read_weights
 
 
 def config_of(folder, vocabulary, **changes):

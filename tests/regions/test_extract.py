@@ -1,8 +1,11 @@
-"""The runner: missing and corrupt images never stop it, and workers change no byte."""
+"""The runner: missing and corrupt images never stop it, a killed run goes on, and workers change no byte."""
 
 import errno
 import logging
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,11 +13,14 @@ from PIL import Image
 
 from emocap.corpora.pairs import Quarantined
 from emocap.errors import EmocapError
+from emocap.files import locked
 from emocap.regions import extract as module
-from emocap.regions.extract import build_extractor, describe_source, extract, read_report
+from emocap.regions.extract import describe_source, extract, images_below, read_report
+from emocap.regions.extractor import build_extractor
 from emocap.regions.grid import GridExtractor
 from emocap.regions.images import ImageFault, ImageMissing
-from emocap.regions.store import FeatureStore, StoreWriter
+from emocap.regions.store import FeatureStore
+from emocap.regions.store_writer import ShardWriter
 
 
 @pytest.fixture
@@ -31,6 +37,10 @@ def photos(tmp_path):
     (root / "text.jpg").write_text("no image")
     (root / "short.jpg").write_bytes((root / "sub/0.jpg").read_bytes()[:900])
     return root, [*names[:2], "text.jpg", "gone.jpg", *names[2:], "short.jpg"]
+
+
+def left_over(folder):
+    return sorted(file.name for file in folder.iterdir())
 
 
 def everything(folder):
@@ -56,11 +66,13 @@ def test_missing_is_recorded_and_corrupt_is_quarantined(photos, tmp_path):
 
 def test_the_number_of_workers_changes_no_byte(photos, tmp_path, monkeypatch):
     root, images = photos
-    monkeypatch.setattr(module, "IMAGES_PER_BATCH", 2)
+    monkeypatch.setattr(module, "IMAGES_PER_TASK", 2)
+    monkeypatch.setattr(module, "IMAGES_PER_SHARD", 4)
     for workers in (1, 2, 3):
         extract(images, root, GridExtractor(dim=64), tmp_path / f"{workers}", workers=workers)
     one, two, three = (everything(tmp_path / name) for name in "123")
-    assert sorted(one) == ["boxes.npy", "features.npy", "header.json", "images.json", "offsets.npy", "report.json"]
+    assert {"boxes.npy", "features-00000.npy", "features-00002.npy", "header.json", "report.json"} <= set(one)
+    assert left_over(tmp_path) == ["1", "2", "3", "photos"]
     assert one == two == three
 
 
@@ -94,7 +106,7 @@ def test_decoding_smaller_hardly_changes_the_features(tmp_path):
     extractor = GridExtractor(dim=128)
     fast = describe_source(tmp_path / "large.jpg", extractor).features
     with Image.open(tmp_path / "large.jpg") as image:
-        exact, _ = extractor.describe(image.convert("RGB"))
+        exact = describe_source(image, extractor).features
     assert np.linalg.norm(fast - exact) < 0.15 * np.linalg.norm(exact)
 
 
@@ -111,21 +123,165 @@ def test_a_full_disk_stops_with_one_line_and_leaves_nothing(photos, tmp_path, mo
     def full(self, *args):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(StoreWriter, "add", full)
+    monkeypatch.setattr(ShardWriter, "add", full)
     for workers in (1, 2):
         with pytest.raises(EmocapError, match=r"store: cannot be written \(No space left on device\); free space"):
             extract(photos[1], photos[0], GridExtractor(dim=16), tmp_path / "store", workers)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["photos"]
+    assert left_over(tmp_path) == ["photos"]
 
 
 def test_a_worker_that_dies_is_one_line(photos, tmp_path):
     class Dying(GridExtractor):  # a class of this function's own reaches the worker by value
-        def describe(self, image):
+        def prepare(self, image):
             os._exit(9)
 
     with pytest.raises(EmocapError, match="a worker process died.*fewer than 2 workers"):
         extract(photos[1], photos[0], Dying(dim=16), tmp_path / "store", workers=2)
-    assert not (tmp_path / "store").exists()
+    assert left_over(tmp_path) == ["photos"]
+
+
+class Network(GridExtractor):
+    """A grid that describes in small batches, as a network does, and can be stopped."""
+
+    in_processes = False
+    batch_size = 1
+
+    def __init__(self, stop_behind=None, **settings):
+        super().__init__(dim=16, **settings)
+        self.described = []
+        self.stop_behind = stop_behind
+
+    def describe(self, prepared, sizes):
+        if self.stop_behind is not None and len(self.described) >= self.stop_behind:
+            raise KeyboardInterrupt
+        self.described += sizes
+        return super().describe(prepared, sizes)
+
+
+def test_a_stopped_run_goes_on_behind_what_it_committed(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "BATCHES_PER_WINDOW", 2)
+    monkeypatch.setattr(module, "IMAGES_PER_SHARD", 4)
+    root, images = photos
+    extract(images, root, Network(), tmp_path / "unbroken")
+    with pytest.raises(KeyboardInterrupt):
+        extract(images, root, Network(stop_behind=3), tmp_path / "store")
+    assert left_over(tmp_path) == [".store.unfinished", "photos", "unbroken"]
+    again = Network()
+    report = extract(images, root, again, tmp_path / "store")
+    assert len(again.described) == 4  # two of the six images had been committed
+    assert report == read_report(tmp_path / "unbroken")
+    assert everything(tmp_path / "store") == everything(tmp_path / "unbroken")
+    assert left_over(tmp_path) == ["photos", "store", "unbroken"]
+
+
+@pytest.mark.parametrize("moment", ["finish_store", "sweep", "replace_folder"])
+def test_a_kill_while_the_store_is_finished_costs_nothing(photos, tmp_path, monkeypatch, moment):
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    root, images = photos
+    with monkeypatch.context() as patch:
+        patch.setattr(module, moment, killed)
+        with pytest.raises(KeyboardInterrupt):
+            extract(images, root, Network(), tmp_path / "store")
+    again = Network()
+    assert extract(images, root, again, tmp_path / "store").n_images == 6
+    assert again.described == []
+    FeatureStore.open(tmp_path / "store").verify()
+    extract(images, root, Network(), tmp_path / "unbroken")
+    assert everything(tmp_path / "store") == everything(tmp_path / "unbroken")
+
+
+def test_a_killed_process_goes_on_where_it_was(photos, tmp_path):
+    root, images = photos
+    script = f"""
+import os, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_extract import Network, extract, module
+module.BATCHES_PER_WINDOW = 1
+class Killed(Network):
+    def describe(self, prepared, sizes):
+        if len(self.described) == 3:
+            os.kill(os.getpid(), 9)
+        return super().describe(prepared, sizes)
+from pathlib import Path
+extract({images!r}, Path({str(root)!r}), Killed(), Path({str(tmp_path / "store")!r}))
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
+    again = Network()
+    extract(images, root, again, tmp_path / "store")
+    assert len(again.described) == 3
+    FeatureStore.open(tmp_path / "store").verify()
+
+
+def test_another_run_is_kept_out_and_an_unlike_one_is_not_mixed_in(photos, tmp_path, monkeypatch):
+    root, images = photos
+    monkeypatch.setattr(module, "BATCHES_PER_WINDOW", 1)
+    with pytest.raises(KeyboardInterrupt):
+        extract(images, root, Network(stop_behind=2), tmp_path / "store")
+    for keys, extractor in ((images[1:], Network()), (images, Network(rows=2))):
+        with pytest.raises(EmocapError, match=r"\.store\.unfinished: a run with other images or settings was stopped"):
+            extract(keys, root, extractor, tmp_path / "store")
+    with (
+        locked(tmp_path / ".store.unfinished/.lock", "busy"),
+        pytest.raises(EmocapError, match="another run is writing there; wait for it"),
+    ):
+        extract(images, root, Network(), tmp_path / "store")
+    assert extract(images, root, Network(), tmp_path / "store").n_images == 6
+    with pytest.raises(EmocapError, match="store: a feature store is there already"):
+        extract(images, root, Network(), tmp_path / "store")
+
+
+def test_two_processes_share_the_shards(photos, tmp_path):
+    root, images = photos
+    script = tmp_path / "run.py"
+    script.write_text(
+        f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_extract import GridExtractor, extract, module
+from pathlib import Path
+module.IMAGES_PER_SHARD = 2
+report = extract({images!r}, Path({str(root)!r}), GridExtractor(dim=16), Path({str(tmp_path / "two")!r}), workers=1)
+assert report.n_images == 6
+"""
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    subprocess.run(command, check=True, timeout=120)
+    code = script.read_text().replace(str(tmp_path / "two"), str(tmp_path / "one"))
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    assert everything(tmp_path / "two") == everything(tmp_path / "one")
+
+
+def test_images_of_like_shape_are_described_together(tmp_path):
+    for number, size in enumerate([(40, 20), (20, 40), (41, 20), (20, 41)]):
+        Image.new("RGB", size).save(tmp_path / f"{number}.png")
+    extractor = Network()
+    extract([f"{n}.png" for n in range(4)], tmp_path, extractor, tmp_path / "store", batch_size=2)
+    assert [width > height for width, height in extractor.described] == [False, False, True, True]
+    assert FeatureStore.open(tmp_path / "store").images == ["0.png", "1.png", "2.png", "3.png"]
+
+
+def test_large_images_do_not_fill_the_memory(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "WINDOW_BYTES", 1)
+    windows = []
+    write = module._write
+    monkeypatch.setattr(
+        module, "_write", lambda writer, window, job: (windows.append(window), write(writer, window, job))
+    )
+    extract(photos[1], photos[0], Network(), tmp_path / "store")
+    assert max(map(len, windows)) <= 3  # one image, and the missing or corrupt ones before it
+
+
+def test_images_below_a_folder_are_found_by_their_names(photos):
+    root, images = photos
+    (root / "notes.txt").write_text("no")
+    assert images_below(root) == sorted(set(images) - {"gone.jpg"})
+    with pytest.raises(EmocapError, match="no such folder"):
+        images_below(root / "nowhere")
+    (root / "empty").mkdir()
+    with pytest.raises(EmocapError, match="holds no images"):
+        images_below(root / "empty")
 
 
 def test_progress_counts_images(photos, tmp_path, caplog):
@@ -142,7 +298,7 @@ def test_a_built_extractor_is_built_again_from_its_settings():
 
 
 def test_unknown_names_and_settings_are_told():
-    with pytest.raises(EmocapError, match="extractor is 'gird', expected one of grid"):
+    with pytest.raises(EmocapError, match="extractor is 'gird', expected one of grid, frcnn-vg"):
         build_extractor("gird", {})
     with pytest.raises(EmocapError, match="unknown setting 'cells', expected some of rows, columns, dim, seed"):
         build_extractor("grid", {"cells": 3})
@@ -150,6 +306,12 @@ def test_unknown_names_and_settings_are_told():
         build_extractor("grid", {"rows": "5"})
     with pytest.raises(EmocapError, match="workers is 0, expected 1 or more"):
         extract([], None, GridExtractor(), None, workers=0)
+    with pytest.raises(EmocapError, match="batch_size is 0, expected 1 or more"):
+        extract([], None, GridExtractor(), None, batch_size=0)
+    with pytest.raises(EmocapError, match="extractor vit: setting 'weights' is missing"):
+        build_extractor("vit")
+    with pytest.raises(EmocapError, match="its settings name weights too"):
+        build_extractor("vit:a/b", {"weights": "c/d"})
 
 
 def test_a_damaged_report_is_told(tmp_path):

@@ -7,6 +7,7 @@ from PIL import Image
 from emocap.errors import EmocapError
 from emocap.regions import descriptor as descriptors
 from emocap.regions.descriptor import FIELDS, SIZE, describe_cells, descriptor
+from emocap.regions.extract import describe_source
 from emocap.regions.grid import GridExtractor, projection
 
 
@@ -116,7 +117,7 @@ def test_places_run_from_the_upper_left():
 
 
 def test_boxes_are_in_pixels_of_the_image():
-    _, boxes = GridExtractor(rows=1, columns=2, dim=4).describe(plain("grey", (300, 90)))
+    boxes = describe_source(plain("grey", (300, 90)), GridExtractor(rows=1, columns=2, dim=4)).boxes_xyxy
     assert boxes.dtype == np.float32
     assert boxes.tolist() == [[0, 0, 150, 90], [150, 0, 300, 90], [0, 0, 300, 90]]
 
@@ -124,7 +125,7 @@ def test_boxes_are_in_pixels_of_the_image():
 @pytest.mark.parametrize("size", [(1, 1), (2, 300), (20_000, 10), (10, 20_000), (3, 3), (225, 224)])
 def test_every_size_gives_finite_features(size):
     extractor = GridExtractor(dim=128)
-    features, boxes = extractor.describe(photo_like(size=size))
+    features, boxes, *_ = describe_source(photo_like(size=size), extractor)
     assert features.shape == (36, 128)
     assert features.dtype == np.float32
     assert np.isfinite(features).all()
@@ -135,7 +136,7 @@ def test_every_size_gives_finite_features(size):
 @pytest.mark.parametrize("dim", [84, 200, 2048])
 def test_the_projection_keeps_norms(dim):
     numbers = descriptor(photo_like(), 5, 7)
-    features, _ = GridExtractor(dim=dim).describe(photo_like())
+    features = describe_source(photo_like(), GridExtractor(dim=dim)).features
     expected = np.linalg.norm(numbers, axis=1) * np.sqrt(dim / SIZE)
     assert np.allclose(np.linalg.norm(features, axis=1), expected, rtol=1e-3)
 
@@ -151,7 +152,7 @@ def test_the_projection_is_orthogonal_exact_and_seeded():
 
 def test_sums_are_exact_so_that_their_order_changes_no_bit():
     image = photo_like(3)
-    features, _ = GridExtractor(dim=64).describe(image)
+    features = describe_source(image, GridExtractor(dim=64)).features
     numbers = np.round(descriptor(image, 5, 7) * 2**16) / 2**16
     order = np.random.default_rng(0).permutation(SIZE)
     for i, j in [(0, 0), (17, 40), (35, 63)]:
@@ -163,7 +164,7 @@ def test_sums_are_exact_so_that_their_order_changes_no_bit():
 
 def test_a_linear_model_reads_the_place_of_a_region_from_its_features():
     extractor = GridExtractor(dim=256)
-    features = np.concatenate([extractor.describe(photo_like(seed))[0] for seed in range(12)])
+    features = np.concatenate([describe_source(photo_like(seed), extractor).features for seed in range(12)])
     place = np.tile(describe_cells(photo_like(), 5, 7)["place"][:, :2], (12, 1))
     train, test = slice(0, 8 * 36), slice(8 * 36, None)
     weights = np.linalg.lstsq(features[train], place[train], rcond=1e-6)[0]
@@ -172,7 +173,7 @@ def test_a_linear_model_reads_the_place_of_a_region_from_its_features():
 
 def test_unlike_pictures_are_further_apart_than_like_ones():
     extractor = GridExtractor(dim=128)
-    dark, darker, bright = (extractor.describe(plain((v, v, v)))[0] for v in (40, 44, 230))
+    dark, darker, bright = (describe_source(plain((v, v, v)), extractor).features for v in (40, 44, 230))
     assert np.linalg.norm(dark - darker) < 0.5 * np.linalg.norm(dark - bright)
 
 

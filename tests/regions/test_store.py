@@ -3,26 +3,41 @@
 import errno
 import json
 import pickle
-from pathlib import Path
+import resource
 
 import numpy as np
 import pytest
 
 from emocap.errors import EmocapError
-from emocap.regions.store import FeatureStore, StoreWriter, kind_of, write_store
+from emocap.regions import store_writer
+from emocap.regions.extractor import OBJECT, Names, Regions
+from emocap.regions.store import FeatureStore, key_hash, kind_of
+from emocap.regions.store_writer import Maker, ShardWriter, StoreWriter, finish_store, read_entries, write_store
 
 SETTINGS = {"rows": 1, "columns": 2}
+NAMES = Names(("dog", "cat"), ("brown",))
 
 
-def made(path, counts=(3, 0, 2), dim=4, settings=None, seed=0):
-    rng = np.random.default_rng(seed)
+def regions(count, dim=4, size=(640, 480), seed=0, named=False):
+    rng = np.random.default_rng([seed, count])
+    objects = None
+    if named:
+        objects = np.array([(i % 2, 0.5, -1, 0.0) for i in range(count)], OBJECT)
+    features = rng.standard_normal((count, dim)).astype(np.float32)
+    return Regions(features, rng.uniform(0, 600, (count, 4)).astype(np.float32), size, objects)
+
+
+def maker(dim=4, settings=None, named=False):
+    return Maker("grid", settings or SETTINGS, "", dim, NAMES if named else None)
+
+
+def made(path, counts=(3, 0, 2), dim=4, settings=None, seed=0, named=False):
     written = {}
-    with write_store(path, "grid", settings or SETTINGS, "", dim) as writer:
+    with write_store(path, maker(dim, settings, named)) as writer:
         for number, count in enumerate(counts):
-            features = rng.standard_normal((count, dim)).astype(np.float32)
-            boxes = rng.uniform(0, 600, (count, 4)).astype(np.float32)
-            writer.add(f"folder/{number}.jpg", features, boxes, (640 + number, 480))
-            written[f"folder/{number}.jpg"] = features, boxes
+            found = regions(count, dim, (640 + number, 480), seed + number, named)
+            writer.add(f"folder/{number}.jpg", found)
+            written[f"folder/{number}.jpg"] = found
     return written
 
 
@@ -36,12 +51,14 @@ def test_what_went_in_comes_out(tmp_path):
     assert store.images == list(written)
     assert len(store) == 3
     assert store.sizes.tolist() == [[640, 480], [641, 480], [642, 480]]
-    for image, (features, boxes) in written.items():
+    for image, (features, boxes, size, _) in written.items():
         assert image in store
         found, found_boxes = store[image]
         assert found.dtype == np.float16
         assert (found == features.astype(np.float16)).all()
         assert (found_boxes == boxes).all()
+        assert store.size(image) == size
+        assert store.objects(image) is None
     assert store["folder/1.jpg"][0].shape == (0, 4)
     assert "other.jpg" not in store
     with pytest.raises(EmocapError, match=r"holds no image 'other\.jpg'"):
@@ -54,20 +71,23 @@ def test_the_header_says_what_is_inside(tmp_path):
     made(tmp_path / "store")
     header = json.loads((tmp_path / "store/header.json").read_text())
     assert {key: header[key] for key in header if key != "sha256"} == {
-        "schema": 1,
+        "schema": 2,
         "extractor": "grid",
         "settings": SETTINGS,
         "weights_hash": "",
         "dim": 4,
         "n_images": 3,
         "n_regions": 5,
+        "shards": [3],
+        "objects": [],
+        "attributes": [],
     }
-    assert sorted(header["sha256"]) == ["boxes.npy", "features.npy", "images.json", "offsets.npy"]
+    assert sorted([*header["sha256"], "header.json"]) == left_over(tmp_path / "store")
 
 
 def test_features_are_an_ordinary_npy_file(tmp_path):
     made(tmp_path / "store", counts=[36] * 300)
-    assert np.load(tmp_path / "store/features.npy", allow_pickle=False).shape == (36 * 300, 4)
+    assert np.load(tmp_path / "store/features-00000.npy", allow_pickle=False).shape == (36 * 300, 4)
     assert np.load(tmp_path / "store/boxes.npy", allow_pickle=False).dtype == np.float32
 
 
@@ -105,7 +125,7 @@ def test_features_cannot_be_changed_through_the_store(tmp_path):
         FeatureStore.open(tmp_path / "store")["folder/0.jpg"][0][0, 0] = 1
 
 
-@pytest.mark.parametrize("name", ["features.npy", "boxes.npy", "offsets.npy"])
+@pytest.mark.parametrize("name", ["features-00000.npy", "boxes.npy", "offsets.npy", "keys.npy", "hashes.npy"])
 @pytest.mark.parametrize("lost", [1, 40, 10_000])
 def test_a_file_cut_short_is_told_at_opening(tmp_path, name, lost):
     made(tmp_path / "store")
@@ -118,13 +138,13 @@ def test_a_file_cut_short_is_told_at_opening(tmp_path, name, lost):
 
 def test_a_file_that_grew_is_told_at_opening(tmp_path):
     made(tmp_path / "store")
-    with (tmp_path / "store/features.npy").open("ab") as file:
+    with (tmp_path / "store/features-00000.npy").open("ab") as file:
         file.write(b"12")
-    with pytest.raises(EmocapError, match=r"features\.npy: has 170 bytes, expected 168"):
+    with pytest.raises(EmocapError, match=r"features-00000\.npy: has 170 bytes, expected 168"):
         FeatureStore.open(tmp_path / "store")
 
 
-@pytest.mark.parametrize("name", ["features.npy", "boxes.npy", "images.json"])
+@pytest.mark.parametrize("name", ["features-00000.npy", "boxes.npy", "keys.npy", "hashes.npy", "sizes.npy"])
 def test_a_flipped_bit_is_found_by_verify(tmp_path, name):
     made(tmp_path / "store")
     file = tmp_path / "store" / name
@@ -135,7 +155,7 @@ def test_a_flipped_bit_is_found_by_verify(tmp_path, name):
         FeatureStore.open(tmp_path / "store").verify()
 
 
-@pytest.mark.parametrize("name", ["features.npy", "boxes.npy", "offsets.npy", "images.json", "header.json"])
+@pytest.mark.parametrize("name", ["features-00000.npy", "boxes.npy", "offsets.npy", "rows.npy", "header.json"])
 def test_a_missing_file_is_told(tmp_path, name):
     made(tmp_path / "store")
     (tmp_path / "store" / name).unlink()
@@ -146,14 +166,17 @@ def test_a_missing_file_is_told(tmp_path, name):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": 2}, "schema is 2, expected 1; extract the features again"),
-        ({"schema": None}, "schema is None, expected 1"),
+        ({"schema": 1}, "schema is 1, expected 2; extract the features again"),
+        ({"schema": None}, "schema is None, expected 2"),
         ({"dim": "4"}, "dim is '4', expected int"),
         ({"dim": True}, "dim is True, expected int"),
         ({"n_images": -1}, "n_images is -1"),
-        ({"n_images": 2}, r"images\.json: images has 3 entries, the header says 2"),
-        ({"n_regions": 4}, r"features\.npy: holds \(5, 4\) float16, the header says \(4, 4\) float16"),
-        ({"dim": 8}, r"features\.npy: holds \(5, 4\)"),
+        ({"n_images": 2}, r"its shards hold 3 images, n_images is 2"),
+        ({"n_images": 2, "shards": [2]}, r"sizes\.npy: holds \(3, 2\) int32, expected \(2, 2\)"),
+        ({"n_regions": 4}, r"boxes\.npy: holds \(5, 4\) float32, expected \(4, 4\) float32"),
+        ({"dim": 8}, r"features-00000\.npy: holds \(5, 4\)"),
+        ({"shards": ["3"]}, "shards is"),
+        ({"shards": [1, 2]}, "sha256 names"),
         ({"sha256": {}}, "sha256 names"),
     ],
 )
@@ -165,16 +188,6 @@ def test_a_header_that_does_not_fit_is_told(tmp_path, change, message):
         FeatureStore.open(tmp_path / "store")
 
 
-@pytest.mark.parametrize(
-    "text", ["[]", "{", "null", '{"images": [1, 2, 3], "widths": [1, 1, 1], "heights": [1, 1, 1]}']
-)
-def test_damaged_keys_are_told(tmp_path, text):
-    made(tmp_path / "store")
-    (tmp_path / "store/images.json").write_text(text)
-    with pytest.raises(EmocapError, match=r"images\.json"):
-        FeatureStore.open(tmp_path / "store")
-
-
 def test_pickled_arrays_are_never_loaded(tmp_path):
     made(tmp_path / "store")
     np.save(tmp_path / "store/offsets.npy", np.array([{}, 1, 2, 5], dtype=object), allow_pickle=True)
@@ -182,49 +195,168 @@ def test_pickled_arrays_are_never_loaded(tmp_path):
         FeatureStore.open(tmp_path / "store")
 
 
-def test_offsets_that_step_back_are_told(tmp_path):
+def test_offsets_that_step_back_are_told_when_they_are_used(tmp_path):
     made(tmp_path / "store")
     np.save(tmp_path / "store/offsets.npy", np.array([0, 4, 3, 5]))
-    with pytest.raises(EmocapError, match="without a step back"):
-        FeatureStore.open(tmp_path / "store")
+    store = FeatureStore.open(tmp_path / "store")
+    with pytest.raises(EmocapError, match=r"offsets\.npy: image 1 has regions 4 to 3"):
+        store["folder/1.jpg"]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 70_000.0, -65_520.0])
 def test_what_half_precision_cannot_hold_names_the_image(tmp_path, value):
-    features = np.zeros((2, 4), np.float32)
-    features[1, 2] = value
+    found = regions(2)
+    found.features[1, 2] = value
     with (
         pytest.raises(EmocapError, match=r"image 'odd\.jpg': a feature is not finite or beyond half precision"),
-        write_store(tmp_path / "store", "grid", SETTINGS, "", 4) as writer,
+        write_store(tmp_path / "store", maker()) as writer,
     ):
-        writer.add("odd.jpg", features, np.zeros((2, 4), np.float32), (1, 1))
+        writer.add("odd.jpg", found)
     assert left_over(tmp_path) == []
 
 
 def test_wrong_shapes_and_repeated_images_are_told(tmp_path):
-    features, boxes = np.zeros((2, 4), np.float32), np.zeros((2, 4), np.float32)
-    with write_store(tmp_path / "store", "grid", SETTINGS, "", 4) as writer:
-        writer.add("a.jpg", features, boxes, (1, 1))
+    found = regions(2)
+    with write_store(tmp_path / "store", maker()) as writer:
+        writer.add("a.jpg", found)
         with pytest.raises(EmocapError, match="is in the store already"):
-            writer.add("a.jpg", features, boxes, (1, 1))
+            writer.add("a.jpg", found)
         with pytest.raises(EmocapError, match=r"features \(2, 3\) and boxes \(2, 4\)"):
-            writer.add("b.jpg", features[:, :3], boxes, (1, 1))
+            writer.add("b.jpg", found._replace(features=found.features[:, :3]))
         with pytest.raises(EmocapError, match=r"boxes \(1, 4\)"):
-            writer.add("b.jpg", features, boxes[:1], (1, 1))
+            writer.add("b.jpg", found._replace(boxes_xyxy=found.boxes_xyxy[:1]))
+        with pytest.raises(EmocapError, match="objects are not those of its regions"):
+            writer.add("b.jpg", regions(2, named=True))
     assert FeatureStore.open(tmp_path / "store").images == ["a.jpg"]
 
 
-def test_a_failed_write_leaves_the_older_store(tmp_path):
+def test_several_shards_read_as_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_writer, "IMAGES_PER_SHARD", 2)
+    counts = (3, 1, 0, 4, 2)
+    written = made(tmp_path / "store", counts, named=True)
+    store = FeatureStore.open(tmp_path / "store")
+    assert store.header.shards == [2, 2, 1]
+    assert store.names == NAMES
+    for image, found in reversed(written.items()):
+        assert (store[image][0] == found.features.astype(np.float16)).all()
+        assert (store[image][1] == found.boxes_xyxy).all()
+        assert (store.objects(image) == found.objects).all()
+    assert [len(np.load(tmp_path / f"store/features-0000{n}.npy")) for n in range(3)] == [4, 4, 2]
+    store.verify()
+
+
+def test_keys_of_every_kind_are_found(tmp_path):
+    keys = ["a", "b/a.jpg", "Ünï 照片.jpg", "x" * 5000, "bad\udcff.jpg", "\n", "'"]
+    with write_store(tmp_path / "store", maker()) as writer:
+        for number, key in enumerate(keys):
+            writer.add(key, regions(1, seed=number))
+    store = FeatureStore.open(tmp_path / "store")
+    assert [key for key in keys if key not in store] == []
+    assert [float(store[key][0][0, 0]) for key in keys] == [
+        float(np.float16(regions(1, seed=number).features[0, 0])) for number in range(len(keys))
+    ]
+    assert not any(key in store for key in ("", "A", "b", "a.jpg", 3, None))
+
+
+def test_keys_of_one_hash_are_told_apart(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_writer, "key_hash", lambda key: 7)
+    made(tmp_path / "store", (1, 2, 3))
+    monkeypatch.setattr("emocap.regions.store.key_hash", lambda key: 7)
+    store = FeatureStore.open(tmp_path / "store")
+    assert [len(store[f"folder/{n}.jpg"][0]) for n in range(3)] == [1, 2, 3]
+    assert "folder/3.jpg" not in store
+
+
+def test_the_hash_of_a_key_is_the_same_on_every_machine():
+    # BLAKE2b of 8 bytes, its first byte the least significant
+    assert key_hash(b"") == int.from_bytes(bytes.fromhex("e4a6a0577479b2b4"), "little")
+
+
+def test_what_was_committed_survives_a_kill_and_the_rest_is_written_again(tmp_path):
+    first = ShardWriter(tmp_path, 0, maker(named=True))
+    first.add("a", regions(2, named=True))
+    first.leave_out("gone", None)
+    first.commit()
+    first.add("b", regions(5, named=True))  # never committed, but its bytes are on the disk
+    first.close()
+    with (tmp_path / "images-00000.jsonl").open("ab") as journal:
+        journal.write(b'["b", [640, 480], 5')  # a line that a kill cut short
+    second = ShardWriter(tmp_path, 0, maker(named=True))
+    assert [entry.image for entry in second.entries] == ["a", "gone"]
+    second.add("c", regions(3, seed=9, named=True))
+    second.leave_out("odd", "not an image")
+    second.commit()
+    second.close()
+    assert [(entry.image, entry.fault) for entry in read_entries(tmp_path, 1)][2:] == [
+        ("c", None),
+        ("odd", "not an image"),
+    ]
+    finish_store(tmp_path, 1, maker(named=True))
+    store = FeatureStore.open(tmp_path)
+    store.verify()
+    assert store.images == ["a", "c"]
+    assert (store["c"][0] == regions(3, seed=9).features.astype(np.float16)).all()
+    assert (store.objects("c") == regions(3, seed=9, named=True).objects).all()
+    assert store.header.n_regions == 5
+
+
+def test_a_shard_that_lost_committed_bytes_is_told(tmp_path):
+    with ShardWriter(tmp_path, 0, maker()) as writer:
+        writer.add("a", regions(2))
+        writer.commit()
+    file = tmp_path / "features-00000.npy"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(EmocapError, match=r"features-00000\.npy: has 143 bytes, but 144 were committed; delete"):
+        ShardWriter(tmp_path, 0, maker())
+
+
+def test_a_store_of_many_images_opens_without_reading_them(tmp_path):
+    n = 200_000
+    order = np.argsort(hashes := np.array([key_hash(b"%d" % i) for i in range(n)], dtype="<u8"), kind="stable")
+    text = [b"%d" % i for i in range(n)]
+    arrays = {
+        "boxes": np.zeros((0, 4), "<f4"),
+        "offsets": np.zeros(n + 1, "<i8"),
+        "sizes": np.ones((n, 2), "<i4"),
+        "keys": np.frombuffer(b"".join(text), np.uint8),
+        "key_ends": np.cumsum([len(key) for key in text]),
+        "hashes": hashes[order],
+        "rows": order,
+        "features-00000": np.zeros((0, 4), "<f2"),
+    }
+    for name, array in arrays.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    header = {
+        "schema": 2,
+        "extractor": "x",
+        "settings": {},
+        "weights_hash": "",
+        "dim": 4,
+        "n_images": n,
+        "n_regions": 0,
+    }
+    header |= {"shards": [n], "objects": [], "attributes": [], "sha256": {f"{name}.npy": "" for name in arrays}}
+    (tmp_path / "header.json").write_text(json.dumps(header))
+    store = FeatureStore.open(tmp_path)
+    assert all(str(i) in store for i in range(0, n, 997))
+    assert str(n) not in store
+    assert store._keys.base is not None
+    assert isinstance(store._keys.base, np.memmap)
+
+
+def test_a_failed_write_leaves_nothing_and_a_store_is_never_replaced(tmp_path):
     made(tmp_path / "store")
 
     def interrupted():
-        with write_store(tmp_path / "store", "grid", {}, "", 4) as writer:
-            writer.add("a.jpg", np.zeros((1, 4)), np.zeros((1, 4)), (1, 1))
+        with write_store(tmp_path / "other", maker()) as writer:
+            writer.add("a.jpg", regions(1))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert left_over(tmp_path) == ["store"]
+    with pytest.raises(EmocapError, match="store: a feature store is there already; give another place"):
+        made(tmp_path / "store", counts=())
     assert len(FeatureStore.open(tmp_path / "store")) == 3
 
 
@@ -238,14 +370,14 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
     assert left_over(tmp_path) == []
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's full device")
-def test_a_disk_that_fills_while_features_are_written(tmp_path, monkeypatch):
-    real = Path.open
-    monkeypatch.setattr(
-        Path, "open", lambda self, *args: real(Path("/dev/full") if self.name == "features.npy" else self, *args)
-    )
-    with pytest.raises(EmocapError, match=r"store: cannot be written \(No space left on device\)"):
-        made(tmp_path / "store", counts=[50] * 20, dim=64)
+def test_a_disk_that_fills_while_features_are_written(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        with pytest.raises(EmocapError, match=r"store: cannot be written \(File too large\)"):
+            made(tmp_path / "store", counts=[50] * 20, dim=64)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert left_over(tmp_path) == []
 
 

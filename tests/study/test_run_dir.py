@@ -94,5 +94,5 @@ def test_one_run_at_a_time(tmp_path) -> None:
 
 def test_a_run_directory_that_cannot_be_is_one_line(tmp_path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(EmocapError, match="cannot be used as a run directory"), RunDir(tmp_path / "file").locked():
+    with pytest.raises(EmocapError, match="cannot be used as a folder to write in"), RunDir(tmp_path / "file").locked():
         pass

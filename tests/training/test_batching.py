@@ -4,16 +4,18 @@ import numpy as np
 import torch
 
 from emocap.corpora.pairs import PairsBuilder
-from emocap.regions.store import FeatureStore, write_store
+from emocap.regions.extractor import Regions
+from emocap.regions.store import FeatureStore
+from emocap.regions.store_writer import Maker, write_store
 from emocap.training.batching import PairDataset, PooledDataset, pad_regions
 from emocap.training.checkpoint import load_tokenizer
 
 
 def store_of(path, regions: dict[str, int], dim: int = 4) -> FeatureStore:
-    with write_store(path, "made", {}, "", dim) as writer:
+    with write_store(path, Maker("made", {}, "", dim)) as writer:
         for number, (image, count) in enumerate(regions.items(), 1):
             boxes = np.tile(np.array([0, 0, 1, 1], dtype=np.float32), (count, 1))
-            writer.add(image, np.full((count, dim), number, dtype=np.float32), boxes, (1, 1))
+            writer.add(image, Regions(np.full((count, dim), number, dtype=np.float32), boxes, (1, 1)))
     return FeatureStore.open(path)
 
 

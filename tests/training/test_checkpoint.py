@@ -34,12 +34,16 @@ def test_it_comes_back_the_same(folder, tiny_model, tiny_batch) -> None:
     assert load_model(folder.parent).folder == folder, "the run's folder will do"
 
 
-def test_features_of_another_kind_are_refused(folder) -> None:
+def test_features_of_another_kind_are_refused(folder, caplog) -> None:
     saved = load_model(folder)
-    saved.require_features("abc")
-    saved.require_features(None)
-    with pytest.raises(EmocapError, match="trained on features of kind abc, these are of kind xyz"):
-        saved.require_features("xyz")
+    saved.require_features("abc", 8)
+    with pytest.raises(EmocapError, match="trained on grid features of kind abc, these are of kind xyz.*--allow-other"):
+        saved.require_features("xyz", 8)
+    with pytest.raises(EmocapError, match="trained on features of 8 numbers, these have 9"):
+        saved.require_features("xyz", 9, allow_other=True)
+    with caplog.at_level("WARNING", logger="emocap"):
+        saved.require_features("xyz", 8, allow_other=True)
+    assert "its answers may be worth little" in caplog.text
 
 
 @pytest.mark.parametrize(

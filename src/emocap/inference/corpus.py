@@ -16,11 +16,12 @@ from emocap.errors import EmocapError
 from emocap.evaluation.baselines import prior
 from emocap.evaluation.metrics import evaluate, ranking
 from emocap.files import whole_file
+from emocap.inference.predictor import model_extractor
 from emocap.progress import logger
-from emocap.regions.extract import build_extractor, extract, tell_faults
-from emocap.regions.store import FeatureStore, kind_of
+from emocap.regions.extract import extract, tell_faults
+from emocap.regions.store import FeatureStore
 from emocap.training.batching import PairDataset
-from emocap.training.checkpoint import FeatureCard, SavedModel, load_model
+from emocap.training.checkpoint import SavedModel, load_model
 from emocap.training.predict import predict_probabilities
 
 BATCH_SIZE = 64
@@ -28,12 +29,24 @@ ENDINGS = (".parquet", ".csv", ".jsonl")
 
 
 def label_corpus(
-    model: Path, data: Path, out: Path, *, format_: str | None, images: Path | None, p: int | None = None
+    model: Path,
+    data: Path,
+    out: Path,
+    *,
+    format_: str | None,
+    images: Path | None,
+    p: int | None = None,
+    store: Path | None = None,
+    allow_other_features: bool = False,
 ) -> int:
     """Write each pair's p best emotions and all probabilities.
 
     The columns are pair_id, image, caption, emotions and probabilities; the last holds one number per emotion of the
     model, whose names in order are the Parquet's metadata `labels`; in CSV and JSONL it is one column or key each.
+
+    Args:
+        store: feature store of the images; None makes their features.
+        allow_other_features: take features of another kind than the model was trained on.
 
     Returns:
         The number of pairs written.
@@ -51,7 +64,7 @@ def label_corpus(
     if not 1 <= p <= len(saved.vocabulary):
         raise EmocapError(f"--p {p}: the model knows {len(saved.vocabulary)} emotions")
     pairs = _read(data, format_, images)
-    probabilities = _probabilities(saved, pairs, out.parent)
+    probabilities = _probabilities(saved, pairs, out.parent, store, allow_other_features)
     labels = saved.vocabulary.labels
     best = [[labels[i] for i in row] for row in ranking(probabilities)[:, :p]]
     columns: dict[str, Any] = {"pair_id": pairs.pair_ids, "image": pairs.images, "caption": pairs.captions}
@@ -72,7 +85,15 @@ def label_corpus(
     return len(pairs)
 
 
-def evaluate_corpus(model: Path, data: Path, *, format_: str | None, images: Path | None) -> dict[str, dict[str, Any]]:
+def evaluate_corpus(
+    model: Path,
+    data: Path,
+    *,
+    format_: str | None,
+    images: Path | None,
+    store: Path | None = None,
+    allow_other_features: bool = False,
+) -> dict[str, dict[str, Any]]:
     """Every metric of a model on labelled pairs, beside those of its training pairs' label frequencies (`prior`).
 
     Raises:
@@ -90,7 +111,7 @@ def evaluate_corpus(model: Path, data: Path, *, format_: str | None, images: Pat
             "%s: %d of %d pairs have no emotion that the model knows", data, len(pairs) - len(usable), len(pairs)
         )
     pairs = pairs.select(usable)
-    probabilities = _probabilities(saved, pairs, Path(tempfile.gettempdir()))
+    probabilities = _probabilities(saved, pairs, Path(tempfile.gettempdir()), store, allow_other_features)
     targets, labels = pairs.targets(saved.vocabulary), saved.vocabulary.labels
     rows = {saved.card.run: evaluate(probabilities, targets, labels)}
     if saved.card.frequencies is None:
@@ -107,27 +128,31 @@ def _read(data: Path, format_: str | None, images: Path | None) -> Pairs:
     return pairs
 
 
-def _probabilities(saved: SavedModel, pairs: Pairs, scratch: Path) -> np.ndarray:
+def _probabilities(
+    saved: SavedModel, pairs: Pairs, scratch: Path, stored: Path | None, allow_other_features: bool
+) -> np.ndarray:
     """(N, E) for these pairs, region features made on the way where the model uses them and there are images."""
-    features = saved.card.features
     try:
         folder = tempfile.TemporaryDirectory(prefix=".emocap-", dir=scratch)
     except OSError as error:
         raise EmocapError(f"{scratch}: cannot be written ({error.strerror or error}); choose another place") from error
     with folder as name:
         store = None
-        if features is not None and pairs.image_root is not None:
-            store = _store(saved, features, pairs, Path(name) / "features")
-        elif features is not None:
+        if stored is not None:
+            store = FeatureStore.open(stored)
+            saved.require_features(store.kind, store.header.dim, allow_other=allow_other_features)
+            absent = [image for image in pairs.distinct_images() if image not in store]
+            if absent:
+                logger.warning(
+                    "%s: holds no features of %d images, such as %s: captions alone there",
+                    *(stored, len(absent), absent[0]),
+                )
+        elif saved.card.features is not None and pairs.image_root is not None:
+            extractor = model_extractor(saved, allow_other=allow_other_features)
+            path = Path(name) / "features"
+            tell_faults(extract(pairs.distinct_images(), pairs.image_root, extractor, path))
+            store = FeatureStore.open(path)
+        elif saved.card.features is not None:
             logger.warning("no --images: the model judges the captions alone")
         dataset = PairDataset.of(pairs, saved.tokenizer, saved.card.max_length, store)
         return predict_probabilities(saved.model, dataset, BATCH_SIZE, "scoring")
-
-
-def _store(saved: SavedModel, features: FeatureCard, pairs: Pairs, path: Path) -> FeatureStore:
-    extractor = build_extractor(features["extractor"], features["settings"])
-    saved.require_features(kind_of(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim))
-    if pairs.image_root is None:
-        raise EmocapError("no folder of images")
-    tell_faults(extract(pairs.distinct_images(), pairs.image_root, extractor, path))
-    return FeatureStore.open(path)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from PIL import Image
 from emocap.corpora.pairs import is_text
 from emocap.errors import EmocapError
 from emocap.evaluation.metrics import ranking
-from emocap.regions.extract import Extractor, build_extractor, describe_source
+from emocap.regions.extract import Prepared, prepare_source
+from emocap.regions.extractor import EXTRACTORS, Extractor, build_extractor
 from emocap.regions.store import kind_of
 from emocap.training.batching import PairDataset, pad_regions
 from emocap.training.checkpoint import SavedModel, load_model
@@ -36,25 +38,23 @@ class EmotionPredictor:
     EmotionProbability(emotion='sad', probability=0.71)
     """
 
-    def __init__(self, saved: SavedModel) -> None:
+    def __init__(self, saved: SavedModel, allow_other_features: bool = False) -> None:
         self._saved = saved
         self._device = best_device()
         self._model = saved.model.to(self._device).eval()
-        self._extractor: Extractor | None = None
-        if saved.card.features is not None:
-            features = saved.card.features
-            extractor = build_extractor(features["extractor"], features["settings"])
-            saved.require_features(kind_of(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim))
-            self._extractor = extractor
+        self._allow_other_features = allow_other_features
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> "EmotionPredictor":
+    def from_pretrained(cls, folder: str | Path, *, allow_other_features: bool = False) -> "EmotionPredictor":
         """Load a model folder that a study saved.
+
+        Args:
+            allow_other_features: use an extractor whose weights are not those that the model was trained with.
 
         Raises:
             EmocapError: not a model folder, or a broken one.
         """
-        return cls(load_model(Path(folder)))
+        return cls(load_model(Path(folder)), allow_other_features)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -90,7 +90,7 @@ class EmotionPredictor:
         )
         dataset = PairDataset(encoded["input_ids"], [""] * len(pairs))
         batch = dataset.collate([dataset[row] for row in range(len(pairs))])
-        batch |= pad_regions([self._describe(image) for image, _ in pairs])
+        batch |= pad_regions(self._features([image for image, _ in pairs]))
         with torch.inference_mode():
             logits = self._model(**{key: tensor.to(self._device) for key, tensor in batch.items()}).logits
         probabilities = finite(torch.sigmoid(logits.float()).cpu().numpy())
@@ -99,13 +99,41 @@ class EmotionPredictor:
             for row, order in zip(probabilities, ranking(probabilities), strict=True)
         ]
 
-    def _describe(self, image: Picture) -> np.ndarray | None:
-        if image is None:
-            return None
-        if self._extractor is None:
-            raise EmocapError(f"{self._saved.folder}: learnt from captions alone and cannot use an image; leave it out")
-        if isinstance(image, Image.Image):
-            features, _ = self._extractor.describe(image.convert("RGB"))
-        else:
-            features = describe_source(Path(image) if isinstance(image, str) else image, self._extractor).features
-        return features.astype(np.float16)
+    @cached_property
+    def _extractor(self) -> Extractor:
+        """What made the features that the model was trained on; built for the first picture."""
+        return model_extractor(self._saved, allow_other=self._allow_other_features)
+
+    def _features(self, images: Sequence[Picture]) -> list[np.ndarray | None]:
+        """Each picture's (R, D) float16 region features, or None without a picture."""
+        prepared = [self._prepared(image) for image in images if image is not None]
+        found: list[np.ndarray] = []
+        size = self._extractor.batch_size if prepared else 1
+        for start in range(0, len(prepared), size):
+            values, sizes = zip(*prepared[start : start + size], strict=True)
+            found += [regions.features.astype(np.float16) for regions in self._extractor.describe(values, sizes)]
+        left = iter(found)
+        return [None if image is None else next(left) for image in images]
+
+    def _prepared(self, image: str | Path | bytes | Image.Image) -> Prepared:
+        return prepare_source(Path(image) if isinstance(image, str) else image, self._extractor)
+
+
+def model_extractor(saved: SavedModel, *, allow_other: bool = False) -> Extractor:
+    """The extractor that makes region features as a model saw them.
+
+    Raises:
+        EmocapError: the model knows no pictures, its features were imported, or the extractor is not as it was.
+    """
+    features = saved.card.features
+    if features is None:
+        raise EmocapError(f"{saved.folder}: learnt from captions alone and cannot use an image; leave it out")
+    if features["extractor"] not in EXTRACTORS:
+        raise EmocapError(
+            f"{saved.folder}: learnt from {features['extractor']} features, which emocap cannot make of a picture; "
+            "give a store of such features, or captions alone"
+        )
+    extractor = build_extractor(features["extractor"], features["settings"])
+    kind = kind_of(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim)
+    saved.require_features(kind, extractor.dim, allow_other=allow_other)
+    return extractor

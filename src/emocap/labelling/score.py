@@ -21,7 +21,8 @@ def score(saved: SavedModel, pairs: Pairs, store: FeatureStore | None, folder: P
     Raises:
         EmocapError: features of another kind than the model's, or a part that does not fit.
     """
-    saved.require_features(store.kind if store is not None else None)
+    if store is not None:
+        saved.require_features(store.kind, store.header.dim)
     parts = []
     starts = range(0, len(pairs), PAIRS_PER_PART)
     for start in starts:

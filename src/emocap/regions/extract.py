@@ -1,74 +1,58 @@
-"""From image files to a store of region features, over all CPU cores."""
+"""From image files to a store of region features: decoded ahead, described in batches, kept shard by shard."""
 
-import inspect
+import os
+import shutil
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import timedelta
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import joblib
 import numpy as np
+from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from PIL import Image
 
 from emocap.corpora.pairs import Quarantined
 from emocap.errors import EmocapError
-from emocap.files import read_json, write_json
+from emocap.files import locked, read_json, replace_folder, write_json
 from emocap.progress import logger, track
-from emocap.regions.grid import GridExtractor
-from emocap.regions.images import ImageFault, ImageMissing, full_size, open_image
-from emocap.regions.store import write_store
+from emocap.regions.extractor import Extractor, Regions
+from emocap.regions.images import FORMATS, ImageFault, ImageMissing, full_size, open_image
+from emocap.regions.store import is_complete, kind_of
+from emocap.regions.store_writer import (
+    IMAGES_PER_SHARD,
+    Maker,
+    ShardWriter,
+    finish_store,
+    read_entries,
+    require_free,
+    sweep,
+)
 
-IMAGES_PER_BATCH = 16
-# Starting a worker takes about as long as describing this many images.
-IMAGES_PER_WORKER = 128
 REPORT = "report.json"
+PLAN = "plan.json"
+# A window is sorted by shape before it is cut into batches, and is what a kill can cost.
+BATCHES_PER_WINDOW = 8
+WINDOW_BYTES = 2**30
+# Starting a worker process takes about as long as describing this many images.
+IMAGES_PER_PROCESS = 128
+IMAGES_PER_TASK = 16
+TASKS_AHEAD = 4
+DAYS_FOR_OTHERS = 30
 
 
-class Extractor(Protocol):
-    """Finds regions in an image and describes each by `dim` numbers.
+class Prepared(NamedTuple):
+    """A decoded image: what the extractor's `describe` needs, and width and height at full size in pixels."""
 
-    One that is costly to send to a worker process defines `__reduce__` so that it is built there from its settings.
-
-    Attributes:
-        name: its key in `EXTRACTORS`.
-        settings: JSON-able; `build_extractor(name, settings)` makes the same extractor again.
-        dim: numbers per region.
-        weights_hash: of its weights; "" where it has none.
-        at_least: shortest side in pixels that it needs to see; None where it wants every pixel.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def settings(self) -> dict[str, Any]: ...
-    @property
-    def dim(self) -> int: ...
-    @property
-    def weights_hash(self) -> str: ...
-    @property
-    def at_least(self) -> int | None: ...
-
-    def describe(self, image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
-        """Features (R, dim) float32 and boxes_xyxy (R, 4) float32 in pixels of `image`, an upright RGB image."""
-        ...
-
-
-EXTRACTORS: dict[str, Callable[..., Extractor]] = {"grid": GridExtractor}
-
-
-class Regions(NamedTuple):
-    """The regions of one image.
-
-    Attributes:
-        features: (R, dim) float32.
-        boxes_xyxy: (R, 4) float32, in pixels of the upright image at full size.
-        size: width and height of that image in pixels.
-    """
-
-    features: np.ndarray
-    boxes_xyxy: np.ndarray
+    value: np.ndarray
     size: tuple[int, int]
 
 
@@ -87,72 +71,97 @@ class ExtractionReport:
     quarantined: list[Quarantined]
 
 
-def build_extractor(name: str, settings: Mapping[str, Any] | None = None) -> Extractor:
-    """The extractor of this name; settings left out have its defaults.
+def images_below(folder: Path) -> list[str]:
+    """Paths below a folder of all files that are named like images, sorted.
 
     Raises:
-        EmocapError: an unknown name, or a setting that is unknown or out of range.
+        EmocapError: no such folder, or no images in it.
     """
-    if name not in EXTRACTORS:
-        raise EmocapError(f"extractor is {name!r}, expected one of {', '.join(EXTRACTORS)}")
-    maker = EXTRACTORS[name]
-    known = list(inspect.signature(maker).parameters)
-    unknown = [key for key in settings or {} if key not in known]
-    if unknown:
-        raise EmocapError(f"extractor {name}: unknown setting {unknown[0]!r}, expected some of {', '.join(known)}")
-    return maker(**(settings or {}))
+    if not folder.is_dir():
+        raise EmocapError(f"{folder}: no such folder; give the folder of the images")
+    Image.init()
+    endings = {ending for ending, form in Image.EXTENSION.items() if form in FORMATS}
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in endings and path.is_file())
+    images = sorted(path.relative_to(folder).as_posix() for path in found)
+    if not images:
+        raise EmocapError(f"{folder}: holds no images ({', '.join(FORMATS)})")
+    return images
 
 
-def describe_source(source: Path | bytes, extractor: Extractor) -> Regions:
-    """The regions of an image file or of its bytes, the same as a store holds for it.
+def prepare_source(source: Path | bytes | Image.Image, extractor: Extractor) -> Prepared:
+    """Decode an image file, its bytes or an image.
 
     Raises:
         ImageMissing: there is no such file.
         ImageFault: the image cannot be used.
     """
-    image = open_image(source, at_least=extractor.at_least)
-    size = full_size(image)
-    features, boxes_xyxy = extractor.describe(image)
-    scale = np.array([size[0] / image.width, size[1] / image.height] * 2, dtype=np.float32)
-    return Regions(features, boxes_xyxy * scale, size)
+    image = (
+        source.convert("RGB") if isinstance(source, Image.Image) else open_image(source, at_least=extractor.at_least)
+    )
+    return Prepared(extractor.prepare(image), full_size(image))
+
+
+def describe_source(source: Path | bytes | Image.Image, extractor: Extractor) -> Regions:
+    """The regions of one image, the same as a store holds for it.
+
+    Raises:
+        ImageMissing: there is no such file.
+        ImageFault: the image cannot be used.
+    """
+    value, size = prepare_source(source, extractor)
+    return extractor.describe([value], [size])[0]
 
 
 def extract(
-    images: Sequence[str], image_root: Path, extractor: Extractor, out: Path, workers: int | None = None
+    images: Sequence[str],
+    image_root: Path,
+    extractor: Extractor,
+    out: Path,
+    workers: int | None = None,
+    batch_size: int | None = None,
 ) -> ExtractionReport:
     """Describe images and write them to a store at `out`, in their order.
 
-    An image that has no file is recorded, one that cannot be used is quarantined; neither stops the run. The number of
-    workers does not change a byte of the store.
+    An image that has no file is recorded, one that cannot be used is quarantined; neither stops the run. What is done
+    lies in a hidden folder beside `out`: after a kill the same call goes on there. Under `torchrun` each process takes
+    every so many shards. The number of workers and of processes does not change a byte of the store.
 
     Args:
         images: paths below `image_root`, the keys of the store; "" and repeated ones are left out.
-        workers: processes; None for one per core where there are enough images, 1 for this process alone.
+        workers: that decode; None for one per core.
+        batch_size: images described at once; None for the extractor's own.
 
     Raises:
-        EmocapError: the store cannot be written, a worker died, or a feature is not finite.
+        EmocapError: something is at `out`, another run is writing there or left something unfinished there, the store
+            cannot be written, a worker died, or a feature is not finite.
     """
-    if workers is not None and workers < 1:
-        raise EmocapError(f"workers is {workers}, expected 1 or more")
+    for name, value in (("workers", workers), ("batch_size", batch_size)):
+        if value is not None and value < 1:
+            raise EmocapError(f"{name} is {value}, expected 1 or more")
     keys = [image for image in dict.fromkeys(images) if image]
-    image_root = Path(image_root)
-    missing: list[str] = []
-    quarantined: list[Quarantined] = []
-    with write_store(out, extractor.name, extractor.settings, extractor.weights_hash, extractor.dim) as writer:
-        n_workers = workers or max(1, min(joblib.cpu_count(), len(keys) // IMAGES_PER_WORKER))
-        outcomes = track(_outcomes(keys, image_root, extractor, n_workers), "features", len(keys), "images")
-        n_images = 0
-        for key, outcome in zip(keys, outcomes, strict=True):
-            if outcome is None:
-                missing.append(key)
-            elif isinstance(outcome, Quarantined):
-                quarantined.append(outcome)
-            else:
-                writer.add(key, *outcome)
-                n_images += 1
-        report = ExtractionReport(n_images, missing, quarantined)
-        write_json(writer.folder / REPORT, asdict(report))
-    return report
+    parts = [keys[start : start + IMAGES_PER_SHARD] for start in range(0, len(keys), IMAGES_PER_SHARD)] or [[]]
+    maker = Maker(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim, extractor.names)
+    out = Path(out)
+    require_free(out)
+    unfinished = out.with_name(f".{out.name}.unfinished")
+    try:
+        with _turns(unfinished) as (rank, world):
+            if rank == 0:
+                require_free(out)
+                _agree(unfinished, maker, keys, Path(image_root))
+            _wait(world)
+            job = _Job(Path(image_root), extractor, workers, batch_size or extractor.batch_size)
+            _describe_parts(unfinished, parts, maker, job, rank, world)
+            _wait(world)
+            if rank == 0:
+                _finish(unfinished, out, len(parts), maker)
+            _wait(world)
+    except OSError as error:
+        raise EmocapError(
+            f"{out}: cannot be written ({error.strerror or error}); free space or choose another place, "
+            "the same command then goes on"
+        ) from error
+    return read_report(out)
 
 
 def tell_faults(report: ExtractionReport, where: str = "") -> None:
@@ -183,36 +192,196 @@ def read_report(store: Path) -> ExtractionReport:
         raise EmocapError(f"{where}: damaged ({error}); extract the features again") from None
 
 
-def _outcomes(
-    keys: list[str], image_root: Path, extractor: Extractor, n_workers: int
-) -> Iterator[Regions | Quarantined | None]:
-    if n_workers == 1:
-        yield from (_outcome(key, image_root, extractor) for key in keys)
-        return
-    batches = [keys[start : start + IMAGES_PER_BATCH] for start in range(0, len(keys), IMAGES_PER_BATCH)]
-    parallel = joblib.Parallel(n_jobs=n_workers, return_as="generator", batch_size=1)
-    try:
-        for batch in parallel(joblib.delayed(_described)(batch, image_root, extractor) for batch in batches):
-            yield from batch
-    except TerminatedWorkerError as error:
-        raise EmocapError(
-            f"features: a worker process died, most likely for want of memory; use fewer than {n_workers} workers"
-        ) from error
+@dataclass(frozen=True)
+class _Job:
+    """How images become regions."""
+
+    image_root: Path
+    extractor: Extractor
+    workers: int | None
+    batch_size: int
 
 
-def _described(keys: list[str], image_root: Path, extractor: Extractor) -> list[Regions | Quarantined | None]:
+Outcome = Prepared | Quarantined | None
+
+
+def _describe_parts(folder: Path, parts: list[list[str]], maker: Maker, job: _Job, rank: int, world: int) -> None:
+    """Fill the shards of this process from where they stand."""
+    if (folder / "header.json").is_file():
+        return  # a kill came between the last shard and the store's place
+    todo = {}
+    for number in range(rank, len(parts), world):
+        with ShardWriter(folder, number, maker) as writer:
+            done = [entry.image for entry in writer.entries]
+        if done != parts[number][: len(done)]:
+            raise EmocapError(f"{folder}: holds other images than were asked for; delete it and begin again")
+        todo[number] = parts[number][len(done) :]
+    total = sum(map(len, todo.values()))
+    n_done = sum(map(len, parts[rank::world])) - total
+    if n_done:
+        logger.info("features: goes on behind %d images", n_done)
+
+    def work() -> Iterator[str]:
+        with _decoder(job, total) as decode:
+            for number, left in todo.items():
+                with ShardWriter(folder, number, maker) as writer:
+                    for window in _windows(zip(left, decode(left), strict=True), job.batch_size):
+                        _write(writer, window, job)
+                        yield from (key for key, _ in window)
+
+    for _ in track(work(), "features", total, "images") if rank == 0 else work():
+        pass
+
+
+def _windows(outcomes: Iterable[tuple[str, Outcome]], batch_size: int) -> Iterator[list[tuple[str, Outcome]]]:
+    """Several batches at a time, fewer where the decoded images are large."""
+    window: list[tuple[str, Outcome]] = []
+    n_bytes = 0
+    for key, outcome in outcomes:
+        window.append((key, outcome))
+        n_bytes += outcome.value.nbytes if isinstance(outcome, Prepared) else 0
+        if len(window) == BATCHES_PER_WINDOW * batch_size or n_bytes > WINDOW_BYTES:
+            yield window
+            window, n_bytes = [], 0
+    if window:
+        yield window
+
+
+def _write(writer: ShardWriter, window: list[tuple[str, Outcome]], job: _Job) -> None:
+    """Describe a window's images, those of like shape together, and commit them in their order."""
+    images = {key: outcome for key, outcome in window if isinstance(outcome, Prepared)}
+    order = sorted(images, key=lambda key: (images[key].size[0] / images[key].size[1], images[key].size[1]))
+    regions: dict[str, Regions] = {}
+    for start in range(0, len(order), job.batch_size):
+        batch = order[start : start + job.batch_size]
+        values, sizes = zip(*(images[key] for key in batch), strict=True)
+        regions |= zip(batch, job.extractor.describe(values, sizes), strict=True)
+    for key, outcome in window:
+        if isinstance(outcome, Prepared):
+            writer.add(key, regions[key])
+        else:
+            writer.leave_out(key, outcome.reason if outcome is not None else None)
+    writer.commit()
+
+
+@contextmanager
+def _decoder(job: _Job, total: int) -> Iterator[Callable[[list[str]], Iterator[Outcome]]]:
+    """A function from keys to what became of them, worked out ahead by processes or threads."""
+    n_cores = joblib.cpu_count()
+    if job.extractor.in_processes:
+        n_workers = job.workers or max(1, min(n_cores, total // IMAGES_PER_PROCESS))
+    else:
+        n_workers = job.workers or n_cores
+
+    def decode(executor: Executor | None, keys: list[str]) -> Iterator[Outcome]:
+        if executor is None:
+            yield from (_outcome(key, job.image_root, job.extractor) for key in keys)
+            return
+        per_task = IMAGES_PER_TASK if job.extractor.in_processes else 1
+        ahead: deque[Future[list[Outcome]]] = deque()
+        for start in range(0, len(keys), per_task):
+            task = keys[start : start + per_task]
+            ahead.append(executor.submit(_outcomes, task, job.image_root, job.extractor))
+            if len(ahead) > TASKS_AHEAD * n_workers:
+                yield from ahead.popleft().result()
+        while ahead:
+            yield from ahead.popleft().result()
+
+    with warnings.catch_warnings():
+        _take_odd_files()
+        if not job.extractor.in_processes:
+            with ThreadPoolExecutor(n_workers) as threads:
+                yield partial(decode, threads)
+        elif n_workers == 1:
+            yield partial(decode, None)
+        else:
+            try:
+                yield partial(decode, get_reusable_executor(max_workers=n_workers, initializer=_take_odd_files))
+            except TerminatedWorkerError as error:
+                raise EmocapError(
+                    "features: a worker process died, most likely for want of memory; "
+                    f"use fewer than {n_workers} workers"
+                ) from error
+
+
+def _take_odd_files() -> None:
+    """Decoders warn of every oddity in a file that they then read well."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+def _outcomes(keys: list[str], image_root: Path, extractor: Extractor) -> list[Outcome]:
     return [_outcome(key, image_root, extractor) for key in keys]
 
 
-def _outcome(key: str, image_root: Path, extractor: Extractor) -> Regions | Quarantined | None:
+def _outcome(key: str, image_root: Path, extractor: Extractor) -> Outcome:
     if Path(key).is_absolute() or ".." in Path(key).parts:
         return Quarantined(key, "points outside the image folder")
     try:
-        with warnings.catch_warnings():
-            # Decoders warn of every oddity in a file that they then read well.
-            warnings.filterwarnings("ignore", module=r"PIL\.")
-            return describe_source(image_root / key, extractor)
+        return prepare_source(image_root / key, extractor)
     except ImageMissing:
         return None
     except ImageFault as fault:
         return Quarantined(key, fault.reason)
+
+
+@contextmanager
+def _turns(folder: Path) -> Iterator[tuple[int, int]]:
+    """This process's number and how many there are; the first holds the folder against other runs.
+
+    An error leaves what was committed for the next run, and nothing where nothing was.
+    """
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    if rank:
+        yield rank, world
+        return
+    with locked(folder / ".lock", f"{folder}: another run is writing there; wait for it or give another place"):
+        try:
+            yield rank, world
+        except BaseException:
+            if not any(path.stat().st_size for path in folder.glob("images-*.jsonl")) and not is_complete(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+def _wait(world: int) -> None:
+    """Until every process of a `torchrun` is here."""
+    if world > 1:
+        from torch import distributed
+
+        if not distributed.is_initialized():
+            distributed.init_process_group("gloo", timeout=timedelta(days=DAYS_FOR_OTHERS))
+        distributed.barrier()
+
+
+def _agree(folder: Path, maker: Maker, keys: list[str], image_root: Path) -> None:
+    """Note what this run is of, and refuse what an unlike run left unfinished."""
+    plan = {
+        "kind": kind_of(maker.extractor, maker.settings, maker.weights_hash, maker.dim),
+        "image_root": str(image_root.resolve()),
+        "n_images": len(keys),
+        "images": sha256("\0".join(keys).encode(errors="surrogatepass")).hexdigest(),
+    }
+    where = folder / PLAN
+    if not where.is_file():
+        write_json(where, plan)
+    elif read_json(where) != plan:
+        raise EmocapError(
+            f"{folder}: a run with other images or settings was stopped there; finish it by its own command, "
+            "or delete the folder"
+        )
+
+
+def _finish(folder: Path, out: Path, n_shards: int, maker: Maker) -> None:
+    if not is_complete(folder):
+        entries = read_entries(folder, n_shards)
+        report = ExtractionReport(
+            sum(entry.size is not None for entry in entries),
+            [entry.image for entry in entries if entry.size is None and entry.fault is None],
+            [Quarantined(entry.image, entry.fault) for entry in entries if entry.fault is not None],
+        )
+        write_json(folder / REPORT, asdict(report))
+        finish_store(folder, n_shards, maker)
+    sweep(folder)
+    for name in (PLAN, ".lock"):
+        (folder / name).unlink(missing_ok=True)
+    replace_folder(folder, out)

@@ -1,14 +1,15 @@
 """A grid of cells and the whole image as regions: features of colour, texture and edges that need no weights."""
 
 import math
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from emocap.errors import EmocapError
 from emocap.regions.descriptor import LONGEST_SIDE, SIZE, descriptor
+from emocap.regions.extractor import Regions, cell_boxes, whole_setting
 
 DESCRIPTOR = 1
 MOST_CELLS = 1024
@@ -38,16 +39,19 @@ class GridExtractor:
     name = "grid"
     weights_hash = ""
     at_least = LONGEST_SIDE
+    batch_size = 16
+    in_processes = True
+    names = None
 
     def __init__(
         self, rows: int = 5, columns: int = 7, dim: int = 2048, seed: int = 0, descriptor: int = DESCRIPTOR
     ) -> None:
-        self.rows = _whole("rows", rows, 1, MOST_CELLS)
-        self.columns = _whole("columns", columns, 1, MOST_CELLS)
-        _whole("rows * columns", rows * columns, 1, MOST_CELLS)
-        self.dim = _whole("dim", dim, 1, MOST_DIM)
-        self.seed = _whole("seed", seed, 0, 2**63 - 1)
-        _whole("descriptor", descriptor, DESCRIPTOR, DESCRIPTOR)
+        self.rows = whole_setting(self.name, "rows", rows, 1, MOST_CELLS)
+        self.columns = whole_setting(self.name, "columns", columns, 1, MOST_CELLS)
+        whole_setting(self.name, "rows * columns", rows * columns, 1, MOST_CELLS)
+        self.dim = whole_setting(self.name, "dim", dim, 1, MOST_DIM)
+        self.seed = whole_setting(self.name, "seed", seed, 0, 2**63 - 1)
+        whole_setting(self.name, "descriptor", descriptor, DESCRIPTOR, DESCRIPTOR)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -59,24 +63,20 @@ class GridExtractor:
             "descriptor": DESCRIPTOR,
         }
 
-    def describe(self, image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
-        """Features (R, dim) float32 and boxes_xyxy (R, 4) float32 in pixels of `image`; R = rows * columns + 1.
+    def prepare(self, image: Image.Image) -> np.ndarray:
+        """(R, 84) float64, R = rows * columns + 1: what each region looks like."""
+        return _on_steps(descriptor(image, self.rows, self.columns))
 
-        Args:
-            image: RGB, upright.
-        """
-        numbers = _on_steps(descriptor(image, self.rows, self.columns))
-        blocks = np.moveaxis(numbers @ _blocks(self.dim, self.seed), 0, 1)
-        features = blocks.reshape(len(numbers), -1)[:, : self.dim].astype(np.float32)
-        return features, self._boxes(*image.size)
-
-    def _boxes(self, width: int, height: int) -> np.ndarray:
-        x = np.arange(self.columns + 1) * (width / self.columns)
-        y = np.arange(self.rows + 1) * (height / self.rows)
-        left, top = np.meshgrid(x[:-1], y[:-1])
-        right, bottom = np.meshgrid(x[1:], y[1:])
-        cells = np.stack([left, top, right, bottom], axis=-1).reshape(-1, 4)
-        return np.concatenate([cells, [[0.0, 0.0, width, height]]]).astype(np.float32)
+    def describe(self, prepared: Sequence[np.ndarray], sizes: Sequence[tuple[int, int]]) -> list[Regions]:
+        """The cells row by row, then the whole image."""
+        blocks = _blocks(self.dim, self.seed)
+        regions = []
+        for numbers, size in zip(prepared, sizes, strict=True):
+            projected = np.moveaxis(numbers @ blocks, 0, 1).reshape(len(numbers), -1)[:, : self.dim]
+            cells = cell_boxes(self.rows, self.columns, size)
+            boxes = np.concatenate([cells, np.array([[0, 0, *size]], np.float32)])
+            regions.append(Regions(projected.astype(np.float32), boxes, size))
+        return regions
 
 
 @cache
@@ -106,10 +106,3 @@ def _blocks(dim: int, seed: int) -> np.ndarray:
 
 def _on_steps(values: np.ndarray) -> np.ndarray:
     return np.round(values / _STEP) * _STEP
-
-
-def _whole(name: str, value: Any, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        expected = f"{low:,}" if low == high else f"a whole number from {low:,} to {high:,}"
-        raise EmocapError(f"extractor grid: {name} is {value!r}, expected {expected}")
-    return value

@@ -1,28 +1,38 @@
 """Region features on disk, memory-mapped and in half precision, found by image.
 
 A store is a folder:
-    header.json     schema, extractor, settings, weights_hash, dim, n_images, n_regions, sha256 of the files below
-    features.npy    (n_regions, dim) float16
-    boxes.npy       (n_regions, 4) float32, x0 y0 x1 y1 in pixels of the upright image
-    offsets.npy     (n_images + 1,) int64; image i has regions offsets[i] to offsets[i + 1]
-    images.json     {"images": [key, ...], "widths": [pixels, ...], "heights": [pixels, ...]}
+    header.json         schema, extractor, settings, weights_hash, dim, n_images, n_regions, images of each shard, names
+                        of a detector's classes, sha256 of the files below
+    features-00000.npy  (regions of shard 0, dim) float16; then features-00001.npy and so on
+    boxes.npy           (n_regions, 4) float32, x0 y0 x1 y1 in pixels of the upright image
+    objects.npy         (n_regions,) of `OBJECT`; only where the extractor names what it sees
+    offsets.npy         (n_images + 1,) int64; image i has regions offsets[i] to offsets[i + 1], counted over all shards
+    sizes.npy           (n_images, 2) int32, width and height of each upright image in pixels
+    keys.npy            (bytes,) uint8, the images' keys in UTF-8 end to end
+    key_ends.npy        (n_images,) int64, where each key ends
+    hashes.npy          (n_images,) uint64, `key_hash` of the keys in rising order
+    rows.npy            (n_images,) int64, whose keys those are
+All are memory-mapped: opening reads the header alone, and looking an image up is a binary search.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from emocap.errors import EmocapError
-from emocap.files import read_json, sha256_of, whole_folder, write_json
+from emocap.files import read_json, sha256_of
+from emocap.regions.extractor import OBJECT, Names
 
-SCHEMA = 1
-DATA_FILES = ("features.npy", "boxes.npy", "offsets.npy", "images.json")
+SCHEMA = 2
+INDEX_FILES = ("boxes.npy", "offsets.npy", "sizes.npy", "keys.npy", "key_ends.npy", "hashes.npy", "rows.npy")
+# Where weights lie, how fast they are used and what file features came in do not change what the features are.
+NOT_OF_THE_KIND = ("weights", "precision", "format")
 _AGAIN = "delete the folder and extract the features again"
 
 
@@ -32,7 +42,9 @@ class Header:
 
     Attributes:
         weights_hash: of the extractor's weights; "" where it has none.
-        sha256: of each of `DATA_FILES`, in hexadecimal.
+        shards: number of images in each shard.
+        objects, attributes: names of a detector's classes; empty where they are not known.
+        sha256: of each data file, in hexadecimal.
     """
 
     schema: int
@@ -42,6 +54,9 @@ class Header:
     dim: int
     n_images: int
     n_regions: int
+    shards: list[int]
+    objects: list[str]
+    attributes: list[str]
     sha256: dict[str, str]
 
     @property
@@ -52,8 +67,22 @@ class Header:
 
 def kind_of(extractor: str, settings: Mapping[str, Any], weights_hash: str, dim: int) -> str:
     """16 hexadecimal digits that are the same for features that can take each other's place."""
-    made = json.dumps([extractor, dict(settings), weights_hash, dim], sort_keys=True)
-    return hashlib.sha256(made.encode()).hexdigest()[:16]
+    made = {key: value for key, value in settings.items() if key not in NOT_OF_THE_KIND}
+    return hashlib.sha256(json.dumps([extractor, made, weights_hash, dim], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def key_hash(key: bytes) -> int:
+    """64 bits of a key, the same on every machine."""
+    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little")
+
+
+def shard_file(number: int) -> str:
+    """Name of a shard's features.
+
+    >>> shard_file(3)
+    'features-00003.npy'
+    """
+    return f"features-{number:05d}.npy"
 
 
 class FeatureStore:
@@ -65,29 +94,33 @@ class FeatureStore:
     Attributes:
         header: what it holds.
         kind: a model records it and refuses another.
-        images: the keys, in the order in which they were written.
-        sizes: (n_images, 2) int64, width and height of each image in pixels.
+        sizes: (n_images, 2) int32, width and height of each image in pixels.
     """
 
     def __init__(self, path: Path, header: Header) -> None:
         self.path = path
         self.header = header
         self.kind = header.kind
-        self.images, self.sizes = _read_images(path / "images.json", header.n_images)
-        self._row = {image: row for row, image in enumerate(self.images)}
-        if len(self._row) != header.n_images:
-            raise EmocapError(f"{path / 'images.json'}: an image occurs twice; {_AGAIN}")
-        self._features = _read_array(path / "features.npy", (header.n_regions, header.dim), np.float16)
-        self._boxes = _read_array(path / "boxes.npy", (header.n_regions, 4), np.float32)
-        self._offsets = np.array(_read_array(path / "offsets.npy", (header.n_images + 1,), np.int64))
-        if (
-            self._offsets[0] != 0
-            or self._offsets[-1] != header.n_regions
-            or bool(np.any(self._offsets[1:] < self._offsets[:-1]))
-        ):
-            raise EmocapError(
-                f"{path / 'offsets.npy'}: does not run from 0 to {header.n_regions} without a step back; {_AGAIN}"
-            )
+        n_images, n_regions = header.n_images, header.n_regions
+        self.sizes = _map(path / "sizes.npy", (n_images, 2), np.int32)
+        self._boxes = _map(path / "boxes.npy", (n_regions, 4), np.float32)
+        named = "objects.npy" in header.sha256
+        self._objects = _map(path / "objects.npy", (n_regions,), OBJECT) if named else None
+        self._offsets = _map(path / "offsets.npy", (n_images + 1,), np.int64)
+        self._key_ends = _map(path / "key_ends.npy", (n_images,), np.int64)
+        self._keys = _map(path / "keys.npy", (int(self._key_ends[-1]) if n_images else 0,), np.uint8)
+        self._hashes = _map(path / "hashes.npy", (n_images,), np.uint64)
+        self._rows = _map(path / "rows.npy", (n_images,), np.int64)
+        self._first_images = np.cumsum([0, *header.shards]).tolist()
+        if self._offsets[0] != 0 or self._offsets[-1] != n_regions:
+            raise EmocapError(f"{path / 'offsets.npy'}: does not run from 0 to {n_regions:,}; {_AGAIN}")
+        self._first_regions = self._offsets[self._first_images].tolist()
+        if self._first_regions != sorted(self._first_regions):
+            raise EmocapError(f"{path / 'offsets.npy'}: steps back; {_AGAIN}")
+        for number in range(len(header.shards)):
+            _check_size(path / shard_file(number), self._shard_shape(number), np.float16)
+        self._shards: dict[int, np.ndarray] = {}
+        self._row_of: dict[str, int] = {}
 
     @classmethod
     def open(cls, path: Path) -> "FeatureStore":
@@ -103,17 +136,68 @@ class FeatureStore:
         return FeatureStore.open, (self.path,)
 
     def __len__(self) -> int:
-        return len(self._row)
+        return self.header.n_images
 
     def __contains__(self, image: object) -> bool:
-        return image in self._row
+        return isinstance(image, str) and self._row(image) is not None
 
     def __getitem__(self, image: str) -> tuple[np.ndarray, np.ndarray]:
-        row = self._row.get(image)
-        if row is None:
-            raise EmocapError(f"{self.path}: holds no image {image!r}; extract its features, or leave it out")
-        regions = slice(self._offsets[row], self._offsets[row + 1])
-        return self._features[regions], self._boxes[regions]
+        row = self._known_row(image)
+        start, end = self._regions_of(row)
+        shard = bisect_right(self._first_images, row) - 1
+        first = self._first_regions[shard]
+        features = self._shards.get(shard)
+        if features is None:
+            features = _map(self.path / shard_file(shard), self._shard_shape(shard), np.float16)
+            self._shards[shard] = features
+        return features[start - first : end - first], self._boxes[start:end]
+
+    @property
+    def images(self) -> list[str]:
+        """The keys, in the order in which they were written."""
+        text = self._keys.tobytes()
+        ends = self._key_ends.tolist()
+        return [text[start:end].decode() for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+    @property
+    def names(self) -> Names:
+        """Names of the detector's classes; empty where they are not known."""
+        return Names(tuple(self.header.objects), tuple(self.header.attributes))
+
+    def size(self, image: str) -> tuple[int, int]:
+        """Width and height of an image in pixels.
+
+        Raises:
+            EmocapError: the store does not hold it.
+        """
+        width, height = self.sizes[self._known_row(image)].tolist()
+        return width, height
+
+    def objects(self, image: str) -> np.ndarray | None:
+        """(R,) of `OBJECT`: what each region was taken for; None where the store does not say.
+
+        Raises:
+            EmocapError: the store does not hold the image.
+        """
+        start, end = self._regions_of(self._known_row(image))
+        return self._objects[start:end] if self._objects is not None else None
+
+    def summary(self) -> dict[str, Any]:
+        """What the store holds, for people."""
+        header = self.header
+        counts = np.diff(self._offsets) if len(self) else np.zeros(1, np.int64)
+        n_bytes = sum((self.path / name).stat().st_size for name in header.sha256)
+        return {
+            "extractor": header.extractor,
+            "settings": json.dumps(header.settings),
+            "weights": header.weights_hash or "none",
+            "kind": self.kind,
+            "images": f"{len(self):,}",
+            "regions": f"{header.n_regions:,}, {counts.min()} to {counts.max()} an image",
+            "numbers each": f"{header.dim:,}, float16",
+            "objects": "named" if header.objects else "by number" if self._objects is not None else "none",
+            "size": f"{n_bytes / 2**20:,.1f} MiB in {len(header.shards)} shards",
+        }
 
     def verify(self) -> None:
         """Read all data and compare their checksums.
@@ -121,131 +205,59 @@ class FeatureStore:
         Raises:
             EmocapError: a file is not what was written.
         """
-        for name in DATA_FILES:
+        for name, expected in self.header.sha256.items():
             try:
                 found = sha256_of(self.path / name)
             except OSError as error:
                 raise EmocapError(
                     f"{self.path / name}: cannot be read ({error.strerror or error}); {_AGAIN}"
                 ) from error
-            if found != self.header.sha256[name]:
+            if found != expected:
                 raise EmocapError(
-                    f"{self.path / name}: SHA-256 is {found[:16]}..., expected {self.header.sha256[name][:16]}...: "
+                    f"{self.path / name}: SHA-256 is {found[:16]}..., expected {expected[:16]}...: "
                     f"the file has changed since it was written; {_AGAIN}"
                 )
 
+    def _row(self, image: str) -> int | None:
+        row = self._row_of.get(image)
+        if row is None:
+            key = image.encode(errors="surrogatepass")
+            place = int(np.searchsorted(self._hashes, np.uint64(key_hash(key))))
+            for row in self._rows[place : place + 8].tolist():  # eight keys of one 64-bit hash do not happen
+                if 0 <= row < len(self) and self._key(row) == key:
+                    self._row_of[image] = row
+                    return row
+            return None
+        return row
 
-class StoreWriter:
-    """Takes in images one by one; memory does not grow with their regions. `write_store` makes one.
+    def _key(self, row: int) -> bytes:
+        start = int(self._key_ends[row - 1]) if row else 0
+        return self._keys[start : int(self._key_ends[row])].tobytes()
 
-    Attributes:
-        folder: where the store takes shape; further files may be put there.
-    """
+    def _known_row(self, image: str) -> int:
+        row = self._row(image)
+        if row is None:
+            raise EmocapError(f"{self.path}: holds no image {image!r}; extract its features, or leave it out")
+        return row
 
-    def __init__(self, folder: Path, dim: int) -> None:
-        self.folder = folder
-        self.dim = dim
-        self._sizes: dict[str, tuple[int, int]] = {}
-        self._offsets = [0]
-        self._files = ExitStack()
-        self._features = self._files.enter_context((folder / "features.npy").open("wb"))
-        self._boxes = self._files.enter_context((folder / "boxes.npy").open("wb"))
-        self._write_heads()
+    def _regions_of(self, row: int) -> tuple[int, int]:
+        start, end = self._offsets[row : row + 2].tolist()
+        if not 0 <= start <= end <= self.header.n_regions:
+            raise EmocapError(f"{self.path / 'offsets.npy'}: image {row} has regions {start} to {end}; {_AGAIN}")
+        return start, end
 
-    def add(self, image: str, features: np.ndarray, boxes_xyxy: np.ndarray, size: tuple[int, int]) -> None:
-        """Append an image.
-
-        Args:
-            image: its key, new to this store.
-            features: (R, dim) float, R >= 0.
-            boxes_xyxy: (R, 4) float, in pixels.
-            size: width and height in pixels.
-
-        Raises:
-            EmocapError: the key is not new, a shape is wrong, or a value is not finite or beyond half precision.
-        """
-        if image in self._sizes:
-            raise EmocapError(f"image {image!r}: is in the store already; give each image once")
-        if features.ndim != 2 or features.shape[1] != self.dim or boxes_xyxy.shape != (len(features), 4):
-            raise EmocapError(
-                f"image {image!r}: features {features.shape} and boxes {boxes_xyxy.shape}, "
-                f"expected (R, {self.dim}) and (R, 4); the extractor is at fault"
-            )
-        with np.errstate(over="ignore"):
-            half = features.astype("<f2")
-        if not np.isfinite(half).all() or not np.isfinite(boxes_xyxy).all():
-            raise EmocapError(
-                f"image {image!r}: a feature is not finite or beyond half precision (65,504), largest found "
-                f"{np.abs(features).max():.4g}; the extractor is at fault"
-            )
-        self._features.write(half.tobytes())
-        self._boxes.write(boxes_xyxy.astype("<f4").tobytes())
-        self._offsets.append(self._offsets[-1] + len(features))
-        self._sizes[image] = size
-
-    def finish(self, extractor: str, settings: Mapping[str, Any], weights_hash: str) -> None:
-        """Write what is known only at the end: shapes, offsets, keys, checksums, header."""
-        self._write_heads()
-        self.close()
-        np.save(self.folder / "offsets.npy", np.array(self._offsets, dtype="<i8"), allow_pickle=False)
-        columns = {
-            "images": list(self._sizes),
-            "widths": [width for width, _ in self._sizes.values()],
-            "heights": [height for _, height in self._sizes.values()],
-        }
-        with (self.folder / "images.json").open("w", encoding="utf-8") as file:
-            json.dump(columns, file, ensure_ascii=False)
-        header = Header(
-            schema=SCHEMA,
-            extractor=extractor,
-            settings=dict(settings),
-            weights_hash=weights_hash,
-            dim=self.dim,
-            n_images=len(self._sizes),
-            n_regions=self._offsets[-1],
-            sha256={name: sha256_of(self.folder / name) for name in DATA_FILES},
-        )
-        write_json(self.folder / "header.json", asdict(header))
-
-    def close(self) -> None:
-        self._files.close()
-
-    def _write_heads(self) -> None:
-        _write_head(self._features, (self._offsets[-1], self.dim), "<f2")
-        _write_head(self._boxes, (self._offsets[-1], 4), "<f4")
+    def _shard_shape(self, number: int) -> tuple[int, int]:
+        return self._first_regions[number + 1] - self._first_regions[number], self.header.dim
 
 
-@contextmanager
-def write_store(
-    path: Path, extractor: str, settings: Mapping[str, Any], weights_hash: str, dim: int
-) -> Iterator[StoreWriter]:
-    """Give a writer; what it took in becomes the store at `path` when the block ends well, and nothing otherwise.
-
-    Raises:
-        EmocapError: the store cannot be written, or `path` is something else than a store; nothing is left behind and
-            what was at `path` stays.
-    """
-    path = Path(path)
-    if path.exists() and not (path / "header.json").is_file() and not (path.is_dir() and not any(path.iterdir())):
-        raise EmocapError(f"{path}: exists and is no feature store; choose another place for the features")
-    with whole_folder(path) as folder:
-        writer = StoreWriter(folder, dim)
-        try:
-            yield writer
-            writer.finish(extractor, settings, weights_hash)
-        finally:
-            writer.close()
-
-
-def _write_head(file: IO[bytes], shape: tuple[int, int], dtype: str) -> None:
-    # numpy pads the head so that the first axis may grow without moving the data.
-    file.seek(0)
-    np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
+def is_complete(path: Path) -> bool:
+    """Whether a folder has what a store gets last."""
+    return (path / "header.json").is_file()
 
 
 def _read_header(path: Path) -> Header:
     where = path / "header.json"
-    if not where.is_file():
+    if not is_complete(path):
         raise EmocapError(f"{path}: no feature store (it has no header.json); extract the features first")
     found = read_json(where)
     schema = found.get("schema") if isinstance(found, dict) else None
@@ -258,42 +270,62 @@ def _read_header(path: Path) -> Header:
         "dim": int,
         "n_images": int,
         "n_regions": int,
+        "shards": list,
+        "objects": list,
+        "attributes": list,
         "sha256": dict,
     }
     for key, kind in types.items():
         value = found.get(key)
         if not isinstance(value, kind) or isinstance(value, bool) or (isinstance(value, int) and value < 0):
             raise EmocapError(f"{where}: {key} is {value!r:.80}, expected {kind.__name__}; {_AGAIN}")
-    if set(found["sha256"]) != set(DATA_FILES):
-        raise EmocapError(f"{where}: sha256 names {sorted(found['sha256'])}, expected {sorted(DATA_FILES)}; {_AGAIN}")
+    shards = found["shards"]
+    if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in shards):
+        raise EmocapError(f"{where}: shards is {shards!r:.80}, expected numbers of images; {_AGAIN}")
+    if sum(shards) != found["n_images"]:
+        raise EmocapError(
+            f"{where}: its shards hold {sum(shards):,} images, n_images is {found['n_images']:,}; {_AGAIN}"
+        )
+    expected = {*INDEX_FILES, *(shard_file(number) for number in range(len(shards)))}
+    if set(found["sha256"]) - {"objects.npy"} != expected:
+        raise EmocapError(
+            f"{where}: sha256 names {sorted(found['sha256'])!s:.200}, expected {sorted(expected)!s:.200}; {_AGAIN}"
+        )
     return Header(schema=schema, **{key: found[key] for key in types})
 
 
-def _read_images(path: Path, n_images: int) -> tuple[list[str], np.ndarray]:
-    found = read_json(path)
-    columns = []
-    for name, kind in (("images", str), ("widths", int), ("heights", int)):
-        column = found.get(name) if isinstance(found, dict) else None
-        if not isinstance(column, list) or not all(isinstance(value, kind) for value in column):
-            raise EmocapError(f"{path}: {name} is not a list of {kind.__name__}; {_AGAIN}")
-        if len(column) != n_images:
-            raise EmocapError(f"{path}: {name} has {len(column)} entries, the header says {n_images}; {_AGAIN}")
-        columns.append(column)
-    return columns[0], np.array(columns[1:], dtype=np.int64).T
+def _map(path: Path, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """A read-only array of a file, memory-mapped; nothing is unpickled."""
+    offset = _check_size(path, shape, dtype)
+    if 0 in shape:
+        array = np.empty(shape, dtype)
+        array.flags.writeable = False
+        return array
+    return np.memmap(path, dtype, "r", offset, shape).view(np.ndarray)
 
 
-def _read_array(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
+def _check_size(path: Path, shape: tuple[int, ...], dtype: Any) -> int:
+    """Where a .npy file's data begin.
+
+    Raises:
+        EmocapError: it is not there, or is not an array of this shape and type, whole.
+    """
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        size = path.stat().st_size
+        with path.open("rb") as file:
+            version = np.lib.format.read_magic(file)
+            if version != (1, 0):
+                raise ValueError(f"version {version}")
+            found_shape, fortran, found_dtype = np.lib.format.read_array_header_1_0(file)
+            offset, size = file.tell(), path.stat().st_size
     except FileNotFoundError:
         raise EmocapError(f"{path}: no such file; {_AGAIN}") from None
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
+    except (OSError, ValueError, EOFError, SyntaxError, TypeError) as error:
         words = " ".join(str(error).split())[:80]
         raise EmocapError(f"{path}: cut short or damaged ({words}); {_AGAIN}") from error
-    if not isinstance(array, np.memmap) or array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
-        found = f"{getattr(array, 'shape', None)} {getattr(array, 'dtype', None)}"
-        raise EmocapError(f"{path}: holds {found}, the header says {shape} {np.dtype(dtype)}; {_AGAIN}")
-    if size != array.offset + array.nbytes:
-        raise EmocapError(f"{path}: has {size:,} bytes, expected {array.offset + array.nbytes:,}; {_AGAIN}")
-    return array.view(np.ndarray)
+    dtype = np.dtype(dtype)
+    if found_shape != shape or found_dtype != dtype or fortran:
+        raise EmocapError(f"{path}: holds {found_shape} {found_dtype}, expected {shape} {dtype}; {_AGAIN}")
+    expected = offset + dtype.itemsize * int(np.prod(shape))
+    if size != expected:
+        raise EmocapError(f"{path}: has {size:,} bytes, expected {expected:,}; {_AGAIN}")
+    return offset

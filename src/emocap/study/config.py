@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from emocap.corpora.read import FORMATS
 from emocap.errors import EmocapError
 from emocap.files import read_text
-from emocap.regions.extract import EXTRACTORS
+from emocap.regions.extractor import extractor_and_settings
 from emocap.training.settings import TrainSettings
 
 MOST_NODES = 10_000
@@ -29,6 +29,7 @@ class CorpusConfig(Section):
         format: one of the readers.
         path: file, below `data_root` unless absolute.
         images: folder of the images, below `data_root` unless absolute; None where there are none.
+        store: folder of a feature store of the images, below `data_root` unless absolute; None makes the features.
         limit_images: read only so many images with all their captions, drawn by the seed; None reads all.
         oracle: Parquet file of the true probabilities, where the corpus was made with known ones.
     """
@@ -36,6 +37,7 @@ class CorpusConfig(Section):
     format: str
     path: Path
     images: Path | None = None
+    store: Path | None = None
     limit_images: int | None = Field(None, ge=1)
     oracle: Path | None = None
 
@@ -62,15 +64,17 @@ class SplitConfig(Section):
 
 
 class FeatureConfig(Section):
-    """Region features: the extractor and its own settings."""
+    """Region features: the extractor, "NAME" or "NAME:WEIGHTS", and its own settings."""
 
     extractor: str = "grid"
     settings: dict[str, bool | int | float | str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _known_extractor(self) -> "FeatureConfig":
-        if self.extractor not in EXTRACTORS:
-            raise ValueError(f"extractor is {self.extractor!r}, expected one of {', '.join(EXTRACTORS)}")
+        try:
+            extractor_and_settings(self.extractor, self.settings)
+        except EmocapError as error:
+            raise ValueError(str(error)) from None
         return self
 
 
@@ -178,6 +182,18 @@ def load_config(path: Path, overrides: list[str] | None = None) -> StudyConfig:
         return StudyConfig.model_validate(values)
     except ValidationError as error:
         raise EmocapError(f"{path}: {_first_fault(error)}") from None
+
+
+def settings_from(overrides: list[str] | None) -> dict[str, Any]:
+    """Settings given as "key=value", the values in YAML.
+
+    Raises:
+        EmocapError: no key, or a value that is not YAML.
+    """
+    values: dict[str, Any] = {}
+    for override in overrides or ():
+        _override(values, override)
+    return values
 
 
 def _yaml(text: str, where: str) -> Any:

@@ -13,10 +13,12 @@ from emocap.corpora.splits import rows_of, split_by_image
 from emocap.emotions import Vocabulary, build_vocabulary
 from emocap.errors import EmocapError
 from emocap.files import sha256_of, write_json
-from emocap.models.backbone import build_config, find_backbone, weights_file
-from emocap.regions.extract import build_extractor, extract, tell_faults
+from emocap.models.backbone import build_config, find_backbone
+from emocap.regions.extract import extract, read_report, tell_faults
+from emocap.regions.extractor import build_extractor
 from emocap.study.config import CorpusConfig, StudyConfig
 from emocap.study.stages import Study, count_faults, write_pairs
+from emocap.weights import weights_file
 
 logger = logging.getLogger("emocap")
 _COCO_ID = re.compile(r"(?<!\d)\d{12}(?!\d)")
@@ -140,15 +142,41 @@ def _sizes(pairs: Pairs) -> dict[str, int]:
 
 
 def features(study: Study) -> None:
-    """Extract the region features of every image that the corpora name."""
+    """Extract the region features of every image that the corpora name, where no store is given.
+
+    Raises:
+        EmocapError: a store that cannot be read, or the corpora's features are of two kinds.
+    """
     settings = study.config.features
     folder = study.run / "features"
     folder.mkdir(parents=True, exist_ok=True)
     if settings is None:
         return
+    stores = {}
     for domain in ("target", "source") if study.config.source is not None else ("target",):
         pairs = study.pairs(domain)
-        if pairs.image_root is not None and not (folder / domain).is_dir():
+        if pairs.image_root is not None and not _is_stored(study, domain) and not (folder / domain).is_dir():
             extractor = build_extractor(settings.extractor, settings.settings)
             report = extract(pairs.distinct_images(), pairs.image_root, extractor, folder / domain)
             tell_faults(report, f"{domain}: ")
+        if (store := study.store(domain)) is not None:
+            stores[domain] = store
+    if len({store.kind for store in stores.values()}) > 1:
+        told = " and ".join(f"{domain}'s are {store.header.extractor} {store.kind}" for domain, store in stores.items())
+        raise EmocapError(f"features: the {told}; a model can use one kind, so extract both with the same settings")
+
+
+def image_faults(study: Study, domain: str) -> tuple[int, list[tuple[str, str]]]:
+    """How many images of a domain have no features for want of a file, and which are set aside with their reasons."""
+    store = study.store(domain)
+    if store is None:
+        return 0, []
+    if _is_stored(study, domain):
+        return sum(image not in store for image in study.pairs(domain).distinct_images()), []
+    found = read_report(store.path)
+    return len(found.missing), [(fault.where, fault.reason) for fault in found.quarantined]
+
+
+def _is_stored(study: Study, domain: str) -> bool:
+    corpus: CorpusConfig | None = getattr(study.config, domain)
+    return corpus is not None and corpus.store is not None

@@ -7,12 +7,12 @@ from typing import Any
 
 from emocap.errors import EmocapError
 from emocap.files import read_json, write_json
-from emocap.models.backbone import weights_file
-from emocap.regions.extract import read_report
+from emocap.regions.extractor import extractor_and_settings
 from emocap.study.config import CorpusConfig, StudyConfig
-from emocap.study.prepare import features, prepare
+from emocap.study.prepare import features, image_faults, prepare
 from emocap.study.run_dir import RunDir, environment
 from emocap.study.stages import STAGES, Study, count_faults, runs_of
+from emocap.weights import weights_file
 
 LEARNING = (
     "emotions",
@@ -104,7 +104,7 @@ def _run_stage(run: RunDir, study: Study, name: str) -> None:
             config=[dump["features"], str(config.data_root)],
             rooms=["regions", "study/prepare"],
             after=["prepare"],
-            files=[study.place(corpus.images) for corpus in corpora if corpus.images and config.features],
+            files=_picture_files(study, corpora),
             outputs=["features"],
             outdates=_AFTERWARDS,
         )
@@ -157,6 +157,17 @@ def _part(dump: dict[str, Any], key: str) -> Any:
     return value
 
 
+def _picture_files(study: Study, corpora: list[CorpusConfig]) -> list[Path]:
+    """What the features depend on: folders of images, headers of stores, and an extractor's local weights."""
+    if study.config.features is None:
+        return []
+    stored = [study.place(corpus.store) / "header.json" for corpus in corpora if corpus.store]
+    folders = [study.place(corpus.images) for corpus in corpora if corpus.images and not corpus.store]
+    _, settings = extractor_and_settings(study.config.features.extractor, study.config.features.settings)
+    weights = Path(str(settings.get("weights", "")))
+    return [*stored, *folders, *([weights] if str(weights) != "." and weights.exists() else [])]
+
+
 def _local_weights(config: StudyConfig) -> list[Path]:
     folder = Path(config.model.backbone)
     return [weights_file(folder)] if (folder / "config.json").is_file() else []
@@ -165,7 +176,7 @@ def _local_weights(config: StudyConfig) -> list[Path]:
 def _require_there(study: Study, corpus: CorpusConfig) -> None:
     if study.place(corpus.path).exists() and not study.place(corpus.path).is_file():
         raise EmocapError(f"{study.place(corpus.path)}: not a file; give the corpus's own file")
-    for path in (corpus.path, corpus.images, corpus.oracle):
+    for path in (corpus.path, corpus.images, corpus.store, corpus.oracle):
         if path is not None and not study.place(path).exists():
             raise EmocapError(
                 f"{study.place(path)}: no such file or folder; "
@@ -178,11 +189,9 @@ def _write_manifest(run: RunDir, study: Study, command: str) -> None:
     data, faults = prepared["data"], prepared["quarantined"]
     images: list[tuple[str, str]] = []
     for domain in ("target", "source"):
-        store = study.run / "features" / domain
-        if data[domain] is not None and store.is_dir():
-            found = read_report(store)
-            data[domain]["images_missing"] = len(found.missing)
-            images += [(fault.where, fault.reason) for fault in found.quarantined]
+        if data[domain] is not None and study.store(domain) is not None:
+            data[domain]["images_missing"], faults_there = image_faults(study, domain)
+            images += faults_there
     for part in ("train", "validation", "test"):
         data["target"][part] = len(study.part(part))
     config = study.config.dump()

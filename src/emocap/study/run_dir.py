@@ -4,7 +4,6 @@ A finished stage is not run again unless its fingerprint changed: its part of th
 files it reads, the code of the rooms it depends on, and the fingerprints of the stages before it.
 """
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from emocap.errors import EmocapError
-from emocap.files import read_json, sha256_of, write_json
+from emocap.files import locked, read_json, sha256_of, write_json
 
 logger = logging.getLogger("emocap")
 PACKAGES = (
@@ -59,18 +58,9 @@ class RunDir:
         Raises:
             EmocapError: another run holds it, or it cannot be made.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / ".lock").open("w")
-        except OSError as error:
-            raise EmocapError(f"{self.path}: cannot be used as a run directory ({error.strerror or error})") from error
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise EmocapError(
-                    f"{self.path}: another run is writing here; wait for it or give another --run-dir"
-                ) from None
+        with locked(
+            self.path / ".lock", f"{self.path}: another run is writing here; wait for it or give another --run-dir"
+        ):
             self._sweep()
             yield
 

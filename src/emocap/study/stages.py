@@ -93,7 +93,10 @@ class Study:
 
     def store(self, domain: str) -> FeatureStore | None:
         """The region features of a domain; None for captions alone."""
-        path = self.run / "features" / domain
+        corpus: CorpusConfig | None = getattr(self.config, domain)
+        if corpus is None or self.config.features is None:
+            return None
+        path = self.place(corpus.store) if corpus.store is not None else self.run / "features" / domain
         return FeatureStore.open(path) if path.is_dir() else None
 
     def dataset(self, tokenizer: Any, pairs: Pairs, domain: str, targets: np.ndarray | None) -> PairDataset:

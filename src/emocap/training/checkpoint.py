@@ -19,6 +19,7 @@ from emocap.errors import EmocapError
 from emocap.files import read_json, whole_folder, write_json
 from emocap.models.backbone import TOKENIZER_FILES
 from emocap.models.classifier import VisualBertForEmotion
+from emocap.progress import logger
 
 SCHEMA = 1
 
@@ -67,18 +68,29 @@ class SavedModel:
     card: ModelCard
     folder: Path
 
-    def require_features(self, kind: str | None) -> None:
+    def require_features(self, kind: str, dim: int, *, allow_other: bool = False) -> None:
         """Refuse region features of another kind than the model was trained on.
+
+        Args:
+            kind, dim: of the features.
+            allow_other: only warn of another kind, where the dimension is the same.
 
         Raises:
             EmocapError: the kinds differ.
         """
-        own = self.card.features["kind"] if self.card.features else None
-        if kind is not None and kind != own:
-            trained = f"features of kind {own}" if own else "captions alone"
+        own = self.card.features
+        if own is None:
             raise EmocapError(
-                f"{self.folder}: trained on {trained}, these are of kind {kind}; extract them as the model's were"
+                f"{self.folder}: trained on captions alone and cannot use region features; leave them out"
             )
+        if kind == own["kind"]:
+            return
+        if own["dim"] != dim:
+            raise EmocapError(f"{self.folder}: trained on features of {own['dim']} numbers, these have {dim}")
+        told = f"{self.folder}: trained on {own['extractor']} features of kind {own['kind']}, these are of kind {kind}"
+        if not allow_other:
+            raise EmocapError(f"{told}; extract them as the model's were, or give --allow-other-features")
+        logger.warning("%s: its answers may be worth little", told)
 
 
 def load_tokenizer(folder: Path) -> Any:

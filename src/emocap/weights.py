@@ -1,0 +1,98 @@
+"""Weights as data: found on the hub or in a folder, and read without running what they hold.
+
+Tensors come from safetensors, or from `torch.load` with `weights_only`.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from emocap.errors import EmocapError
+
+HUB_TIMEOUT_S = 5.0
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+
+
+def hub_is_offline() -> bool:
+    """Whether the user has forbidden to fetch anything from the hub."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+
+
+def snapshot(name: str, files: Sequence[str], needed: Sequence[str] = WEIGHT_FILES) -> Path:
+    """The folder of a hub repository's files, from the cache or fetched; within seconds where it cannot be reached.
+
+    Args:
+        name: owner/name.
+        files: name patterns of what is wanted.
+        needed: files of which a cached folder must hold one; an earlier download was cut short otherwise.
+
+    Raises:
+        EmocapError: not a name, not cached and not to be fetched.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        folder = Path(snapshot_download(name, allow_patterns=list(files), local_files_only=True))
+        if not set(needed).isdisjoint(file.name for file in folder.iterdir()):
+            return folder
+    except HFValidationError:
+        raise EmocapError(f"{name}: neither a folder nor a name on the hub (owner/name)") from None
+    except OSError:
+        pass  # not in the cache
+    if hub_is_offline():
+        raise EmocapError(
+            f"{name}: not in the hub's cache, and HF_HUB_OFFLINE forbids to fetch it; unset it or give a folder"
+        )
+    try:
+        HfApi().model_info(name, timeout=HUB_TIMEOUT_S)
+        return Path(snapshot_download(name, allow_patterns=list(files), etag_timeout=HUB_TIMEOUT_S))
+    except Exception as error:  # the hub's client lets many libraries' errors through; all mean the same here
+        reason = type(error).__name__
+        raise EmocapError(
+            f"{name}: cannot be fetched from the hub ({reason}); check the name and the network, or give a local folder"
+        ) from error
+
+
+def weights_file(folder: Path) -> Path:
+    """The file of a checkpoint folder that holds its tensors; safetensors where there are both kinds.
+
+    Raises:
+        EmocapError: there is none.
+    """
+    for name in WEIGHT_FILES:
+        if (folder / name).is_file():
+            return folder / name
+    raise EmocapError(f"{folder}: holds none of {', '.join(WEIGHT_FILES)}")
+
+
+def read_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a checkpoint folder, on the CPU; nothing is unpickled but tensors.
+
+    Raises:
+        EmocapError: no weights, or a broken file.
+    """
+    return read_tensors(weights_file(folder))
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a .safetensors file, or of one that torch saved, on the CPU; nothing else is unpickled.
+
+    Raises:
+        EmocapError: a broken file, or one that holds more than tensors.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, ImportError, KeyError) as error:
+        raise EmocapError(
+            f"{path}: cannot be read as weights ({str(error).splitlines()[0]}); fetch it again"
+        ) from error
+    except UnpicklingError as error:
+        raise EmocapError(f"{path}: refused, since it holds more than tensors; convert it to safetensors") from error

@@ -1,0 +1,343 @@
+"""Regions of torchvision's Faster R-CNN: a random one on small pictures, held against its own forward pass."""
+
+import hashlib
+import pickle
+import shutil
+import socket
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.models.detection import FasterRCNN_ResNet50_FPN_V2_Weights, fasterrcnn_resnet50_fpn_v2
+
+from emocap.errors import EmocapError
+from emocap.regions import torchvision_detector
+from emocap.regions.extractor import OBJECT
+from emocap.regions.torchvision_detector import TorchvisionExtractor
+
+SHORTER, LONGER, PROPOSALS = 96, 160, 40
+
+
+def network(n_classes):
+    return fasterrcnn_resnet50_fpn_v2(
+        weights=None,
+        weights_backbone=None,
+        num_classes=n_classes,
+        min_size=SHORTER,
+        max_size=LONGER,
+        rpn_post_nms_top_n_test=PROPOSALS,
+    ).eval()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Threads that wait for each other on busy cores take many times as long as one."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
+@pytest.fixture(scope="module")
+def detector():
+    """Random; its boxes stay near the proposals, so that they overlap each other in all degrees."""
+    torch.manual_seed(0)
+    made = network(91)
+    with torch.no_grad():
+        made.roi_heads.box_predictor.bbox_pred.weight.mul_(0.3)
+    return made
+
+
+@pytest.fixture(scope="module")
+def weights(detector, tmp_path_factory):
+    path = tmp_path_factory.mktemp("detector") / "random.pth"
+    torch.save(detector.state_dict(), path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """Small pictures and few proposals: nearly all the time goes into the box head."""
+    monkeypatch.setattr(torchvision_detector, "SHORTER_SIDE", SHORTER)
+    monkeypatch.setattr(torchvision_detector, "LONGER_SIDE", LONGER)
+    monkeypatch.setattr(torchvision_detector, "PROPOSALS", PROPOSALS)
+
+
+@pytest.fixture(scope="module")
+def extractor(weights):
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("SHORTER_SIDE", SHORTER), ("LONGER_SIDE", LONGER), ("PROPOSALS", PROPOSALS)):
+            patch.setattr(torchvision_detector, name, value)
+        return TorchvisionExtractor(str(weights), min_boxes=5, max_boxes=12, precision="float32")
+
+
+def noise(size=(64, 48), seed=0):
+    small = np.random.default_rng(seed).integers(0, 256, (9, 11, 3), dtype=np.uint8)
+    return Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
+
+
+def regions(extractor, *images):
+    return extractor.describe([extractor.prepare(image) for image in images], [image.size for image in images])
+
+
+def seen_inside(detector, image):
+    """What torchvision's own forward pass computes on the way: proposals, features, class scores, box deltas."""
+    seen = {}
+    hooks = [
+        detector.rpn.register_forward_hook(lambda _, __, out: seen.update(proposals=out[0][0])),
+        detector.roi_heads.box_head.register_forward_hook(lambda _, __, out: seen.update(features=out)),
+        detector.roi_heads.box_predictor.register_forward_hook(
+            lambda _, __, out: seen.update(logits=out[0], deltas=out[1])
+        ),
+    ]
+    with torch.no_grad():
+        detector([torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255])
+    for hook in hooks:
+        hook.remove()
+    return {key: value.numpy().astype(np.float64) for key, value in seen.items()}
+
+
+def overlap(a, b):
+    """IoU."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
+    return width * height / (sum(areas) - width * height)
+
+
+def plainly_chosen(seen, height, width, threshold, most):
+    """Best class of each proposal, its box, and the best that do not overlap a better one."""
+    raised = np.exp(seen["logits"] - seen["logits"].max(axis=1, keepdims=True))
+    probabilities = raised / raised.sum(axis=1, keepdims=True)
+    labels = probabilities[:, 1:].argmax(axis=1) + 1
+    boxes = []
+    for proposal, deltas, label in zip(seen["proposals"], seen["deltas"], labels, strict=True):
+        side = proposal[2:] - proposal[:2]
+        dx, dy, dw, dh = deltas.reshape(-1, 4)[label] / [10, 10, 5, 5]
+        centre = proposal[:2] + side / 2 + [dx, dy] * side
+        half = np.exp(np.minimum([dw, dh], np.log(1000 / 16))) * side / 2
+        boxes.append(np.clip([*(centre - half), *(centre + half)], 0, [width, height, width, height]))
+    sure = probabilities[np.arange(len(labels)), labels]
+    kept = []
+    for number in np.argsort(-sure, kind="stable"):
+        if all(overlap(boxes[number], boxes[better]) <= threshold for better in kept):
+            kept.append(number)
+    kept = kept[:most]
+    return seen["features"][kept], np.array(boxes)[kept], labels[kept], sure[kept]
+
+
+def test_the_box_head_describes_the_proposals_that_bottom_up_attention_would_choose(extractor, detector):
+    image = noise((64, 48))
+    (found,) = regions(extractor, image)
+    # 96 / 48 = 2 times as large is what the network sees.
+    features, boxes, labels, sure = plainly_chosen(seen_inside(detector, image), 96, 128, 0.6, 12)
+    assert 5 <= len(features) <= 12
+    assert found.features.shape == (len(features), 1024)
+    assert (found.features.dtype, found.boxes_xyxy.dtype, found.objects.dtype) == (np.float32, np.float32, OBJECT)
+    np.testing.assert_allclose(found.features, features, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(found.boxes_xyxy, boxes / 2, atol=1e-2)
+    assert found.objects["object"].tolist() == labels.tolist()
+    assert found.objects["object"].min() >= 1
+    np.testing.assert_allclose(found.objects["object_probability"], sure, atol=1e-4)
+    assert (np.diff(found.objects["object_probability"]) <= 0).all()
+    assert (found.objects["attribute"] == -1).all()
+    assert (found.objects["attribute_probability"] == 0).all()
+    assert found.size == (64, 48)
+
+
+def test_more_boxes_are_let_through_where_too_few_are_left(weights, extractor, detector):
+    image = noise((64, 48))
+    seen = seen_inside(detector, image)
+    n_left = [len(plainly_chosen(seen, 96, 128, threshold, 300)[0]) for threshold in (0.6, 0.7, 0.8, 0.9, 1.0)]
+    assert n_left[0] < n_left[1] < n_left[4] == PROPOSALS
+    for least, expected in (
+        (n_left[0], n_left[0]),
+        (n_left[0] + 1, n_left[1]),
+        (PROPOSALS, PROPOSALS),
+        (300, PROPOSALS),
+    ):
+        other = TorchvisionExtractor(str(weights), min_boxes=least, max_boxes=300, precision="float32")
+        assert len(regions(other, image)[0].features) == expected
+
+
+def test_a_picture_has_the_same_regions_in_any_company(extractor):
+    # The second and third are padded to the same size though they are not of it; the last is taller.
+    images = [noise((64, 48), 0), noise((64, 48), 1), noise((63, 48), 2), noise((40, 64), 3)]
+    for image, found in zip(images, regions(extractor, *images), strict=True):
+        (alone,) = regions(extractor, image)
+        assert found.size == image.size
+        np.testing.assert_allclose(found.features, alone.features, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(found.boxes_xyxy, alone.boxes_xyxy, rtol=1e-3, atol=1e-3)
+        assert (found.objects["object"] == alone.objects["object"]).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2000, 3), (2, 3001), (LONGER * 20 + 1, 1)])
+def test_every_size_gives_regions_inside_the_picture(size, extractor):
+    (found,) = regions(extractor, noise(size))
+    assert 1 <= len(found.features) <= 12
+    assert np.isfinite(found.features).all()
+    assert found.features.std(axis=1).min() > 0
+    left, top, right, bottom = found.boxes_xyxy.T
+    assert (left >= 0).all()
+    assert (top >= 0).all()
+    assert (right <= size[0]).all()
+    assert (bottom <= size[1]).all()
+    assert (right > left).all()
+    assert (bottom > top).all()
+
+
+def test_a_thin_picture_first_does_not_change_the_next(weights, extractor):
+    """torchvision's pooler keeps the scales that it reads off the first picture."""
+    fresh = TorchvisionExtractor(str(weights), min_boxes=5, max_boxes=12, precision="float32")
+    regions(fresh, noise((2000, 3)))
+    (after,), (expected,) = regions(fresh, noise()), regions(extractor, noise())
+    np.testing.assert_allclose(after.features, expected.features, rtol=1e-4, atol=1e-4)
+
+
+def test_a_picture_without_proposals_is_one_region(weights, monkeypatch):
+    extractor = TorchvisionExtractor(str(weights), precision="float32")
+    monkeypatch.setattr(extractor._network.rpn, "min_size", 1e6)
+    (found,) = regions(extractor, noise())
+    assert found.features.shape == (1, 1024)
+
+
+def test_a_box_that_shrinks_to_nothing_gives_way_to_its_proposal(weights, detector):
+    extractor = TorchvisionExtractor(str(weights), max_boxes=300, min_boxes=300, precision="float32")
+    with torch.no_grad():
+        extractor._network.roi_heads.box_predictor.bbox_pred.weight.mul_(30)
+    (found,) = regions(extractor, noise())
+    assert len(found.boxes_xyxy) == PROPOSALS
+    assert (found.boxes_xyxy[:, 2:] > found.boxes_xyxy[:, :2]).all()
+    inside = seen_inside(detector, noise())["proposals"] / 2
+    as_proposed = [np.abs(inside - box).max(axis=1).min() < 1e-2 for box in found.boxes_xyxy]
+    assert 0 < sum(as_proposed) < PROPOSALS
+
+
+def test_mixed_precision_gives_float32(weights, monkeypatch):
+    for name, value in (("SHORTER_SIDE", 32), ("LONGER_SIDE", 64), ("PROPOSALS", 8)):
+        monkeypatch.setattr(torchvision_detector, name, value)  # bfloat16 is slow on processors without it
+    extractor = TorchvisionExtractor(str(weights), precision="bfloat16")
+    (found,) = regions(extractor, noise())
+    assert found.features.dtype == np.float32
+    assert len(found.features) == 8
+    assert np.isfinite(found.features).all()
+
+
+def test_an_extractor_tells_what_it_is(weights, extractor):
+    settings = {"weights": str(weights), "min_boxes": 5, "max_boxes": 12, "precision": "float32"}
+    assert extractor.settings == settings
+    assert (extractor.name, extractor.dim, extractor.at_least) == ("torchvision", 1024, None)
+    assert not extractor.in_processes
+    assert extractor.weights_hash == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert extractor.names.objects[0] == "__background__"
+    assert extractor.names.objects[18] == "dog"
+    assert extractor.names.of(np.array((18, 0.5, -1, 0), OBJECT)[()]) == "dog"
+
+
+def test_classes_of_another_number_have_no_names(tmp_path, detector):
+    state = dict(detector.state_dict())
+    for part in ("cls_score.weight", "cls_score.bias", "bbox_pred.weight", "bbox_pred.bias"):
+        key = f"roi_heads.box_predictor.{part}"
+        state[key] = state[key][: 4 * (4 if "bbox" in part else 1)].clone()
+    torch.save(state, tmp_path / "four.pth")
+    extractor = TorchvisionExtractor(str(tmp_path / "four.pth"))
+    assert extractor.names.objects == ()
+    (found,) = regions(extractor, noise())
+    assert set(found.objects["object"].tolist()) <= {1, 2, 3}
+
+
+def test_loading_leaves_the_random_numbers_of_others_alone(weights):
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    TorchvisionExtractor(str(weights))
+    assert torch.rand(1) == expected
+
+
+def refused(match, **settings):
+    with pytest.raises(EmocapError, match=match) as caught:
+        TorchvisionExtractor(**settings)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"min_boxes": 0}, "min_boxes is 0, expected"),
+        ({"max_boxes": 301}, "max_boxes is 301, expected"),
+        ({"max_boxes": 2.0}, "max_boxes is 2.0, expected"),
+        ({"min_boxes": 37}, "min_boxes is 37 and max_boxes 36"),
+        ({"precision": "half"}, "precision is 'half', expected"),
+        ({"weights": "COCO_V9"}, "weights is 'COCO_V9', expected COCO_V1, .* or a .pth file"),
+        ({"weights": 1}, "weights is 1, expected"),
+    ],
+)
+def test_a_setting_out_of_range_is_told(settings, match):
+    refused(f"extractor torchvision: {match}", **settings)
+
+
+class Touch:
+    """Unpickled, it would write a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+def test_files_that_are_not_its_weights_are_told(tmp_path, weights):
+    path = tmp_path / "some.pth"
+    torch.save({"weight": torch.zeros(2)}, path)
+    refused("some.pth: not the weights of .*KeyError", weights=str(path))
+    torch.save([1], path)
+    refused("some.pth: not the weights of", weights=str(path))
+    torch.save({"roi_heads.box_predictor.cls_score.weight": torch.zeros(3, 1024)}, path)
+    refused("some.pth: not the weights of", weights=str(path))
+    path.write_bytes(weights.read_bytes()[:100_000])
+    refused("some.pth: cannot be read as weights", weights=str(path))
+    path.write_bytes(b"")
+    refused("some.pth: not the weights of", weights=str(path))
+
+
+def test_a_file_that_would_run_code_is_refused_and_does_not(tmp_path):
+    path = tmp_path / "trap.pth"
+    path.write_bytes(pickle.dumps(Touch(tmp_path / "sprung"), protocol=2))
+    refused("trap.pth: refused", weights=str(path))
+    assert not (tmp_path / "sprung").exists()
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """torch's hub folder, elsewhere, with the published weights at a loopback port that nobody listens on."""
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    published = FasterRCNN_ResNet50_FPN_V2_Weights.COCO_V1.value
+    monkeypatch.setattr(published, "url", f"http://127.0.0.1:{port}/detector-dd69338a.pth")
+    return tmp_path / "hub/checkpoints"
+
+
+def test_a_host_out_of_reach_is_told_in_seconds(hub):
+    begin = time.monotonic()
+    refused("detector-dd69338a.pth: out of reach .*; or give a .pth file as weights")
+    assert time.monotonic() - begin < 10
+    assert not (hub / "detector-dd69338a.pth").exists()
+
+
+def test_fetched_weights_are_held_to_the_hash_in_their_name(hub, weights, monkeypatch):
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    hub.mkdir(parents=True)
+    (hub / "detector-dd69338a.pth").symlink_to(weights)
+    refused(f"detector-dd69338a.pth: SHA-256 is {digest}, expected one that begins with dd69338a; delete it")
+    published = FasterRCNN_ResNet50_FPN_V2_Weights.COCO_V1.value
+    monkeypatch.setattr(published, "url", f"http://127.0.0.1/detector-{digest[:8]}.pth")
+    shutil.move(hub / "detector-dd69338a.pth", hub / f"detector-{digest[:8]}.pth")
+    extractor = TorchvisionExtractor()
+    assert extractor.weights_hash == digest
+    assert extractor.settings["weights"] == "COCO_V1"

@@ -1,0 +1,415 @@
+"""Grids of patch tokens: real tiny backbones of six kinds, held against a plain reading of their own outputs."""
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from PIL import Image
+
+from emocap.errors import EmocapError
+from emocap.regions.vit import VitExtractor
+
+SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
+SIGHT = SMALL | {"image_size": 32, "patch_size": 8}
+DINO = {
+    key: SIGHT[key] for key in ("hidden_size", "num_hidden_layers", "num_attention_heads", "image_size", "patch_size")
+}
+TEXT = SMALL | {
+    "vocab_size": 50,
+    "max_position_embeddings": 8,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+    "pad_token_id": 2,
+    "projection_size": 32,
+}
+SWIN = {
+    "image_size": 64,
+    "patch_size": 4,
+    "embed_dim": 8,
+    "depths": [1, 1, 1],
+    "num_heads": [1, 2, 2],
+    "window_size": 4,
+}
+
+
+def two_towers(kind, **sight):
+    config = getattr(transformers, f"{kind}Config")(text_config=TEXT, vision_config=SIGHT | sight)
+    return getattr(transformers, f"{kind}Model")(config)
+
+
+# Of each kind: the network, its image processor, its own grid, the tokens before the patches.
+KINDS = {
+    "vit": (
+        lambda: transformers.ViTForImageClassification(transformers.ViTConfig(**SIGHT)),
+        lambda: transformers.ViTImageProcessor(size={"height": 32, "width": 32}),
+        (4, 4),
+        1,
+    ),
+    "clip": (
+        lambda: two_towers("CLIP"),
+        lambda: transformers.CLIPImageProcessor(size={"shortest_edge": 40}, crop_size={"height": 32, "width": 32}),
+        (4, 4),
+        1,
+    ),
+    "siglip": (
+        lambda: two_towers("Siglip", image_size=35),
+        lambda: transformers.SiglipImageProcessor(size={"height": 35, "width": 35}),
+        (4, 4),
+        0,
+    ),
+    "dinov2": (
+        lambda: transformers.Dinov2Model(transformers.Dinov2Config(**DINO)),
+        lambda: transformers.BitImageProcessor(),
+        (4, 4),
+        1,
+    ),
+    "registers": (
+        lambda: transformers.Dinov2WithRegistersModel(transformers.Dinov2WithRegistersConfig(**DINO)),
+        lambda: transformers.BitImageProcessor(),
+        (4, 4),
+        5,
+    ),
+    "swin": (
+        lambda: transformers.SwinModel(transformers.SwinConfig(**SWIN)),
+        lambda: transformers.ViTImageProcessor(),
+        (4, 4),
+        0,
+    ),
+    "convnext": (
+        lambda: transformers.ConvNextModel(
+            transformers.ConvNextConfig(image_size=96, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1])
+        ),
+        lambda: transformers.ConvNextImageProcessor(size={"shortest_edge": 96}),
+        (3, 3),
+        None,
+    ),
+    "resnet": (
+        lambda: transformers.ResNetModel(
+            transformers.ResNetConfig(
+                embedding_size=8, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1], layer_type="basic"
+            )
+        ),
+        lambda: transformers.ConvNextImageProcessor(size={"shortest_edge": 64}),
+        (2, 2),
+        None,
+    ),
+}
+
+
+def save(kind, folder, seed=0):
+    torch.manual_seed(seed)
+    network = KINDS[kind][0]().eval()
+    with torch.no_grad():
+        for parameter in network.parameters():  # fresh ones are near 0, and every picture would look alike
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    network.save_pretrained(folder)
+    KINDS[kind][1]().save_pretrained(folder)
+    return network
+
+
+@pytest.fixture(scope="module")
+def backbones(tmp_path_factory):
+    """Of each kind, its folder and the network as it was saved."""
+    folders = {kind: tmp_path_factory.mktemp(kind) for kind in KINDS}
+    return {kind: (folder, save(kind, folder)) for kind, folder in folders.items()}
+
+
+def noise(size=(70, 50), seed=0):
+    small = np.random.default_rng(seed).integers(0, 256, (9, 11, 3), dtype=np.uint8)
+    return Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
+
+
+def regions(extractor, *images):
+    return extractor.describe([extractor.prepare(image) for image in images], [image.size for image in images])
+
+
+def tower(network):
+    """The part that sees, of whatever was saved."""
+    for part in ("vision_model", "vit"):
+        network = getattr(network, part, network)
+    return network
+
+
+def plainly_pooled(tokens, rows, columns):
+    """Means over (h, w, dim) cell by cell; a cell holds every patch that it touches."""
+    height, width, _ = tokens.shape
+    cells = []
+    for row in range(rows):
+        for column in range(columns):
+            inside = [
+                tokens[y, x]
+                for y in range(height)
+                for x in range(width)
+                if row * height < (y + 1) * rows
+                and y * rows < (row + 1) * height
+                and column * width < (x + 1) * columns
+                and x * columns < (column + 1) * width
+            ]
+            cells.append(np.mean(inside, axis=0))
+    return np.array(cells)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_features_are_means_of_the_patch_tokens_that_the_backbone_gives(kind, backbones):
+    folder, network = backbones[kind]
+    own, prefix = KINDS[kind][2:]
+    extractor = VitExtractor(str(folder), rows=own[0] - 1, columns=own[1])
+    pixels = extractor.prepare(noise())
+    with torch.no_grad():
+        hidden = tower(network)(pixel_values=torch.from_numpy(pixels[None])).last_hidden_state[0].numpy()
+    tokens = hidden.transpose(1, 2, 0) if prefix is None else hidden[prefix:].reshape(*own, -1)
+    (found,) = regions(extractor, noise())
+    assert found.features.dtype == np.float32
+    assert found.features.shape == ((own[0] - 1) * own[1], extractor.dim)
+    assert found.features.std(axis=0).max() > 0.01
+    np.testing.assert_allclose(found.features, plainly_pooled(tokens, own[0] - 1, own[1]), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mean", "deviation", "resample"),
+    [
+        ("vit", [0.5] * 3, [0.5] * 3, Image.Resampling.BILINEAR),
+        ("clip", [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711], Image.Resampling.BICUBIC),
+    ],
+)
+def test_the_whole_picture_is_squeezed_and_normalised(kind, mean, deviation, resample, backbones):
+    pixels = VitExtractor(str(backbones[kind][0]), 2, 2).prepare(noise((300, 40)))
+    squeezed = np.asarray(noise((300, 40)).resize((32, 32), resample), np.float64) / 255
+    assert pixels.dtype == np.float32
+    np.testing.assert_allclose(pixels, ((squeezed - mean) / deviation).transpose(2, 0, 1), atol=1e-5)
+
+
+def test_a_picture_lies_on_whole_patches_where_the_input_has_a_rest(backbones):
+    """35 pixels hold 4 patches of 8 and 3 pixels that the backbone does not see."""
+    pixels = VitExtractor(str(backbones["siglip"][0]), 2, 2).prepare(noise())
+    assert pixels.shape == (3, 35, 35)
+    assert (pixels[:, 32:] == 0).all()
+    assert (pixels[:, :, 32:] == 0).all()
+    whole = np.asarray(noise().resize((32, 32), Image.Resampling.BICUBIC), np.float64) / 255
+    np.testing.assert_allclose(pixels[:, :32, :32], ((whole - 0.5) / 0.5).transpose(2, 0, 1), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (300, 90), (7, 2000)])
+def test_boxes_tile_the_picture(size, backbones):
+    (found,) = regions(VitExtractor(str(backbones["vit"][0]), rows=2, columns=3), noise(size))
+    width, height = size
+    assert found.size == size
+    assert found.boxes_xyxy.dtype == np.float32
+    expected = [
+        [width * c / 3, height * r / 2, width * (c + 1) / 3, height * (r + 1) / 2] for r in range(2) for c in range(3)
+    ]
+    np.testing.assert_allclose(found.boxes_xyxy, expected, rtol=1e-6)
+    assert found.boxes_xyxy[-1, 2:].tolist() == [width, height]
+    assert found.objects is None
+    assert np.isfinite(found.features).all()
+
+
+def test_boxes_are_in_pixels_of_the_full_size_and_not_of_what_was_decoded(backbones):
+    extractor = VitExtractor(str(backbones["vit"][0]), rows=1, columns=2)
+    (found,) = extractor.describe([extractor.prepare(noise((70, 50)))], [(1400, 1000)])
+    assert found.boxes_xyxy.tolist() == [[0, 0, 700, 1000], [700, 0, 1400, 1000]]
+
+
+@pytest.mark.parametrize("kind", ["vit", "swin", "convnext"])
+def test_a_batch_gives_what_each_picture_gives_alone(kind, backbones):
+    extractor = VitExtractor(str(backbones[kind][0]), 2, 2)
+    images = [noise((70, 50), 0), noise((20, 90), 1), noise((33, 33), 2)]
+    for image, found in zip(images, regions(extractor, *images), strict=True):
+        (alone,) = regions(extractor, image)
+        np.testing.assert_allclose(found.features, alone.features, rtol=1e-5, atol=1e-5)
+        assert (found.boxes_xyxy == alone.boxes_xyxy).all()
+
+
+def test_cells_are_read_row_by_row(tmp_path, backbones):
+    """A backbone with neither attention nor places: a cell knows its own patches only, and a picture can be turned."""
+    folder, _ = backbones["vit"]
+    shutil.copytree(folder, tmp_path / "bag")
+    weights = transformers.ViTModel.from_pretrained(folder)
+    with torch.no_grad():
+        weights.embeddings.position_embeddings.zero_()
+        for name, parameter in weights.named_parameters():
+            if "attention" in name:
+                parameter.zero_()
+    weights.save_pretrained(tmp_path / "bag")
+    extractor = VitExtractor(str(tmp_path / "bag"), 4, 4)
+    tiles = np.random.default_rng(0).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    plain, turned = (Image.fromarray(t.repeat(8, axis=0).repeat(8, axis=1)) for t in (tiles, tiles.transpose(1, 0, 2)))
+    upright, across = (found.features.reshape(4, 4, -1) for found in regions(extractor, plain, turned))
+    np.testing.assert_allclose(across, upright.transpose(1, 0, 2), atol=1e-5)
+    assert np.abs(across - upright).max() > 0.1
+
+
+def test_mixed_precision_stays_near_float32(backbones):
+    folder = str(backbones["vit"][0])
+    (exact,), (rough,) = (regions(VitExtractor(folder, 2, 2, p), noise()) for p in ("float32", "bfloat16"))
+    assert rough.features.dtype == np.float32
+    np.testing.assert_allclose(rough.features, exact.features, atol=0.1)
+    assert (rough.features != exact.features).any()
+
+
+def test_half_precision_weights_are_computed_in_float32(tmp_path, backbones):
+    folder, _ = backbones["vit"]
+    transformers.ViTModel.from_pretrained(folder).half().save_pretrained(tmp_path)
+    KINDS["vit"][1]().save_pretrained(tmp_path)
+    (half,), (full,) = (regions(VitExtractor(str(f), 4, 4, "float32"), noise()) for f in (tmp_path, folder))
+    np.testing.assert_allclose(half.features, full.features, atol=0.02)
+    assert (half.features != half.features.astype(np.float16)).any()
+
+
+def test_the_hash_is_of_the_weights_and_not_of_their_place(tmp_path, backbones):
+    folder, _ = backbones["vit"]
+    shutil.copytree(folder, tmp_path / "moved")
+    save("vit", tmp_path / "other", seed=1)
+    first = VitExtractor(str(folder), 2, 2).weights_hash
+    assert len(first) == 64
+    assert VitExtractor(str(tmp_path / "moved"), 2, 2).weights_hash == first
+    assert VitExtractor(str(tmp_path / "other"), 2, 2).weights_hash != first
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "value", "matters"),
+    [
+        ("preprocessor_config.json", "image_mean", [0.4, 0.5, 0.5], True),
+        ("preprocessor_config.json", "resample", 3, True),
+        ("preprocessor_config.json", "size", {"height": 40, "width": 40}, False),  # the input size is the config's
+        ("config.json", "layer_norm_eps", 1e-3, True),
+        ("config.json", "_name_or_path", "/somewhere", False),
+    ],
+)
+def test_the_hash_changes_with_what_changes_features(file, key, value, matters, tmp_path, backbones):
+    folder, _ = backbones["vit"]
+    shutil.copytree(folder, tmp_path / "changed")
+    content = json.loads((folder / file).read_text())
+    (tmp_path / "changed" / file).write_text(json.dumps(content | {key: value}))
+    first, second = (VitExtractor(str(f), 2, 2).weights_hash for f in (folder, tmp_path / "changed"))
+    assert (first != second) == matters
+
+
+def test_an_extractor_tells_what_it_is(backbones):
+    folder = str(backbones["convnext"][0])
+    extractor = VitExtractor(folder, rows=3, columns=2, precision="float32")
+    assert extractor.settings == {"weights": folder, "rows": 3, "columns": 2, "precision": "float32"}
+    assert VitExtractor(**extractor.settings).settings == extractor.settings
+    assert (extractor.name, extractor.dim, extractor.at_least) == ("vit", 16, 96)
+    assert (extractor.in_processes, extractor.names) == (False, None)
+
+
+def test_weights_pickled_as_tensors_are_read_too(tmp_path, backbones):
+    folder, network = backbones["dinov2"]
+    shutil.copytree(folder, tmp_path / "bin")
+    (tmp_path / "bin/model.safetensors").unlink()
+    torch.save(network.state_dict(), tmp_path / "bin/pytorch_model.bin")
+    (pickled,), (plain,) = (regions(VitExtractor(str(f), 2, 2), noise()) for f in (tmp_path / "bin", folder))
+    np.testing.assert_allclose(pickled.features, plain.features, rtol=1e-6)
+    first = VitExtractor(str(tmp_path / "bin"), 2, 2).weights_hash
+    torch.save({key: value + 1 for key, value in network.state_dict().items()}, tmp_path / "bin/pytorch_model.bin")
+    assert VitExtractor(str(tmp_path / "bin"), 2, 2).weights_hash != first
+
+
+def test_a_name_is_found_in_the_hubs_cache_in_one_file_or_in_parts(tmp_path, backbones, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    folder, network = backbones["dinov2"]
+    for name, size in (("whole", "5GB"), ("parts", "20KB")):
+        repository = tmp_path / f"models--me--{name}"
+        (repository / "refs").mkdir(parents=True)
+        (repository / "refs/main").write_text("0" * 40)
+        network.save_pretrained(repository / "snapshots" / ("0" * 40), max_shard_size=size)
+        KINDS["dinov2"][1]().save_pretrained(repository / "snapshots" / ("0" * 40))
+    assert len(list((tmp_path / "models--me--parts").rglob("*.safetensors"))) > 1
+    (expected,) = regions(VitExtractor(str(folder), 2, 2), noise())
+    for name in ("me/whole", "me/parts"):
+        extractor = VitExtractor(name, 2, 2)
+        assert extractor.settings["weights"] == name
+        np.testing.assert_allclose(regions(extractor, noise())[0].features, expected.features, rtol=1e-6)
+
+
+def test_pictures_can_be_prepared_by_several_threads_at_once(backbones):
+    extractor = VitExtractor(str(backbones["clip"][0]), 2, 2)
+    images = [noise((70 + number, 50), number) for number in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(extractor.prepare, images))
+    for image, pixels in zip(images, together, strict=True):
+        assert (pixels == extractor.prepare(image)).all()
+
+
+def refused(match, weights, **settings):
+    with pytest.raises(EmocapError, match=match) as caught:
+        VitExtractor(str(weights), **settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_grid_finer_than_the_backbones_own_is_told(backbones):
+    refused("rows is 5, but .* sees a grid of 4 rows x 4 columns", backbones["vit"][0], rows=5, columns=2)
+    refused("columns is 6, but .* sees a grid of 3 rows x 3 columns", backbones["convnext"][0], rows=3)
+
+
+@pytest.mark.parametrize("settings", [{"rows": 0}, {"columns": 2.0}, {"rows": True}, {"precision": "half"}])
+def test_a_setting_out_of_range_is_told(settings, backbones):
+    refused(f"extractor vit: {next(iter(settings))} is .* expected", backbones["vit"][0], **settings)
+
+
+def test_weights_that_are_not_there_are_told(tmp_path):
+    refused("weights is ''", "")
+    refused("holds no config.json", tmp_path)
+    refused("neither a folder nor a name", tmp_path / "nowhere")
+    refused("nobody/nothing: not in the hub's cache", "nobody/nothing")
+
+
+def test_a_folder_that_lacks_something_is_told(tmp_path, backbones):
+    for part, match in (("model.safetensors", "cannot be loaded"), ("preprocessor_config.json", "holds no preproc")):
+        folder = tmp_path / part
+        shutil.copytree(backbones["vit"][0], folder)
+        (folder / part).unlink()
+        refused(match, folder)
+
+
+def test_damaged_weights_are_told(tmp_path, backbones):
+    shutil.copytree(backbones["vit"][0], tmp_path / "vit")
+    weights = tmp_path / "vit/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    refused("cannot be loaded", tmp_path / "vit")
+
+
+def test_weights_with_a_tensor_missing_are_told_and_not_made_up(tmp_path, backbones):
+    folder, network = backbones["dinov2"]
+    shutil.copytree(folder, tmp_path / "part")
+    state = {key: value for key, value in network.state_dict().items() if "layer.1.mlp.fc1" not in key}
+    network.save_pretrained(tmp_path / "part", state_dict=state)
+    refused("weights lack .*layer.1.mlp.fc1.bias and 1 more", tmp_path / "part")
+
+
+def test_a_backbone_for_text_is_refused(tiny_bert):
+    refused("a bert does not take pictures", tiny_bert)
+
+
+def test_a_backbone_that_sees_a_random_part_of_the_picture_is_refused(tmp_path):
+    transformers.ViTMAEModel(transformers.ViTMAEConfig(**SIGHT)).save_pretrained(tmp_path)
+    KINDS["vit"][1]().save_pretrained(tmp_path)
+    refused("hidden states of shape .* which is no grid", tmp_path, rows=2, columns=2)
+
+
+def test_a_backbone_for_lists_of_patches_is_refused(tmp_path):
+    sight = {key: value for key, value in SIGHT.items() if key != "image_size"}
+    config = transformers.Siglip2Config(text_config=TEXT, vision_config=sight | {"num_patches": 16})
+    transformers.Siglip2Model(config).save_pretrained(tmp_path)
+    transformers.Siglip2ImageProcessor(patch_size=8, max_num_patches=16).save_pretrained(tmp_path)
+    refused(
+        "nothing says how large a picture it takes; give a backbone of a fixed input size", tmp_path, rows=2, columns=2
+    )
+
+
+def test_loading_is_quiet_and_leaves_the_messages_of_transformers_as_they_were(backbones, capfd):
+    logging = transformers.utils.logging
+    level = logging.get_verbosity()
+    try:
+        logging.set_verbosity_info()
+        VitExtractor(str(backbones["siglip"][0]), 2, 2)
+        assert capfd.readouterr().err == ""
+        assert logging.get_verbosity() == logging.INFO
+        assert logging.is_progress_bar_enabled()
+    finally:
+        logging.set_verbosity(level)
