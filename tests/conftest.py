@@ -74,3 +74,11 @@ def tiny_batch():
         "visual_embeds": torch.randn(2, 2, 8, generator=torch.Generator().manual_seed(0)),
         "visual_attention_mask": torch.tensor([[1, 1], [1, 0]]),
     }
+
+
+@pytest.fixture(scope="session")
+def detector_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint folder of a small Faster R-CNN, laid out as the published one."""
+    from .small_detector import write_detector
+
+    return write_detector(tmp_path_factory.mktemp("detector"))

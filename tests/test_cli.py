@@ -7,15 +7,22 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from emocap.cli import main
 from emocap.corpora import scenes
 from emocap.progress import logger
+from emocap.regions.store import FeatureStore
 from emocap.training.checkpoint import ModelCard, load_tokenizer, save_model
 
-COMMANDS = ("demo", "run", "label", "evaluate", "predict", "report", "download")
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
+    "0000000c49444154789c63f8ffff3f0005fe02fe0def46b80000000049454e44ae426082"
+)
+COMMANDS = ("demo", "run", "label", "evaluate", "predict", "extract", "store", "report", "download")
 
 
 def emocap(*arguments, cwd=None) -> subprocess.CompletedProcess:
@@ -86,9 +93,79 @@ def test_label_and_evaluate_a_table(model_folder, tmp_path) -> None:
     assert "recall@3" in done.stdout
 
 
+def test_features_are_extracted_checked_exported_and_imported(detector_folder, tmp_path) -> None:
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    (tmp_path / "bad.jpg").write_text("no picture")
+    (tmp_path / "names.txt").write_text("0.png\nbad.jpg\ngone.png\n")
+    weights = f"frcnn-vg:{detector_folder}"
+    done = emocap(
+        "extract",
+        tmp_path,
+        "--extractor",
+        weights,
+        "--set",
+        "max_boxes=4",
+        "--set",
+        "min_boxes=4",
+        "--out",
+        tmp_path / "all",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "all: 3 images, 0 missing, 1 set aside" in done.stdout
+    assert "images/s" in done.stderr or "(" in done.stderr
+    done = emocap(
+        "extract", tmp_path, "--list", tmp_path / "names.txt", "--extractor", "grid", "--out", tmp_path / "some"
+    )
+    assert "some: 1 images, 1 missing, 1 set aside" in done.stdout
+    done = emocap("store", "info", tmp_path / "all")
+    assert re.search(r"^regions +12, 4 to 4 an image$", done.stdout, re.M)
+    assert re.search(r"^extractor +frcnn-vg$", done.stdout, re.M)
+    assert "all: 3 images, 9 files as they were written" in emocap("store", "verify", tmp_path / "all").stdout
+    done = emocap("store", "export", tmp_path / "all", "--format", "lxmert", "--out", tmp_path / "all.tsv")
+    assert done.stdout.strip() == f"{tmp_path / 'all.tsv'}: 3 images"
+    done = emocap("store", "import", tmp_path / "all.tsv", "--key", "{id}.png", "--out", tmp_path / "again")
+    assert "again: 3 images, 0 set aside" in done.stdout, done.stderr
+    ours, again = FeatureStore.open(tmp_path / "all"), FeatureStore.open(tmp_path / "again")
+    assert ours.images == again.images == ["0.png", "1.png", "2.png"]
+    assert all((ours[image][0] == again[image][0]).all() for image in ours.images)
+    assert ours.kind != again.kind
+    data = bytearray((tmp_path / "all/features-00000.npy").read_bytes())
+    data[-4] ^= 1
+    (tmp_path / "all/features-00000.npy").write_bytes(data)
+    done = emocap("store", "verify", tmp_path / "all")
+    assert done.returncode == 1
+    assert "the file has changed since it was written" in done.stderr
+
+
+def test_regions_are_shown_on_the_picture(detector_folder, tmp_path) -> None:
+    Image.new("RGB", (90, 60), "orange").save(tmp_path / "a.png")
+    done = emocap("extract", "--show", "a.png", "--extractor", f"frcnn-vg:{detector_folder}", cwd=tmp_path)
+    assert re.fullmatch(r"a-regions\.png: \d regions\n", done.stdout), done.stderr
+    with Image.open(tmp_path / "a-regions.png") as picture:
+        assert picture.size == (640, 427)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["extract", "--extractor", "grid"], "extract takes a folder of images and --out STORE, or --show IMAGE"),
+        (["extract", "none", "--extractor", "grid", "--out", "s"], "none: no such folder"),
+        (["extract", ".", "--extractor", "gird", "--out", "s"], "extractor is 'gird', expected one of grid, frcnn-vg"),
+        (["extract", ".", "--extractor", "vit", "--out", "s"], "setting 'weights' is missing"),
+        (["extract", ".", "--extractor", "grid", "--set", "rows", "--out", "s"], "expected KEY.KEY=VALUE"),
+        (["extract", ".", "--extractor", "grid", "--out", "."], ".: exists and is no feature store"),
+        (["extract", ".", "--show", "a.png"], "or --show a.png, not both"),
+        (["extract", "--extractor", "frcnn-vg:none", "--show", "a.png"], "none: not in the hub's cache"),
+        (["store", "info", "none"], "none: no feature store"),
+        (["store", "export", "none", "--format", "tsv", "--out", "x"], "none: no feature store"),
+        (["store", "import", "none.tsv", "--out", "x"], "none.tsv: no such file"),
+        (["store", "import", "foreign.csv", "--out", "x"], "foreign.csv"),
+        (
+            ["label", "--model", "{model}", "--data", "{foreign}", "--features", "none", "--out", "x.csv"],
+            "none: no feature store",
+        ),
         (["predict", "--model", "nowhere", "text"], "nowhere: not a model folder"),
         (["predict", "--model", "{model}", "  "], "the caption is empty"),
         (["predict", "--model", "{model}", "none.jpg", "text"], "learnt from captions alone"),
@@ -114,6 +191,7 @@ def test_bad_input_is_one_line_and_a_code(
 ) -> None:
     (tmp_path / "foreign.csv").write_text("caption,emotions\ntext,bored\n")
     (tmp_path / "unlabelled.csv").write_text("caption\ntext\n")
+    (tmp_path / "pixel.png").write_bytes(PIXEL)
     places = {"model": model_folder, "foreign": tmp_path / "foreign.csv", "unlabelled": tmp_path / "unlabelled.csv"}
     before = sorted(tmp_path.rglob("*"))
     monkeypatch.chdir(tmp_path)

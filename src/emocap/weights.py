@@ -91,8 +91,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, ImportError, KeyError) as error:
-        raise EmocapError(
-            f"{path}: cannot be read as weights ({str(error).splitlines()[0]}); fetch it again"
-        ) from error
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise EmocapError(f"{path}: cannot be read as weights ({reason}); fetch it again") from error
     except UnpicklingError as error:
         raise EmocapError(f"{path}: refused, since it holds more than tensors; convert it to safetensors") from error

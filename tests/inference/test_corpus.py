@@ -1,6 +1,7 @@
 """A model over a user's corpus: pictures used, faults told, nothing left behind."""
 
 import logging
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from emocap import EmocapError, EmotionPredictor
 from emocap.inference.corpus import evaluate_corpus, label_corpus
 from emocap.models.backbone import build_config, load_backbone
+from emocap.regions.extract import extract
 from emocap.regions.grid import GridExtractor
 from emocap.regions.store import kind_of
 from emocap.training.checkpoint import ModelCard, load_tokenizer, save_model
@@ -79,6 +81,55 @@ def test_features_that_cannot_be_made_again_are_refused(model, data, tmp_path) -
     with pytest.raises(EmocapError, match="extract them as the model's were"):
         label_corpus(model, data, tmp_path / "out.csv", format_=None, images=tmp_path / "pics")
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_store_stands_for_the_pictures(model, data, tmp_path, caplog) -> None:
+    grid = GridExtractor(rows=1, columns=2, dim=16)
+    extract(["a.jpg", "b.jpg"], tmp_path / "pics", grid, tmp_path / "store")
+    label_corpus(model, data, tmp_path / "made.parquet", format_=None, images=tmp_path / "pics")
+    with caplog.at_level(logging.WARNING, logger="emocap"):
+        label_corpus(model, data, tmp_path / "ready.parquet", format_=None, images=None, store=tmp_path / "store")
+    assert "holds no features of 2 images, such as bad.jpg: captions alone there" in caplog.text
+    made, ready = (pq.read_table(tmp_path / f"{name}.parquet").to_pylist() for name in ("made", "ready"))
+    assert made == ready
+    alone = evaluate_corpus(model, data, format_="table", images=None)
+    stored = evaluate_corpus(model, data, format_="table", images=None, store=tmp_path / "store")
+    assert stored == evaluate_corpus(model, data, format_="table", images=tmp_path / "pics")
+    assert stored["AnB+"]["bce"] != alone["AnB+"]["bce"]
+
+
+def test_another_kind_of_features_is_refused_unless_it_is_allowed(model, data, tmp_path, caplog) -> None:
+    out = tmp_path / "out.csv"
+    for name, grid in (("seed", GridExtractor(1, 2, 16, seed=1)), ("wide", GridExtractor(1, 2, 17))):
+        extract(["a.jpg"], tmp_path / "pics", grid, tmp_path / name)
+    label = partial(label_corpus, model, data, out, format_=None, images=None)
+    with pytest.raises(EmocapError, match="trained on grid features of kind .*, or give --allow-other-features"):
+        label(store=tmp_path / "seed")
+    assert not out.exists()
+    with caplog.at_level(logging.WARNING, logger="emocap"):
+        assert label(store=tmp_path / "seed", allow_other_features=True) == 4
+    assert "its answers may be worth little" in caplog.text
+    with pytest.raises(EmocapError, match="trained on features of 16 numbers, these have 17"):
+        label(store=tmp_path / "wide", allow_other_features=True)
+
+
+def test_a_model_of_imported_features_takes_stores_and_captions_but_no_pictures(model, data, tmp_path) -> None:
+    card = model / "emocap.json"
+    card.write_text(card.read_text().replace('"extractor": "grid"', '"extractor": "elsewhere"'))
+    predictor = EmotionPredictor.from_pretrained(model)
+    assert len(predictor.predict(None, "a dog")) == 3
+    with pytest.raises(EmocapError, match="learnt from elsewhere features, which emocap cannot make of a picture"):
+        predictor.predict(tmp_path / "pics" / "a.jpg", "a dog")
+
+
+def test_other_weights_than_the_models_are_refused_unless_they_are_allowed(model, tmp_path, data) -> None:
+    card = model / "emocap.json"
+    card.write_text(card.read_text().replace('"kind": "', '"kind": "x'))
+    picture = tmp_path / "pics" / "a.jpg"
+    with pytest.raises(EmocapError, match="or give --allow-other-features"):
+        EmotionPredictor.from_pretrained(model).predict(picture, "a dog")
+    assert EmotionPredictor.from_pretrained(model).predict(None, "a dog")  # a caption needs no features
+    assert EmotionPredictor.from_pretrained(model, allow_other_features=True).predict(picture, "a dog")
 
 
 @pytest.mark.parametrize("p", [0, 4])

@@ -19,7 +19,7 @@ from emocap.regions.network import best_boxes
 from emocap.regions.residual_products import ResidualProducts, minimal_filter
 from emocap.regions.resnet import Backbone, Bottleneck
 
-from .conftest import small_config, small_detector
+from ..small_detector import small_config, small_detector
 
 RNG = np.random.default_rng(0)
 
@@ -364,19 +364,22 @@ def test_a_halving_res5_and_one_box_for_all_classes_work_too():
     assert all(close(*pair, 1e-4) for pair in zip(fast(images), plain(images), strict=True))
 
 
+@pytest.mark.parametrize(("dtype", "most"), [(torch.float16, 0.01), (torch.bfloat16, 0.05)])
 @torch.no_grad()
-def test_bfloat16_keeps_the_features_within_a_few_hundredths():
+def test_half_precision_keeps_the_features_of_the_same_regions(dtype, most):
     network = small_detector()
     (image,) = images_of(SIZES[:1], network.config)
     x, sizes = network.backbone(image[None], None)
     boxes = network.proposal_generator(x, sizes, [tuple(image.shape[1:])])
     exact = network.roi_heads.describe(x, boxes, 1024)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", dtype):
         y, _ = network.backbone(image[None], None)
+        proposed = network.proposal_generator(y, sizes, [tuple(image.shape[1:])])
         found = network.roi_heads.describe(y, boxes, 1024)
-    assert y.dtype == torch.bfloat16
+    assert y.dtype == dtype
+    assert proposed[0].dtype == torch.float32
     difference = (found - exact).norm(dim=1) / exact.norm(dim=1)
-    assert 0 < difference.max() < 0.05
+    assert 0 < difference.max() < most
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 160), (160, 1), (2, 7), (5, 5)])

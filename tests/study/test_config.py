@@ -115,4 +115,5 @@ def test_the_founding_preset_is_faithful() -> None:
     assert config.pseudo_labels.targets == "hard"
     assert (config.student.epochs, config.transfer.AnB.epochs, config.transfer.AnB_plus.epochs) == (1, 10, 10)
     assert config.features is not None
-    assert config.features.settings["rows"] * config.features.settings["columns"] + 1 == 36
+    assert config.features.extractor == "frcnn-vg"
+    assert config.features.settings == {"min_boxes": 36, "max_boxes": 36}

@@ -53,6 +53,11 @@ class Regions(NamedTuple):
     size: tuple[int, int]
     objects: np.ndarray | None = None
 
+    @property
+    def normalized_boxes(self) -> np.ndarray:
+        """(R, 4) float32: the boxes as shares of the image's width and height."""
+        return self.boxes_xyxy / np.array(self.size * 2, dtype=np.float32)
+
 
 class Extractor(Protocol):
     """Finds regions in images and describes each by `dim` numbers, in two steps: `prepare` one by one, `describe` many.

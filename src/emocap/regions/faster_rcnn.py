@@ -171,6 +171,7 @@ class RoiHeads(nn.Module):
         self.res5 = nn.ModuleList(blocks)
         self.box_predictor = BoxPredictor(config)
         self.products: ResidualProducts | None = None
+        self.memory_format = torch.contiguous_format
 
     def describe(self, x: torch.Tensor, proposals: Sequence[torch.Tensor], n_at_once: int) -> torch.Tensor:
         """(N, C) float32: the features of all proposals together.
@@ -180,7 +181,7 @@ class RoiHeads(nn.Module):
             proposals: B tensors (N_i, 4) xyxy in pixels of the images.
             n_at_once: regions that are pooled together; only speed and memory depend on it.
         """
-        dtype, x = x.dtype, x.float().contiguous()  # bfloat16 would round the regions' corners
+        dtype, x = x.dtype, x.float().contiguous()  # half precision would round the regions' corners
         numbers = [boxes.new_full((len(boxes), 1), i) for i, boxes in enumerate(proposals)]
         regions = torch.cat([torch.cat([n, boxes], dim=1) for n, boxes in zip(numbers, proposals, strict=True)])
         features = x.new_empty(len(regions), self.config.res2_channels * 8, dtype=torch.float32)
@@ -192,7 +193,7 @@ class RoiHeads(nn.Module):
     def _described(self, pooled: torch.Tensor) -> torch.Tensor:
         if self.products is not None:
             return self.products(pooled)
-        pooled = pooled.contiguous(memory_format=torch.channels_last)
+        pooled = pooled.contiguous(memory_format=self.memory_format)
         for block in self.res5:
             pooled, _ = block(pooled)
         return pooled.mean(dim=(2, 3))
@@ -228,6 +229,7 @@ class FasterRCNN(nn.Module):
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         heads = self.roi_heads
+        heads.memory_format = torch.channels_last
         if next(self.parameters()).device.type == "cpu":
             self.regions_at_once = 32  # activations of so many stay in the processor's cache
             if not self.config.res5_halve and self.config.resolution == ResidualProducts.RESOLUTION:
@@ -250,7 +252,8 @@ class FasterRCNN(nn.Module):
             padded[i, :, : image.shape[1], : image.shape[2]] = image
         sizes = [(max(LEAST_SIDE, height), max(LEAST_SIDE, width)) for height, width in image_sizes]
         same = all(size == tuple(most) for size in sizes)
-        x, map_sizes = self.backbone(padded.contiguous(memory_format=torch.channels_last), None if same else sizes)
+        padded = padded.contiguous(memory_format=self.roi_heads.memory_format)
+        x, map_sizes = self.backbone(padded, None if same else sizes)
         proposals = self.proposal_generator(x, map_sizes, image_sizes)
         features = self.roi_heads.describe(x, proposals, self.regions_at_once)
         with torch.autocast(x.device.type, enabled=False):

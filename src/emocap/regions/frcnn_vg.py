@@ -42,7 +42,7 @@ class VisualGenomeExtractor:
             `attributes_vocab.txt` for the names of classes, which are fetched for the published weights.
         min_boxes, max_boxes: regions kept of an image, fewer than the first where there are no more; 36 and 36 as in
             the study, 10 and 100 for adaptive numbers. None takes the `config.yaml`'s.
-        precision: "float32", "bfloat16", or "auto": bfloat16 on a GPU that has it.
+        precision: "float32", "float16", "bfloat16", or "auto": float16 on a GPU, else float32.
 
     Raises:
         EmocapError: weights that are not to be had, contradict their configuration or are damaged, or a setting out of

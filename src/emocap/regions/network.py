@@ -9,21 +9,24 @@ from torchvision.ops import nms
 
 from emocap.errors import EmocapError
 
-PRECISIONS = ("auto", "float32", "bfloat16")
+PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 def chosen_precision(extractor: str, precision: str) -> torch.dtype:
-    """The number type that a network computes in: "auto" is bfloat16 on a GPU that has it, else float32.
+    """The number type that a network computes in: "auto" is float16 on a GPU, float32 elsewhere.
+
+    bfloat16 is not chosen by itself: it keeps 8 bits where float16 keeps 11, and a detector then proposes other boxes
+    (docs/LOG.md). Numbers beyond float16 become infinite, and are refused by the store.
 
     Raises:
         EmocapError: none of `PRECISIONS`.
     """
-    if precision not in PRECISIONS:
-        raise EmocapError(f"extractor {extractor}: precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
     if precision == "auto":
-        has_it = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
-        return torch.bfloat16 if has_it else torch.float32
-    return torch.bfloat16 if precision == "bfloat16" else torch.float32
+        return torch.float16 if torch.cuda.is_available() else torch.float32
+    if precision not in PRECISIONS:
+        expected = ", ".join(["auto", *PRECISIONS])
+        raise EmocapError(f"extractor {extractor}: precision is {precision!r}, expected one of {expected}")
+    return PRECISIONS[precision]
 
 
 def chosen_device() -> torch.device:

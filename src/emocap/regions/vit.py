@@ -50,7 +50,7 @@ class VitExtractor:
     Args:
         weights: a folder with config.json, image processor and weights, or a name on the hub (owner/name).
         rows, columns: the grid; at most the backbone's own.
-        precision: "auto", "float32" or "bfloat16".
+        precision: "float32", "float16", "bfloat16", or "auto": float16 on a GPU, else float32.
 
     Raises:
         EmocapError: a setting is out of range, the weights are not to be had or damaged, the backbone does not take

@@ -23,6 +23,7 @@ LEARNING = (
     "models",
     "training",
     "study/stages",
+    "weights",
 )
 
 
@@ -89,7 +90,7 @@ def _run_stage(run: RunDir, study: Study, name: str) -> None:
             name,
             lambda: prepare(study),
             config={key: dump[key] for key in ("target", "source", "min_count", "splits", "seed", "model")},
-            rooms=["emotions", "corpora", "models/backbone", "study/prepare"],
+            rooms=["emotions", "corpora", "models/backbone", "weights", "study/prepare"],
             files=[*(study.place(corpus.path) for corpus in corpora), *_local_weights(config)],
             outputs=[
                 *("target.parquet", "vocabulary.json", "splits.json", "backbone.json", "data.json"),

@@ -97,12 +97,14 @@ def pad_regions(features: Sequence[np.ndarray | None]) -> dict[str, torch.Tensor
     if not present:
         return {}
     most = max(len(array) for array in present)
-    embeds = torch.zeros(len(features), most, present[0].shape[1])
+    # In the features' own half precision first: numpy widens it some ten times slower than torch does.
+    block = np.zeros((len(features), most, present[0].shape[1]), dtype=present[0].dtype)
     mask = torch.zeros(len(features), most, dtype=torch.long)
     for row, array in enumerate(features):
         if array is not None and len(array):
-            embeds[row, : len(array)] = torch.from_numpy(np.array(array, dtype=np.float32))
+            block[row, : len(array)] = array
             mask[row, : len(array)] = 1
+    embeds = torch.from_numpy(block).float()
     return {"visual_embeds": embeds, "visual_attention_mask": mask}
 
 

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 import torch
 import yaml
 
@@ -87,10 +86,9 @@ def small_detector(config: DetectorConfig | None = None):
     return network
 
 
-@pytest.fixture(scope="session")
-def detector_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def write_detector(folder: Path) -> Path:
     """A checkpoint of the small detector as the published one is laid out, with names of its classes."""
-    folder = tmp_path_factory.mktemp("detector")
+    folder.mkdir(exist_ok=True)
     torch.save(small_detector().state_dict(), folder / "pytorch_model.bin")
     (folder / "config.yaml").write_text(yaml.safe_dump(SMALL))
     (folder / "objects_vocab.txt").write_text("".join(f"thing{n},synonym\n" for n in range(9)))

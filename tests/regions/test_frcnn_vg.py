@@ -1,0 +1,382 @@
+"""The published detector's checkpoint and configuration, its golden outputs, and every odd picture."""
+
+import importlib.util
+import json
+import os
+import shutil
+import threading
+import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from torchvision.ops import box_iou
+
+from emocap.errors import EmocapError
+from emocap.regions import frcnn_vg
+from emocap.regions.detector_config import DetectorConfig, read_config
+from emocap.regions.extract import describe_source, extract
+from emocap.regions.extractor import build_extractor
+from emocap.regions.faster_rcnn import FasterRCNN
+from emocap.regions.frcnn_vg import VisualGenomeExtractor
+from emocap.regions.store import FeatureStore
+
+from ..small_detector import SMALL, small_config
+
+DATA = Path(os.environ.get("EMOCAP_TEST_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
+
+
+@pytest.fixture(scope="module")
+def extractor(detector_folder):
+    return VisualGenomeExtractor(str(detector_folder))
+
+
+@pytest.fixture
+def folder(detector_folder, tmp_path):
+    """A copy of the checkpoint that may be spoilt."""
+    return Path(shutil.copytree(detector_folder, tmp_path / "checkpoint"))
+
+
+def noise(size, mode="RGB", seed=0):
+    channels = {"RGB": 3, "CMYK": 4, "RGBA": 4, "L": 1}[mode]
+    values = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], channels), dtype=np.uint8)
+    return Image.fromarray(values[..., 0] if channels == 1 else values, mode)
+
+
+def test_a_checkpoint_gives_the_network_that_its_configuration_describes(extractor, detector_folder):
+    assert extractor.config == small_config()
+    assert (extractor.name, extractor.dim, extractor.batch_size) == ("frcnn-vg", 128, 1)
+    assert extractor.names.objects == tuple(f"thing{n}" for n in range(9))
+    assert extractor.names.attributes == tuple(f"kind{n}" for n in range(5))
+    assert extractor.settings == {
+        "weights": str(detector_folder),
+        "min_boxes": 6,
+        "max_boxes": 6,
+        "precision": "auto",
+    }
+    again = build_extractor("frcnn-vg", extractor.settings)
+    assert again.weights_hash == extractor.weights_hash
+
+
+def test_the_hash_is_of_what_makes_the_features(extractor, folder):
+    assert VisualGenomeExtractor(str(folder)).weights_hash == extractor.weights_hash  # another place
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["INPUT"]["MIN_SIZE_TEST"] = 97
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    assert VisualGenomeExtractor(str(folder)).weights_hash != extractor.weights_hash
+    shutil.copy(Path(extractor.settings["weights"]) / "config.yaml", folder)
+    tensors = torch.load(folder / "pytorch_model.bin", weights_only=True)
+    tensors["roi_heads.box_predictor.cls_score.bias"][0] += 1
+    torch.save(tensors, folder / "pytorch_model.bin")
+    assert VisualGenomeExtractor(str(folder)).weights_hash != extractor.weights_hash
+
+
+def test_boxes_are_in_pixels_of_the_image_and_regions_are_named(extractor):
+    found = describe_source(noise((300, 200)), extractor)
+    assert found.size == (300, 200)
+    assert found.features.shape == (6, 128)
+    assert (found.boxes_xyxy >= 0).all()
+    assert (found.boxes_xyxy <= np.array([300, 200, 300, 200]) + 1e-3).all()
+    assert found.boxes_xyxy[:, 2].max() > 160  # beyond the scaled image's own width
+    assert (np.diff(found.objects["object_probability"]) <= 0).all()
+    assert (found.objects["object"] < 9).all()
+    name = extractor.names.of(found.objects[0])
+    assert name == f"kind{found.objects[0]['attribute']} thing{found.objects[0]['object']}"
+
+
+def test_the_number_of_boxes_adapts_between_two_bounds(detector_folder):
+    adaptive = VisualGenomeExtractor(str(detector_folder), min_boxes=2, max_boxes=30)
+    counts = [len(describe_source(noise((160, 120), seed=seed), adaptive).features) for seed in range(4)]
+    assert all(2 <= count <= 30 for count in counts)
+    assert max(counts) > 6
+    few = VisualGenomeExtractor(str(detector_folder), min_boxes=1, max_boxes=1)
+    assert len(describe_source(noise((160, 120)), few).features) == 1
+
+
+def test_a_store_of_mixed_pictures_holds_what_each_gives_alone(extractor, tmp_path):
+    sizes = [(160, 120), (120, 160), (90, 60), (161, 120)]
+    for number, size in enumerate(sizes):
+        noise(size, seed=number).save(tmp_path / f"{number}.png")
+    extract([f"{n}.png" for n in range(4)], tmp_path, extractor, tmp_path / "store", batch_size=4)
+    store = FeatureStore.open(tmp_path / "store")
+    assert store.names == extractor.names
+    for number in range(4):
+        alone = describe_source(tmp_path / f"{number}.png", extractor)
+        overlaps = box_iou(torch.from_numpy(alone.boxes_xyxy), torch.tensor(store[f"{number}.png"][1])).numpy()
+        match = overlaps.argmax(axis=1)
+        assert (overlaps.max(axis=1) > 0.99).all()
+        stored = store[f"{number}.png"][0][match].astype(np.float32)
+        assert np.allclose(stored, alone.features, rtol=2e-3, atol=1e-2)
+        assert (store.objects(f"{number}.png")["object"][match] == alone.objects["object"]).all()
+
+
+def odd_pictures(root):
+    """Every picture that a folder of a person's may hold, by name; those that cannot be used come last."""
+    noise((90, 60)).convert("CMYK").save(root / "cmyk.jpg")
+    Image.fromarray(np.random.default_rng(0).integers(0, 65536, (60, 90), dtype=np.uint16)).save(root / "16bit.png")
+    noise((90, 60)).quantize(16).save(root / "palette.png")
+    noise((90, 60), "RGBA").save(root / "alpha.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    noise((90, 60)).save(root / "turned.jpg", exif=exif)
+    noise((1, 1)).save(root / "dot.png")
+    noise((20_000, 10)).save(root / "long.png")
+    noise((9, 1300)).save(root / "tall.png")
+    noise((90, 60)).save(root / "moving.gif", save_all=True, append_images=[noise((90, 60), seed=1)])
+    Image.new("RGB", (90, 60)).save(root / "black.png")
+    good = sorted(path.name for path in root.iterdir())
+    (root / "text.jpg").write_text("no image")
+    noise((90, 60)).save(root / "whole.jpg")
+    (root / "short.jpg").write_bytes((root / "whole.jpg").read_bytes()[:900])
+    (root / "whole.jpg").unlink()
+    Image.new("1", (20_000, 20_000)).save(root / "bomb.png")
+    return good, ["text.jpg", "short.jpg", "bomb.png"]
+
+
+def test_every_odd_picture_is_described_or_set_aside(extractor, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    good, bad = odd_pictures(tmp_path / "pictures")
+    report = extract([*bad, *good, "gone.jpg"], tmp_path / "pictures", extractor, tmp_path / "store")
+    assert [fault.where for fault in report.quarantined] == bad
+    assert [fault.reason.split(" (")[0].split(";")[0] for fault in report.quarantined] == [
+        "not an image",
+        "cut short",
+        "more than 100,000,000 pixels",
+    ]
+    assert report.missing == ["gone.jpg"]
+    store = FeatureStore.open(tmp_path / "store")
+    store.verify()
+    assert store.images == good
+    for image in good:
+        features, boxes = store[image]
+        width, height = store.size(image)
+        assert 1 <= len(features) <= 6
+        assert np.isfinite(features.astype(np.float32)).all()
+        assert (boxes[:, :2] >= 0).all()
+        assert (boxes[:, 2] <= width * 1.001).all()
+        assert (boxes[:, 3] <= height * 1.001).all()
+    assert store.size("turned.jpg") == (60, 90)
+    assert store.size("long.png") == (20_000, 10)
+    first = describe_source(noise((90, 60)).quantize(16).convert("RGB"), extractor)
+    assert np.allclose(store["palette.png"][0].astype(np.float32), first.features, rtol=2e-3, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"min_boxes": 0}, "min_boxes is 0, expected a whole number from 1 to 300"),
+        ({"max_boxes": 301}, "max_boxes is 301"),
+        ({"max_boxes": "9"}, "max_boxes is '9'"),
+        ({"min_boxes": 7}, "min_boxes is 7, more than max_boxes, 6"),
+        ({"precision": "int8"}, "precision is 'int8', expected one of auto, float32, float16, bfloat16"),
+        ({"weights": "no such/place/at all"}, "neither a folder nor a name on the hub"),
+        ({"weights": "owner/name"}, "not in the hub's cache, and HF_HUB_OFFLINE forbids to fetch it"),
+    ],
+)
+def test_settings_that_cannot_be_are_told(detector_folder, settings, message):
+    with pytest.raises(EmocapError, match=message):
+        build_extractor("frcnn-vg", {"weights": str(detector_folder)} | settings)
+
+
+def spoil(folder, change):
+    path = folder / "pytorch_model.bin"
+    tensors = torch.load(path, weights_only=True)
+    change(tensors)
+    torch.save(tensors, path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop("backbone.res2.0.conv1.weight"), r"1 tensors missing \(backbone\.res2\.0\.conv1\.weight\)"),
+        (lambda t: t.update(extra=torch.zeros(1)), r"1 tensors left over \(extra\)"),
+        (
+            lambda t: t.update({"roi_heads.box_predictor.cls_score.bias": torch.zeros(11)}),
+            r"cls_score\.bias is \(11,\), but config\.yaml makes it \(10,\); give the configuration that belongs",
+        ),
+        (
+            lambda t: t.update({"proposal_generator.anchor_generator.cell_anchors.0": torch.zeros(6, 4)}),
+            "differs from the anchors that config.yaml describes",
+        ),
+        (
+            lambda t: t["proposal_generator.rpn_head.conv.bias"].fill_(float("nan")),
+            r"rpn_head\.conv\.bias is not finite",
+        ),
+        (lambda t: t.update(epoch=3), "holds more than named tensors"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_told(folder, change, message):
+    spoil(folder, change)
+    with pytest.raises(EmocapError, match=message) as caught:
+        VisualGenomeExtractor(str(folder))
+    assert "\n" not in str(caught.value)
+
+
+def test_what_torch_counts_and_computes_itself_may_be_left_out(folder, extractor):
+    def change(tensors):
+        for name in [n for n in tensors if n.endswith("num_batches_tracked") or "cell_anchors" in n]:
+            del tensors[name]
+
+    spoil(folder, change)
+    image = noise((90, 60))
+    found = describe_source(image, VisualGenomeExtractor(str(folder)))
+    assert (found.features == describe_source(image, extractor).features).all()
+
+
+def test_damaged_or_hostile_weights_are_never_run(folder, tmp_path):
+    class Hostile:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path}/ran",)
+
+    torch.save({"a": Hostile()}, folder / "pytorch_model.bin")
+    with pytest.raises(EmocapError, match="refused, since it holds more than tensors"):
+        VisualGenomeExtractor(str(folder))
+    assert not (tmp_path / "ran").exists()
+    (folder / "pytorch_model.bin").write_bytes(b"not weights")
+    with pytest.raises(EmocapError, match="pytorch_model.bin"):
+        VisualGenomeExtractor(str(folder))
+
+
+def with_change(path, value):
+    """`SMALL` with the value at "a.b" changed, or a key more."""
+    config = json.loads(json.dumps(SMALL))
+    *sections, key = path.split(".")
+    inner = config
+    for section in sections:
+        inner = inner.setdefault(section, {})
+    inner[key] = value
+    return config
+
+
+def test_a_configuration_may_nest_and_spell_as_it_likes(tmp_path):
+    path = tmp_path / "config.yaml"
+    lower = {key.lower(): {k.lower(): v for k, v in value.items()} for key, value in SMALL.items() if "_DET" not in key}
+    nested = {"model": lower.pop("model") | lower, "min_detections": 6, "max_detections": 6, "version": 2}
+    path.write_text(yaml.safe_dump(nested).replace("- 10.0", "- 10", 1))
+    assert read_config(path) == small_config()
+    path.write_text("rpn: {bbox_reg_weights: !!python/tuple [1.0, 1.0, 1.0, 1.0]}\n")
+    assert read_config(path) == DetectorConfig()  # what is left out is as published
+    path.write_text(yaml.safe_dump(with_change("PROPOSAL_GENERATOR.HIDDEN_CHANNELS", -1)))
+    assert read_config(path).rpn_channels == 64
+    path.write_text(yaml.safe_dump(with_change("ROI_HEADS.NMS_THRESH_TEST", 0.5)))
+    assert read_config(path).nms == (0.5,)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("RESNETS.DEPTH", 18, r"resnets\.depth is 18, expected one of \[50, 101, 152\]"),
+        ("RESNETS.NORM", "GN", "resnets.norm is 'GN', but this detector knows 'BN' only"),
+        ("RESNETS.RES5_DILATION", 2, "resnets.res5_dilation is 2"),
+        ("ROI_BOX_HEAD.ATTR", False, "roi_box_head.attr is False"),
+        ("ANCHOR_GENERATOR.SIZES", [[16], [32]], "anchor_generator.sizes has 2 lists, but there is one feature map"),
+        ("ANCHOR_GENERATOR.SIZES", [["x"]], "anchor_generator.sizes: .*found 'x'"),
+        ("RPN.NMS_THRESH", "high", "rpn.nms_thresh: .*found 'high'"),
+        ("RPN.POST_NMS_TOPK_TEST", 0, "rpn.post_nms_topk_test is 0, expected more than 0"),
+        ("MODEL.PIXEL_MEAN", [1.0, 2.0], "model.pixel_mean has 2 values, expected 3"),
+        ("INPUT.FORMAT", "YUV", "input.format is 'YUV', expected BGR or RGB"),
+        ("MIN_DETECTIONS", 9, "min_detections is 9, more than max_detections, 6"),
+    ],
+)
+def test_a_configuration_that_cannot_be_used_is_told(tmp_path, key, value, message):
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(with_change(key, value)))
+    with pytest.raises(EmocapError, match=message) as caught:
+        read_config(path)
+    assert str(caught.value).startswith(str(path))
+
+
+@pytest.mark.parametrize("text", ["- 1", "a: [", "x: !!python/object/apply:os.system ['true']", ""])
+def test_what_is_no_configuration_is_told(tmp_path, text):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(EmocapError, match=r"config\.yaml: (not valid YAML|holds)"):
+        read_config(path)
+
+
+def test_a_folder_without_its_files_is_told(folder):
+    (folder / "config.yaml").unlink()
+    with pytest.raises(EmocapError, match=r"config\.yaml: no such file"):
+        VisualGenomeExtractor(str(folder))
+
+
+def test_names_that_are_missing_cost_a_warning_and_wrong_ones_an_error(folder, caplog):
+    (folder / "objects_vocab.txt").write_text("one\ntwo\n")
+    with pytest.raises(EmocapError, match=r"objects_vocab\.txt: holds 2 names, the detector knows 9"):
+        _ = VisualGenomeExtractor(str(folder)).names
+    (folder / "objects_vocab.txt").unlink()
+    with caplog.at_level("WARNING", logger="emocap"):
+        names = VisualGenomeExtractor(str(folder)).names
+    assert names == ((), ())
+    assert "names of objects are not to be had" in caplog.text
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+def test_the_published_names_are_fetched_once(detector_folder, tmp_path, monkeypatch):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(detector_folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(frcnn_vg, "VOCABULARY_URL", f"http://127.0.0.1:{server.server_port}/")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    folder = frcnn_vg._fetched_vocabularies()
+    server.shutdown()
+    server.server_close()
+    assert frcnn_vg._fetched_vocabularies() == folder  # without the server
+    assert frcnn_vg.read_names(folder / "objects_vocab.txt")[2] == "thing2"
+    assert sorted(path.name for path in folder.iterdir()) == ["attributes_vocab.txt", "objects_vocab.txt"]
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+    started = time.monotonic()
+    with pytest.raises(EmocapError, match="HF_HUB_OFFLINE forbids to fetch it"):
+        frcnn_vg._fetched_vocabularies()
+    assert time.monotonic() - started < 1
+
+
+@pytest.fixture(scope="module")
+def golden():
+    """The published architecture with the agreed random weights, and what the original makes of two photographs."""
+    folder = DATA / "frcnn-vg"
+    if not folder.is_dir():
+        pytest.skip("no real data on this machine")
+    spec = importlib.util.spec_from_file_location("random_weights", folder / "random_weights.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    keys = json.loads((folder / "keys.json").read_text())
+    network = FasterRCNN(DetectorConfig())
+    assert {name: list(tensor.shape) for name, tensor in network.state_dict().items()} == keys
+    network.load_state_dict(module.state_dict(keys), strict=False)
+    extractor = VisualGenomeExtractor.__new__(VisualGenomeExtractor)
+    extractor.network, extractor.config = network.speed_up(), network.config
+    extractor._device, extractor._dtype = torch.device("cpu"), torch.float32
+    return extractor, np.load(folder / "golden.npz", allow_pickle=False)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("images", [("000000000139",), ("000000000139", "000000000802")], ids=["alone", "in a batch"])
+def test_the_golden_outputs(golden, images):
+    extractor, expected = golden
+    photographs = [Image.open(DATA / "coco-mini/val2017" / f"{name}.jpg").convert("RGB") for name in images]
+    found = extractor.describe([np.array(p) for p in photographs], [p.size for p in photographs])
+    assert len({p.size for p in photographs}) == len(images)
+    for name, regions in zip(images, found, strict=True):
+        want = {key.split("/")[1]: expected[key] for key in expected if key.startswith(name)}
+        overlaps = box_iou(torch.from_numpy(want["boxes"]), torch.from_numpy(regions.boxes_xyxy)).numpy()
+        matched, match = overlaps.max(axis=1) > 0.99, overlaps.argmax(axis=1)
+        assert matched.sum() >= 34
+        assert len(regions.features) == 36
+        features, objects = regions.features[match][matched], regions.objects[match][matched]
+        difference = np.linalg.norm(features - want["roi_features"][matched], axis=1)
+        assert (difference < 1e-3 * np.linalg.norm(want["roi_features"][matched], axis=1)).all()
+        for ours, theirs in (("object", "obj"), ("attribute", "attr")):
+            assert (objects[ours] == want[f"{theirs}_ids"][matched]).all()
+            assert np.allclose(objects[f"{ours}_probability"], want[f"{theirs}_probs"][matched], atol=1e-3)
+        assert np.allclose(regions.normalized_boxes[match][matched], want["normalized_boxes"][matched], atol=2e-3)

@@ -1,0 +1,126 @@
+"""A study on any region features: made on the way, or lying ready in stores."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from emocap.errors import EmocapError
+from emocap.files import read_json
+from emocap.regions.extract import extract, images_below
+from emocap.regions.extractor import Regions, build_extractor
+from emocap.regions.grid import GridExtractor
+from emocap.regions.store import FeatureStore
+from emocap.regions.store_writer import Maker, write_store
+from emocap.report.page import write_report
+from emocap.study import prepare
+from emocap.study.config import load_config
+from emocap.study.run import run_study
+from emocap.training.checkpoint import load_model
+
+GRID = {"rows": 1, "columns": 2, "dim": 32}
+
+
+def run(path, folder, until=None):
+    return run_study(load_config(path), folder, report=write_report, until=until)
+
+
+def corpora(**stores):
+    """The tiny corpora, with stores for some of them."""
+    target = {"format": "table", "path": "pairs.jsonl", "images": "target"}
+    source = {"format": "coco", "path": "captions_source.json", "images": "source"}
+    return {
+        name: corpus | ({"store": str(stores[name])} if name in stores else {})
+        for name, corpus in (("target", target), ("source", source))
+    }
+
+
+def test_stores_that_lie_ready_give_the_same_study_as_features_made_on_the_way(tiny_study, tiny_corpora, tmp_path):
+    for domain in ("target", "source"):
+        extract(images_below(tiny_corpora / domain), tiny_corpora / domain, GridExtractor(**GRID), tmp_path / domain)
+    run(tiny_study(), tmp_path / "made", "student")
+    path = tiny_study(**corpora(target=tmp_path / "target", source=tmp_path / "source"))
+    run(path, tmp_path / "ready", "student")
+    assert list((tmp_path / "ready/features").iterdir()) == []
+    for file in ("scores/part-00000.npy", "teacher/test_probabilities.npy"):
+        assert (np.load(tmp_path / "made" / file) == np.load(tmp_path / "ready" / file)).all()
+    made, ready = (read_json(tmp_path / name / "manifest.json")["data"] for name in ("made", "ready"))
+    assert made["target"]["images_missing"] == 1  # one image has no file, and one is broken
+    assert ready["target"]["images_missing"] == 2  # neither is in the store
+    assert made["source"] == ready["source"]
+
+
+def test_the_detector_runs_in_a_study(tiny_study, detector_folder, tmp_path):
+    features = {"extractor": f"frcnn-vg:{detector_folder}", "settings": {"min_boxes": 1, "max_boxes": 3}}
+    run(tiny_study(features=features, source=None), tmp_path / "run", "teacher")
+    store = FeatureStore.open(tmp_path / "run/features/target")
+    assert (store.header.extractor, store.header.dim) == ("frcnn-vg", 128)
+    saved = load_model(tmp_path / "run/teacher")
+    assert saved.card.features["kind"] == store.kind
+    assert saved.model.config.visual_embedding_dim == 128
+    made = build_extractor(saved.card.features["extractor"], saved.card.features["settings"])
+    saved.require_features(store.kind, made.dim)
+
+
+def test_features_of_two_kinds_are_refused(tiny_study, tiny_corpora, tmp_path):
+    extract(images_below(tiny_corpora / "source"), tiny_corpora / "source", GridExtractor(dim=32), tmp_path / "source")
+    with pytest.raises(
+        EmocapError, match="features: the target's are grid .* and source's are grid .*; a model can use"
+    ):
+        run(tiny_study(**corpora(source=tmp_path / "source")), tmp_path / "run", "features")
+
+
+def test_imported_features_need_no_pictures(tiny_study, tmp_path):
+    rng = np.random.default_rng(0)
+    with write_store(tmp_path / "store", Maker("elsewhere", {}, "", 16)) as writer:
+        for number in range(100):
+            count = int(rng.integers(1, 5))
+            boxes = np.zeros((count, 4), np.float32)
+            writer.add(f"{number}.jpg", Regions(rng.standard_normal((count, 16)), boxes, (0, 0)))
+    target = {"format": "table", "path": "pairs.jsonl", "store": str(tmp_path / "store")}
+    run(tiny_study(target=target, source=None), tmp_path / "run", "teacher")
+    assert load_model(tmp_path / "run/teacher").card.features["extractor"] == "elsewhere"
+    assert read_json(tmp_path / "run/manifest.json")["data"]["target"]["images_missing"] == 20
+
+
+def test_a_store_that_is_not_there_or_changed_is_told_or_taken_anew(tiny_study, tiny_corpora, tmp_path, caplog):
+    with pytest.raises(EmocapError, match="store: no such file or folder; put it there"):
+        run(tiny_study(**corpora(target=tmp_path / "store") | {"source": None}), tmp_path / "run")
+    keys = images_below(tiny_corpora / "target")
+    extract(keys, tiny_corpora / "target", GridExtractor(**GRID), tmp_path / "store")
+    path = tiny_study(target=corpora(target=tmp_path / "store")["target"], source=None)
+    run(path, tmp_path / "run", "teacher")
+    with caplog.at_level(logging.INFO, logger="emocap"):
+        run(path, tmp_path / "run", "teacher")
+    assert "features: done before" in caplog.text
+    assert "teacher: done before" in caplog.text
+    (tmp_path / "store").rename(tmp_path / "old")
+    extract(keys[:50], tiny_corpora / "target", GridExtractor(**GRID), tmp_path / "store")
+    caplog.clear()
+    with caplog.at_level(logging.INFO, logger="emocap"):
+        run(path, tmp_path / "run", "teacher")
+    assert "teacher: begins" in caplog.text
+
+
+def test_a_stopped_extraction_goes_on_in_the_study(tiny_study, tmp_path, monkeypatch):
+    described = []
+
+    class Stopped(GridExtractor):
+        in_processes = False
+        batch_size = 2
+
+        def describe(self, prepared, sizes):
+            if len(described) == 20:
+                described.append(None)
+                raise KeyboardInterrupt
+            described.extend(sizes)
+            return super().describe(prepared, sizes)
+
+    monkeypatch.setattr(prepare, "build_extractor", lambda name, settings: Stopped(**settings))
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny_study(source=None), tmp_path / "run", "features")
+    assert (tmp_path / "run/features/.target.unfinished").is_dir()
+    run(tiny_study(source=None), tmp_path / "run", "features")
+    assert len(described) < 1 + 118 + 20  # 118 sound images, and fewer than 20 described twice
+    assert len(FeatureStore.open(tmp_path / "run/features/target")) == 118
+    assert not (tmp_path / "run/features/.target.unfinished").exists()
