@@ -151,15 +151,42 @@ def timed(read: Callable[[str], None], order: Sequence[str]) -> float:
     return best
 
 
+def write_layouts(folder: Path, keys: Sequence[str], features: np.ndarray, boxes: np.ndarray) -> dict[str, int]:
+    """The same features in every layout; gives where each line of the TSV starts."""
+    import h5py
+    import lmdb
+
+    from emocap.regions.extractor import Regions
+    from emocap.regions.store_writer import Maker, write_store
+
+    with write_store(folder / "store", Maker("random", {}, "", DIM)) as writer:
+        for row, key in enumerate(keys):
+            writer.add(key, Regions(features[row], boxes[row], (640, 480)))
+    with h5py.File(folder / "features.hdf5", "w") as file:
+        file["float16"], file["float32"], file["image_bb"] = features, features.astype(np.float32), boxes
+        for row, key in enumerate(keys):
+            file[f"{key}/features"], file[f"{key}/boxes"] = features[row].astype(np.float32), boxes[row]
+    environment = lmdb.open(str(folder / "lmdb"), map_size=2 * features.nbytes + 2**28)
+    with environment.begin(write=True) as transaction:
+        for row, key in enumerate(keys):
+            transaction.put(key.encode(), features[row].tobytes() + boxes[row].tobytes())
+    starts = {}
+    with (folder / "features.tsv").open("wb") as file:
+        for row, key in enumerate(keys):
+            starts[key] = file.tell()
+            texts = [base64.b64encode(a.astype(np.float32).tobytes()) for a in (boxes[row], features[row])]
+            file.write(b"\t".join([key.encode(), b"640", b"480", b"36", *texts]) + b"\n")
+    environment.close()
+    return starts
+
+
 def store(n: int) -> None:
     """Random reads of 36 x 2,048 features and their boxes by the image's key, from files in the page cache."""
     import h5py
     import lmdb
     import torch
 
-    from emocap.regions.extractor import Regions
     from emocap.regions.store import FeatureStore
-    from emocap.regions.store_writer import Maker, write_store
     from emocap.training.batching import pad_regions
 
     rng = np.random.default_rng(0)
@@ -170,23 +197,8 @@ def store(n: int) -> None:
     order = [keys[i] for i in rng.permutation(n)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with write_store(folder / "store", Maker("random", {}, "", DIM)) as writer:
-            for row, key in enumerate(keys):
-                writer.add(key, Regions(features[row], boxes[row], (640, 480)))
-        with h5py.File(folder / "features.hdf5", "w") as file:
-            file["float16"], file["float32"], file["image_bb"] = features, features.astype(np.float32), boxes
-            for row, key in enumerate(keys):
-                file[f"{key}/features"], file[f"{key}/boxes"] = features[row].astype(np.float32), boxes[row]
-        environment = lmdb.open(str(folder / "lmdb"), map_size=2 * features.nbytes + 2**28)
-        with environment.begin(write=True) as transaction:
-            for row, key in enumerate(keys):
-                transaction.put(key.encode(), features[row].tobytes() + boxes[row].tobytes())
-        starts = {}
-        with (folder / "features.tsv").open("wb") as file:
-            for row, key in enumerate(keys):
-                starts[key] = file.tell()
-                texts = [base64.b64encode(a.astype(np.float32).tobytes()) for a in (boxes[row], features[row])]
-                file.write(b"\t".join([key.encode(), b"640", b"480", b"36", *texts]) + b"\n")
+        starts = write_layouts(folder, keys, features, boxes)
+        environment = lmdb.open(str(folder / "lmdb"), readonly=True)
         ours = FeatureStore.open(folder / "store")
         hdf5 = h5py.File(folder / "features.hdf5")
         half, single, of_boxes = hdf5["float16"], hdf5["float32"], hdf5["image_bb"]

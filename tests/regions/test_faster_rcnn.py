@@ -19,6 +19,7 @@ from emocap.regions.network import best_boxes
 from emocap.regions.residual_products import ResidualProducts, minimal_filter
 from emocap.regions.resnet import Backbone, Bottleneck
 
+from ..plain_boxes import iou, suppressed
 from ..small_detector import small_config, small_detector
 
 RNG = np.random.default_rng(0)
@@ -36,23 +37,6 @@ def pixels(height, width, seed=0):
 
 def images_of(sizes, config):
     return [scaled_image(pixels(height, width, seed), config) for seed, (height, width) in enumerate(sizes)]
-
-
-def iou(a, b):
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
-    return width * height / (sum(areas) - width * height)
-
-
-def naive_nms(boxes, scores, threshold):
-    kept = []
-    for i in np.argsort(-scores, kind="stable"):
-        if all(iou(boxes[i], boxes[j]) <= threshold for j in kept):
-            kept.append(int(i))
-    return kept
 
 
 def naive_moved(box, delta, weights):
@@ -162,7 +146,7 @@ def test_the_best_boxes_are_those_of_a_plain_suppression_and_thresholds_are_trie
     boxes = RNG.uniform(0, 40, (60, 2))
     boxes = np.concatenate([boxes, boxes + RNG.uniform(10, 40, (60, 2))], axis=1).astype(np.float32)
     scores = RNG.permutation(60).astype(np.float32)
-    plain = {t: naive_nms(boxes, scores, t) for t in (0.3, 0.5, 0.9)}
+    plain = {t: suppressed(boxes, scores, t) for t in (0.3, 0.5, 0.9)}
     assert len(plain[0.3]) < len(plain[0.5]) < len(plain[0.9])
 
     def found(least, most, thresholds=(0.3, 0.5, 0.9)):
@@ -190,7 +174,7 @@ def test_proposals_are_those_of_a_plain_selection():
     wide = [k for k, box in enumerate(boxes) if box[2] > box[0] and box[3] > box[1]]
     assert len(wide) < len(best)
     boxes, scores = np.array(boxes)[wide], flat_logits[best][wide]
-    expected = boxes[naive_nms(boxes, scores, 0.7)[:15]]
+    expected = boxes[suppressed(boxes, scores, 0.7)[:15]]
     assert np.allclose(found.detach().numpy(), expected, atol=1e-3)
 
 

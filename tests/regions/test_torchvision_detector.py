@@ -17,6 +17,8 @@ from emocap.regions import torchvision_detector
 from emocap.regions.extractor import OBJECT
 from emocap.regions.torchvision_detector import TorchvisionExtractor
 
+from ..plain_boxes import suppressed
+
 SHORTER, LONGER, PROPOSALS = 96, 160, 40
 
 
@@ -99,16 +101,6 @@ def seen_inside(detector, image):
     return {key: value.numpy().astype(np.float64) for key, value in seen.items()}
 
 
-def overlap(a, b):
-    """IoU."""
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
-    return width * height / (sum(areas) - width * height)
-
-
 def plainly_chosen(seen, height, width, threshold, most):
     """Best class of each proposal, its box, and the best that do not overlap a better one."""
     raised = np.exp(seen["logits"] - seen["logits"].max(axis=1, keepdims=True))
@@ -122,11 +114,7 @@ def plainly_chosen(seen, height, width, threshold, most):
         half = np.exp(np.minimum([dw, dh], np.log(1000 / 16))) * side / 2
         boxes.append(np.clip([*(centre - half), *(centre + half)], 0, [width, height, width, height]))
     sure = probabilities[np.arange(len(labels)), labels]
-    kept = []
-    for number in np.argsort(-sure, kind="stable"):
-        if all(overlap(boxes[number], boxes[better]) <= threshold for better in kept):
-            kept.append(number)
-    kept = kept[:most]
+    kept = suppressed(boxes, sure, threshold)[:most]
     return seen["features"][kept], np.array(boxes)[kept], labels[kept], sure[kept]
 
 
@@ -258,7 +246,7 @@ def test_loading_leaves_the_random_numbers_of_others_alone(weights):
     assert torch.rand(1) == expected
 
 
-def refused(match, **settings):
+def assert_refused(match, **settings):
     with pytest.raises(EmocapError, match=match) as caught:
         TorchvisionExtractor(**settings)
     assert "\n" not in str(caught.value)
@@ -277,7 +265,7 @@ def refused(match, **settings):
     ],
 )
 def test_a_setting_out_of_range_is_told(settings, match):
-    refused(f"extractor torchvision: {match}", **settings)
+    assert_refused(f"extractor torchvision: {match}", **settings)
 
 
 class Touch:
@@ -293,21 +281,21 @@ class Touch:
 def test_files_that_are_not_its_weights_are_told(tmp_path, weights):
     path = tmp_path / "some.pth"
     torch.save({"weight": torch.zeros(2)}, path)
-    refused("some.pth: not the weights of .*KeyError", weights=str(path))
+    assert_refused("some.pth: not the weights of .*KeyError", weights=str(path))
     torch.save([1], path)
-    refused("some.pth: not the weights of", weights=str(path))
+    assert_refused("some.pth: not the weights of", weights=str(path))
     torch.save({"roi_heads.box_predictor.cls_score.weight": torch.zeros(3, 1024)}, path)
-    refused("some.pth: not the weights of", weights=str(path))
+    assert_refused("some.pth: not the weights of", weights=str(path))
     path.write_bytes(weights.read_bytes()[:100_000])
-    refused("some.pth: cannot be read as weights", weights=str(path))
+    assert_refused("some.pth: cannot be read as weights", weights=str(path))
     path.write_bytes(b"")
-    refused("some.pth: cannot be read as weights", weights=str(path))
+    assert_refused("some.pth: cannot be read as weights", weights=str(path))
 
 
 def test_a_file_that_would_run_code_is_refused_and_does_not(tmp_path):
     path = tmp_path / "trap.pth"
     path.write_bytes(pickle.dumps(Touch(tmp_path / "sprung"), protocol=2))
-    refused("trap.pth: refused", weights=str(path))
+    assert_refused("trap.pth: refused", weights=str(path))
     assert not (tmp_path / "sprung").exists()
 
 
@@ -325,7 +313,7 @@ def hub(tmp_path, monkeypatch):
 
 def test_a_host_out_of_reach_is_told_in_seconds(hub):
     begin = time.monotonic()
-    refused("detector-dd69338a.pth: out of reach .*; or give a .pth file as weights")
+    assert_refused("detector-dd69338a.pth: out of reach .*; or give a .pth file as weights")
     assert time.monotonic() - begin < 10
     assert not (hub / "detector-dd69338a.pth").exists()
 
@@ -334,7 +322,7 @@ def test_fetched_weights_are_held_to_the_hash_in_their_name(hub, weights, monkey
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     hub.mkdir(parents=True)
     (hub / "detector-dd69338a.pth").symlink_to(weights)
-    refused(f"detector-dd69338a.pth: SHA-256 is {digest}, expected one that begins with dd69338a; delete it")
+    assert_refused(f"detector-dd69338a.pth: SHA-256 is {digest}, expected one that begins with dd69338a; delete it")
     published = FasterRCNN_ResNet50_FPN_V2_Weights.COCO_V1.value
     monkeypatch.setattr(published, "url", f"http://127.0.0.1/detector-{digest[:8]}.pth")
     shutil.move(hub / "detector-dd69338a.pth", hub / f"detector-{digest[:8]}.pth")

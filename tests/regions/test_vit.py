@@ -336,27 +336,27 @@ def test_pictures_can_be_prepared_by_several_threads_at_once(backbones):
         assert (pixels == extractor.prepare(image)).all()
 
 
-def refused(match, weights, **settings):
+def assert_refused(match, weights, **settings):
     with pytest.raises(EmocapError, match=match) as caught:
         VitExtractor(str(weights), **settings)
     assert "\n" not in str(caught.value)
 
 
 def test_a_grid_finer_than_the_backbones_own_is_told(backbones):
-    refused("rows is 5, but .* sees a grid of 4 rows x 4 columns", backbones["vit"][0], rows=5, columns=2)
-    refused("columns is 6, but .* sees a grid of 3 rows x 3 columns", backbones["convnext"][0], rows=3)
+    assert_refused("rows is 5, but .* sees a grid of 4 rows x 4 columns", backbones["vit"][0], rows=5, columns=2)
+    assert_refused("columns is 6, but .* sees a grid of 3 rows x 3 columns", backbones["convnext"][0], rows=3)
 
 
 @pytest.mark.parametrize("settings", [{"rows": 0}, {"columns": 2.0}, {"rows": True}, {"precision": "half"}])
 def test_a_setting_out_of_range_is_told(settings, backbones):
-    refused(f"extractor vit: {next(iter(settings))} is .* expected", backbones["vit"][0], **settings)
+    assert_refused(f"extractor vit: {next(iter(settings))} is .* expected", backbones["vit"][0], **settings)
 
 
 def test_weights_that_are_not_there_are_told(tmp_path):
-    refused("weights is ''", "")
-    refused("holds no config.json", tmp_path)
-    refused("neither a folder nor a name", tmp_path / "nowhere")
-    refused("nobody/nothing: not in the hub's cache", "nobody/nothing")
+    assert_refused("weights is ''", "")
+    assert_refused("holds no config.json", tmp_path)
+    assert_refused("neither a folder nor a name", tmp_path / "nowhere")
+    assert_refused("nobody/nothing: not in the hub's cache", "nobody/nothing")
 
 
 def test_a_folder_that_lacks_something_is_told(tmp_path, backbones):
@@ -364,14 +364,14 @@ def test_a_folder_that_lacks_something_is_told(tmp_path, backbones):
         folder = tmp_path / part
         shutil.copytree(backbones["vit"][0], folder)
         (folder / part).unlink()
-        refused(match, folder)
+        assert_refused(match, folder)
 
 
 def test_damaged_weights_are_told(tmp_path, backbones):
     shutil.copytree(backbones["vit"][0], tmp_path / "vit")
     weights = tmp_path / "vit/model.safetensors"
     weights.write_bytes(weights.read_bytes()[:5000])
-    refused("cannot be loaded", tmp_path / "vit")
+    assert_refused("cannot be loaded", tmp_path / "vit")
 
 
 def test_weights_with_a_tensor_missing_are_told_and_not_made_up(tmp_path, backbones):
@@ -379,17 +379,17 @@ def test_weights_with_a_tensor_missing_are_told_and_not_made_up(tmp_path, backbo
     shutil.copytree(folder, tmp_path / "part")
     state = {key: value for key, value in network.state_dict().items() if "layer.1.mlp.fc1" not in key}
     network.save_pretrained(tmp_path / "part", state_dict=state)
-    refused("weights lack .*layer.1.mlp.fc1.bias and 1 more", tmp_path / "part")
+    assert_refused("weights lack .*layer.1.mlp.fc1.bias and 1 more", tmp_path / "part")
 
 
 def test_a_backbone_for_text_is_refused(tiny_bert):
-    refused("a bert does not take pictures", tiny_bert)
+    assert_refused("a bert does not take pictures", tiny_bert)
 
 
 def test_a_backbone_that_sees_a_random_part_of_the_picture_is_refused(tmp_path):
     transformers.ViTMAEModel(transformers.ViTMAEConfig(**SIGHT)).save_pretrained(tmp_path)
     KINDS["vit"][1]().save_pretrained(tmp_path)
-    refused("hidden states of shape .* which is no grid", tmp_path, rows=2, columns=2)
+    assert_refused("hidden states of shape .* which is no grid", tmp_path, rows=2, columns=2)
 
 
 def test_a_backbone_for_lists_of_patches_is_refused(tmp_path):
@@ -397,7 +397,7 @@ def test_a_backbone_for_lists_of_patches_is_refused(tmp_path):
     config = transformers.Siglip2Config(text_config=TEXT, vision_config=sight | {"num_patches": 16})
     transformers.Siglip2Model(config).save_pretrained(tmp_path)
     transformers.Siglip2ImageProcessor(patch_size=8, max_num_patches=16).save_pretrained(tmp_path)
-    refused(
+    assert_refused(
         "nothing says how large a picture it takes; give a backbone of a fixed input size", tmp_path, rows=2, columns=2
     )
 

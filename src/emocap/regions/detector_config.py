@@ -117,7 +117,7 @@ def read_config(path: Path) -> DetectorConfig:
         EmocapError: missing, not YAML, or a value that cannot be used.
     """
     try:
-        values = yaml.load(read_text(path), Loader=_Loader)  # noqa: S506  a SafeLoader
+        values = _Loader(read_text(path)).get_single_data()
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise EmocapError(f"{path}: not valid YAML ({' '.join(str(error).split())[:80]})") from None
     if not isinstance(values, dict):
