@@ -102,16 +102,9 @@ def extract(images: Path, n: int, batch_size: int | None) -> None:
 
     from emocap.regions.extract import extract as run
     from emocap.regions.extract import prepare_source
-    from emocap.regions.extractor import Names
     from emocap.regions.frcnn_vg import VisualGenomeExtractor
-    from emocap.regions.network import chosen_device, chosen_precision
 
-    extractor = VisualGenomeExtractor.__new__(VisualGenomeExtractor)  # without a checkpoint
-    extractor._device, extractor._dtype = chosen_device(), chosen_precision("frcnn-vg", "auto")
-    extractor.network = fresh_network(fast=True)
-    extractor.config, extractor.dim, extractor.weights_hash = extractor.network.config, DIM, "random"
-    extractor.settings, extractor.batch_size = {}, 16 if extractor._device.type == "cuda" else 1
-    extractor.__dict__["names"] = Names()
+    extractor = VisualGenomeExtractor.of_network(fresh_network(fast=False))
     paths = photographs(images, min(n, 48))
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -134,7 +127,7 @@ def extract(images: Path, n: int, batch_size: int | None) -> None:
         run(keys, root, extractor, root / "store", batch_size=batch_size)
         whole = (time.perf_counter() - start) / n
     where = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
-    print(f"{where}, {extractor._dtype}, batches of {size}, {n} JPEG files of 640 x 480")
+    print(f"{where}, {extractor.computed_in}, batches of {size}, {n} JPEG files of 640 x 480")
     print(f"end to end    {1 / whole:10.3f} images/s, peak {peak_gib():.2f} GiB")
     print(f"network alone {1 / network:10.3f} images/s: the ceiling, {network / whole:.0%} of it is reached")
     print(f"decoding      {1 / decoding:10.1f} images/s a core, {cpu_count()} cores; {decoding / whole:.1%} of a core")
@@ -306,7 +299,15 @@ def million(n: int) -> None:
             with (folder / file).open("wb") as hole:
                 np.lib.format.write_array_header_1_0(hole, {"descr": dtype, "fortran_order": False, "shape": shape})
                 os.truncate(hole.fileno(), hole.tell() + int(np.prod(shape)) * np.dtype(dtype).itemsize)
-        header = {"schema": 2, "extractor": "x", "settings": {}, "weights_hash": "", "dim": DIM, "n_images": n}
+        header = {
+            "schema": 2,
+            "extractor": "x",
+            "settings": {},
+            "weights_hash": "",
+            "computed_in": "",
+            "dim": DIM,
+            "n_images": n,
+        }
         header |= {"n_regions": n * REGIONS, "shards": shards, "objects": [], "attributes": []}
         header["sha256"] = dict.fromkeys([*INDEX_FILES, *map(shard_file, range(len(shards)))], "")
         (folder / "header.json").write_text(json.dumps(header))

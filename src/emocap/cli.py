@@ -210,6 +210,8 @@ def extract(
     if show is not None:
         if images is not None:
             raise EmocapError(f"extract: give a folder of images ({images}) or --show {show}, not both")
+        if names is not None or workers is not None or batch_size is not None:
+            raise EmocapError("extract: --list, --workers and --batch-size have no use with --show; leave them out")
         from emocap.regions.show import show_regions
 
         drawn = out or Path(f"{show.stem}-regions.png")
@@ -256,19 +258,19 @@ def store_verify(path: StoreArgument) -> None:
 def store_import(
     source: Annotated[Path, typer.Argument(help="File or folder of features that another program made.")],
     out: Annotated[Path, typer.Option("--out", help="The store to make.")],
+    name: Annotated[
+        str, typer.Option("--name", help="What made the features: only those of one name can take each other's place.")
+    ],
     format_: Annotated[
         str | None, typer.Option("--format", help="tsv, lxmert, npy, npz, hdf5 or lmdb; guessed if left out.")
     ] = None,
-    name: Annotated[
-        str, typer.Option("--name", help="What made the features; models tell features of different names apart.")
-    ] = "imported",
     key: Annotated[
         str, typer.Option("--key", metavar="TEMPLATE", help="An image's name from its id, such as '{id:012d}.jpg'.")
     ] = "{id}",
 ) -> None:
     """Make a store of features in one of the field's layouts.
 
-    Example: `emocap store import trainval_36.tsv --key 'COCO_val2014_{id:012d}.jpg' --out vg36.store`
+    Example: `emocap store import trainval_36.tsv --name vg36 --key 'COCO_val2014_{id:012d}.jpg' --out vg36.store`
     """
     from emocap.regions.formats import import_features
 
@@ -283,11 +285,14 @@ def store_export(
     path: StoreArgument,
     out: Annotated[Path, typer.Option("--out", help="File or folder to write.")],
     format_: Annotated[str, typer.Option("--format", help="tsv, lxmert, npy, npz, hdf5 or lmdb.")],
+    id_of: Annotated[
+        str, typer.Option("--id-of", help="stem: an image's id there is its name without ending; key: all of it.")
+    ] = "stem",
 ) -> None:
     """Write a store in one of the field's layouts."""
     from emocap.regions.formats import export_features
 
-    typer.echo(f"{out}: {export_features(path, out, format_=format_)} images")
+    typer.echo(f"{out}: {export_features(path, out, format_=format_, id_of=id_of)} images")
 
 
 @app.command()

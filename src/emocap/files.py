@@ -28,9 +28,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
+        sync(temporary)
         temporary.replace(path)
+        sync(path.parent)
     except OSError as error:
         raise EmocapError(
             f"{path}: cannot be written ({error.strerror or error}); free space or choose another place"
@@ -41,8 +41,11 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def whole_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
     """Give a temporary folder beside `path` that takes the place of `path` when the block ends well.
+
+    Args:
+        replace: whether a folder that is there then makes way; else it is an error.
 
     Raises:
         EmocapError: the folder cannot be written; nothing is left behind and an older `path` stays.
@@ -53,12 +56,14 @@ def whole_folder(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
         yield temporary
-        for file in temporary.rglob("*"):
-            if file.is_file():
-                with file.open("rb") as written:
-                    os.fsync(written.fileno())
+        for file in [*temporary.rglob("*"), temporary]:
+            sync(file)
         temporary.chmod(0o755)
-        replace_folder(temporary, path)
+        if replace:
+            _replace_folder(temporary, path)
+        else:
+            temporary.rename(path)
+        sync(path.parent)
     except OSError as error:
         raise EmocapError(
             f"{path}: cannot be written ({error.strerror or error}); free space or choose another place"
@@ -68,8 +73,17 @@ def whole_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def replace_folder(new: Path, path: Path) -> None:
-    """Put a folder in the place of another on the same disk; where that fails the older one stays."""
+def sync(path: Path) -> None:
+    """Have the disk keep a file's contents, or a folder's names, before anything further is done."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _replace_folder(new: Path, path: Path) -> None:
+    """Put a folder in the place of another; where that fails the older one stays, after a kill as `.NAME.PID.old`."""
     if not path.exists():
         new.rename(path)
         return
@@ -113,7 +127,10 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write readable JSON whole or not at all; NaN is refused, since JSON has none."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        text = json.dumps(value, indent=2, allow_nan=False)  # names of files that are not UTF-8
+    write_text(path, text + "\n")
 
 
 def write_array(path: Path, array: np.ndarray) -> None:

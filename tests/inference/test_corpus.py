@@ -98,6 +98,12 @@ def test_a_store_stands_for_the_pictures(model, data, tmp_path, caplog) -> None:
     assert stored["AnB+"]["bce"] != alone["AnB+"]["bce"]
 
 
+def test_pictures_and_their_features_are_not_given_together(model, data, tmp_path) -> None:
+    extract(["a.jpg"], tmp_path / "pics", GridExtractor(rows=1, columns=2, dim=16), tmp_path / "store")
+    with pytest.raises(EmocapError, match=r"give the images \(.*pics\) or their features \(.*store\), not both"):
+        evaluate_corpus(model, data, format_="table", images=tmp_path / "pics", store=tmp_path / "store")
+
+
 def test_another_kind_of_features_is_refused_unless_it_is_allowed(model, data, tmp_path, caplog) -> None:
     out = tmp_path / "out.csv"
     for name, grid in (("seed", GridExtractor(1, 2, 16, seed=1)), ("wide", GridExtractor(1, 2, 17))):

@@ -16,7 +16,7 @@ from emocap.errors import EmocapError
 from emocap.files import locked
 from emocap.regions import extract as module
 from emocap.regions.extract import describe_source, extract, images_below, read_report
-from emocap.regions.extractor import build_extractor
+from emocap.regions.extractor import Regions, build_extractor
 from emocap.regions.grid import GridExtractor
 from emocap.regions.images import ImageFault, ImageMissing
 from emocap.regions.store import FeatureStore
@@ -174,22 +174,104 @@ def test_a_stopped_run_goes_on_behind_what_it_committed(photos, tmp_path, monkey
     assert left_over(tmp_path) == ["photos", "store", "unbroken"]
 
 
-@pytest.mark.parametrize("moment", ["finish_store", "sweep", "replace_folder"])
+@pytest.mark.parametrize("moment", ["finish_store", "sweep", "rename", "sync"])
 def test_a_kill_while_the_store_is_finished_costs_nothing(photos, tmp_path, monkeypatch, moment):
     def killed(*args):
         raise KeyboardInterrupt
 
     root, images = photos
     with monkeypatch.context() as patch:
-        patch.setattr(module, moment, killed)
+        patch.setattr(*((Path, "rename", killed) if moment == "rename" else (module, moment, killed)))
         with pytest.raises(KeyboardInterrupt):
             extract(images, root, Network(), tmp_path / "store")
     again = Network()
-    assert extract(images, root, again, tmp_path / "store").n_images == 6
+    if moment == "sync":  # the store lies where it belongs already
+        with pytest.raises(EmocapError, match="a feature store is there already"):
+            extract(images, root, again, tmp_path / "store")
+    else:
+        for keys, extractor in ((images[1:], Network()), (images, Network(rows=2))):
+            with pytest.raises(EmocapError, match="a run with other images or settings was stopped there"):
+                extract(keys, root, extractor, tmp_path / "store")
+        assert extract(images, root, again, tmp_path / "store").n_images == 6
     assert again.described == []
     FeatureStore.open(tmp_path / "store").verify()
     extract(images, root, Network(), tmp_path / "unbroken")
-    assert everything(tmp_path / "store") == everything(tmp_path / "unbroken")
+    kept = {name: data for name, data in everything(tmp_path / "store").items() if name not in ("plan.json", ".lock")}
+    assert kept == everything(tmp_path / "unbroken")
+
+
+def test_a_store_that_came_to_lie_there_meanwhile_stays(photos, tmp_path):
+    root, images = photos
+
+    class Slow(Network):
+        def describe(self, prepared, sizes):
+            if not (tmp_path / "store").exists():
+                extract(images[:1], root, GridExtractor(dim=16), tmp_path / "other", workers=1)
+                (tmp_path / "other").rename(tmp_path / "store")
+            return super().describe(prepared, sizes)
+
+    with pytest.raises(EmocapError, match="store: cannot be written"):
+        extract(images, root, Slow(), tmp_path / "store")
+    assert len(FeatureStore.open(tmp_path / "store")) == 1
+    (tmp_path / "store").rename(tmp_path / "away")
+    again = Network()
+    assert extract(images, root, again, tmp_path / "store").n_images == 6
+    assert again.described == []
+
+
+def test_an_image_whose_features_are_not_finite_is_set_aside(photos, tmp_path):
+    class Broken(Network):
+        def describe(self, prepared, sizes):
+            found = super().describe(prepared, sizes)
+            if sizes[0] == (60, 90):
+                found[0].features[0, 0] = np.inf
+            return found
+
+    root, images = photos
+    report = extract(images, root, Broken(), tmp_path / "store")
+    assert report.n_images == 4
+    faults = {fault.where: fault.reason for fault in report.quarantined}
+    assert "not finite or beyond half precision" in faults["sub/0.jpg"]
+    assert "give it precision=float32" in faults["sub/3.jpg"]
+
+
+def test_names_that_are_not_utf8_are_kept_too(photos, tmp_path):
+    root, _ = photos
+    odd = os.fsdecode(b"sub/caf\xe9.png")
+    Image.new("RGB", (30, 20), "red").save(root / "red.png")
+    (root / "red.png").rename(root / odd)
+    (root / os.fsdecode(b"sub/b\xe4d.jpg")).write_text("no image")
+    report = extract(images_below(root), root, Network(), tmp_path / "store")
+    assert os.fsdecode(b"sub/b\xe4d.jpg") in [fault.where for fault in report.quarantined]
+    store = FeatureStore.open(tmp_path / "store")
+    assert odd in store.images
+    assert len(store[odd][0]) == 36
+    assert read_report(tmp_path / "store") == report
+
+
+def test_few_large_images_are_decoded_ahead(photos, tmp_path, monkeypatch):
+    root, _ = photos
+    for number in range(30):
+        Image.new("RGB", (64, 64)).save(root / f"large{number}.png")
+    waiting, most = [], []
+
+    class Counting(Network):
+        def prepare(self, image):
+            waiting.append(1)
+            return np.zeros((1000, 100))
+
+        def describe(self, prepared, sizes):
+            most.append(len(waiting))
+            del waiting[: len(prepared)]
+            return [Regions(np.zeros((1, 16)), np.zeros((1, 4)), size) for size in sizes]
+
+    keys = [f"large{number}.png" for number in range(30)]
+    extract(keys, root, Counting(), tmp_path / "many", workers=2)
+    assert max(most) > 8
+    most.clear()
+    monkeypatch.setattr(module, "WINDOW_BYTES", 2_000_000)
+    extract(keys, root, Counting(), tmp_path / "few", workers=2)
+    assert max(most[12:]) <= 6
 
 
 def test_a_killed_process_goes_on_where_it_was(photos, tmp_path):

@@ -118,6 +118,17 @@ def test_a_scaled_image_is_blue_green_red_less_the_mean_between_neighbouring_pix
     assert np.allclose(scaled[2, 0].numpy(), np.array([10, 20, 40, 50]) - 122.7717, atol=1e-4)
 
 
+def test_pixels_may_be_red_first_and_divided():
+    config = small_config(min_size=2, max_size=4, channels="RGB", pixel_mean=(1.0, 2.0, 3.0), pixel_std=(2.0, 4.0, 5.0))
+    scaled = scaled_image(torch.tensor([[[11, 22, 33]] * 2] * 2, dtype=torch.uint8), config)
+    assert scaled[:, 0, 0].tolist() == [5.0, 5.0, 6.0]
+
+
+def test_anchors_may_start_within_a_cell():
+    plain, moved = (AnchorGenerator(small_config(anchor_offset=offset))(1, 2) for offset in (0.0, 0.5))
+    assert torch.allclose(moved - plain, torch.tensor(8.0), atol=1e-4)
+
+
 def test_anchors_are_sizes_by_ratios_around_every_cell():
     anchors = AnchorGenerator(small_config(anchor_sizes=(64, 128), anchor_ratios=(0.5, 1.0, 2.0)))(2, 3).numpy()
     expected = []
@@ -178,6 +189,24 @@ def test_proposals_are_those_of_a_plain_selection():
     assert np.allclose(found.detach().numpy(), expected, atol=1e-3)
 
 
+def test_proposals_thinner_than_asked_are_left_out():
+    config = small_config(n_before_nms=70, n_proposals=70, min_box_side=20, rpn_nms=1.0)
+    generator = ProposalGenerator(config)
+    with torch.no_grad():
+        (found,) = generator(torch.randn(1, 64, 3, 3), [(3, 3)], [(48, 48)])
+    assert 0 < len(found) < 54
+    assert float((found[:, 2:] - found[:, :2]).min()) >= 20
+
+
+def test_the_proposal_head_computes_in_float32_whatever_the_rest_does():
+    generator = ProposalGenerator(small_config())
+    seen = []
+    generator.rpn_head.register_forward_hook(lambda _, given, out: seen.extend([given[0].dtype, out[0].dtype]))
+    with torch.autocast("cpu", torch.bfloat16):
+        generator(torch.randn(1, 64, 3, 3).bfloat16(), [(3, 3)], [(48, 48)])
+    assert seen == [torch.float32, torch.float32]
+
+
 def test_pooled_regions_are_the_maxima_of_their_cells():
     heads = small_detector(small_config(res2_channels=4, width=2)).roi_heads
     pooled = []
@@ -212,6 +241,29 @@ def test_a_block_is_its_convolutions_and_folding_changes_nothing(stride, dilatio
             conv.fold()
     assert not any(isinstance(module, nn.BatchNorm2d) for module in block.modules())
     assert np.allclose(block(x)[0][0].numpy(), expected, atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_stage_may_stride_in_its_3x3_convolution_in_batches_too():
+    torch.manual_seed(0)
+    block = Bottleneck(6, 4, 8, 2, stride_in_1x1=False).eval()
+    assert (block.conv1.stride, block.conv2.stride) == ((1, 1), (2, 2))
+    x = torch.randn(1, 6, 9, 8)
+    alone, _ = block(x)
+    padded = torch.randn(2, 6, 12, 13)
+    padded[0, :, :9, :8] = x[0]
+    found, sizes = block(padded, [(9, 8), (12, 13)])
+    assert sizes == [(5, 4), (6, 7)]
+    assert torch.allclose(found[0, :, :5, :4], alone[0], atol=1e-5)
+
+
+@torch.no_grad()
+def test_speeding_up_twice_is_once_and_no_images_are_no_answers():
+    network = small_detector().speed_up()
+    (image,) = images_of(SIZES[:1], network.config)
+    once = network([image])[0]
+    assert torch.equal(network.speed_up()([image])[0].features, once.features)
+    assert network([]) == []
 
 
 @pytest.mark.parametrize("caffe", [True, False])

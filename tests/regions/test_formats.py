@@ -113,7 +113,7 @@ def test_a_bottom_up_attention_tsv(tmp_path):
     assert store.objects("COCO_val2014_000000000042.jpg") is None
     header = store.header
     assert (header.extractor, header.settings, header.weights_hash, header.dim) == (
-        "imported",
+        "imported from val.tsv",
         {"format": "tsv"},
         "",
         3,
@@ -697,7 +697,7 @@ def test_ids_are_numbers_where_all_are(tmp_path, keys, ids):
 @pytest.mark.parametrize("format_", FORMATS)
 def test_two_images_of_one_id_are_told_and_nothing_is_written(tmp_path, format_):
     path = a_store(tmp_path / "store", ["a/x.jpg", "b/x.jpg"], named=True)
-    with pytest.raises(EmocapError, match=r"'a/x\.jpg' and 'b/x\.jpg' would both have the id 'x'; take id_of='key'"):
+    with pytest.raises(EmocapError, match=r"'a/x\.jpg' and 'b/x\.jpg' would both have the id 'x'; take the whole keys"):
         export_features(path, tmp_path / "out", format_=format_)
     assert left_over(tmp_path) == ["store"]
     if format_ in ("npy", "npz"):

@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 import time
+from dataclasses import fields
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,7 +19,7 @@ from PIL import Image
 from torchvision.ops import box_iou
 
 from emocap.errors import EmocapError
-from emocap.regions import frcnn_vg
+from emocap.regions import frcnn_vg, network
 from emocap.regions.detector_config import DetectorConfig, read_config
 from emocap.regions.extract import describe_source, extract
 from emocap.regions.extractor import build_extractor
@@ -98,6 +99,36 @@ def test_the_number_of_boxes_adapts_between_two_bounds(detector_folder):
     assert len(describe_source(noise((160, 120)), few).features) == 1
 
 
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_half_precision_works_on_the_cpu_too(extractor, detector_folder, precision):
+    half = VisualGenomeExtractor(str(detector_folder), precision=precision)
+    assert (extractor.computed_in, half.computed_in) == ("float32", precision)
+    assert half.weights_hash == extractor.weights_hash
+    image = noise((160, 120))
+    exact, rough = (describe_source(image, e) for e in (extractor, half))
+    assert rough.features.dtype == np.float32
+    means = exact.features.mean(axis=0), rough.features.mean(axis=0)
+    assert 0 < np.linalg.norm(means[1] - means[0]) < 0.1 * np.linalg.norm(means[0])
+
+
+def test_each_process_takes_its_own_gpu_and_float16_there(monkeypatch):
+    assert (network.chosen_device().type, network.chosen_precision("x", "auto")) == ("cpu", torch.float32)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    assert network.chosen_device() == torch.device("cuda", 0)
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert network.chosen_device() == torch.device("cuda", 3)
+    assert network.chosen_precision("x", "auto") == torch.float16
+    assert network.chosen_precision("x", "float32") == torch.float32
+
+
+def test_float32_is_no_tf32(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    with network.inferring(torch.device("cpu"), torch.float32):
+        assert not torch.backends.cudnn.allow_tf32
+    assert torch.backends.cudnn.allow_tf32
+
+
 def test_a_store_of_mixed_pictures_holds_what_each_gives_alone(extractor, tmp_path):
     sizes = [(160, 120), (120, 160), (90, 60), (161, 120)]
     for number, size in enumerate(sizes):
@@ -169,8 +200,8 @@ def test_every_odd_picture_is_described_or_set_aside(extractor, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"min_boxes": 0}, "min_boxes is 0, expected a whole number from 1 to 300"),
-        ({"max_boxes": 301}, "max_boxes is 301"),
+        ({"min_boxes": 0}, "min_boxes is 0, expected a whole number from 1 to 40"),
+        ({"max_boxes": 41}, "max_boxes is 41"),
         ({"max_boxes": "9"}, "max_boxes is '9'"),
         ({"min_boxes": 7}, "min_boxes is 7, more than max_boxes, 6"),
         ({"precision": "int8"}, "precision is 'int8', expected one of auto, float32, float16, bfloat16"),
@@ -267,9 +298,36 @@ def test_a_configuration_may_nest_and_spell_as_it_likes(tmp_path):
     assert read_config(path).nms == (0.5,)
 
 
+def test_every_value_of_the_configuration_counts(tmp_path):
+    values = {
+        "input": {"min_size_test": 1, "max_size_test": 2, "format": "RGB"},
+        "model": {"pixel_mean": [3, 4, 5], "pixel_std": [6, 7, 8], "max_pool": False},
+        "resnets": {"stem_out_channels": 9, "res2_out_channels": 10, "width_per_group": 11, "depth": 152},
+        "anchor_generator": {"sizes": [[12]], "aspect_ratios": [[13]], "offset": 0.5},
+        "proposal_generator": {"hidden_channels": 14, "min_size": 15},
+        "rpn": {"pre_nms_topk_test": 16, "post_nms_topk_test": 17, "nms_thresh": 0.18},
+        "roi_heads": {"num_classes": 19, "nms_thresh_test": [0.2, 0.21]},
+        "roi_box_head": {"num_attrs": 22, "cls_agnostic_bbox_reg": True, "bbox_reg_weights": [23, 24, 25, 26]},
+        "min_detections": 2,
+        "max_detections": 3,
+    }
+    values["resnets"]["stride_in_1x1"] = False
+    values["roi_box_head"] |= {"pooler_resolution": 27, "res5halve": True}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
+    found, published = read_config(tmp_path / "config.yaml"), DetectorConfig()
+    assert found == DetectorConfig(
+        *(1, 2, (3, 4, 5), (6, 7, 8), "RGB", 9, 10, 11, (3, 8, 36, 3), False, False, (12,), (13,), 0.5),
+        *(14, 16, 17, 0.18, 15, 19, 22, True, (23, 24, 25, 26), 27, True, (0.2, 0.21), 2, 3),
+    )
+    same = [field.name for field in fields(found) if getattr(found, field.name) == getattr(published, field.name)]
+    assert same == []
+
+
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
+        ("ANCHOR_GENERATOR.OFFSET", 5.0, "anchor_generator.offset is 5, expected from 0 to below 1"),
+        ("MAX_DETECTIONS", 41, "max_detections is 41, but there are 40 proposals to choose from"),
         ("RESNETS.DEPTH", 18, r"resnets\.depth is 18, expected one of \[50, 101, 152\]"),
         ("RESNETS.NORM", "GN", "resnets.norm is 'GN', but this detector knows 'BN' only"),
         ("RESNETS.RES5_DILATION", 2, "resnets.res5_dilation is 2"),
@@ -354,10 +412,7 @@ def golden():
     network = FasterRCNN(DetectorConfig())
     assert {name: list(tensor.shape) for name, tensor in network.state_dict().items()} == keys
     network.load_state_dict(module.state_dict(keys), strict=False)
-    extractor = VisualGenomeExtractor.__new__(VisualGenomeExtractor)
-    extractor.network, extractor.config = network.speed_up(), network.config
-    extractor._device, extractor._dtype = torch.device("cpu"), torch.float32
-    return extractor, np.load(folder / "golden.npz", allow_pickle=False)
+    return VisualGenomeExtractor.of_network(network, "float32"), np.load(folder / "golden.npz", allow_pickle=False)
 
 
 @pytest.mark.real_data

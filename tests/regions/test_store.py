@@ -2,8 +2,10 @@
 
 import errno
 import json
+import os
 import pickle
 import resource
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from emocap.errors import EmocapError
 from emocap.regions import store_writer
 from emocap.regions.extractor import OBJECT, Names, Regions
-from emocap.regions.store import FeatureStore, key_hash, kind_of
+from emocap.regions.store import INDEX_FILES, FeatureStore, key_hash, kind_of
 from emocap.regions.store_writer import Maker, ShardWriter, StoreWriter, finish_store, read_entries, write_store
 
 SETTINGS = {"rows": 1, "columns": 2}
@@ -70,11 +72,12 @@ def test_what_went_in_comes_out(tmp_path):
 def test_the_header_says_what_is_inside(tmp_path):
     made(tmp_path / "store")
     header = json.loads((tmp_path / "store/header.json").read_text())
-    assert {key: header[key] for key in header if key != "sha256"} == {
+    assert {key: header[key] for key in header if key not in ("sha256", "digest")} == {
         "schema": 2,
         "extractor": "grid",
         "settings": SETTINGS,
         "weights_hash": "",
+        "computed_in": "",
         "dim": 4,
         "n_images": 3,
         "n_regions": 5,
@@ -255,6 +258,7 @@ def test_keys_of_every_kind_are_found(tmp_path):
     assert [float(store[key][0][0, 0]) for key in keys] == [
         float(np.float16(regions(1, seed=number).features[0, 0])) for number in range(len(keys))
     ]
+    assert store.images == keys
     assert not any(key in store for key in ("", "A", "b", "a.jpg", 3, None))
 
 
@@ -300,6 +304,56 @@ def test_what_was_committed_survives_a_kill_and_the_rest_is_written_again(tmp_pa
     assert store.header.n_regions == 5
 
 
+def test_a_changed_header_is_found_by_verify(tmp_path):
+    made(tmp_path / "store", named=True)
+    file = tmp_path / "store/header.json"
+    file.write_text(file.read_text().replace('"dog"', '"fox"'))
+    with pytest.raises(EmocapError, match=r"header\.json: has changed since it was written"):
+        FeatureStore.open(tmp_path / "store").verify()
+
+
+def test_everything_is_on_the_disk_before_the_header_says_so(tmp_path, monkeypatch):
+    done = []
+    sync, unlink = os.fsync, Path.unlink
+
+    def noted(descriptor):
+        done.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        sync(descriptor)
+
+    def noted_unlink(path, **options):
+        done.append(f"-{path.name}")
+        unlink(path, **options)
+
+    with ShardWriter(tmp_path, 0, maker(named=True)) as writer:
+        writer.add("a", regions(2, named=True))
+        monkeypatch.setattr(os, "fsync", noted)
+        writer.commit()
+    assert done == ["features-00000.npy", "boxes-00000.bin", "objects-00000.bin", "images-00000.jsonl"]
+    done.clear()
+    monkeypatch.setattr(Path, "unlink", noted_unlink)
+    finish_store(tmp_path, 1, maker(named=True))
+    header = next(place for place, name in enumerate(done) if name.startswith(".header.json"))
+    assert {"features-00000.npy", *INDEX_FILES, "objects.npy", tmp_path.name} <= set(done[:header])
+    assert all(place > header for place, name in enumerate(done) if name.startswith("-images"))
+
+
+def test_of_two_writers_to_one_place_the_first_to_finish_stays(tmp_path):
+    def late():
+        with write_store(tmp_path / "store", maker()) as writer:
+            writer.add("late", regions(1))
+            with write_store(tmp_path / "store", maker()) as early:
+                early.add("early", regions(1))
+
+    with pytest.raises(EmocapError, match="store: cannot be written"):
+        late()
+    assert FeatureStore.open(tmp_path / "store").images == ["early"]
+    assert left_over(tmp_path) == ["store"]
+    first = ShardWriter(tmp_path, 0, maker())
+    with pytest.raises(EmocapError, match="another process is writing there"):
+        ShardWriter(tmp_path, 0, maker())
+    first.close()
+
+
 def test_a_shard_that_lost_committed_bytes_is_told(tmp_path):
     with ShardWriter(tmp_path, 0, maker()) as writer:
         writer.add("a", regions(2))
@@ -331,6 +385,7 @@ def test_a_store_of_many_images_opens_without_reading_them(tmp_path):
         "extractor": "x",
         "settings": {},
         "weights_hash": "",
+        "computed_in": "",
         "dim": 4,
         "n_images": n,
         "n_regions": 0,

@@ -1,6 +1,7 @@
 """A saved model over a corpus of a user's own: labels written to a file, or measured."""
 
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,10 @@ def _probabilities(
     saved: SavedModel, pairs: Pairs, scratch: Path, stored: Path | None, allow_other_features: bool
 ) -> np.ndarray:
     """(N, E) for these pairs, region features made on the way where the model uses them and there are images."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise EmocapError("a model judges a corpus in one process for now; start it without torchrun")
+    if stored is not None and pairs.image_root is not None:
+        raise EmocapError(f"give the images ({pairs.image_root}) or their features ({stored}), not both")
     try:
         folder = tempfile.TemporaryDirectory(prefix=".emocap-", dir=scratch)
     except OSError as error:

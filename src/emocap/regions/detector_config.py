@@ -202,5 +202,11 @@ def _check_ranges(config: DetectorConfig, path: Path) -> None:
     for name, count in (("pixel_mean", 3), ("pixel_std", 3), ("box_weights", 4)):
         if len(getattr(config, name)) != count:
             raise EmocapError(f"{path}: {KEYS[name]} has {len(getattr(config, name))} values, expected {count}")
+    if not 0 <= config.anchor_offset < 1:
+        raise EmocapError(f"{path}: {KEYS['anchor_offset']} is {config.anchor_offset:g}, expected from 0 to below 1")
+    if config.max_boxes > config.n_proposals:
+        raise EmocapError(
+            f"{path}: max_detections is {config.max_boxes}, but there are {config.n_proposals} proposals to choose from"
+        )
     if config.min_boxes > config.max_boxes:
         raise EmocapError(f"{path}: min_detections is {config.min_boxes}, more than max_detections, {config.max_boxes}")

@@ -22,13 +22,15 @@ from PIL import Image
 
 from emocap.corpora.pairs import Quarantined
 from emocap.errors import EmocapError
-from emocap.files import locked, read_json, replace_folder, write_json
+from emocap.files import locked, read_json, sync, write_json
 from emocap.progress import logger, track
 from emocap.regions.extractor import Extractor, Regions
 from emocap.regions.images import FORMATS, ImageFault, ImageMissing, full_size, open_image
 from emocap.regions.store import is_complete, kind_of
 from emocap.regions.store_writer import (
     IMAGES_PER_SHARD,
+    REPORT,
+    FeatureFault,
     Maker,
     ShardWriter,
     finish_store,
@@ -37,7 +39,6 @@ from emocap.regions.store_writer import (
     sweep,
 )
 
-REPORT = "report.json"
 PLAN = "plan.json"
 # A window is sorted by shape before it is cut into batches, and is what a kill can cost.
 BATCHES_PER_WINDOW = 8
@@ -124,7 +125,8 @@ def extract(
 
     An image that has no file is recorded, one that cannot be used is quarantined; neither stops the run. What is done
     lies in a hidden folder beside `out`: after a kill the same call goes on there. Under `torchrun` each process takes
-    every so many shards. The number of workers and of processes does not change a byte of the store.
+    every so many shards of a disk that all see. The number of workers and of processes changes no byte of the grid's
+    store, and of a network's only what rounding does.
 
     Args:
         images: paths below `image_root`, the keys of the store; "" and repeated ones are left out.
@@ -140,7 +142,10 @@ def extract(
             raise EmocapError(f"{name} is {value}, expected 1 or more")
     keys = [image for image in dict.fromkeys(images) if image]
     parts = [keys[start : start + IMAGES_PER_SHARD] for start in range(0, len(keys), IMAGES_PER_SHARD)] or [[]]
-    maker = Maker(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim, extractor.names)
+    maker = Maker(
+        *(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim, extractor.names),
+        computed_in=extractor.computed_in,
+    )
     out = Path(out)
     require_free(out)
     unfinished = out.with_name(f".{out.name}.unfinished")
@@ -154,7 +159,7 @@ def extract(
             _describe_parts(unfinished, parts, maker, job, rank, world)
             _wait(world)
             if rank == 0:
-                _finish(unfinished, out, len(parts), maker)
+                _finish(unfinished, out, len(parts), len(keys), maker)
             _wait(world)
     except OSError as error:
         raise EmocapError(
@@ -229,7 +234,8 @@ def _describe_parts(folder: Path, parts: list[list[str]], maker: Maker, job: _Jo
                         _write(writer, window, job)
                         yield from (key for key, _ in window)
 
-    for _ in track(work(), "features", total, "images") if rank == 0 else work():
+    what = "features" if world == 1 else f"features, process 1 of {world}"
+    for _ in track(work(), what, total, "images") if rank == 0 else work():
         pass
 
 
@@ -239,7 +245,7 @@ def _windows(outcomes: Iterable[tuple[str, Outcome]], batch_size: int) -> Iterat
     n_bytes = 0
     for key, outcome in outcomes:
         window.append((key, outcome))
-        n_bytes += outcome.value.nbytes if isinstance(outcome, Prepared) else 0
+        n_bytes += _n_bytes(outcome)
         if len(window) == BATCHES_PER_WINDOW * batch_size or n_bytes > WINDOW_BYTES:
             yield window
             window, n_bytes = [], 0
@@ -258,7 +264,10 @@ def _write(writer: ShardWriter, window: list[tuple[str, Outcome]], job: _Job) ->
         regions |= zip(batch, job.extractor.describe(values, sizes), strict=True)
     for key, outcome in window:
         if isinstance(outcome, Prepared):
-            writer.add(key, regions[key])
+            try:
+                writer.add(key, regions[key])
+            except FeatureFault as fault:
+                writer.leave_out(key, str(fault).partition(": ")[2])
         else:
             writer.leave_out(key, outcome.reason if outcome is not None else None)
     writer.commit()
@@ -267,7 +276,7 @@ def _write(writer: ShardWriter, window: list[tuple[str, Outcome]], job: _Job) ->
 @contextmanager
 def _decoder(job: _Job, total: int) -> Iterator[Callable[[list[str]], Iterator[Outcome]]]:
     """A function from keys to what became of them, worked out ahead by processes or threads."""
-    n_cores = joblib.cpu_count()
+    n_cores = max(1, joblib.cpu_count() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     if job.extractor.in_processes:
         n_workers = job.workers or max(1, min(n_cores, total // IMAGES_PER_PROCESS))
     else:
@@ -279,11 +288,14 @@ def _decoder(job: _Job, total: int) -> Iterator[Callable[[list[str]], Iterator[O
             return
         per_task = IMAGES_PER_TASK if job.extractor.in_processes else 1
         ahead: deque[Future[list[Outcome]]] = deque()
+        most_bytes = 1
         for start in range(0, len(keys), per_task):
             task = keys[start : start + per_task]
             ahead.append(executor.submit(_outcomes, task, job.image_root, job.extractor))
-            if len(ahead) > TASKS_AHEAD * n_workers:
-                yield from ahead.popleft().result()
+            while len(ahead) > min(TASKS_AHEAD * n_workers, max(1, WINDOW_BYTES // most_bytes)):
+                found = ahead.popleft().result()
+                most_bytes = max(most_bytes, sum(map(_n_bytes, found)))
+                yield from found
         while ahead:
             yield from ahead.popleft().result()
 
@@ -309,6 +321,10 @@ def _take_odd_files() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
+def _n_bytes(outcome: Outcome) -> int:
+    return outcome.value.nbytes if isinstance(outcome, Prepared) else 0
+
+
 def _outcomes(keys: list[str], image_root: Path, extractor: Extractor) -> list[Outcome]:
     return [_outcome(key, image_root, extractor) for key in keys]
 
@@ -330,7 +346,8 @@ def _turns(folder: Path) -> Iterator[tuple[int, int]]:
 
     An error leaves what was committed for the next run, and nothing where nothing was.
     """
-    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    rank = int(os.environ.get("RANK", "0")) if world > 1 else 0
     if rank:
         yield rank, world
         return
@@ -338,7 +355,8 @@ def _turns(folder: Path) -> Iterator[tuple[int, int]]:
         try:
             yield rank, world
         except BaseException:
-            if not any(path.stat().st_size for path in folder.glob("images-*.jsonl")) and not is_complete(folder):
+            committed = any(path.stat().st_size for path in folder.glob("images-*.jsonl"))
+            if world == 1 and not committed and not is_complete(folder):
                 shutil.rmtree(folder, ignore_errors=True)
             raise
 
@@ -350,13 +368,17 @@ def _wait(world: int) -> None:
 
         if not distributed.is_initialized():
             distributed.init_process_group("gloo", timeout=timedelta(days=DAYS_FOR_OTHERS))
-        distributed.barrier()
+        try:
+            distributed.barrier()
+        except RuntimeError as error:
+            raise EmocapError("features: another process of this run failed; its own message says why") from error
 
 
 def _agree(folder: Path, maker: Maker, keys: list[str], image_root: Path) -> None:
     """Note what this run is of, and refuse what an unlike run left unfinished."""
     plan = {
         "kind": kind_of(maker.extractor, maker.settings, maker.weights_hash, maker.dim),
+        "computed_in": maker.computed_in,
         "image_root": str(image_root.resolve()),
         "n_images": len(keys),
         "images": sha256("\0".join(keys).encode(errors="surrogatepass")).hexdigest(),
@@ -371,9 +393,11 @@ def _agree(folder: Path, maker: Maker, keys: list[str], image_root: Path) -> Non
         )
 
 
-def _finish(folder: Path, out: Path, n_shards: int, maker: Maker) -> None:
+def _finish(folder: Path, out: Path, n_shards: int, n_images: int, maker: Maker) -> None:
     if not is_complete(folder):
         entries = read_entries(folder, n_shards)
+        if len(entries) != n_images:
+            raise EmocapError(f"{folder}: holds {len(entries):,} images of {n_images:,}; the same command goes on")
         report = ExtractionReport(
             sum(entry.size is not None for entry in entries),
             [entry.image for entry in entries if entry.size is None and entry.fault is None],
@@ -382,6 +406,8 @@ def _finish(folder: Path, out: Path, n_shards: int, maker: Maker) -> None:
         write_json(folder / REPORT, asdict(report))
         finish_store(folder, n_shards, maker)
     sweep(folder)
+    folder.rename(out)  # fails where something came to lie there meanwhile
+    sync(out.parent)
+    # Only now, so that a run that a kill stopped before is still known by its plan, and held by its lock.
     for name in (PLAN, ".lock"):
-        (folder / name).unlink(missing_ok=True)
-    replace_folder(folder, out)
+        (out / name).unlink(missing_ok=True)

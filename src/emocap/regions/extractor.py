@@ -72,6 +72,7 @@ class Extractor(Protocol):
         in_processes: whether `prepare` is the costly step, and best spread over processes; the extractor then crosses
             to them by pickle.
         names: of its classes; None where it does not name objects.
+        computed_in: number type that it computes in here, such as "float16"; a record, not a setting.
     """
 
     @property
@@ -90,6 +91,8 @@ class Extractor(Protocol):
     def in_processes(self) -> bool: ...
     @property
     def names(self) -> Names | None: ...
+    @property
+    def computed_in(self) -> str: ...
 
     def prepare(self, image: Image.Image) -> np.ndarray:
         """What `describe` needs of an upright RGB image; may be called from several threads at once."""

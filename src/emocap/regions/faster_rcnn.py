@@ -104,11 +104,12 @@ class ProposalGenerator(nn.Module):
         # In half precision many anchors' logits would be equal, and the choice among them a matter of chance.
         with torch.autocast(x.device.type, enabled=False):
             logits, deltas = self.rpn_head(x.float())
-        return [
-            self._of_image(logits[i, :height, :width].flatten(), deltas[i, :height, :width].reshape(-1, 4), *where)
-            for i, where in enumerate(zip(sizes, image_sizes, strict=True))
-            for height, width in [where[0]]
-        ]
+        proposals = []
+        for i, ((height, width), image_size) in enumerate(zip(sizes, image_sizes, strict=True)):
+            inside = slice(height), slice(width)
+            scores, moves = logits[i][inside].flatten(), deltas[i][inside].reshape(-1, 4)
+            proposals.append(self._of_image(scores, moves, (height, width), image_size))
+        return proposals
 
     def _of_image(self, logits: torch.Tensor, deltas: torch.Tensor, size: Size, image_size: Size) -> torch.Tensor:
         config = self.config
@@ -220,8 +221,14 @@ class FasterRCNN(nn.Module):
         self.regions_at_once = 1024
         self.eval()
 
-    def speed_up(self) -> "FasterRCNN":
-        """Fold batch norms, put channels last and, on the CPU, make res5 matrix products; the results stay the same."""
+    def speed_up(self, dtype: torch.dtype = torch.float32) -> "FasterRCNN":
+        """Fold batch norms, put channels last and, on the CPU in float32, make res5 matrix products.
+
+        The results stay the same. The network then stays on its device.
+
+        Args:
+            dtype: number type that it will compute in.
+        """
         for module in self.modules():
             if isinstance(module, NormedConv):
                 module.fold()
@@ -232,7 +239,8 @@ class FasterRCNN(nn.Module):
         heads.memory_format = torch.channels_last
         if next(self.parameters()).device.type == "cpu":
             self.regions_at_once = 32  # activations of so many stay in the processor's cache
-            if not self.config.res5_halve and self.config.resolution == ResidualProducts.RESOLUTION:
+            fits = dtype == torch.float32 and heads.products is None and not self.config.res5_halve
+            if fits and self.config.resolution == ResidualProducts.RESOLUTION:
                 heads.products = ResidualProducts(
                     [block.folded() for block in heads.res5 if isinstance(block, Bottleneck)]
                 )
@@ -245,6 +253,8 @@ class FasterRCNN(nn.Module):
         Args:
             images: (3, H_i, W_i) float32 as `scaled_image` gives them.
         """
+        if not images:
+            return []
         image_sizes: list[Size] = [(image.shape[1], image.shape[2]) for image in images]
         most = [max(LEAST_SIDE, *sides) for sides in zip(*image_sizes, strict=True)]
         padded = images[0].new_zeros(len(images), 3, *most)

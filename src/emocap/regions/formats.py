@@ -16,16 +16,16 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from string import Formatter
-from typing import Literal
 
 import numpy as np
 
 from emocap.corpora.pairs import Quarantined
 from emocap.errors import EmocapError
+from emocap.files import write_json
 from emocap.progress import track
 from emocap.regions.extractor import Names, Regions
 from emocap.regions.formats_folders import read_npy, read_npz, write_npy, write_npz
@@ -34,7 +34,7 @@ from emocap.regions.formats_lmdb import is_lmdb, read_lmdb, write_lmdb
 from emocap.regions.formats_records import Found, Record, boxes_and_size, checked
 from emocap.regions.formats_tsv import columns_of, read_lxmert, read_tsv, write_lxmert, write_tsv
 from emocap.regions.store import FeatureStore, is_complete
-from emocap.regions.store_writer import Maker, require_free, write_store
+from emocap.regions.store_writer import REPORT, Maker, require_free, write_store
 
 logger = logging.getLogger("emocap")
 READERS: dict[str, Callable[[Path], Found]] = {
@@ -69,7 +69,7 @@ class ImportReport:
 
 
 def import_features(
-    source: Path, out: Path, *, format_: str | None = None, name: str = "imported", key: str = "{id}"
+    source: Path, out: Path, *, format_: str | None = None, name: str | None = None, key: str = "{id}"
 ) -> ImportReport:
     """Make a feature store of a file or folder of features.
 
@@ -80,7 +80,7 @@ def import_features(
         source: the file or folder.
         out: place of the new store.
         format_: one of `FORMATS`; found out where None.
-        name: of the extractor, for the store's header.
+        name: of what made the features; models take stores of one name for each other. None names the source itself.
         key: the key in the store of the image `{id}`: with "COCO_val2014_{id:012d}.jpg" the image 42 is
             COCO_val2014_000000000042.jpg.
 
@@ -108,7 +108,9 @@ def import_features(
         first = head[-1][1]
         dim = first.features.shape[1]
         names = Names() if first.objects is not None else None
-        with write_store(out, Maker(name, {"format": format_}, "", dim, names)) as writer:
+        with write_store(
+            out, Maker(name or f"imported from {source.name}", {"format": format_}, "", dim, names)
+        ) as writer:
             for image, record in chain(head, images):
                 reason = _unlike(record, first)
                 if reason is not None:
@@ -118,6 +120,8 @@ def import_features(
                 n_images += 1
                 n_without_boxes += record.boxes_xyxy is None
                 n_without_size += record.size in (None, (1, 1))
+            told = {"n_images": n_images, "missing": [], "quarantined": [asdict(fault) for fault in quarantined]}
+            write_json(writer.folder / REPORT, told)
     if n_without_boxes or n_without_size:
         logger.warning(
             "%s: of %d images %d have no boxes and %d no size in pixels; the store has 0 for them",
@@ -126,7 +130,7 @@ def import_features(
     return ImportReport(format_, n_images, n_without_boxes, n_without_size, tuple(quarantined))
 
 
-def export_features(store: Path, out: Path, *, format_: str, id_of: Literal["stem", "key"] = "stem") -> int:
+def export_features(store: Path, out: Path, *, format_: str, id_of: str = "stem") -> int:
     """Write a feature store as a file or folder of the field's, features in float32; gives the number of images.
 
     With `id_of` "stem" an image's id is its key without folder and ending, as LXMERT, npy and npz have it; in tsv, hdf5
@@ -307,7 +311,8 @@ def _ids(store: FeatureStore, format_: str, id_of: str) -> list[tuple[str, str]]
     if n > 1:
         same = [key for key, other in zip(keys, ids, strict=True) if other == id_]
         raise EmocapError(
-            f"{store.path}: images {same[0]!r} and {same[1]!r} would both have the id {id_!r}; take id_of='key'"
+            f"{store.path}: images {same[0]!r} and {same[1]!r} would both have the id {id_!r}; "
+            "take the whole keys (--id-of key)"
         )
     return list(zip(keys, ids, strict=True))
 

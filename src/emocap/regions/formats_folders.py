@@ -150,5 +150,7 @@ def _first(found: Mapping[str, np.ndarray], names: tuple[str, ...]) -> np.ndarra
 
 def _file(folder: Path, record: Record, ending: str) -> Path:
     if "/" in record.id:
-        raise EmocapError(f"image {record.where!r}: its id {record.id!r} is no file name; take id_of='stem'")
+        raise EmocapError(
+            f"image {record.where!r}: its id {record.id!r} is no file name; take the stems (--id-of stem)"
+        )
     return folder / f"{record.id}{ending}"

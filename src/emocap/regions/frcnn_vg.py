@@ -20,7 +20,7 @@ from emocap.files import read_text, sha256_of
 from emocap.regions.detector_config import read_config
 from emocap.regions.extractor import OBJECT, Names, Regions, whole_setting
 from emocap.regions.faster_rcnn import FasterRCNN, scaled_image, scaled_size
-from emocap.regions.network import chosen_device, chosen_precision, inferring
+from emocap.regions.network import chosen_device, chosen_precision, inferring, type_name
 from emocap.weights import WEIGHT_FILES, hub_is_offline, read_weights, snapshot, weights_file
 
 logger = logging.getLogger("emocap")
@@ -31,7 +31,6 @@ VOCABULARIES = ("objects_vocab.txt", "attributes_vocab.txt")
 VOCABULARY_URL = (
     "https://raw.githubusercontent.com/airsplay/py-bottom-up-attention/master/demo/data/genome/1600-400-20/"
 )
-MOST_BOXES = 300
 
 
 class VisualGenomeExtractor:
@@ -60,32 +59,47 @@ class VisualGenomeExtractor:
         max_boxes: int | None = None,
         precision: str = "auto",
     ) -> None:
-        self._dtype = chosen_precision(self.name, precision)
-        self._device = chosen_device()
         folder = Path(weights)
         if not folder.is_dir():
             folder = snapshot(weights, [CONFIG, *WEIGHT_FILES, *VOCABULARIES])
-        self._folder, self._published = folder, weights == PUBLISHED
         config = read_config(folder / CONFIG)
-        least = (
-            config.min_boxes if min_boxes is None else whole_setting(self.name, "min_boxes", min_boxes, 1, MOST_BOXES)
-        )
-        most = (
-            config.max_boxes if max_boxes is None else whole_setting(self.name, "max_boxes", max_boxes, 1, MOST_BOXES)
-        )
+        least, most = config.min_boxes, config.max_boxes
+        if min_boxes is not None:
+            least = whole_setting(self.name, "min_boxes", min_boxes, 1, config.n_proposals)
+        if max_boxes is not None:
+            most = whole_setting(self.name, "max_boxes", max_boxes, 1, config.n_proposals)
         if least > most:
             raise EmocapError(f"extractor {self.name}: min_boxes is {least}, more than max_boxes, {most}")
-        config = replace(config, min_boxes=least, max_boxes=most)
-        self.config = config
-        network = FasterRCNN(config)
+        chosen_precision(self.name, precision)  # before the weights are read
+        network = FasterRCNN(replace(config, min_boxes=least, max_boxes=most))
         load_detector(network, folder)
-        self.network = network.to(self._device).speed_up()
-        self.settings = {"weights": weights, "min_boxes": least, "max_boxes": most, "precision": precision}
-        self.dim = config.res2_channels * 8
-        self.batch_size = 16 if self._device.type == "cuda" else 1
+        self._take(network, precision)
+        self._folder, self._published = folder, weights == PUBLISHED
+        self.settings["weights"] = weights
         made = {key: value for key, value in asdict(config).items() if key not in ("min_boxes", "max_boxes")}
         identity = json.dumps([sha256_of(weights_file(folder)), made], sort_keys=True)
         self.weights_hash = hashlib.sha256(identity.encode()).hexdigest()
+
+    @classmethod
+    def of_network(cls, network: FasterRCNN, precision: str = "auto") -> "VisualGenomeExtractor":
+        """An extractor of a network that stems from no checkpoint; its classes have no names."""
+        extractor = cls.__new__(cls)
+        extractor._take(network, precision)
+        extractor.names, extractor.weights_hash = Names(), ""
+        return extractor
+
+    def _take(self, network: FasterRCNN, precision: str) -> None:
+        self._dtype, self._device = chosen_precision(self.name, precision), chosen_device()
+        self.computed_in = type_name(self._dtype)
+        self.network = network.to(self._device).speed_up(self._dtype)
+        self.config = config = network.config
+        self.settings: dict[str, Any] = {
+            "min_boxes": config.min_boxes,
+            "max_boxes": config.max_boxes,
+            "precision": precision,
+        }
+        self.dim = config.res2_channels * 8
+        self.batch_size = 16 if self._device.type == "cuda" else 1
 
     @cached_property
     def names(self) -> Names:

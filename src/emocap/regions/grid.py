@@ -42,6 +42,7 @@ class GridExtractor:
     batch_size = 16
     in_processes = True
     names = None
+    computed_in = "float64"
 
     def __init__(
         self, rows: int = 5, columns: int = 7, dim: int = 2048, seed: int = 0, descriptor: int = DESCRIPTOR

@@ -29,6 +29,15 @@ def chosen_precision(extractor: str, precision: str) -> torch.dtype:
     return PRECISIONS[precision]
 
 
+def type_name(dtype: torch.dtype) -> str:
+    """The name of a number type.
+
+    >>> type_name(torch.float16)
+    'float16'
+    """
+    return str(dtype).removeprefix("torch.")
+
+
 def chosen_device() -> torch.device:
     """The GPU of this process where there is one, else the CPU."""
     if not torch.cuda.is_available():
@@ -38,16 +47,20 @@ def chosen_device() -> torch.device:
 
 @contextmanager
 def inferring(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
-    """No gradients, and mixed precision where `dtype` is not float32.
+    """No gradients, mixed precision where `dtype` is not float32, and float32 that is no TF32.
 
     Raises:
         EmocapError: the memory does not suffice.
     """
+    tf32 = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
     try:
         with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             yield
     except torch.OutOfMemoryError as error:
         raise EmocapError(f"features: {device} has too little memory; give a smaller --batch-size") from error
+    finally:
+        torch.backends.cudnn.allow_tf32 = tf32
 
 
 def best_boxes(
@@ -70,7 +83,7 @@ def best_boxes(
     >>> best_boxes(boxes, torch.tensor([0.5, 0.9, 0.1]), [0.6, 0.95], 3, 9).tolist()
     [1, 0, 2]
     """
-    kept = torch.arange(0)
+    kept = torch.arange(0, device=boxes_xyxy.device)
     for threshold in thresholds:
         kept = nms(boxes_xyxy, scores, threshold)[:most]
         if len(kept) >= least:

@@ -71,9 +71,11 @@ class ResidualProducts:
 
 class _Block:
     def __init__(self, convolutions: Sequence[Folded], kernels: torch.Tensor) -> None:
-        (weight1, bias1), (weight2, bias2), (weight3, bias3), *shortcut = [
-            (weight.detach().double(), bias.detach()) for weight, bias in convolutions if bias is not None
-        ]
+        folded = []
+        for weight, bias in convolutions:
+            assert bias is not None, "batch norms are folded into biases first"
+            folded.append((weight.detach().double(), bias.detach()))
+        (weight1, bias1), (weight2, bias2), (weight3, bias3), *shortcut = folded
         self.weight1, self.bias1 = _transposed(weight1), bias1
         spread = torch.einsum("pi,qj,ocij->pqco", kernels, kernels, weight2)
         self.kernels, self.bias2 = spread.flatten(0, 1).float().contiguous(), bias2

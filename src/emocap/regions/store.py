@@ -1,8 +1,8 @@
 """Region features on disk, memory-mapped and in half precision, found by image.
 
 A store is a folder:
-    header.json         schema, extractor, settings, weights_hash, dim, n_images, n_regions, images of each shard, names
-                        of a detector's classes, sha256 of the files below
+    header.json         schema, extractor, settings, weights_hash, computed_in, dim, n_images, n_regions, images of each
+                        shard, names of a detector's classes, sha256 of the files below, digest of all that
     features-00000.npy  (regions of shard 0, dim) float16; then features-00001.npy and so on
     boxes.npy           (n_regions, 4) float32, x0 y0 x1 y1 in pixels of the upright image
     objects.npy         (n_regions,) of `OBJECT`; only where the extractor names what it sees
@@ -19,7 +19,7 @@ import hashlib
 import json
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Header:
 
     Attributes:
         weights_hash: of the extractor's weights; "" where it has none.
+        computed_in: number type that the extractor computed in; "" where it is not known.
         shards: number of images in each shard.
         objects, attributes: names of a detector's classes; empty where they are not known.
         sha256: of each data file, in hexadecimal.
@@ -51,6 +52,7 @@ class Header:
     extractor: str
     settings: dict[str, Any]
     weights_hash: str
+    computed_in: str
     dim: int
     n_images: int
     n_regions: int
@@ -63,6 +65,11 @@ class Header:
     def kind(self) -> str:
         """`kind_of` this extractor."""
         return kind_of(self.extractor, self.settings, self.weights_hash, self.dim)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all fields, which `header.json` holds beside them."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
 def kind_of(extractor: str, settings: Mapping[str, Any], weights_hash: str, dim: int) -> str:
@@ -157,7 +164,9 @@ class FeatureStore:
         """The keys, in the order in which they were written."""
         text = self._keys.tobytes()
         ends = self._key_ends.tolist()
-        return [text[start:end].decode() for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+        return [
+            text[start:end].decode(errors="surrogatepass") for start, end in zip([0, *ends[:-1]], ends, strict=True)
+        ]
 
     @property
     def names(self) -> Names:
@@ -191,6 +200,7 @@ class FeatureStore:
             "extractor": header.extractor,
             "settings": json.dumps(header.settings),
             "weights": header.weights_hash or "none",
+            "computed in": header.computed_in or "unknown",
             "kind": self.kind,
             "images": f"{len(self):,}",
             "regions": f"{header.n_regions:,}, {counts.min()} to {counts.max()} an image",
@@ -200,11 +210,13 @@ class FeatureStore:
         }
 
     def verify(self) -> None:
-        """Read all data and compare their checksums.
+        """Read all data and compare their checksums, and the header's.
 
         Raises:
             EmocapError: a file is not what was written.
         """
+        if read_json(self.path / "header.json").get("digest") != self.header.digest:
+            raise EmocapError(f"{self.path / 'header.json'}: has changed since it was written; {_AGAIN}")
         for name, expected in self.header.sha256.items():
             try:
                 found = sha256_of(self.path / name)
@@ -267,6 +279,7 @@ def _read_header(path: Path) -> Header:
         "extractor": str,
         "settings": dict,
         "weights_hash": str,
+        "computed_in": str,
         "dim": int,
         "n_images": int,
         "n_regions": int,

@@ -4,6 +4,7 @@ While it grows, a shard is `features-00000.npy` with `boxes-00000.bin`, `objects
 `images-00000.jsonl` of what became of each image; `finish_store` turns the shards of a folder into a store.
 """
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,11 +16,12 @@ from typing import IO, Any
 import numpy as np
 
 from emocap.errors import EmocapError
-from emocap.files import sha256_of, whole_folder, write_json
+from emocap.files import sha256_of, sync, whole_folder, write_json
 from emocap.regions.extractor import OBJECT, Names, Regions
 from emocap.regions.store import INDEX_FILES, SCHEMA, Header, is_complete, key_hash, shard_file
 
 IMAGES_PER_SHARD = 4096
+REPORT = "report.json"
 _HEAD_BYTES = 128
 
 
@@ -33,6 +35,7 @@ class Maker:
         weights_hash: of its weights; "" where it has none.
         dim: numbers per region.
         names: of a detector's classes; None where it does not name what it sees, and the store then holds no objects.
+        computed_in: number type that the extractor computes in; "" where it is not known.
     """
 
     extractor: str
@@ -40,6 +43,11 @@ class Maker:
     weights_hash: str
     dim: int
     names: Names | None = None
+    computed_in: str = ""
+
+
+class FeatureFault(EmocapError):
+    """Features of an image that a store cannot hold."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,10 @@ class ShardWriter:
                 head = _HEAD_BYTES if name.endswith(".npy") else 0
                 self._data.append(self._opened(folder / name, head + size * n_regions if n_regions else 0, head))
             self._journal = self._opened(self._journal_path, self._journal_bytes(), 0)
+            try:
+                fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise EmocapError(f"{self._journal_path}: another process is writing there; wait for it") from None
         except BaseException:
             self.close()
             raise
@@ -116,7 +128,8 @@ class ShardWriter:
                 names what it sees.
 
         Raises:
-            EmocapError: a shape is wrong, or a value is not finite or beyond half precision.
+            FeatureFault: a value is not finite or beyond half precision.
+            EmocapError: a shape is wrong.
         """
         features, boxes, objects = regions.features, regions.boxes_xyxy, regions.objects
         if features.ndim != 2 or features.shape[1] != self.maker.dim or boxes.shape != (len(features), 4):
@@ -130,9 +143,10 @@ class ShardWriter:
         with np.errstate(over="ignore"):
             half = features.astype("<f2")
         if not np.isfinite(half).all() or not np.isfinite(boxes).all():
-            raise EmocapError(
+            raise FeatureFault(
                 f"image {image!r}: a feature is not finite or beyond half precision (65,504), largest found "
-                f"{np.abs(features).max(initial=0):.4g}; the extractor is at fault"
+                f"{np.abs(features).max(initial=0):.4g}; where the extractor computes in half precision, give it "
+                "precision=float32"
             )
         columns = [half, boxes.astype("<f4"), *([objects.astype(OBJECT)] if objects is not None else [])]
         for file, column in zip(self._data, columns, strict=True):
@@ -170,10 +184,14 @@ class ShardWriter:
 
 
 class StoreWriter:
-    """Takes in images one by one; memory does not grow with their regions. `write_store` makes one."""
+    """Takes in images one by one; memory does not grow with their regions. `write_store` makes one.
+
+    Attributes:
+        folder: where the store takes shape; further files may be put there.
+    """
 
     def __init__(self, folder: Path, maker: Maker) -> None:
-        self._folder = folder
+        self.folder = folder
         self._maker = maker
         self._images: set[str] = set()
         self._n_shards = 0
@@ -190,7 +208,7 @@ class StoreWriter:
         if self._shard is not None and len(self._shard.entries) >= IMAGES_PER_SHARD:
             self._seal()
         if self._shard is None:
-            self._shard = ShardWriter(self._folder, self._n_shards, self._maker)
+            self._shard = ShardWriter(self.folder, self._n_shards, self._maker)
             self._n_shards += 1
         self._shard.add(image, regions)
         self._images.add(image)
@@ -198,7 +216,7 @@ class StoreWriter:
     def finish(self) -> None:
         """Turn what was taken in into a store."""
         self._seal()
-        finish_store(self._folder, self._n_shards, self._maker)
+        finish_store(self.folder, self._n_shards, self._maker)
 
     def close(self) -> None:
         """Close the open shard as it is."""
@@ -221,7 +239,7 @@ def write_store(path: Path, maker: Maker) -> Iterator[StoreWriter]:
             `path` stays.
     """
     require_free(Path(path))
-    with whole_folder(path) as folder:
+    with whole_folder(path, replace=False) as folder:
         writer = StoreWriter(folder, maker)
         try:
             yield writer
@@ -272,6 +290,7 @@ def finish_store(folder: Path, n_shards: int, maker: Maker) -> None:
         extractor=maker.extractor,
         settings=dict(maker.settings),
         weights_hash=maker.weights_hash,
+        computed_in=maker.computed_in,
         dim=maker.dim,
         n_images=len(kept),
         n_regions=n_regions,
@@ -280,7 +299,9 @@ def finish_store(folder: Path, n_shards: int, maker: Maker) -> None:
         attributes=list(names.attributes),
         sha256={name: sha256_of(folder / name) for name in files},
     )
-    write_json(folder / "header.json", asdict(header))
+    for name in (*files, "."):  # before the header says that they are there, and before the journals go
+        sync(folder / name)
+    write_json(folder / "header.json", asdict(header) | {"digest": header.digest})
     sweep(folder)
 
 

@@ -21,7 +21,7 @@ from emocap.corpora.download import Release, fetch
 from emocap.errors import EmocapError
 from emocap.files import sha256_of
 from emocap.regions.extractor import OBJECT, Names, Regions, whole_setting
-from emocap.regions.network import best_boxes, chosen_device, chosen_precision, inferring
+from emocap.regions.network import best_boxes, chosen_device, chosen_precision, inferring, type_name
 from emocap.weights import read_tensors
 
 MOST_BOXES = 300
@@ -71,6 +71,10 @@ class TorchvisionExtractor:
         self.names = Names(categories if n_classes == len(categories) else ())
 
     @property
+    def computed_in(self) -> str:
+        return type_name(self._dtype)
+
+    @property
     def settings(self) -> dict[str, Any]:
         return {
             "weights": self.weights,
@@ -118,8 +122,10 @@ class TorchvisionExtractor:
     ) -> list[Regions]:
         """Of resized images (N, 3, H, W), each of which fills height and width `shapes` of it."""
         rpn, heads = self._network.rpn, self._network.roi_heads
-        maps = self._network.backbone(batch)
-        proposals, _ = rpn(ImageList(batch, shapes), maps)
+        maps = {name: found.float() for name, found in self._network.backbone(batch).items()}
+        # In half precision corners would be rounded, and many scores equal.
+        with torch.autocast(batch.device.type, enabled=False):
+            proposals, _ = rpn(ImageList(batch, shapes), maps)
         proposals = [
             found if len(found) else batch.new_tensor([[0, 0, shape[1], shape[0]]])
             for found, shape in zip(proposals, shapes, strict=True)

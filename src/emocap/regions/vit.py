@@ -21,7 +21,7 @@ from transformers.utils import logging as transformers_logging
 from emocap.errors import EmocapError
 from emocap.files import read_json, sha256_of
 from emocap.regions.extractor import Regions, cell_boxes, whole_setting
-from emocap.regions.network import chosen_device, chosen_precision, inferring
+from emocap.regions.network import chosen_device, chosen_precision, inferring, type_name
 from emocap.weights import snapshot
 
 MOST_CELLS_A_SIDE = 1024
@@ -86,6 +86,10 @@ class VitExtractor:
                 )
         matter = {key: preprocessing.get(key) for key in _MATTER} | {"resample": self._resample, "size": self._size}
         self.weights_hash = _weights_hash(folder, matter)
+
+    @property
+    def computed_in(self) -> str:
+        return type_name(self._dtype)
 
     @property
     def settings(self) -> dict[str, Any]:

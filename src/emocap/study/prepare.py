@@ -145,7 +145,7 @@ def features(study: Study) -> None:
     """Extract the region features of every image that the corpora name, where no store is given.
 
     Raises:
-        EmocapError: a store that cannot be read, or the corpora's features are of two kinds.
+        EmocapError: a store that cannot be read or has changed, or the corpora's features are of two kinds.
     """
     settings = study.config.features
     folder = study.run / "features"
@@ -161,6 +161,8 @@ def features(study: Study) -> None:
             tell_faults(report, f"{domain}: ")
         if (store := study.store(domain)) is not None:
             stores[domain] = store
+            if _is_stored(study, domain):
+                store.verify()
     if len({store.kind for store in stores.values()}) > 1:
         told = " and ".join(f"{domain}'s are {store.header.extractor} {store.kind}" for domain, store in stores.items())
         raise EmocapError(f"features: the {told}; a model can use one kind, so extract both with the same settings")
