@@ -160,7 +160,9 @@ def test_regions_are_shown_on_the_picture(detector_folder, tmp_path) -> None:
         (["extract", ".", "--extractor", "grid", "--out", "."], ".: exists and is no feature store"),
         (["extract", ".", "--show", "a.png"], "or --show a.png, not both"),
         (["extract", "--workers", "2", "--show", "a.png"], "have no use with --show; leave them out"),
-        (["extract", "--extractor", "frcnn-vg:none", "--show", "a.png"], "none: not in the hub's cache"),
+        (["extract", "--extractor", "frcnn-vg:none", "--show", "pixel.png"], "none: not in the hub's cache"),
+        (["extract", "--extractor", "grid", "--show", "none.png"], "none.png: no such image"),
+        (["extract", ".", "--list", "empty.txt", "--extractor", "grid", "--out", "s"], "empty.txt: names no images"),
         (["store", "info", "none"], "none: no feature store"),
         (["store", "export", "none", "--format", "tsv", "--out", "x"], "none: no feature store"),
         (["store", "import", "none.tsv", "--name", "x", "--out", "x"], "none.tsv: no such file"),
@@ -195,6 +197,7 @@ def test_bad_input_is_one_line_and_a_code(
     (tmp_path / "foreign.csv").write_text("caption,emotions\ntext,bored\n")
     (tmp_path / "unlabelled.csv").write_text("caption\ntext\n")
     (tmp_path / "pixel.png").write_bytes(PIXEL)
+    (tmp_path / "empty.txt").write_text("\n")
     places = {"model": model_folder, "foreign": tmp_path / "foreign.csv", "unlabelled": tmp_path / "unlabelled.csv"}
     before = sorted(tmp_path.rglob("*"))
     monkeypatch.chdir(tmp_path)

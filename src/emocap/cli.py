@@ -214,6 +214,8 @@ def extract(
             raise EmocapError("extract: --list, --workers and --batch-size have no use with --show; leave them out")
         from emocap.regions.show import show_regions
 
+        if not show.is_file():
+            raise EmocapError(f"{show}: no such image")
         drawn = out or Path(f"{show.stem}-regions.png")
         found = show_regions(show, build_extractor(extractor, settings_from(settings)), drawn)
         typer.echo(f"{drawn}: {len(found.features)} regions")
@@ -229,8 +231,12 @@ def extract(
 
     require_free(out)  # before weights are loaded
     keys = images_below(images) if names is None else [line.strip() for line in read_text(names).splitlines()]
+    if not any(keys):
+        raise EmocapError(f"{names}: names no images; give their paths below {images}, one a line")
     made = build_extractor(extractor, settings_from(settings))
     report = extract_images(keys, images, made, out, workers, batch_size)
+    if int(os.environ.get("RANK", "0")):
+        return
     tell_faults(report)
     typer.echo(f"{out}: {report.n_images} images, {len(report.missing)} missing, {len(report.quarantined)} set aside")
 

@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 logger = logging.getLogger("emocap")
@@ -28,15 +28,24 @@ def set_up_logging(debug: bool = False) -> None:
     logger.setLevel(logging.DEBUG if debug else logging.INFO)
 
 
-def track(items: Iterable[T], what: str, total: int, unit: str = "items") -> Iterator[T]:
-    """Yield `items` and tell how far they are: a rich bar on a terminal, else a line every 10 s and one at the end."""
+def track(
+    items: Iterable[T], what: str, total: int, unit: str = "items", count: Callable[[T], int] = lambda _: 1
+) -> Iterator[T]:
+    """Yield `items` and tell how far they are: a rich bar on a terminal, else a line every 10 s and one at the end.
+
+    Args:
+        what: is done.
+        total: units in all.
+        unit: its name.
+        count: units that an item stands for.
+    """
     if sys.stderr.isatty():
-        yield from _bar(items, what, total, unit)
+        yield from _bar(items, what, total, unit, count)
     else:
-        yield from _lines(items, what, total, unit)
+        yield from _lines(items, what, total, unit, count)
 
 
-def _bar(items: Iterable[T], what: str, total: int, unit: str) -> Iterator[T]:
+def _bar(items: Iterable[T], what: str, total: int, unit: str, count: Callable[[T], int]) -> Iterator[T]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -58,17 +67,21 @@ def _bar(items: Iterable[T], what: str, total: int, unit: str) -> Iterator[T]:
     start = time.monotonic()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=total, rate="")
-        for done, item in enumerate(items, 1):
+        done = 0
+        for item in items:
             yield item
+            done += count(item)
             rate = done / max(time.monotonic() - start, 1e-9)
             progress.update(task, completed=done, rate=f"{_rate(rate)} {unit}/s")
     _last_line(what, total, unit, start)
 
 
-def _lines(items: Iterable[T], what: str, total: int, unit: str) -> Iterator[T]:
+def _lines(items: Iterable[T], what: str, total: int, unit: str, count: Callable[[T], int]) -> Iterator[T]:
     start = told = time.monotonic()
-    for done, item in enumerate(items, 1):
+    done = 0
+    for item in items:
         yield item
+        done += count(item)
         now = time.monotonic()
         if now - told >= SECONDS_BETWEEN_LINES:
             told = now

@@ -1,5 +1,6 @@
 """A model over a user's corpus: pictures used, faults told, nothing left behind."""
 
+import json
 import logging
 from functools import partial
 from pathlib import Path
@@ -109,7 +110,7 @@ def test_another_kind_of_features_is_refused_unless_it_is_allowed(model, data, t
     for name, grid in (("seed", GridExtractor(1, 2, 16, seed=1)), ("wide", GridExtractor(1, 2, 17))):
         extract(["a.jpg"], tmp_path / "pics", grid, tmp_path / name)
     label = partial(label_corpus, model, data, out, format_=None, images=None)
-    with pytest.raises(EmocapError, match="trained on grid features of kind .*, or give --allow-other-features"):
+    with pytest.raises(EmocapError, match="--extractor grid --set rows=1 .*, or give --allow-other-features"):
         label(store=tmp_path / "seed")
     assert not out.exists()
     with caplog.at_level(logging.WARNING, logger="emocap"):
@@ -126,6 +127,15 @@ def test_a_model_of_imported_features_takes_stores_and_captions_but_no_pictures(
     assert len(predictor.predict(None, "a dog")) == 3
     with pytest.raises(EmocapError, match="learnt from elsewhere features, which emocap cannot make of a picture"):
         predictor.predict(tmp_path / "pics" / "a.jpg", "a dog")
+
+
+def test_weights_that_moved_are_told_with_their_remedy(model, data, tmp_path) -> None:
+    card = model / "emocap.json"
+    values = json.loads(card.read_text())
+    values["features"] |= {"extractor": "vit", "settings": {"weights": str(tmp_path / "gone")}}
+    card.write_text(json.dumps(values))
+    with pytest.raises(EmocapError, match="the extractor of its pictures .*gone.*in emocap.json there"):
+        EmotionPredictor.from_pretrained(model).predict(tmp_path / "pics" / "a.jpg", "a dog")
 
 
 def test_other_weights_than_the_models_are_refused_unless_they_are_allowed(model, tmp_path, data) -> None:

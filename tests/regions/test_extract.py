@@ -372,6 +372,18 @@ def test_progress_counts_images(photos, tmp_path, caplog):
     assert "9 images" in caplog.text
 
 
+def test_progress_counts_what_is_done_and_not_what_is_told(photos, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("emocap.progress.SECONDS_BETWEEN_LINES", 0)
+    monkeypatch.setattr(module, "BATCHES_PER_WINDOW", 4)
+    with caplog.at_level(logging.INFO, logger="emocap"):
+        extract(photos[1], photos[0], Network(), tmp_path / "store")
+    assert [line.split(",")[0] for line in caplog.messages if " of " in line] == [
+        "features: 4 of 9",
+        "features: 8 of 9",
+        "features: 9 of 9",
+    ]
+
+
 def test_a_built_extractor_is_built_again_from_its_settings():
     extractor = build_extractor("grid", {"rows": 2, "dim": 8})
     assert (extractor.name, extractor.dim, extractor.weights_hash) == ("grid", 8, "")

@@ -65,9 +65,37 @@ def test_the_detector_runs_in_a_study(tiny_study, detector_folder, tmp_path):
 def test_features_of_two_kinds_are_refused(tiny_study, tiny_corpora, tmp_path):
     extract(images_below(tiny_corpora / "source"), tiny_corpora / "source", GridExtractor(dim=32), tmp_path / "source")
     with pytest.raises(
-        EmocapError, match="features: the target's are grid .* and source's are grid .*; a model can use"
+        EmocapError, match="features: the target's are grid .* and the source's are grid .*; a model can use"
     ):
         run(tiny_study(**corpora(source=tmp_path / "source")), tmp_path / "run", "features")
+
+
+def test_two_kinds_are_refused_before_anything_is_extracted(tiny_study, tiny_corpora, tmp_path, monkeypatch):
+    extract(images_below(tiny_corpora / "target"), tiny_corpora / "target", GridExtractor(dim=32), tmp_path / "target")
+    monkeypatch.setattr(prepare, "extract", None)
+    with pytest.raises(EmocapError, match="'rows': 5.*'rows': 1|'rows': 1.*'rows': 5"):
+        run(tiny_study(**corpora(target=tmp_path / "target")), tmp_path / "run", "features")
+
+
+def test_a_store_of_other_images_is_refused_and_one_that_lacks_some_told(tiny_study, tiny_corpora, tmp_path, caplog):
+    keys = images_below(tiny_corpora / "target")
+    extract(keys[:100], tiny_corpora / "target", GridExtractor(**GRID), tmp_path / "some")
+    study = {"target": corpora(target=tmp_path / "some")["target"], "source": None}
+    with caplog.at_level(logging.WARNING, logger="emocap"):
+        run(tiny_study(**study), tmp_path / "run", "features")
+    assert "some holds no features of 21 images, such as" in caplog.text
+    extract(["000000000000.jpg"], tiny_corpora / "source", GridExtractor(**GRID), tmp_path / "other")
+    study = {"target": corpora(target=tmp_path / "other")["target"], "source": None}
+    with pytest.raises(EmocapError, match="none of the target's 120 images, such as .*, but such as 0+.jpg"):
+        run(tiny_study(**study), tmp_path / "other run", "features")
+    with pytest.raises(EmocapError, match="features is null, but a corpus names a store"):
+        load_config(tiny_study(**study, features=None))
+    data = bytearray((tmp_path / "some/features-00000.npy").read_bytes())
+    data[-1] ^= 1
+    (tmp_path / "some/features-00000.npy").write_bytes(data)
+    study = {"target": corpora(target=tmp_path / "some")["target"], "source": None}
+    with pytest.raises(EmocapError, match=r"features-00000\.npy: SHA-256 is"):
+        run(tiny_study(**study), tmp_path / "changed", "features")
 
 
 def test_imported_features_need_no_pictures(tiny_study, tmp_path):

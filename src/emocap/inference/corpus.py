@@ -26,6 +26,7 @@ from emocap.training.checkpoint import SavedModel, load_model
 from emocap.training.predict import predict_probabilities
 
 BATCH_SIZE = 64
+ALONE = ": captions alone there"
 ENDINGS = (".parquet", ".csv", ".jsonl")
 
 
@@ -149,13 +150,12 @@ def _probabilities(
             absent = [image for image in pairs.distinct_images() if image not in store]
             if absent:
                 logger.warning(
-                    "%s: holds no features of %d images, such as %s: captions alone there",
-                    *(stored, len(absent), absent[0]),
+                    "%s: holds no features of %d images, such as %s%s", stored, len(absent), absent[0], ALONE
                 )
         elif saved.card.features is not None and pairs.image_root is not None:
             extractor = model_extractor(saved, allow_other=allow_other_features)
             path = Path(name) / "features"
-            tell_faults(extract(pairs.distinct_images(), pairs.image_root, extractor, path))
+            tell_faults(extract(pairs.distinct_images(), pairs.image_root, extractor, path), then=ALONE)
             store = FeatureStore.open(path)
         elif saved.card.features is not None:
             logger.warning("no --images: the model judges the captions alone")

@@ -133,7 +133,13 @@ def model_extractor(saved: SavedModel, *, allow_other: bool = False) -> Extracto
             f"{saved.folder}: learnt from {features['extractor']} features, which emocap cannot make of a picture; "
             "give a store of such features, or captions alone"
         )
-    extractor = build_extractor(features["extractor"], features["settings"])
+    try:
+        extractor = build_extractor(features["extractor"], features["settings"])
+    except EmocapError as error:
+        raise EmocapError(
+            f"{saved.folder}: the extractor of its pictures is not to be had: {error}; bring its weights back, or name "
+            "their place in emocap.json there (features, settings, weights)"
+        ) from error
     kind = kind_of(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim)
     saved.require_features(kind, extractor.dim, allow_other=allow_other)
     return extractor

@@ -169,12 +169,10 @@ def extract(
     return read_report(out)
 
 
-def tell_faults(report: ExtractionReport, where: str = "") -> None:
-    """Log how many images are missing or set aside, with the first of each."""
+def tell_faults(report: ExtractionReport, where: str = "", then: str = "") -> None:
+    """Log how many images are missing, and what happens then, or set aside, with the first of each."""
     if report.missing:
-        logger.warning(
-            "%s%d images missing, such as %s: captions alone there", where, len(report.missing), report.missing[0]
-        )
+        logger.warning("%s%d images missing, such as %s%s", where, len(report.missing), report.missing[0], then)
     if report.quarantined:
         first = report.quarantined[0]
         logger.warning(
@@ -226,16 +224,16 @@ def _describe_parts(folder: Path, parts: list[list[str]], maker: Maker, job: _Jo
     if n_done:
         logger.info("features: goes on behind %d images", n_done)
 
-    def work() -> Iterator[str]:
+    def work() -> Iterator[list[tuple[str, Outcome]]]:
         with _decoder(job, total) as decode:
             for number, left in todo.items():
                 with ShardWriter(folder, number, maker) as writer:
                     for window in _windows(zip(left, decode(left), strict=True), job.batch_size):
                         _write(writer, window, job)
-                        yield from (key for key, _ in window)
+                        yield window
 
     what = "features" if world == 1 else f"features, process 1 of {world}"
-    for _ in track(work(), what, total, "images") if rank == 0 else work():
+    for _ in track(work(), what, total, "images", len) if rank == 0 else work():
         pass
 
 

@@ -75,7 +75,7 @@ class VisualGenomeExtractor:
         load_detector(network, folder)
         self._take(network, precision)
         self._folder, self._published = folder, weights == PUBLISHED
-        self.settings["weights"] = weights
+        self.settings["weights"] = str(folder.resolve()) if Path(weights).is_dir() else weights
         made = {key: value for key, value in asdict(config).items() if key not in ("min_boxes", "max_boxes")}
         identity = json.dumps([sha256_of(weights_file(folder)), made], sort_keys=True)
         self.weights_hash = hashlib.sha256(identity.encode()).hexdigest()

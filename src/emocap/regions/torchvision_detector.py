@@ -63,8 +63,8 @@ class TorchvisionExtractor:
                 f"extractor torchvision: min_boxes is {min_boxes} and max_boxes {max_boxes}, expected no more than that"
             )
         self._dtype = chosen_precision("torchvision", precision)
-        self.weights, self.precision = weights, precision
         path, self.weights_hash = _weights_file(weights)
+        self.weights, self.precision = str(path.resolve()) if Path(weights).is_file() else weights, precision
         self._network = _load(path)
         n_classes = self._network.roi_heads.box_predictor.cls_score.out_features
         categories = tuple(FasterRCNN_ResNet50_FPN_V2_Weights.COCO_V1.meta["categories"])

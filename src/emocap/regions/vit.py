@@ -67,6 +67,8 @@ class VitExtractor:
         self._dtype = chosen_precision("vit", precision)
         if not isinstance(weights, str) or not weights:
             raise EmocapError(f"extractor vit: weights is {weights!r}, expected a folder or a name on the hub")
+        if Path(weights).is_dir():
+            weights = str(Path(weights).resolve())
         self.weights, self.precision = weights, precision
         folder = Path(weights) if Path(weights).is_dir() else _from_hub(weights)
         self._network, self._processor = _load(weights, folder)

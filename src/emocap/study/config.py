@@ -158,6 +158,12 @@ class StudyConfig(Section):
     student: TrainSettings = Field(default_factory=lambda: TrainSettings(epochs=1, select_by=None))
     transfer: TransferConfig = Field(default_factory=TransferConfig)
 
+    @model_validator(mode="after")
+    def _stores_are_used(self) -> "StudyConfig":
+        if self.features is None and any(corpus is not None and corpus.store for corpus in (self.target, self.source)):
+            raise ValueError("features is null, but a corpus names a store; leave one of them out")
+        return self
+
     def dump(self) -> dict[str, Any]:
         """The resolved configuration as plain values, keys as in the YAML."""
         return self.model_dump(mode="json", by_alias=True)

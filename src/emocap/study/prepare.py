@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from emocap.files import sha256_of, write_json
 from emocap.models.backbone import build_config, find_backbone
 from emocap.regions.extract import extract, read_report, tell_faults
 from emocap.regions.extractor import build_extractor
+from emocap.regions.store import kind_of
 from emocap.study.config import CorpusConfig, StudyConfig
 from emocap.study.stages import Study, count_faults, write_pairs
 from emocap.weights import weights_file
@@ -152,20 +154,50 @@ def features(study: Study) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if settings is None:
         return
-    stores = {}
-    for domain in ("target", "source") if study.config.source is not None else ("target",):
+    domains = ("target", "source") if study.config.source is not None else ("target",)
+    for domain in domains:
+        if _is_stored(study, domain):
+            _check_store(study, domain)
+    for domain in domains:
         pairs = study.pairs(domain)
         if pairs.image_root is not None and not _is_stored(study, domain) and not (folder / domain).is_dir():
             extractor = build_extractor(settings.extractor, settings.settings)
+            kind = kind_of(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim)
+            _require_one_kind(study, domains, {domain: f"{extractor.name} {extractor.settings}"}, {kind})
             report = extract(pairs.distinct_images(), pairs.image_root, extractor, folder / domain)
-            tell_faults(report, f"{domain}: ")
+            tell_faults(report, f"{domain}: ", ": captions alone there")
+    _require_one_kind(study, domains, {}, set())
+
+
+def _check_store(study: Study, domain: str) -> None:
+    """Refuse a store that has changed or holds nothing of a domain, and tell what it lacks."""
+    store = study.store(domain)
+    assert store is not None, "a store is there, or the study had been refused"
+    store.verify()
+    images = study.pairs(domain).distinct_images()
+    absent = [image for image in images if image not in store]
+    if images and len(absent) == len(images):
+        held = f", but such as {store.images[0]}" if len(store) else ""
+        raise EmocapError(
+            f"{store.path}: holds none of the {domain}'s {len(images)} images, such as {images[0]}{held}; "
+            "import or extract under the names that the corpus has"
+        )
+    if absent:
+        logger.warning(
+            "%s: %s holds no features of %d images, such as %s: captions alone there",
+            *(domain, store.path, len(absent), absent[0]),
+        )
+
+
+def _require_one_kind(study: Study, domains: Sequence[str], told: dict[str, str], kinds: set[str]) -> None:
+    """Refuse features of two kinds; `told` and `kinds` are of features that are not there yet."""
+    for domain in domains:
         if (store := study.store(domain)) is not None:
-            stores[domain] = store
-            if _is_stored(study, domain):
-                store.verify()
-    if len({store.kind for store in stores.values()}) > 1:
-        told = " and ".join(f"{domain}'s are {store.header.extractor} {store.kind}" for domain, store in stores.items())
-        raise EmocapError(f"features: the {told}; a model can use one kind, so extract both with the same settings")
+            told[domain] = f"{store.header.extractor} {store.header.settings}"
+            kinds.add(store.kind)
+    if len(kinds) > 1:
+        both = " and the ".join(f"{domain}'s are {made}" for domain, made in told.items())
+        raise EmocapError(f"features: the {both}; a model can use one kind, so make both with the same settings")
 
 
 def image_faults(study: Study, domain: str) -> tuple[int, list[tuple[str, str]]]:

@@ -89,7 +89,11 @@ class SavedModel:
             raise EmocapError(f"{self.folder}: trained on features of {own['dim']} numbers, these have {dim}")
         told = f"{self.folder}: trained on {own['extractor']} features of kind {own['kind']}, these are of kind {kind}"
         if not allow_other:
-            raise EmocapError(f"{told}; extract them as the model's were, or give --allow-other-features")
+            settings = " ".join(f"--set {key}={value}" for key, value in own["settings"].items() if key != "descriptor")
+            raise EmocapError(
+                f"{told}; extract them as the model's were (--extractor {own['extractor']} {settings}), "
+                "or give --allow-other-features"
+            )
         logger.warning("%s: its answers may be worth little", told)
 
 
