@@ -231,6 +231,8 @@ def extract(
 
     require_free(out)  # before weights are loaded
     keys = images_below(images) if names is None else [line.strip() for line in read_text(names).splitlines()]
+    if not images.is_dir():
+        raise EmocapError(f"{images}: no such folder; give the folder of the images")
     if not any(keys):
         raise EmocapError(f"{names}: names no images; give their paths below {images}, one a line")
     made = build_extractor(extractor, settings_from(settings))

@@ -9,7 +9,6 @@ from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from emocap.errors import EmocapError
@@ -90,8 +89,8 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, ImportError, KeyError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise EmocapError(f"{path}: cannot be read as weights ({reason}); fetch it again") from error
     except UnpicklingError as error:
         raise EmocapError(f"{path}: refused, since it holds more than tensors; convert it to safetensors") from error
+    except Exception as error:  # damaged bytes bring up nearly every exception there is
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise EmocapError(f"{path}: cannot be read as weights ({reason}); fetch it again") from error

@@ -249,6 +249,18 @@ def test_names_that_are_not_utf8_are_kept_too(photos, tmp_path):
     assert read_report(tmp_path / "store") == report
 
 
+def test_a_folder_of_something_else_is_never_removed(photos, tmp_path, monkeypatch):
+    def full(self, *args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / ".store.unfinished").mkdir()
+    (tmp_path / ".store.unfinished/precious").write_text("dear")
+    monkeypatch.setattr(ShardWriter, "add", full)
+    with pytest.raises(EmocapError, match="No space left on device"):
+        extract(photos[1], photos[0], Network(), tmp_path / "store")
+    assert (tmp_path / ".store.unfinished/precious").read_text() == "dear"
+
+
 def test_few_large_images_are_decoded_ahead(photos, tmp_path, monkeypatch):
     root, _ = photos
     for number in range(30):
@@ -404,6 +416,9 @@ def test_unknown_names_and_settings_are_told():
         extract([], None, GridExtractor(), None, batch_size=0)
     with pytest.raises(EmocapError, match="extractor vit: setting 'weights' is missing"):
         build_extractor("vit")
+    for weights in (5, "", ["a"]):
+        with pytest.raises(EmocapError, match="extractor vit: weights is .*, expected a folder, file or name"):
+            build_extractor("vit", {"weights": weights})
     with pytest.raises(EmocapError, match="its settings name weights too"):
         build_extractor("vit:a/b", {"weights": "c/d"})
 

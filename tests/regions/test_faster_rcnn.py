@@ -418,6 +418,13 @@ def test_half_precision_keeps_the_features_of_the_same_regions(dtype, most):
     assert 0 < difference.max() < most
 
 
+@torch.no_grad()
+def test_an_image_without_proposals_has_no_regions():
+    network = small_detector(small_config(min_box_side=1e6))
+    (found,) = network([torch.zeros(3, 64, 64)])
+    assert (found.features.shape, found.boxes_xyxy.shape, len(found.objects)) == ((0, 128), (0, 4), 0)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 160), (160, 1), (2, 7), (5, 5)])
 @torch.no_grad()
 def test_the_smallest_images_have_regions(size):

@@ -326,6 +326,7 @@ def test_every_value_of_the_configuration_counts(tmp_path):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
+        ("MODEL.PIXEL_MEAN", [float("nan"), 1.0, 1.0], "model.pixel_mean is .*, expected finite numbers"),
         ("ANCHOR_GENERATOR.OFFSET", 5.0, "anchor_generator.offset is 5, expected from 0 to below 1"),
         ("MAX_DETECTIONS", 41, "max_detections is 41, but there are 40 proposals to choose from"),
         ("RESNETS.DEPTH", 18, r"resnets\.depth is 18, expected one of \[50, 101, 152\]"),
@@ -347,6 +348,16 @@ def test_a_configuration_that_cannot_be_used_is_told(tmp_path, key, value, messa
     with pytest.raises(EmocapError, match=message) as caught:
         read_config(path)
     assert str(caught.value).startswith(str(path))
+
+
+def test_aliases_that_unfold_without_end_are_refused_at_once(tmp_path):
+    levels = "".join(f"l{n}: &l{n} {{{', '.join(f'{k}: *l{n - 1}' for k in 'abcd')}}}\n" for n in range(1, 25))
+    for text in (f"l0: &l0 {{x: 1}}\n{levels}", "a: &a {b: *a}\n"):
+        (tmp_path / "config.yaml").write_text(text)
+        started = time.monotonic()
+        with pytest.raises(EmocapError, match="too many keys or levels"):
+            read_config(tmp_path / "config.yaml")
+        assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("text", ["- 1", "a: [", "x: !!python/object/apply:os.system ['true']", ""])

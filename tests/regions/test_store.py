@@ -211,11 +211,35 @@ def test_what_half_precision_cannot_hold_names_the_image(tmp_path, value):
     found = regions(2)
     found.features[1, 2] = value
     with (
-        pytest.raises(EmocapError, match=r"image 'odd\.jpg': a feature is not finite or beyond half precision"),
+        pytest.raises(EmocapError, match=r"image 'odd\.jpg': a feature or box is not finite or beyond half precision"),
         write_store(tmp_path / "store", maker()) as writer,
     ):
         writer.add("odd.jpg", found)
     assert left_over(tmp_path) == []
+
+
+def test_boxes_that_float32_cannot_hold_are_refused(tmp_path):
+    found = regions(1)._replace(boxes_xyxy=np.full((1, 4), 1e300))
+    with (
+        ShardWriter(tmp_path, 0, maker()) as writer,
+        pytest.raises(EmocapError, match="a feature or box is not finite"),
+    ):
+        writer.add("a", found)
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        ("boxes.npy", lambda data: data[:8] + b"((" + data[10:], "boxes.npy: cut short or damaged"),
+        ("header.json", lambda data: data.replace(b'"n_regions": 5', b'"n_regions": 4611686018427387904'), "boxes.npy"),
+    ],
+)
+def test_heads_that_make_no_sense_are_told(tmp_path, file, change, message):
+    made(tmp_path / "store")
+    path = tmp_path / "store" / file
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(EmocapError, match=message):
+        FeatureStore.open(tmp_path / "store")
 
 
 def test_wrong_shapes_and_repeated_images_are_told(tmp_path):

@@ -404,12 +404,15 @@ def test_a_backbone_for_lists_of_patches_is_refused(tmp_path):
 
 def test_loading_is_quiet_and_leaves_the_messages_of_transformers_as_they_were(backbones, capfd):
     logging = transformers.utils.logging
-    level = logging.get_verbosity()
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     try:
         logging.set_verbosity_info()
+        logging.enable_progress_bar()
         VitExtractor(str(backbones["siglip"][0]), 2, 2)
         assert capfd.readouterr().err == ""
         assert logging.get_verbosity() == logging.INFO
         assert logging.is_progress_bar_enabled()
     finally:
         logging.set_verbosity(level)
+        if not bars:
+            logging.disable_progress_bar()

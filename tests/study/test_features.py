@@ -88,6 +88,13 @@ def test_a_store_of_other_images_is_refused_and_one_that_lacks_some_told(tiny_st
     study = {"target": corpora(target=tmp_path / "other")["target"], "source": None}
     with pytest.raises(EmocapError, match="none of the target's 120 images, such as .*, but such as 0+.jpg"):
         run(tiny_study(**study), tmp_path / "other run", "features")
+    (tmp_path / "file").write_text("no store")
+    with pytest.raises(EmocapError, match="file: no feature store"):
+        run(
+            tiny_study(target=corpora(target=tmp_path / "file")["target"], source=None),
+            tmp_path / "file run",
+            "features",
+        )
     with pytest.raises(EmocapError, match="features is null, but a corpus names a store"):
         load_config(tiny_study(**study, features=None))
     data = bytearray((tmp_path / "some/features-00000.npy").read_bytes())

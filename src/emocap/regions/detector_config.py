@@ -1,5 +1,6 @@
 """What a Faster R-CNN of bottom-up attention is: its settings, and how its checkpoint's `config.yaml` gives them."""
 
+import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ FIXED = {
     "size_divisibility": 0,
     "pad_value": 0,
 }
+MOST_KEYS, MOST_LEVELS = 10_000, 20
 BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
 
@@ -123,7 +125,10 @@ def read_config(path: Path) -> DetectorConfig:
     if not isinstance(values, dict):
         raise EmocapError(f"{path}: holds {type(values).__name__}, expected a detector's settings")
     flat: dict[str, Any] = {}
-    _flatten(values, "", flat)
+    try:
+        _flatten(values, "", flat)
+    except (ValueError, RecursionError):
+        raise EmocapError(f"{path}: has too many keys or levels for a detector's settings") from None
     for key, expected in FIXED.items():
         found = flat.get(key, expected)
         if found != expected:
@@ -152,6 +157,8 @@ _Loader.add_constructor("tag:yaml.org,2002:python/tuple", _tuple)
 
 
 def _flatten(values: dict[Any, Any], before: str, flat: dict[str, Any]) -> None:
+    if len(flat) > MOST_KEYS or before.count(".") > MOST_LEVELS:
+        raise ValueError("too many keys")
     for key, value in values.items():
         name = f"{before}{key}".lower()
         if isinstance(value, dict):
@@ -187,6 +194,8 @@ def _check_ranges(config: DetectorConfig, path: Path) -> None:
     for field in fields(config):
         value = getattr(config, field.name)
         numbers = value if isinstance(value, tuple) else (value,)
+        if not all(math.isfinite(number) for number in numbers if isinstance(number, (int, float))):
+            raise EmocapError(f"{path}: {KEYS[field.name]} is {value!r:.40}, expected finite numbers")
         positive = field.name not in (
             "pixel_mean",
             "anchor_offset",

@@ -146,7 +146,7 @@ def extract(
         *(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim, extractor.names),
         computed_in=extractor.computed_in,
     )
-    out = Path(out)
+    out = Path(os.path.abspath(out))  # noqa: PTH100  a link at its end stays a link
     require_free(out)
     unfinished = out.with_name(f".{out.name}.unfinished")
     try:
@@ -349,12 +349,13 @@ def _turns(folder: Path) -> Iterator[tuple[int, int]]:
     if rank:
         yield rank, world
         return
+    is_ours = not folder.exists()
     with locked(folder / ".lock", f"{folder}: another run is writing there; wait for it or give another place"):
         try:
             yield rank, world
         except BaseException:
             committed = any(path.stat().st_size for path in folder.glob("images-*.jsonl"))
-            if world == 1 and not committed and not is_complete(folder):
+            if is_ours and world == 1 and not committed and not is_complete(folder):
                 shutil.rmtree(folder, ignore_errors=True)
             raise
 

@@ -131,7 +131,10 @@ def extractor_and_settings(name: str, settings: Mapping[str, Any] | None = None)
         raise EmocapError(f"extractor is {name!r}, expected one of {', '.join(EXTRACTORS)}")
     if colon and "weights" in settings:
         raise EmocapError(f"extractor {name}:{weights}: its settings name weights too; give them once")
-    return name, settings | ({"weights": weights} if colon else {})
+    settings |= {"weights": weights} if colon else {}
+    if "weights" in settings and (not isinstance(settings["weights"], str) or not settings["weights"]):
+        raise EmocapError(f"extractor {name}: weights is {settings['weights']!r:.80}, expected a folder, file or name")
+    return name, settings
 
 
 def build_extractor(name: str, settings: Mapping[str, Any] | None = None) -> Extractor:

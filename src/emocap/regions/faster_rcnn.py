@@ -146,7 +146,9 @@ class BoxPredictor(nn.Module):
         attribute_probabilities, attributes = attribute_logits[:, :-1].softmax(dim=1).max(dim=1)
         deltas = self.bbox_pred(features)
         if not self.class_agnostic:
-            deltas = deltas.view(len(features), -1, 4)[torch.arange(len(features), device=deltas.device), objects]
+            deltas = deltas.view(len(features), deltas.shape[1] // 4, 4)[
+                torch.arange(len(features), device=deltas.device), objects
+            ]
         return objects, probabilities, deltas, attributes, attribute_probabilities
 
 

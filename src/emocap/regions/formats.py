@@ -15,7 +15,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -100,7 +100,7 @@ def import_features(
     require_free(out)
     quarantined: list[Quarantined] = []
     n_images = n_without_boxes = n_without_size = 0
-    with closing(READERS[format_](source)) as found:
+    with _told(source, format_), closing(READERS[format_](source)) as found:
         images = _sound(found, key_of, quarantined)
         head = _up_to_regions(images)
         if head is None:
@@ -128,6 +128,16 @@ def import_features(
             *(source, n_images, n_without_boxes, n_without_size),
         )
     return ImportReport(format_, n_images, n_without_boxes, n_without_size, tuple(quarantined))
+
+
+@contextmanager
+def _told(place: Path, format_: str) -> Iterator[None]:
+    """Make one line of whatever a library says of a damaged file."""
+    try:
+        yield
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, MemoryError) as error:
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise EmocapError(f"{place}: cannot be used as {format_} ({reason}); make or fetch it again") from error
 
 
 def export_features(store: Path, out: Path, *, format_: str, id_of: str = "stem") -> int:

@@ -23,7 +23,7 @@ def chosen_precision(extractor: str, precision: str) -> torch.dtype:
     """
     if precision == "auto":
         return torch.float16 if torch.cuda.is_available() else torch.float32
-    if precision not in PRECISIONS:
+    if not isinstance(precision, str) or precision not in PRECISIONS:
         expected = ", ".join(["auto", *PRECISIONS])
         raise EmocapError(f"extractor {extractor}: precision is {precision!r}, expected one of {expected}")
     return PRECISIONS[precision]

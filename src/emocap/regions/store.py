@@ -17,6 +17,7 @@ All are memory-mapped: opening reads the header alone, and looking an image up i
 
 import hashlib
 import json
+import math
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -164,9 +165,11 @@ class FeatureStore:
         """The keys, in the order in which they were written."""
         text = self._keys.tobytes()
         ends = self._key_ends.tolist()
-        return [
-            text[start:end].decode(errors="surrogatepass") for start, end in zip([0, *ends[:-1]], ends, strict=True)
-        ]
+        spans = zip([0, *ends[:-1]], ends, strict=True)
+        try:
+            return [text[start:end].decode(errors="surrogatepass") for start, end in spans]
+        except UnicodeDecodeError as error:
+            raise EmocapError(f"{self.path / 'keys.npy'}: holds a name that is no text; {_AGAIN}") from error
 
     @property
     def names(self) -> Names:
@@ -299,6 +302,8 @@ def _read_header(path: Path) -> Header:
         raise EmocapError(
             f"{where}: its shards hold {sum(shards):,} images, n_images is {found['n_images']:,}; {_AGAIN}"
         )
+    if not all(isinstance(value, str) for value in found["sha256"].values()):
+        raise EmocapError(f"{where}: sha256 holds what is no checksum; {_AGAIN}")
     expected = {*INDEX_FILES, *(shard_file(number) for number in range(len(shards)))}
     if set(found["sha256"]) - {"objects.npy"} != expected:
         raise EmocapError(
@@ -332,13 +337,13 @@ def _check_size(path: Path, shape: tuple[int, ...], dtype: Any) -> int:
             offset, size = file.tell(), path.stat().st_size
     except FileNotFoundError:
         raise EmocapError(f"{path}: no such file; {_AGAIN}") from None
-    except (OSError, ValueError, EOFError, SyntaxError, TypeError) as error:
+    except Exception as error:  # numpy reads a head by Python's own parser, which has errors of many kinds
         words = " ".join(str(error).split())[:80]
         raise EmocapError(f"{path}: cut short or damaged ({words}); {_AGAIN}") from error
     dtype = np.dtype(dtype)
     if found_shape != shape or found_dtype != dtype or fortran:
         raise EmocapError(f"{path}: holds {found_shape} {found_dtype}, expected {shape} {dtype}; {_AGAIN}")
-    expected = offset + dtype.itemsize * int(np.prod(shape))
+    expected = offset + dtype.itemsize * math.prod(shape)
     if size != expected:
         raise EmocapError(f"{path}: has {size:,} bytes, expected {expected:,}; {_AGAIN}")
     return offset

@@ -141,14 +141,14 @@ class ShardWriter:
         if (objects is not None) != named or (objects is not None and objects.shape != (len(features),)):
             raise EmocapError(f"image {image!r}: objects are not those of its regions; the extractor is at fault")
         with np.errstate(over="ignore"):
-            half = features.astype("<f2")
+            half, boxes = features.astype("<f2"), boxes.astype("<f4")
         if not np.isfinite(half).all() or not np.isfinite(boxes).all():
             raise FeatureFault(
-                f"image {image!r}: a feature is not finite or beyond half precision (65,504), largest found "
+                f"image {image!r}: a feature or box is not finite or beyond half precision (65,504), largest found "
                 f"{np.abs(features).max(initial=0):.4g}; where the extractor computes in half precision, give it "
                 "precision=float32"
             )
-        columns = [half, boxes.astype("<f4"), *([objects.astype(OBJECT)] if objects is not None else [])]
+        columns = [half, boxes, *([objects.astype(OBJECT)] if objects is not None else [])]
         for file, column in zip(self._data, columns, strict=True):
             file.write(column.tobytes())
         width, height = map(int, regions.size)

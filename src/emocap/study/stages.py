@@ -96,7 +96,9 @@ class Study:
         corpus: CorpusConfig | None = getattr(self.config, domain)
         if corpus is None or self.config.features is None:
             return None
-        path = self.place(corpus.store) if corpus.store is not None else self.run / "features" / domain
+        if corpus.store is not None:
+            return FeatureStore.open(self.place(corpus.store))
+        path = self.run / "features" / domain
         return FeatureStore.open(path) if path.is_dir() else None
 
     def dataset(self, tokenizer: Any, pairs: Pairs, domain: str, targets: np.ndarray | None) -> PairDataset:
