@@ -30,7 +30,9 @@ COLUMNS = {
     "recall_at_3": "recall@3",
     "precision_at_3": "prec@3",
     "mean_average_precision": "mAP",
+    "micro_f1": "µF1",
     "bce": "BCE",
+    "expected_calibration_error": "ECE",
 }
 StoreArgument = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of a feature store.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Put a value over the YAML's.")]
@@ -84,8 +86,9 @@ def run(
 ) -> None:
     """Run a study from its YAML, or go on with one that was stopped.
 
-    Stages: prepare, features, teacher, scores, selection, student, AnB, AnB+, evaluation, report. A study without a
-    `source` trains and evaluates the teacher alone.
+    Stages: prepare, features, splits, baselines, teacher, scores, selection, student, AnB, AnB+, evaluation, report,
+    and those of a labelled source, folds, seeds and studies where the YAML asks for them. A study without a `source`
+    trains and evaluates the teacher alone.
 
     Example: `emocap run configs/socratis-text.yaml --set data_root=data --set teacher.epochs=2`
     """
@@ -309,6 +312,41 @@ def report(run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="Folder o
     from emocap.report.page import write_report
 
     typer.echo(write_report(run_dir))
+
+
+@app.command()
+def compare(
+    run_dirs: Annotated[
+        list[Path], typer.Argument(metavar="RUN RUN ...", help="Folders of two finished runs or more.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The page to write.")] = Path("compare.html"),
+    metric: Annotated[
+        str, typer.Option("--metric", help="What rows are chosen and told by, such as macro_f1.")
+    ] = "mean_average_precision",
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="NAME", help="Show this model of every run, such as AnB+.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Show every model of every run.")] = False,
+) -> None:
+    """Put models of several runs side by side, with intervals and, on the same test pairs, paired differences.
+
+    Shown are each run's best model and the best baseline of the first run; the first row is what the others are held
+    against. Runs whose vocabularies differ are refused; runs with other test pairs stand there without a difference.
+
+    Example: `emocap compare runs/text runs/regions --out text-or-regions.html`
+    """
+    from rich.console import Console
+
+    from emocap.report.compare import compare_runs, terminal_table, write_comparison
+
+    if model is not None and every:
+        raise EmocapError("compare: give --model NAME or --all, not both")
+    found = compare_runs(run_dirs, metric=metric, model=model, every=every)
+    path = write_comparison(found, out)
+    Console().print(terminal_table(found))
+    for remark in found.remarks:
+        typer.echo(remark)
+    typer.echo(path)
 
 
 @app.command()

@@ -1,19 +1,25 @@
-"""Metrics against values worked by hand, naive twins and properties."""
+"""Metrics against values worked by hand, scikit-learn, naive twins and properties, with weights and without."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import log_loss
+from sklearn import metrics as sk
 
-from emocap.evaluation.baselines import prior
 from emocap.evaluation.metrics import (
     HIGHER_IS_BETTER,
     METRICS,
+    Judged,
     average_precisions,
     bce,
     evaluate,
+    expected_calibration_error,
+    hamming_loss,
+    macro_f1,
     mean_average_precision,
+    micro_f1,
+    ndcg_at_k,
+    pooled_recall_at_k,
     precision_at_k,
     ranking,
     recall_at_k,
@@ -24,6 +30,26 @@ SCORES = np.array([[0.9, 0.1, 0.8, 0.3], [0.2, 0.7, 0.1, 0.6], [0.5, 0.5, 0.5, 0
 TARGETS = np.array([[0, 1, 1, 0], [0, 1, 0, 1], [0, 0, 0, 1]])
 
 
+def made_up(seed: int, n: int = 40, n_labels: int = 6, *, ties: bool = False, empty_rows: bool = False):
+    """Probabilities, targets, whole weights with zeros among them, thresholds per row and per cell."""
+    rng = np.random.default_rng(seed)
+    probabilities = rng.integers(0, 6, (n, n_labels)) / 5 if ties else rng.random((n, n_labels))
+    targets = (rng.random((n, n_labels)) < 0.3).astype(int)
+    targets[:, 1] = 0
+    targets[3, 1] = 1
+    if empty_rows:
+        targets[5:9] = 0
+    else:
+        targets[~targets.any(axis=1), 0] = 1
+    weights = rng.integers(0, 4, n).astype(float)
+    weights[3] = 2
+    return probabilities, targets, weights, rng.random(n), rng.random((n, n_labels))
+
+
+def weighted(name: str, weights: np.ndarray, *answers: np.ndarray) -> float:
+    return float(METRICS[name].statistic(Judged(*answers))(weights[None])[0])
+
+
 def test_by_hand() -> None:
     assert top_k_accuracy(SCORES, TARGETS, 1) == pytest.approx(1 / 3)
     assert top_k_accuracy(SCORES, TARGETS, 2) == pytest.approx(2 / 3)
@@ -31,14 +57,67 @@ def test_by_hand() -> None:
     assert precision_at_k(SCORES, TARGETS, 2) == pytest.approx((1 / 2 + 1 + 0) / 3)
     assert recall_at_k(SCORES, TARGETS, 3) == pytest.approx((1 / 2 + 1 + 0) / 3)
     assert precision_at_k(SCORES, TARGETS, 3) == pytest.approx((1 / 3 + 2 / 3 + 0) / 3)
+    assert pooled_recall_at_k(SCORES, TARGETS, 2) == pytest.approx((1 + 2 + 0) / 5)
     assert average_precisions(SCORES, TARGETS)[0] is None
     assert average_precisions(SCORES, TARGETS)[2] == 1.0
+
+
+def test_weights_by_hand() -> None:
+    weights = np.array([[1.0, 0, 0], [0, 1, 0], [2, 1, 1], [0, 0, 0]])
+    judged = Judged(SCORES, TARGETS)
+    assert METRICS["recall_at_3"].statistic(judged)(weights) == pytest.approx([0.5, 1.0, 0.5, np.nan], nan_ok=True)
+    pooled = METRICS["pooled_recall_at_3"].statistic(judged)(weights)
+    assert pooled == pytest.approx([0.5, 1.0, 4 / 7, np.nan], nan_ok=True)
+    # emotion 1 in falling order: pair 1 (true), pair 2, pair 0 (true); in the third row 1/3 * 1 + 2/3 * 3/4
+    ap = METRICS["mean_average_precision"].statistic(judged)(weights)
+    assert ap == pytest.approx([1.0, 1.0, (5 / 6 + 1 + 1) / 3, np.nan], nan_ok=True)
 
 
 def test_ties_go_to_the_first_label() -> None:
     assert ranking(np.array([[0.5, 0.5, 0.9]])).tolist() == [[2, 0, 1]]
     assert top_k_accuracy(np.array([[0.5, 0.5]]), np.array([[1, 0]]), 1) == 1.0
     assert top_k_accuracy(np.array([[0.5, 0.5]]), np.array([[0, 1]]), 1) == 0.0
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("with_weights", [False, True])
+def test_scikit_learn_agrees(seed: int, with_weights: bool) -> None:
+    p, t, w, threshold, thresholds = made_up(seed, ties=seed % 2 == 1)
+    w = w if with_weights else np.ones(len(t))
+    some, every, options = p >= threshold[:, None], p >= thresholds, {"sample_weight": w}
+    nats = [sk.log_loss(a, np.clip(b, 1e-7, 1 - 1e-7), labels=[0, 1]) for a, b in zip(t, p, strict=True)]
+    expected = {
+        "label_ranking_average_precision": sk.label_ranking_average_precision_score(t, p, **options),
+        "coverage_error": sk.coverage_error(t, p, **options),
+        "micro_f1": sk.f1_score(t, some, average="micro", zero_division=0, **options),
+        "macro_f1": sk.f1_score(t, every, average="macro", zero_division=0, **options),
+        "hamming_loss": sk.hamming_loss(t, p >= 0.5, **options),
+        "mean_average_precision": sk.average_precision_score(t, p, average="macro", **options),
+        "bce": np.average(nats, weights=w),
+    }
+    if seed % 2 == 0:  # scikit-learn breaks ties in another order
+        expected["ndcg_at_5"] = sk.ndcg_score(t, p, k=5, ignore_ties=True, **options)
+    assert {name: weighted(name, w, p, t, threshold, thresholds) for name in expected} == pytest.approx(expected)
+
+
+def test_scikit_learn_agrees_on_pairs_of_one_emotion() -> None:
+    p, _, w, *_ = made_up(1)
+    which = np.random.default_rng(2).integers(0, 6, len(p))
+    for k in (1, 2, 3, 5):
+        expected = sk.top_k_accuracy_score(which, p, k=k, labels=range(6), sample_weight=w)
+        assert weighted(f"top{k}_accuracy", w, p, np.eye(6)[which]) == pytest.approx(expected)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.booleans())
+def test_a_weight_is_a_pair_that_occurs_so_often(seed: int, ties: bool) -> None:
+    p, t, w, threshold, thresholds = made_up(seed, n=12, ties=ties, empty_rows=True)
+    rows = np.repeat(np.arange(12), w.astype(int))
+    if not t[rows].any():
+        return
+    for name, metric in METRICS.items():
+        repeated = metric(p[rows], t[rows], threshold=threshold[rows], thresholds=thresholds[rows])
+        assert weighted(name, w, p, t, threshold, thresholds) == pytest.approx(repeated), name
 
 
 def naive_recall(scores, targets, k):
@@ -63,20 +142,83 @@ def test_recall_equals_a_naive_twin_and_ignores_the_order_of_pairs(seed: int, k:
         assert metric(scores[order], targets[order]) == pytest.approx(metric(scores, targets))
 
 
+def naive_calibration_error(probabilities, targets, weights, bins=15):
+    cells = [[] for _ in range(bins)]
+    for row, truth, weight in zip(probabilities, targets, weights, strict=True):
+        for p, t in zip(row, truth, strict=True):
+            cells[min(int(p * bins), bins - 1)].append((p, t, weight))
+    total = sum(weight for found in cells for *_, weight in found)
+    error = 0.0
+    for found in cells:
+        n = sum(weight for *_, weight in found)
+        if n:
+            confidence, frequency = sum(p * w for p, _, w in found) / n, sum(t * w for _, t, w in found) / n
+            error += n / total * abs(frequency - confidence)
+    return error
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_calibration_error_equals_a_naive_twin(ties: bool) -> None:
+    p, t, w, *_ = made_up(7, ties=ties, empty_rows=True)
+    assert expected_calibration_error(p, t) == pytest.approx(naive_calibration_error(p, t, np.ones(len(t))))
+    assert weighted("expected_calibration_error", w, p, t) == pytest.approx(naive_calibration_error(p, t, w))
+
+
 def test_a_perfect_and_an_inverted_answer() -> None:
     targets = np.array([[1, 0, 0], [0, 1, 1], [1, 1, 0]])
-    assert mean_average_precision(targets.astype(float), targets) == 1.0
+    perfect = evaluate(targets.astype(float), targets, "abc")
+    for name in ("top1_accuracy", "mean_average_precision", "label_ranking_average_precision", "micro_f1", "macro_f1"):
+        assert perfect[name] == 1.0
+    assert perfect["ndcg_at_5"] == pytest.approx(1.0)
+    assert perfect["hamming_loss"] == perfect["expected_calibration_error"] == 0.0
+    assert perfect["coverage_error"] == pytest.approx(5 / 3)
     assert mean_average_precision(1.0 - targets, targets) < 0.7
 
 
 def test_bce_is_sklearns_log_loss() -> None:
     p, t = np.array([0.2, 0.9, 0.6]), np.array([0, 1, 0])
-    assert bce(p[None], t[None]) == pytest.approx(log_loss(t, p))
+    assert bce(p[None], t[None]) == pytest.approx(sk.log_loss(t, p))
     assert np.isfinite(bce(np.array([[0.0, 1.0]]), np.array([[1, 0]])))
 
 
+def test_f1_at_thresholds() -> None:
+    p, t = np.array([[0.3, 0.3]]), np.array([[1, 0]])
+    assert micro_f1(p, t) == 0.0
+    assert micro_f1(p, t, 0.3) == pytest.approx(2 / 3)
+    assert macro_f1(p, t, np.array([0.3, 0.4])) == 0.5
+    assert hamming_loss(p, t) == 0.5
+    two, which = np.array([[0.3], [0.6]]), np.array([[1], [0]])
+    assert micro_f1(two, which, np.array([0.2, 0.7])) == 1.0
+    assert micro_f1(two, which, np.array([0.7, 0.2])) == 0.0
+
+
+def test_few_emotions_lower_k_and_no_gain_is_lost() -> None:
+    found = evaluate(np.array([[0.6, 0.4]]), np.array([[0, 1]]), "ab")
+    assert found["top3_accuracy"] == found["recall_at_5"] == 1.0
+    assert found["ndcg_at_5"] == pytest.approx(1 / np.log2(3))
+    assert ndcg_at_k(np.array([[0.6, 0.4]]), np.array([[1, 1]]), 1) == 1.0
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+def test_each_name_says_its_k(k: int) -> None:
+    p, t, *_ = made_up(3)
+    named = {
+        f"top{k}_accuracy": top_k_accuracy,
+        f"recall_at_{k}": recall_at_k,
+        f"pooled_recall_at_{k}": pooled_recall_at_k,
+        f"precision_at_{k}": precision_at_k,
+        f"ndcg_at_{k}": ndcg_at_k,
+    }
+    for name in named.keys() & METRICS.keys():
+        assert METRICS[name](p, t) == named[name](p, t, k), name
+
+
 def test_rows_without_a_label_are_left_out_of_the_ranks() -> None:
-    assert top_k_accuracy(np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([[1, 0], [0, 0]]), 1) == 1.0
+    scores, targets = np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([[1, 0], [0, 0]])
+    found = evaluate(scores, targets, "ab")
+    for name in ("top1_accuracy", "recall_at_3", "label_ranking_average_precision", "ndcg_at_5", "coverage_error"):
+        assert found[name] == 1.0
+    assert found["hamming_loss"] == 0.25
 
 
 @pytest.mark.parametrize(
@@ -90,16 +232,16 @@ def test_rows_without_a_label_are_left_out_of_the_ranks() -> None:
     ],
 )
 def test_what_cannot_be_measured_is_refused(scores, targets, k, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        recall_at_k(scores, targets, k)
+    for metric in (recall_at_k, pooled_recall_at_k, ndcg_at_k):
+        with pytest.raises(ValueError, match=message):
+            metric(scores, targets, k)
 
 
 def test_evaluate_gives_every_metric_and_each_emotion() -> None:
-    found = evaluate(SCORES, TARGETS, ["a", "b", "c", "d"])
+    found = evaluate(SCORES, TARGETS, ["a", "b", "c", "d"], threshold=0.4, thresholds=np.full(4, 0.4))
     assert set(found) == {*METRICS, "per_emotion_average_precision"}
     assert list(found["per_emotion_average_precision"]) == ["a", "b", "c", "d"]
-    assert [name for name, higher in HIGHER_IS_BETTER.items() if not higher] == ["bce"]
-
-
-def test_prior_is_the_training_frequency() -> None:
-    assert prior(np.array([[1, 0], [1, 0], [0, 1], [1, 0]]), 2).tolist() == [[0.75, 0.25]] * 2
+    assert found["micro_f1"] == METRICS["micro_f1"](SCORES, TARGETS, threshold=0.4)
+    assert found["macro_f1"] == METRICS["macro_f1"](SCORES, TARGETS, thresholds=0.4)
+    lower = ["coverage_error", "hamming_loss", "bce", "expected_calibration_error"]
+    assert [name for name, higher in HIGHER_IS_BETTER.items() if not higher] == lower

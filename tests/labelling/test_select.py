@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emocap.errors import EmocapError
-from emocap.labelling.select import best_emotions, select, student_targets
+from emocap.labelling.select import agreement_over_captions, best_emotions, select, student_targets
 
 P = np.array([[0.9, 0.5, 0.1], [0.8, 0.2, 0.6], [0.1, 0.3, 0.7], [0.7, 0.6, 0.2]])
 
@@ -45,7 +45,7 @@ def test_hard_and_soft_targets() -> None:
     chosen = select(P, p=2, fraction=1.0)
     assert student_targets(P, chosen, "hard")[0].tolist() == [1.0, 1.0, 0.0]
     assert student_targets(P, chosen, "soft")[0].tolist() == pytest.approx([0.9, 0.5, 0.0])
-    with pytest.raises(EmocapError, match="expected 'hard' or 'soft'"):
+    with pytest.raises(EmocapError, match="expected 'hard', 'soft' or 'votes'"):
         student_targets(P, chosen, "warm")
 
 
@@ -63,3 +63,24 @@ def test_hard_and_soft_targets() -> None:
 def test_settings_out_of_range_are_refused(changes, message: str) -> None:
     with pytest.raises(EmocapError, match=message):
         select(**({"probabilities": P, "p": 2} | changes))
+
+
+def test_a_share_of_the_captions_of_an_image_must_agree() -> None:
+    images = ["a", "a", "a", "b"]
+    # the two best of pairs 0, 1, 2: {0, 1}, {0, 2}, {1, 2}: each emotion for two of three captions of a
+    share = agreement_over_captions(best_emotions(P, 2), images)
+    assert share[:3] == pytest.approx(np.full((3, 3), 2 / 3))
+    assert share[3].tolist() == [1, 1, 0]
+    assert select(P, p=2, fraction=1.0, images=images, min_agreement=2 / 3).rows.tolist() == [0, 1, 2, 3]
+    assert select(P, p=2, fraction=1.0, images=images, min_agreement=0.7).rows.tolist() == [3]
+    assert select(P, p=2, fraction=1.0, images=["", "", "", ""], min_agreement=1.0).rows.tolist() == [0, 1, 2, 3]
+    with pytest.raises(EmocapError, match="min_agreement is 1.0, which no emotion of any image reaches"):
+        select(P[:3], p=2, fraction=1.0, images=images[:3], min_agreement=1.0)
+
+
+def test_votes_are_the_shares_of_an_image_s_captions() -> None:
+    images = ["a", "a", "a", "b"]
+    chosen = select(P, p=2, fraction=1.0, images=images)
+    votes = student_targets(P, chosen, "votes", p=2, images=images)
+    assert votes[0] == pytest.approx([2 / 3, 2 / 3, 0])
+    assert votes[3].tolist() == [1, 1, 0]

@@ -4,7 +4,10 @@ import pytest
 import torch
 from transformers.models.visual_bert.configuration_visual_bert import VisualBertConfig
 
-from emocap.models.classifier import EmotionHead, VisualBertForEmotion, set_prior_bias
+from emocap.models.backbone import build_config, load_backbone
+from emocap.models.classifier import POOLINGS, EmotionHead, VisualBertForEmotion, set_prior_bias
+from emocap.training.batching import PairDataset
+from emocap.training.predict import pooled_vectors, predict_probabilities
 
 
 def test_names_are_visualbert_and_fc(tiny_model) -> None:
@@ -14,9 +17,20 @@ def test_names_are_visualbert_and_fc(tiny_model) -> None:
     assert tiny_model.config.id2label == {0: "happy", 1: "sad", 2: "awe"}
 
 
-@pytest.mark.parametrize("pooling", ["mean", "pooler"])
-def test_padding_changes_nothing(tiny_model, tiny_batch, pooling: str) -> None:
-    tiny_model.pooling = pooling
+@pytest.fixture
+def pooled_by(tiny_bert, vocabulary):
+    """Makes the tiny model with another pooling; all have one encoder."""
+
+    def make(pooling: str) -> VisualBertForEmotion:
+        config = build_config(tiny_bert, vocabulary, pooling=pooling, visual_token_type=0, visual_dim=8)
+        return load_backbone(config, tiny_bert, seed=0)[0].eval()
+
+    return make
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_padding_changes_nothing(pooled_by, tiny_batch, pooling: str) -> None:
+    tiny_model = pooled_by(pooling)
     with torch.inference_mode():
         together = tiny_model(**tiny_batch).logits[1]
         alone = tiny_model(
@@ -41,6 +55,35 @@ def test_mean_pooling_is_the_mean_over_attended_tokens(tiny_model, tiny_batch) -
         pooled = tiny_model.pool(**tiny_batch)
     by_hand = states[1, [0, 1, 2, 5]].mean(dim=0)
     torch.testing.assert_close(pooled[1], by_hand)
+
+
+def test_first_is_the_first_tokens_last_state_and_both_lie_side_by_side(tiny_model, pooled_by, tiny_batch) -> None:
+    first, both = pooled_by("first"), pooled_by("first+mean")
+    for model in (first, both):  # their visual projections are drawn after another fc
+        model.visualbert.load_state_dict(tiny_model.visualbert.state_dict())
+    with torch.inference_mode():
+        states = tiny_model.visualbert(
+            **tiny_batch, visual_token_type_ids=torch.zeros(2, 2, dtype=torch.long)
+        ).last_hidden_state
+        mean = tiny_model.pool(**tiny_batch)
+        torch.testing.assert_close(first.pool(**tiny_batch), states[:, 0])
+        torch.testing.assert_close(both.pool(**tiny_batch), torch.cat([states[:, 0], mean], dim=1))
+    assert first.fc.weight.shape == (3, 32)
+    assert both.fc.weight.shape == (3, 64)
+
+
+@pytest.mark.parametrize("pooling", ["first", "first+mean"])
+def test_vectors_heads_and_folders_know_the_width(pooled_by, tmp_path, pooling: str) -> None:
+    model = pooled_by(pooling)
+    data = PairDataset([[2, 5, 7, 3], [2, 8, 3], [2, 9, 6, 11, 3]], [""] * 3)
+    vectors = pooled_vectors(model, data, 2, "vectors")
+    assert vectors.shape == (3, model.fc.in_features)
+    model.save_pretrained(tmp_path)
+    loaded = VisualBertForEmotion.from_pretrained(tmp_path).eval()
+    assert loaded.pooling == pooling
+    with torch.inference_mode():
+        answers = torch.sigmoid(EmotionHead(loaded.fc)(torch.tensor(vectors)).logits)
+    torch.testing.assert_close(torch.tensor(predict_probabilities(loaded, data, 3, "answers")), answers)
 
 
 def test_visual_token_type_matters(tiny_model, tiny_batch) -> None:
@@ -119,7 +162,7 @@ def founding_names() -> list[str]:
 
 
 def test_contradictory_settings_are_refused() -> None:
-    with pytest.raises(ValueError, match="pooling is 'max', expected one of pooler, mean"):
+    with pytest.raises(ValueError, match=r"pooling is 'max', expected one of pooler, mean, first, first\+mean"):
         VisualBertForEmotion(VisualBertConfig(pooling="max"))
     with pytest.raises(ValueError, match="visual_token_type is 2, expected below 2"):
         VisualBertForEmotion(VisualBertConfig(visual_token_type=2))

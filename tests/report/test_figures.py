@@ -76,8 +76,9 @@ def test_without_losses_there_is_no_figure():
 
 def test_metrics_of_anb_against_anb_plus(run_dir):
     drawing = figures.transfer_metrics(read_run(run_dir.folder).results)
-    assert drawing.caption.startswith(
-        "AnB+ is better than AnB on 6 of 7 metrics, most on mean average precision (better by 0.100)."
+    assert drawing.caption.replace("\N{NO-BREAK SPACE}", " ").startswith(
+        "AnB has a mean average precision of 0.200 [0.170, 0.230]; AnB+ has a mean average precision of 0.300 "
+        "[0.270, 0.330]; AnB+ scores better than AnB on 6 of these 7 metrics."
     )
     assert "Binary cross-entropy ↓" in texts(drawing)
     assert "ceiling" in texts(drawing)
@@ -87,7 +88,8 @@ def test_emotions_without_test_pairs_are_told(run_dir):
     drawing = figures.emotion_scores(read_run(run_dir.folder).results, ["prior", "teacher", "AnB+"])
     assert "no test pair" in texts(drawing)
     assert (
-        drawing.caption == "AnB+ ranks 5 of 5 emotions better than the prior; 1 emotion has no test pair and no score."
+        drawing.caption
+        == "AnB+ scores higher than the prior on 5 of 5 emotions; 1 emotion has no test pair and no score."
     )
 
 

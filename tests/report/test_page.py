@@ -1,5 +1,4 @@
 import itertools
-import json
 import re
 import subprocess
 import sys
@@ -12,6 +11,10 @@ from emocap.errors import EmocapError
 from emocap.report import page
 from emocap.report.page import write_report
 
+from .made_up import METRICS
+
+COMPACT = ("mean_average_precision", "top1_accuracy", "top3_accuracy", "recall_at_3", "micro_f1",
+           "expected_calibration_error")  # fmt: skip
 SHARE = 100 * (0.300 - 0.100) / (0.350 - 0.100)  # AnB+: 80% of the way from prior to ceiling
 
 
@@ -59,42 +62,53 @@ def test_the_report_is_written_into_the_run_directory_and_nothing_else(run_dir):
     assert sorted({*run_dir.folder.rglob("*")} - {*before}) == [run_dir.folder / "report.html"]
 
 
-def test_every_number_of_the_results_is_in_its_cell(run_dir):
+def test_the_handful_of_numbers_and_their_intervals_are_in_their_cells(run_dir):
     results = run_dir.read("results.json")
     cells = made(run_dir).cells
-    assert list(cells) == ["Model", *results["models"], "ceiling"]
+    assert list(cells) == ["Model", "Baselines", "prior", "tfidf", "Models", "teacher", "student", "AnB", "AnB+",
+                           "ensemble", "Best reachable", "ceiling"]  # fmt: skip
     for name, scores in [*results["models"].items(), ("ceiling", results["ceiling"])]:
-        for cell, metric in zip(cells[name], results["metrics"], strict=True):
+        for cell, metric in zip(cells[name], COMPACT, strict=True):
             assert re.search(r"\d\.\d{3}", cell)[0] == f"{scores[metric]:.3f}"
+    assert cells["AnB+"][0].endswith("0.300 [0.270, 0.330]")
+
+
+def test_every_metric_spread_and_difference_is_on_the_page(run_dir):
+    run_dir.change("results.json", lambda it: it.update(seeds=[0, 1], spread={"AnB+": dict.fromkeys(METRICS, 0.004)}))
+    text = made(run_dir).text
+    assert "All 17 metrics with their spread over seeds" in text
+    assert "± is the standard deviation over 2 seeds" in text
+    row = text[text.index("Coverage error") :]
+    assert row.startswith("Coverage error ↓ (lower is better) 7.000 [6.970, 7.030] 6.000 [5.970, 6.030] 5.500")
+    assert "5.000 [4.970, 5.030] ± 0.004" in row[:220]
+    tables = [text[text.index(f"Less {name} ") :] for name in ("teacher", "prior", "tfidf")]
+    assert len(tables[0]) > len(tables[1]) > len(tables[2])  # the study's own reference stands first
+    assert "Top-1 accuracy ↑ (higher is better) worse: −0.060 [−0.080, −0.040] 41 images" in tables[0]
+    assert "Micro F1 ↑ (higher is better) +0.010 [−0.010, +0.030]" not in tables[0]
 
 
 def test_the_best_is_marked_ties_and_lower_is_better_included(run_dir):
     cells = made(run_dir).cells
     marked = {name: [place for place, cell in enumerate(row) if "best" in cell] for name, row in cells.items()}
-    assert marked == {"Model": [], "prior": [], "teacher": [], "student": [], "AnB": [2], "AnB+": list(range(7)),
-                      "ceiling": []}  # fmt: skip
+    assert {name: places for name, places in marked.items() if places} == {"AnB": [2], "AnB+": list(range(6))}
 
 
-def test_differences_to_the_prior_say_which_way_is_better(run_dir):
-    cells = made(run_dir).cells
-    assert "−0.015 better than the prior" in cells["teacher"][6]
-    assert "+0.005 worse than the prior" in cells["AnB"][6]
-    assert "+0.150 better than the prior" in cells["teacher"][5]
-
-
-def test_words_say_whether_each_model_beats_the_prior(run_dir):
+def test_words_say_how_each_model_stands_to_the_prior(run_dir):
     text = made(run_dir).text
-    assert "teacher beats the prior on all 7 metrics." in text
-    assert "student does not beat the prior." in text
-    assert "AnB beats the prior on 6 of 7 metrics: not on binary cross-entropy." in text
+    assert "teacher is better than the prior on 12 of 17 metrics; undecided on 5." in text
+    assert "prior is what a model must beat." in text
+    assert "tfidf is better than the prior on 9 of 17 metrics; undecided on 8. Logistic" in text
+    assert "ensemble is better" in text
+    assert "Mean of the fine-tuned models’ logits." in text
 
 
-def test_the_verdict_comes_first_with_the_share_of_the_ceiling(run_dir):
+def test_the_verdict_comes_first_with_intervals_and_what_can_be_reached(run_dir):
     text = made(run_dir).text
     verdict = (
-        "AnB+ is best by mean average precision: 0.300 against 0.100 for the prior and 0.250 for the teacher. "
-        f"AnB+ beats both the prior and the teacher. It reaches {SHARE:.0f}% of the way from the prior to the best "
-        "reachable score (0.350), or 86% of that score."
+        "AnB+ is better than the best baseline, tfidf, by mean average precision: 0.300 against 0.200, a difference of "
+        "+0.100 [+0.080, +0.120]. AnB+ is better than the teacher: +0.050 [+0.030, +0.070]. "
+        f"AnB+ reaches {SHARE:.0f}% of the way from the prior to the best reachable score (0.350), or 86% of that "
+        "score. AnB+ reaches 75% of what one annotator reaches against the others."
     )
     assert verdict in text
     assert text.index(verdict) < text.index("Scores on held-out images")
@@ -102,13 +116,81 @@ def test_the_verdict_comes_first_with_the_share_of_the_ceiling(run_dir):
     assert "below the prior: −4% of the way to the ceiling" in text
 
 
-def test_a_study_that_beats_nothing_says_so(run_dir):
-    run_dir.change(
-        "results.json", lambda it: [scores.update(it["models"]["prior"]) for scores in it["models"].values()]
+def set_difference(it, model, reference, low, high):
+    found = it["differences"][reference][model]["mean_average_precision"]
+    found.update(difference=(low + high) / 2, low=low, high=high)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "tone", "told"),
+    [
+        (-0.001, 0.15, "open", "AnB+ is not shown to be better than the best baseline, tfidf, by"),
+        (0.0, 0.15, "open", "AnB+ is not shown to be better than the best baseline, tfidf, by"),
+        (0.001, 0.15, "good", "AnB+ is better than the best baseline, tfidf, by"),
+        (-0.2, -0.001, "bad", "AnB+ is worse than the best baseline, tfidf, by"),
+    ],
+)
+def test_intervals_decide_the_verdict_not_the_point_values(run_dir, low, high, tone, told):
+    run_dir.change("results.json", lambda it: set_difference(it, "AnB+", "tfidf", low, high))
+    html = made(run_dir)
+    assert told in html.text
+    assert [a["class"] for _, a in html.tags if a.get("class", "").startswith("verdict")] == [f"verdict {tone}"]
+
+
+def test_no_gain_over_the_teacher_is_said_plainly(run_dir):
+    run_dir.change("results.json", lambda it: set_difference(it, "AnB+", "teacher", -0.01, 0.014))
+    assert "AnB+ is not shown to be better than the teacher: +0.002 [−0.010, +0.014]." in made(run_dir).text
+
+
+def test_without_a_recorded_difference_nothing_is_decided(run_dir):
+    run_dir.change("results.json", lambda it: it.update(differences={}))
+    html = made(run_dir)
+    assert "AnB+ scores 0.300 in mean average precision and the best baseline, tfidf, 0.200; no interval of" in (
+        html.text
     )
+    assert "AnB+ was not compared with the teacher." in html.text
+    assert "teacher was not compared with the prior." in html.text
+    assert "All differences" not in html.text
+
+
+def test_the_model_chosen_on_validation_pairs_speaks_for_the_study(run_dir):
+    run_dir.change("results.json", lambda it: it.update(chosen="ensemble"))
     text = made(run_dir).text
-    assert "No model beats the prior by mean average precision" in text
-    assert "AnB+ equals the prior and the teacher." in text
+    assert "The ensemble is better than the best baseline, tfidf, by mean average precision: 0.290 against" in text
+    assert "was chosen on the validation pairs; on the test pairs AnB+ scores highest (0.300)." in text
+
+
+def test_several_units_are_told(run_dir):
+    units = ["units/s0_f0", "units/s0_f1"]
+    run_dir.change("manifest.json", lambda it: it.update(units=units))
+    run_dir.change("results.json", lambda it: it.update(folds=2, seeds=[0, 1]))
+    assert "loss by epoch" not in made(run_dir).text
+    for name in ("teacher/history.json", "audit.json"):
+        run_dir.write(f"units/s0_f0/{name}", run_dir.read(name))
+    html = made(run_dir)
+    assert "Shown are the loss curves of seed 0, fold 0 of 2." in html.text
+    assert "Of seed 0, fold 0 of 2. The teacher scored 6,000 source pairs" in html.text
+    assert "2-fold cross-validation by image, every image tested once, means over 2 seeds." in html.text
+    assert "Seeds 0, 1 Folds 2, by image" in html.text
+
+
+def test_a_unit_outside_the_run_is_refused(run_dir):
+    run_dir.change("manifest.json", lambda it: it.update(units=["../other"]))
+    with pytest.raises(EmocapError, match="unit '../other' is outside the run directory"):
+        write_report(run_dir.folder)
+
+
+def test_studies_are_told_with_their_sentence(run_dir):
+    text = made(run_dir).text
+    for heading in ("How far the scores can be trusted", "What carries the signal", "Transfer study",
+                    "Pseudo-label study"):  # fmt: skip
+        assert heading in text
+    assert "Copying all 6 layers and fine-tuning (AnB+) is not shown to be better than training on the target" in text
+    assert "AnB+_n06 0.260 [0.230, 0.290] ± 0.004 +0.010 [−0.010, +0.030]" in text
+    assert "shuffled 0.250 [0.220, 0.280] worse: −0.050 [−0.070, −0.030]" in text
+    assert "1 note on emotions that are named seldom 'tired' has no positive pair" in text
+    assert "ensemble 0.041 0.012 1.31" in text
+    assert "half against half – – 0.450" in text
 
 
 def test_nothing_is_loaded_from_elsewhere(run_dir):
@@ -180,14 +262,18 @@ def test_a_study_without_a_source_leaves_out_what_it_lacks(run_dir):
     run_dir.drop_source()
     run_dir.change("results.json", lambda it: it.pop("ceiling"))
     html = made(run_dir)
-    assert "The teacher is best by mean average precision: 0.250 against 0.100 for the prior." in html.text
+    assert "The teacher is better than the best baseline, tfidf, by mean average precision: 0.250 against" in html.text
+    assert "AnB+" not in html.text
     assert "Audit of the pseudo-labels" not in html.text
     assert [a["aria-labelledby"].split("-title")[0] for tag, a in html.tags if tag == "svg"] == [
         "teacher-loss",
+        "reliability",
         "emotion-scores",
     ]
     assert "ceiling" not in html.text
     assert "student" not in html.text.lower()
+    for heading in ("What carries the signal", "Transfer study", "Pseudo-label study", "annotator"):
+        assert heading not in html.text
 
 
 def test_only_results_and_manifest_are_needed(run_dir):
@@ -196,11 +282,14 @@ def test_only_results_and_manifest_are_needed(run_dir):
     for path in run_dir.folder.rglob("history.json"):
         path.unlink()
     run_dir.write("manifest.json", {"schema": 1})
+    optional = ("human", "signal", "transfer_study", "pseudo_label_study", "ceiling", "calibration", "emotions")
+    run_dir.change("results.json", lambda it: [it.pop(name) for name in (*optional, "spread", "folds")])
     run_dir.change("results.json", lambda it: [m.pop("per_emotion_average_precision") for m in it["models"].values()])
     html = made(run_dir)
     assert "Gallery" not in html.text
     assert "Emotion by emotion" not in html.text
-    assert list(html.cells) == ["Model", "prior", "teacher", "student", "AnB", "AnB+", "ceiling"]
+    assert "trusted" not in html.text
+    assert {"prior", "AnB+"} < set(html.cells)
 
 
 def test_a_warning_of_the_audit_is_loud(run_dir):
@@ -273,7 +362,8 @@ def test_every_theme_has_the_contrast_of_wcag_aa():
 
 
 def test_neither_torch_nor_transformers_is_imported():
-    code = "import sys, emocap.report.page; print({'torch', 'transformers', 'matplotlib.pyplot'} & {*sys.modules})"
+    code = "import sys, emocap.report.page, emocap.report.compare\n"
+    code += "print({'torch', 'transformers', 'matplotlib.pyplot'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
@@ -295,9 +385,9 @@ def test_no_directory_at_all(tmp_path):
     ("text", "told"),
     [
         ('{"schema": 1,', "not valid JSON at line 1"),
-        ('{"schema": 7}', "schema is 7, expected 1"),
+        ('{"schema": 7}', "schema is 7, expected "),
         ("[1, 2]", "holds a list, expected an object"),
-        ("{}", "schema is None, expected 1"),
+        ("{}", "schema is None, expected "),
     ],
 )
 def test_a_broken_file_is_named_in_one_line(run_dir, name, text, told):
@@ -317,7 +407,39 @@ def test_a_broken_file_is_named_in_one_line(run_dir, name, text, told):
         ("results.json", lambda it: it["models"]["AnB"].pop("bce"), "AnB: 'bce' must be a number or null"),
         ("results.json", lambda it: it["models"]["AnB"].update(bce="low"), "AnB: 'bce' must be a number or null"),
         ("results.json", lambda it: it.pop("labels"), "labels: Field required"),
-        ("results.json", lambda it: it.update(metrics={}), "'metrics' is empty"),
+        ("results.json", lambda it: it.update(metrics={}), "'metrics' lacks 'mean_average_precision'"),
+        ("results.json", lambda it: it.update(schema=1), "schema is 1, expected 2; make the report with the emocap"),
+        ("results.json", lambda it: it["models"]["AnB"].update(micro_f1=1.2), "AnB: 'micro_f1' is 1.2, outside 0 to 1"),
+        ("results.json", lambda it: it["models"]["AnB"].update(bce=-0.1), "AnB: 'bce' is -0.1, outside 0 to"),
+        ("results.json", lambda it: it["models"]["AnB"].update(bce=10**400), "AnB: 'bce' must be a number or null"),
+        ("results.json", lambda it: it["models"]["AnB"].update(bce=True), "AnB: 'bce' must be a number or null"),
+        ("results.json", lambda it: it["intervals"]["AnB"].update(bce=[0.4, 0.3]), "ends before it begins"),
+        ("results.json", lambda it: it["intervals"]["AnB"].update(bce=[0.4, 10**400]), "intervals.AnB.bce.1"),
+        ("results.json", lambda it: it["intervals"]["AnB"].update(bce=["0.4", 0.5]), "intervals.AnB.bce.0"),
+        ("results.json", lambda it: it["intervals"]["AnB"].pop("bce"), "AnB: no interval of 'bce'"),
+        ("results.json", lambda it: it["intervals"].update(other={}), "'models' lacks 'other'"),
+        ("results.json", lambda it: it.update(spread={"AnB": {"bce": -1}}), "the spread of 'bce' is -1"),
+        ("results.json", lambda it: set_difference(it, "AnB", "prior", 0.2, 0.1), "'low' is 0.2, above 'high', 0.1"),
+        ("results.json", lambda it: it["kinds"].pop("AnB"), "'kinds' lacks 'AnB'"),
+        ("results.json", lambda it: it["kinds"].update(AnB="other"), "kinds.AnB: Input should be 'baseline'"),
+        ("results.json", lambda it: it.update(reference="other"), "'models' lacks 'other'"),
+        ("results.json", lambda it: it.update(chosen="other"), "'models' lacks 'other'"),
+        ("results.json", lambda it: it.update(n_test_pairs=0), "n_test_pairs: Input should be greater"),
+        ("results.json", lambda it: it.update(seeds=[]), "seeds: List should have at least 1 item"),
+        ("results.json", lambda it: it.update(n_bootstrap=-5), "n_bootstrap: Input should be greater"),
+        ("results.json", lambda it: it["calibration"]["AnB"].update(temperature=[0]), "calibration.AnB.temperature.0"),
+        ("results.json", lambda it: it["calibration"]["AnB"]["after"]["count"].pop(), "differ in length"),
+        (
+            "results.json",
+            lambda it: it["calibration"].update(other=it["calibration"]["AnB"]),
+            "'calibration' has 'other'",
+        ),
+        ("results.json", lambda it: it["signal"]["models"]["both"].update(bce=-1), "signal: both: 'bce' is -1"),
+        ("results.json", lambda it: it["human"]["split_half"].update(correlation=1.2), "human.split_half.correlation"),
+        ("results.json", lambda it: it["transfer_study"]["points"][0].update(n=7), "'n' is 7 of 6 layers"),
+        ("results.json", lambda it: it["transfer_study"]["points"][0].update(n=None), "'n' is None for a AnB"),
+        ("results.json", lambda it: it["transfer_study"]["points"][0].update(model="x"), "lacks the point 'x'"),
+        ("results.json", lambda it: it["pseudo_label_study"]["points"].pop(0), "'points' lacks the base"),
         ("audit.json", lambda it: it["after"].pop(), "'after' has 5 values for 6 labels"),
         ("teacher/history.json", lambda it: it["train"][3].update(loss="x"), "train.3.loss"),
     ],
@@ -332,5 +454,14 @@ def test_a_file_not_as_documented_is_refused(run_dir, name, change, told):
 
 def test_a_score_that_is_absent_is_a_dash(run_dir):
     run_dir.change("results.json", lambda it: it["models"]["AnB"].update(mean_average_precision=None))
-    assert made(run_dir).cells["AnB"][5] == "–"
-    assert json.loads((run_dir.folder / "results.json").read_text())["models"]["AnB"]["mean_average_precision"] is None
+    run_dir.change("results.json", lambda it: it["intervals"]["AnB"].update(mean_average_precision=None))
+    assert made(run_dir).cells["AnB"][0] == "–"
+
+
+def test_no_score_at_all_is_said(run_dir):
+    def lose(it):
+        for scores in it["models"].values():
+            scores["mean_average_precision"] = None
+
+    run_dir.change("results.json", lose)
+    assert "No model has a mean average precision." in made(run_dir).text

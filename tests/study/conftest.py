@@ -35,7 +35,7 @@ def caption_of(rng: np.random.Generator, happy: bool) -> str:
 
 @pytest.fixture(scope="session")
 def tiny_corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """120 labelled pairs as a table, 80 images of 2 captions as COCO; one picture is broken, one is missing."""
+    """120 labelled pairs as a table, 80 images of 2 captions as COCO, 90 texts of other labels; a picture is broken."""
     root, rng = tmp_path_factory.mktemp("corpora"), np.random.default_rng(0)
     rows = []
     for number in range(120):
@@ -55,6 +55,9 @@ def tiny_corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
             caption = caption_of(rng, rng.random() < 0.5)
             annotations.append({"id": len(annotations), "image_id": number, "caption": caption})
     (root / "captions_source.json").write_text(json.dumps({"images": images, "annotations": annotations}))
+    moods = [("joy", True) if rng.random() < 0.5 else ("grief", False) for _ in range(90)]
+    texts = [{"caption": caption_of(rng, happy), "emotions": [mood]} for mood, happy in moods]
+    (root / "moods.jsonl").write_text("\n".join(json.dumps(row) for row in texts))
     return root
 
 
@@ -81,6 +84,8 @@ def tiny_study(tiny_corpora: Path, tiny_bert: Path, tmp_path: Path):
             "pseudo_labels": {"p": 2, "fraction": 0.8},
             "student": train | {"epochs": 1, "select_by": None, "save_steps": 3},
             "transfer": {"AnB": train, "AnB+": train},
+            "baselines": {"names": ["tfidf"]},
+            "evaluation": {"n_bootstrap": 100},
         }
         path = tmp_path / "tiny.yaml"
         path.write_text(yaml.safe_dump(study | changes))

@@ -85,6 +85,15 @@ def test_what_is_dumped_loads_as_the_same(study) -> None:
         ),
         (MINIMAL, ["seed=2020-99-99"], "a value cannot be read"),
         (MINIMAL, ["teacher.learning_rate=.inf"], "finite"),
+        (MINIMAL + "folds: 1\n", [], "folds: .*greater than or equal to 2, found 1"),
+        (MINIMAL + "seeds: [1, 1]\n", [], "seeds: has a value twice"),
+        (MINIMAL + "seeds: []\n", [], "seeds: .*at least 1 item"),
+        (MINIMAL + "targets: both\n", [], "targets: .*'union' or 'votes'"),
+        (MINIMAL + "transfer: {layers: [0, 2]}\n", [], r"transfer\.layers needs a source or a labelled_source"),
+        (MINIMAL + "pseudo_labels: {study: {p: [1]}}\n", [], r"pseudo_labels\.study needs a source"),
+        (MINIMAL + "evaluation: {reference: studnt}\n", [], r"reference names 'studnt', but this study has tfidf"),
+        (MINIMAL + "evaluation: {ensemble: [AnB]}\n", [], r"ensemble names 'AnB', but this study has teacher"),
+        (MINIMAL + "baselines: {names: [forest]}\n", [], r"baselines\.names\.0: "),
         ("target: !!python/object/apply:os.system ['true']\n", [], "not valid YAML"),
     ],
 )
@@ -117,3 +126,13 @@ def test_the_founding_preset_is_faithful() -> None:
     assert config.features is not None
     assert config.features.extractor == "frcnn-vg"
     assert config.features.settings == {"min_boxes": 36, "max_boxes": 36}
+
+
+def test_units_and_models_are_what_the_yaml_asks_for(study) -> None:
+    config = load_config(study(MINIMAL + "folds: 2\nseeds: [3, 5]\nlabelled_source: {format: table, path: b}\n"))
+    assert config.units == [(3, 0), (3, 1), (5, 0), (5, 1)]
+    assert config.models == ["teacher", "labelled_AnB", "labelled_AnB+"]
+    assert config.members == ["teacher", "labelled_AnB+"]
+    alone = load_config(study(MINIMAL + "seed: 4\n"))
+    assert (alone.units, alone.members) == ([(4, None)], []), "one model is no ensemble"
+    assert load_config(study(MINIMAL + "seeds: [0, 1]\n")).members == ["teacher"]

@@ -15,10 +15,11 @@ from emocap.evaluation.baselines import prior
 from emocap.evaluation.metrics import mean_average_precision
 from emocap.models.classifier import EmotionHead, set_prior_bias
 from emocap.models.transfer import transfer
-from emocap.training.batching import PooledDataset
+from emocap.training.batching import PairDataset, PooledDataset
+from emocap.training.losses import Loss, bce, build_loss
 from emocap.training.predict import pooled_vectors, predict_probabilities
 from emocap.training.settings import TrainSettings
-from emocap.training.train import EpochSampler, train
+from emocap.training.train import EpochSampler, _optimizer, train
 
 
 def scores(probabilities: np.ndarray, targets: np.ndarray) -> dict[str, float]:
@@ -72,12 +73,15 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize(("save_steps", "kill_at"), [(None, 25), (7, 17)])
-def test_a_killed_run_goes_on_as_an_unbroken_one(tiny_model, word_data, tmp_path, save_steps, kill_at) -> None:
+@pytest.mark.parametrize(
+    ("save_steps", "kill_at", "more"),
+    [(None, 25, {}), (7, 17, {}), (None, 25, {"loss": "weighted", "layer_decay": 0.7})],
+)
+def test_a_killed_run_goes_on_as_an_unbroken_one(tiny_model, word_data, tmp_path, save_steps, kill_at, more) -> None:
     training = word_data(160, 0)
     validation = word_data(40, 1) if save_steps is None else None
     whole, broken = copy.deepcopy(tiny_model), copy.deepcopy(tiny_model)
-    unbroken = fit(whole, training, validation, tmp_path / "whole", save_steps=save_steps)
+    unbroken = fit(whole, training, validation, tmp_path / "whole", save_steps=save_steps, **more)
 
     calls = 0
 
@@ -88,7 +92,14 @@ def test_a_killed_run_goes_on_as_an_unbroken_one(tiny_model, word_data, tmp_path
             raise Killed
         return type(training).collate(training, items)
 
-    settings = {"epochs": 3, "learning_rate": 3e-3, "batch_size": 16, "patience": None, "save_steps": save_steps}
+    settings = {
+        "epochs": 3,
+        "learning_rate": 3e-3,
+        "batch_size": 16,
+        "patience": None,
+        "save_steps": save_steps,
+        **more,
+    }
     with pytest.raises(Killed):
         train(
             broken,
@@ -104,7 +115,7 @@ def test_a_killed_run_goes_on_as_an_unbroken_one(tiny_model, word_data, tmp_path
         )
     assert list((tmp_path / "broken" / "checkpoints").glob("checkpoint-*")), "it died before its first checkpoint"
     torch.manual_seed(99)
-    resumed = fit(broken, training, validation, tmp_path / "broken", save_steps=save_steps)
+    resumed = fit(broken, training, validation, tmp_path / "broken", save_steps=save_steps, **more)
     assert [row["loss"] for row in resumed["train"]] == [row["loss"] for row in unbroken["train"]]
     assert resumed["validation"] == unbroken["validation"]
     for name, tensor in whole.state_dict().items():
@@ -146,12 +157,13 @@ def test_no_space_for_a_checkpoint_is_one_line(tiny_model, word_data, tmp_path) 
     assert "\n" not in str(error.value)
 
 
-def test_frozen_encoder_run_once_equals_training_through_it(tiny_model, word_data, tmp_path) -> None:
+@pytest.mark.parametrize("loss", ["bce", "asymmetric"])
+def test_frozen_encoder_run_once_equals_training_through_it(tiny_model, word_data, tmp_path, loss: str) -> None:
     training, validation = word_data(96, 0), word_data(30, 1)
     direct = transfer(tiny_model, freeze=True, seed=1)
     set_prior_bias(direct.fc, torch.tensor(training.targets.mean(0)))
     cached = copy.deepcopy(direct)
-    settings = {"head_learning_rate": 5e-3, "epochs": 2}
+    settings = {"head_learning_rate": 5e-3, "epochs": 2, "loss": loss, "layer_decay": 0.5}
     slow = fit(direct, training, validation, tmp_path / "slow", **settings)
     pooled = [PooledDataset(pooled_vectors(cached, data, 16, "x"), data.targets) for data in (training, validation)]
     head = EmotionHead(cached.fc)
@@ -173,6 +185,90 @@ def test_frozen_encoder_run_once_equals_training_through_it(tiny_model, word_dat
     assert all(torch.equal(before[name], after[name]) for name in before), "a frozen layer moved"
 
 
+def cost(loss: Loss, model: torch.nn.Module, data: PairDataset) -> float:
+    """A loss over all of the pairs' cells."""
+    p = torch.tensor(predict_probabilities(model, data, 32, "cost"), dtype=torch.float64)
+    return loss(torch.logit(p), torch.tensor(data.targets, dtype=torch.float64)).item()
+
+
+@pytest.mark.parametrize("loss", ["weighted", "focal", "asymmetric", "smoothed"])
+def test_it_learns_by_every_loss(tiny_model, word_data, tmp_path, loss: str) -> None:
+    training, validation, test = word_data(200, 0), word_data(30, 1), word_data(100, 2)
+    history = fit(tiny_model, training, validation, tmp_path, epochs=5, loss=loss, layer_decay=0.9)
+    found = predict_probabilities(tiny_model, test, 32, "test")
+    baseline = mean_average_precision(prior(training.targets, 100), test.targets)
+    assert mean_average_precision(found, test.targets) > baseline + 0.2
+    assert np.mean([row["loss"] for row in history["train"][-5:]]) < history["train"][0]["loss"]
+    kept = next(row for row in history["validation"] if row["epoch"] == history["best_epoch"])
+    minimised = build_loss(TrainSettings(loss=loss).loss, training.targets)
+    assert kept["loss"] == pytest.approx(cost(minimised, tiny_model, validation), abs=1e-4)
+    assert kept["bce"] == pytest.approx(cost(bce, tiny_model, validation), abs=1e-4)
+
+
+def test_the_best_epoch_is_by_bce_whatever_the_loss(tiny_model, word_data, tmp_path) -> None:
+    training, validation = word_data(64, 0), word_data(60, 1)
+    set_prior_bias(tiny_model.fc, torch.tensor(training.targets.mean(0)))
+    moved_to_half = {"name": "smoothed", "smoothing": 0.95}  # so it falls while the cross-entropy rises
+    history = fit(
+        tiny_model, training, validation, tmp_path,
+        loss=moved_to_half, learning_rate=1e-4, head_learning_rate=1e-2, schedule="constant", patience=2, epochs=6,
+    )  # fmt: skip
+    rows = history["validation"]
+    losses, bces = [row["loss"] for row in rows], [row["bce"] for row in rows]
+    assert np.argmin(losses) == len(rows) - 1
+    assert history["best_epoch"] == np.argmin(bces) + 1 == 1
+    assert len(rows) == 3, "patience is by the cross-entropy too"
+    assert cost(bce, tiny_model, validation) == pytest.approx(min(bces), abs=1e-4)
+
+
+def test_with_bce_the_validation_loss_is_it(tiny_model, word_data, tmp_path) -> None:
+    training, validation = word_data(32, 0), word_data(40, 1)
+    history = fit(tiny_model, training, validation, tmp_path, epochs=1)
+    (row,) = history["validation"]
+    assert list(row) == ["step", "epoch", "loss", "mean_average_precision"]
+    assert row["loss"] == pytest.approx(cost(bce, tiny_model, validation), abs=1e-5)
+
+
+def test_targets_are_needed_and_lie_within_0_and_1(tiny_model, word_data, tmp_path) -> None:
+    data = word_data(16, 0)
+    with pytest.raises(EmocapError, match="test: its training pairs have no targets"):
+        fit(tiny_model, PairDataset(data.input_ids, data.images), None, tmp_path, select_by=None)
+    data.targets[3, 1] = 2
+    with pytest.raises(EmocapError, match="test's training pairs: the target of pair 3 for emotion 1 is 2, expected"):
+        fit(tiny_model, data, None, tmp_path, select_by=None)
+
+
+def rates(model: torch.nn.Module, settings: TrainSettings) -> dict[str, float]:
+    """Each trained parameter's learning rate, by name."""
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    groups = _optimizer(model, settings).param_groups
+    found = [(names[id(parameter)], group["lr"]) for group in groups for parameter in group["params"]]
+    assert len(found) == len(dict(found)) == sum(p.requires_grad for p in model.parameters())
+    return dict(found)
+
+
+@pytest.mark.parametrize("n_frozen", [0, 1, 2])
+def test_rates_fall_towards_the_embeddings(tiny_model, n_frozen: int) -> None:
+    model = transfer(tiny_model, n_frozen, freeze=n_frozen > 0)
+    settings = TrainSettings(learning_rate=8e-5, head_learning_rate=1e-2, layer_decay=0.5)
+    by_hand = {"embeddings": 1e-5, "layer.0": 2e-5, "layer.1": 4e-5, "layer.2": 8e-5, "pooler": 8e-5, "fc": 1e-2}
+    if n_frozen:
+        by_hand = {part: rate for part, rate in by_hand.items() if part != "embeddings"}
+        by_hand = {part: rate for part, rate in by_hand.items() if part not in [f"layer.{i}" for i in range(n_frozen)]}
+    found = rates(model, settings)
+    assert {part for part in by_hand for name in found if f".{part}." in f".{name}"} == set(by_hand)
+    for name, rate in found.items():
+        (part,) = [part for part in by_hand if f".{part}." in f".{name}"]
+        assert rate == pytest.approx(by_hand[part], rel=1e-12), name
+
+
+def test_a_decay_of_1_or_a_head_alone_changes_no_rate(tiny_model) -> None:
+    assert set(rates(tiny_model, TrainSettings(layer_decay=1.0)).values()) == {5e-5, 5e-3}
+    assert set(rates(EmotionHead(tiny_model.fc), TrainSettings(layer_decay=0.5)).values()) == {5e-3}
+    same = TrainSettings(layer_decay=0.5, head_learning_rate=None)
+    assert rates(tiny_model, same)["fc.weight"] == 5e-5, "fc has the encoder's peak"
+
+
 def test_order_depends_on_seed_and_epoch_alone() -> None:
     lengths = list(range(100))
 
@@ -188,8 +284,6 @@ def test_order_depends_on_seed_and_epoch_alone() -> None:
 
 
 def test_adam_and_frozen_parameters(tiny_model) -> None:
-    from emocap.training.train import _optimizer
-
     tiny_model.freeze([tiny_model.visualbert])
     optimizer = _optimizer(tiny_model, TrainSettings(optimizer="adam", head_learning_rate=None, learning_rate=1e-4))
     assert type(optimizer) is torch.optim.Adam

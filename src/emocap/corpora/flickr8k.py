@@ -1,11 +1,13 @@
-"""Flickr8k (Hodosh et al. 2013): `captions.txt`, five captions an image; no emotions."""
+"""Flickr8k (Hodosh et al. 2013): five captions an image; FlickrFace11K (Nezami et al. 2018) names expressions."""
 
 from pathlib import Path
 
 from emocap.corpora.pairs import Pairs, PairsBuilder
-from emocap.corpora.rows import require_columns
+from emocap.corpora.rows import csv_rows, require_columns
 from emocap.errors import EmocapError
 from emocap.files import read_text
+
+CAPTIONS_FILE = "captions.txt"
 
 
 def read_flickr8k(path: Path, images: Path | None = None) -> Pairs:
@@ -27,4 +29,40 @@ def read_flickr8k(path: Path, images: Path | None = None) -> Pairs:
             builder.add(f"line {line}", f"{path.stem}:{line}", image.strip(), caption)
         elif text.strip():
             builder.refuse(f"line {line}", "has no comma between image and caption")
+    return builder.build(images)
+
+
+def read_flickr8k_expressions(path: Path, images: Path | None = None) -> Pairs:
+    """Every caption of an image with an expression is a pair of that one emotion; other images are left out.
+
+    Args:
+        path: `expressions.csv` with `image,emotion`; the captions are in `captions.txt` beside it.
+        images: folder of the images, or None for captions alone.
+
+    Raises:
+        EmocapError: no captions beside the file, not a CSV with these columns, or no usable pair.
+    """
+    captions = path.parent / CAPTIONS_FILE
+    if not captions.is_file():
+        raise EmocapError(f"{captions}: no such file; Flickr8k's captions must lie beside {path.name}")
+    told = read_flickr8k(captions)
+    captions_of: dict[str, list[tuple[str, str]]] = {}
+    for pair_id, image, caption in zip(told.pair_ids, told.images, told.captions, strict=True):
+        captions_of.setdefault(image, []).append((pair_id, caption))
+    builder = PairsBuilder(path, list(told.quarantined))
+    header, rows = csv_rows(path, builder)
+    require_columns(path, header, ("image", "emotion"))
+    seen: set[str] = set()
+    for line, row in rows:
+        where, image, emotion = f"line {line}", row["image"].strip(), row["emotion"].strip()
+        if not emotion:
+            builder.refuse(where, "emotion is empty")
+        elif image in seen:
+            builder.refuse(where, f"image {image!r} occurs twice")
+        elif image not in captions_of:
+            builder.refuse(where, f"image {image!r} has no caption in {CAPTIONS_FILE}")
+        else:
+            seen.add(image)
+            for pair_id, caption in captions_of[image]:
+                builder.add(where, pair_id, image, caption, [emotion])
     return builder.build(images)

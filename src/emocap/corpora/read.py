@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from emocap.corpora.coco import read_coco
-from emocap.corpora.flickr8k import read_flickr8k
+from emocap.corpora.flickr8k import read_flickr8k, read_flickr8k_expressions
+from emocap.corpora.goemotions import read_goemotions
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.socratis import read_socratis_csv, read_socratis_json
 from emocap.corpora.table import read_table
@@ -15,6 +16,8 @@ FORMATS: dict[str, Callable[[Path, Path | None], Pairs]] = {
     "socratis-csv": read_socratis_csv,
     "coco": read_coco,
     "flickr8k": read_flickr8k,
+    "flickr8k-expressions": read_flickr8k_expressions,
+    "goemotions": read_goemotions,
     "table": read_table,
 }
 
@@ -58,6 +61,11 @@ def guess_format(path: Path) -> str:
             key in start for key in (b'"licenses"', b'"annotations"', b'"images"')
         )
         return "coco" if is_coco else "socratis"
-    if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"image_name,"):
+    if path.suffix == ".tsv":
+        return "goemotions"
+    header = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if header.startswith(b"image_name,"):
         return "socratis-csv"
+    if header.split(b"\n")[0].strip() == b"image,emotion":
+        return "flickr8k-expressions"
     return "flickr8k" if path.name == "captions.txt" else "table"

@@ -1,27 +1,42 @@
 """Train, validation and test parts by image, balanced over labels (Sechidis et al. 2011, iterative stratification).
 
-All captions of an image fall into one part. Left out: balance over pairs of labels.
+All captions of an image fall into one part, and so do images of the same bytes. Left out: balance over pairs of labels.
 """
 
 import hashlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
+from iterstrat.ml_stratifiers import MultilabelStratifiedKFold, MultilabelStratifiedShuffleSplit
 
 from emocap.corpora.pairs import Pairs
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 
+FEW_POSITIVES = 10
 
-def group_key(pairs: Pairs) -> list[str]:
-    """What may not be divided: a pair's image, or the pair itself where it has none."""
-    return [image or f"pair:{pair_id}" for image, pair_id in zip(pairs.images, pairs.pair_ids, strict=True)]
+
+def group_key(pairs: Pairs, same: Mapping[str, str] | None = None) -> list[str]:
+    """What may not be divided: a pair's image, or the pair itself where it has none.
+
+    Args:
+        pairs: N pairs.
+        same: copied images to the first of the same bytes, of `duplicates.same_content`; that one names them all.
+    """
+    first = same or {}
+    return [
+        first.get(image, image) if image else f"pair:{pair_id}"
+        for image, pair_id in zip(pairs.images, pairs.pair_ids, strict=True)
+    ]
 
 
 def split_by_image(
-    pairs: Pairs, vocabulary: Vocabulary, fractions: Mapping[str, float], seed: int = 0
+    pairs: Pairs,
+    vocabulary: Vocabulary,
+    fractions: Mapping[str, float],
+    seed: int = 0,
+    same: Mapping[str, str] | None = None,
 ) -> dict[str, list[str]]:
     """Part to the group keys in it, sorted; every key in exactly one part, whatever the order of the pairs.
 
@@ -30,40 +45,115 @@ def split_by_image(
         vocabulary: labels to balance; those of all captions of an image count.
         fractions: part to its share; they sum to 1.
         seed: of the draw.
+        same: copied images, as for `group_key`.
 
     Raises:
         EmocapError: shares that do not sum to 1, or too few images for a part.
     """
     if not fractions or min(fractions.values()) <= 0 or abs(sum(fractions.values()) - 1) > 1e-6:
         raise EmocapError(f"splits: shares are {dict(fractions)}, expected some above 0 that sum to 1")
-    labels: dict[str, set[str]] = {}
-    for key, named in zip(group_key(pairs), pairs.emotions, strict=True):
-        labels.setdefault(key, set()).update(named or ())
-    keys = sorted(labels, key=lambda key: hashlib.sha256(key.encode()).digest())
+    keys, targets = _labelled_keys(pairs, vocabulary, same)
     sizes = {part: round(share * len(keys)) for part, share in fractions.items()}
     if min(sizes.values()) < 1:
         part = min(sizes, key=lambda name: sizes[name])
         raise EmocapError(f"splits: {len(keys)} images leave none for {part!r}; use more data or another share")
-    targets = np.stack([vocabulary.encode(labels[key]) for key in keys])
-    if len(vocabulary) == 1:  # the library takes several columns only
-        targets = np.hstack([targets, 1 - targets])
     rest, parts = np.arange(len(keys)), {}
     names = sorted(fractions, key=lambda name: fractions[name])
     for name in names[:-1]:
-        share = sizes[name] / len(rest)
-        splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=share, random_state=seed)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            kept, taken = next(splitter.split(rest, targets[rest]))
-        parts[name], rest = rest[taken], rest[kept]
+        rest, parts[name] = _taken(rest, targets, sizes[name], seed)
     parts[names[-1]] = rest
     if any(len(rows) == 0 for rows in parts.values()):
         raise EmocapError(f"splits: {len(keys)} images are too few for {len(fractions)} parts")
-    return {name: sorted(keys[row] for row in parts[name]) for name in fractions}
+    return {name: _sorted_keys(keys, parts[name]) for name in fractions}
 
 
-def rows_of(pairs: Pairs, parts: Mapping[str, list[str]]) -> dict[str, np.ndarray]:
-    """Part to the ascending row numbers (int64) of its pairs.
+def fold_by_image(
+    pairs: Pairs,
+    vocabulary: Vocabulary,
+    *,
+    n_folds: int,
+    fold: int,
+    validation: float,
+    seed: int,
+    same: Mapping[str, str] | None = None,
+) -> dict[str, list[str]]:
+    """ "train", "validation" and "test" to the group keys in them, sorted; over all folds every key is tested once.
+
+    The folds depend on images, labels, `n_folds` and `seed`, not on the order of the pairs. An emotion with fewer
+    images than there are folds is absent from some tests (`emotion_notes` says from which).
+
+    Args:
+        pairs: labelled pairs.
+        vocabulary: labels to balance; those of all captions of an image count.
+        n_folds: at least 2.
+        fold: 0 to n_folds - 1, the one that is tested.
+        validation: share of all images; taken from those that are not tested.
+        seed: of the draws.
+        same: copied images, as for `group_key`.
+
+    Raises:
+        EmocapError: a number out of range, or too few images for the folds or a part.
+    """
+    if n_folds < 2 or not 0 <= fold < n_folds:
+        raise EmocapError(f"splits: fold {fold} of {n_folds}, expected at least 2 folds, numbered from 0")
+    if not 0 < validation < 1 - 1 / n_folds:
+        raise EmocapError(
+            f"splits: validation is {validation:g}, expected above 0 and below {1 - 1 / n_folds:g}, "
+            f"what a test on 1 of {n_folds} folds leaves"
+        )
+    keys, targets = _labelled_keys(pairs, vocabulary, same)
+    if n_folds > len(keys):
+        raise EmocapError(f"splits: {n_folds} folds of {len(keys)} images; use fewer folds or more data")
+    splitter = MultilabelStratifiedKFold(n_splits=n_folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tests = [test for _, test in splitter.split(targets, targets)]
+    n_validation = round(validation * len(keys))
+    smallest = len(keys) - max(map(len, tests)) - n_validation
+    if min(map(len, tests)) < 1 or n_validation < 1 or smallest < 1:
+        raise EmocapError(
+            f"splits: {len(keys)} images are too few for {n_folds} folds with {validation:g} of them for validation; "
+            "use fewer folds or more data"
+        )
+    rest = np.setdiff1d(np.arange(len(keys)), tests[fold])
+    train, held_out = _taken(rest, targets, n_validation, seed)
+    if not len(train) or not len(held_out):
+        raise EmocapError(f"splits: {len(keys)} images are too few for {n_folds} folds; use fewer folds or more data")
+    parts = {"train": train, "validation": held_out, "test": tests[fold]}
+    return {name: _sorted_keys(keys, rows) for name, rows in parts.items()}
+
+
+def _labelled_keys(
+    pairs: Pairs, vocabulary: Vocabulary, same: Mapping[str, str] | None
+) -> tuple[list[str], np.ndarray]:
+    """The group keys in an order that no order of pairs changes, and (K, E) the labels of all their captions."""
+    labels: dict[str, set[str]] = {}
+    for key, named in zip(group_key(pairs, same), pairs.emotions, strict=True):
+        labels.setdefault(key, set()).update(named or ())
+    keys = sorted(labels, key=lambda key: hashlib.sha256(key.encode()).digest())
+    targets = np.stack([vocabulary.encode(labels[key]) for key in keys])
+    if len(vocabulary) == 1:  # the library takes several columns only
+        targets = np.hstack([targets, 1 - targets])
+    return keys, targets
+
+
+def _taken(rest: np.ndarray, targets: np.ndarray, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """What is kept of `rest`, and about `size` of it taken, both with their share of every label."""
+    splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=size / len(rest), random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        kept, taken = next(splitter.split(rest, targets[rest]))
+    return rest[kept], rest[taken]
+
+
+def _sorted_keys(keys: Sequence[str], rows: np.ndarray) -> list[str]:
+    return sorted(keys[row] for row in rows)
+
+
+def rows_of(
+    pairs: Pairs, parts: Mapping[str, list[str]], same: Mapping[str, str] | None = None
+) -> dict[str, np.ndarray]:
+    """Part to the ascending row numbers (int64) of its pairs; `same` as when the parts were drawn.
 
     Raises:
         EmocapError: an image is in two parts, or a pair belongs to none.
@@ -76,8 +166,47 @@ def rows_of(pairs: Pairs, parts: Mapping[str, list[str]]) -> dict[str, np.ndarra
                     f"splits: image {key!r} is in {part_of[key]} and in {part}; parts must share no image"
                 )
     rows: dict[str, list[int]] = {part: [] for part in parts}
-    for row, key in enumerate(group_key(pairs)):
+    for row, key in enumerate(group_key(pairs, same)):
         if key not in part_of:
             raise EmocapError(f"splits: image {key!r} is in no part; the splits were made for other data")
         rows[part_of[key]].append(row)
     return {part: np.array(found, dtype=np.int64) for part, found in rows.items()}
+
+
+def emotion_notes(
+    targets: np.ndarray, rows_by_unit: Sequence[Mapping[str, np.ndarray]], labels: Sequence[str]
+) -> list[str]:
+    """A sentence for every emotion with fewer than 10 positive pairs, or with none in some part of a split.
+
+    Args:
+        targets: (M, E); above 0 is positive.
+        rows_by_unit: for every unit, part to its rows of `targets`; units of the same split count once.
+        labels: the E emotions.
+
+    >>> parts = {"train": np.array([1, 2]), "test": np.array([0])}
+    >>> emotion_notes(np.array([[1], [0], [0]]), [parts], ["tired"])
+    ["'tired' has 1 positive pair; the training part has none: it cannot be learnt there"]
+    """
+    truth = np.asarray(targets) > 0
+    splits = list({tuple(rows.tobytes() for rows in unit.values()): unit for unit in rows_by_unit}.values())
+    notes = []
+    for label, positive in zip(labels, truth.T, strict=True):
+        lacks = {part: sum(not positive[unit[part]].any() for unit in splits if part in unit) for part in _CONSEQUENCES}
+        n = int(positive.sum())
+        if n >= FEW_POSITIVES and not any(lacks.values()):
+            continue
+        clauses = [f"{label!r} has {n} positive {'pair' if n == 1 else 'pairs'}"]
+        for part, (name, consequence) in _CONSEQUENCES.items():
+            if lacks[part]:
+                verb = "has" if lacks[part] == 1 else "have"
+                which = f"the {name} part" if len(splits) == 1 else f"{lacks[part]} of {len(splits)} {name} parts"
+                clauses.append(f"{which} {verb} none: {consequence}")
+        notes.append("; ".join(clauses))
+    return notes
+
+
+_CONSEQUENCES = {
+    "train": ("training", "it cannot be learnt there"),
+    "validation": ("validation", "its threshold there is the one of all emotions"),
+    "test": ("test", "its average precision there is undefined"),
+}

@@ -160,4 +160,4 @@ def _probabilities(
         elif saved.card.features is not None:
             logger.warning("no --images: the model judges the captions alone")
         dataset = PairDataset.of(pairs, saved.tokenizer, saved.card.max_length, store)
-        return predict_probabilities(saved.model, dataset, BATCH_SIZE, "scoring")
+        return predict_probabilities(saved.model, dataset, BATCH_SIZE, "scoring", saved.card.temperature)

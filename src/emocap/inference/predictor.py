@@ -93,7 +93,7 @@ class EmotionPredictor:
         batch |= pad_regions(self._features([image for image, _ in pairs]))
         with torch.inference_mode():
             logits = self._model(**{key: tensor.to(self._device) for key, tensor in batch.items()}).logits
-        probabilities = finite(torch.sigmoid(logits.float()).cpu().numpy())
+        probabilities = finite(torch.sigmoid(logits.float() / self._saved.card.temperature).cpu().numpy())
         return [
             [EmotionProbability(self.labels[i], float(row[i])) for i in order]
             for row, order in zip(probabilities, ranking(probabilities), strict=True)

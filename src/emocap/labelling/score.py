@@ -33,7 +33,9 @@ def score(saved: SavedModel, pairs: Pairs, store: FeatureStore | None, folder: P
             write_array(
                 path,
                 predict_probabilities(
-                    saved.model, dataset, batch_size, f"scoring part {start // PAIRS_PER_PART + 1} of {len(starts)}"
+                    *(saved.model, dataset, batch_size),
+                    f"scoring part {start // PAIRS_PER_PART + 1} of {len(starts)}",
+                    saved.card.temperature,
                 ),
             )
         part = read_array(path)

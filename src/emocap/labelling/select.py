@@ -1,9 +1,11 @@
 """Which pseudo-labels a student sees: the P best emotions of a pair, the K best pairs of an emotion, a sample of all.
 
 After Yalniz et al. 2019 (arXiv 1905.00546): each pair is a candidate for its P best emotions; for each emotion the K
-candidates with the highest probability are kept. Without K every candidate is kept, as in the founding study.
+candidates with the highest probability are kept. Without K every candidate is kept, as in the founding study. Where an
+image has several captions, the teacher's agreement with itself over them can filter or weigh what is kept.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,8 +40,33 @@ def best_emotions(probabilities: np.ndarray, p: int) -> np.ndarray:
     return kept
 
 
+def agreement_over_captions(chosen: np.ndarray, images: Sequence[str]) -> np.ndarray:
+    """(N, E) float32: the share of the captions of a pair's image for which an emotion is chosen.
+
+    Args:
+        chosen: (N, E) bool, as `best_emotions` gives it.
+        images: N image keys; pairs whose key is "" stand each for itself.
+
+    >>> chosen = np.array([[True, False], [True, True], [False, True]])
+    >>> agreement_over_captions(chosen, ["a", "a", ""]).tolist()
+    [[1.0, 0.5], [1.0, 0.5], [0.0, 1.0]]
+    """
+    keys = [image or f"\0{row}" for row, image in enumerate(images)]
+    _, group = np.unique(keys, return_inverse=True)
+    sums = np.zeros((group.max(initial=-1) + 1, chosen.shape[1]), dtype=np.float32)
+    np.add.at(sums, group, chosen)
+    return sums[group] / np.bincount(group)[group, None].astype(np.float32)
+
+
 def select(
-    probabilities: np.ndarray, p: int = 4, k: int | None = None, fraction: float = 0.1, seed: int = 0
+    probabilities: np.ndarray,
+    p: int = 4,
+    k: int | None = None,
+    fraction: float = 0.1,
+    seed: int = 0,
+    *,
+    images: Sequence[str] = (),
+    min_agreement: float | None = None,
 ) -> Selection:
     """Keep P emotions a pair, K pairs an emotion, and a sample of what is left.
 
@@ -49,9 +76,12 @@ def select(
         k: pairs kept for an emotion; None keeps all candidates.
         fraction: share of the candidates drawn, 0 to 1; at least one.
         seed: of the draw.
+        images: N image keys, needed for `min_agreement`.
+        min_agreement: an emotion is kept where it is among the p best for at least this share of its image's captions.
 
     Raises:
-        EmocapError: p, k or fraction out of range, nothing to select from, or a probability that is not finite.
+        EmocapError: p, k or fraction out of range, nothing to select from or nothing left, or a probability that is not
+            finite.
     """
     n, n_labels = probabilities.shape
     if n == 0:
@@ -65,6 +95,12 @@ def select(
     if not 0 < fraction <= 1:
         raise EmocapError(f"pseudo_labels.fraction is {fraction}, expected above 0, at most 1")
     kept = best_emotions(probabilities, p)
+    if min_agreement is not None:
+        kept &= agreement_over_captions(kept, images) >= min_agreement - 1e-6
+        if not kept.any():
+            raise EmocapError(
+                f"pseudo_labels.min_agreement is {min_agreement}, which no emotion of any image reaches; lower it"
+            )
     if k is not None:
         kept = _best_pairs(probabilities, kept, k)
     candidates = np.flatnonzero(kept.any(axis=1))
@@ -82,8 +118,18 @@ def _best_pairs(probabilities: np.ndarray, candidates: np.ndarray, k: int) -> np
     return kept
 
 
-def student_targets(probabilities: np.ndarray, selection: Selection, kind: str) -> np.ndarray:
-    """(M, E) float32 targets: 1 for each kept emotion ("hard") or the teacher's probability of it ("soft"); else 0.
+def student_targets(
+    probabilities: np.ndarray, selection: Selection, kind: str, *, p: int = 4, images: Sequence[str] = ()
+) -> np.ndarray:
+    """(M, E) float32 targets, 0 for every emotion that is not kept.
+
+    Args:
+        probabilities: (N, E) of the teacher.
+        selection: M pairs of those N.
+        kind: "hard", 1; "soft", the teacher's probability; "votes", the share of the captions of the pair's image that
+            have the emotion among their p best.
+        p: of the selection; for "votes".
+        images: N image keys; for "votes".
 
     Raises:
         EmocapError: unknown kind.
@@ -92,4 +138,7 @@ def student_targets(probabilities: np.ndarray, selection: Selection, kind: str) 
         return selection.kept.astype(np.float32)
     if kind == "soft":
         return np.where(selection.kept, probabilities[selection.rows], 0).astype(np.float32)
-    raise EmocapError(f"pseudo_labels.targets is {kind!r}, expected 'hard' or 'soft'")
+    if kind == "votes":
+        agreement = agreement_over_captions(best_emotions(probabilities, p), images)
+        return np.where(selection.kept, agreement[selection.rows], 0).astype(np.float32)
+    raise EmocapError(f"pseudo_labels.targets is {kind!r}, expected 'hard', 'soft' or 'votes'")

@@ -10,15 +10,17 @@ from transformers.models.visual_bert.modeling_visual_bert import VisualBertPreTr
 
 from emocap.models.visualbert import build_visualbert
 
-POOLINGS = ("pooler", "mean")
+POOLINGS = ("pooler", "mean", "first", "first+mean")
 
 
 class VisualBertForEmotion(VisualBertPreTrainedModel):
     """Multi-label emotion classifier over caption tokens and image regions.
 
     Parameter names are `visualbert.*` and `fc.*`. The configuration adds to VisualBERT's: `pooling`, "pooler" (the
-    founding study: tanh layer over the first token) or "mean" (mean of the last hidden states of all attended tokens),
-    and `visual_token_type` (0 as in VisualBERT's own code and weights, 1 as in transformers' documentation).
+    founding study: tanh layer over the first token), "mean" (mean of the last hidden states of all attended tokens and
+    regions), "first" (last hidden state of the first token) or "first+mean" (both, one behind the other, so that `fc`
+    takes 2H numbers), and `visual_token_type` (0 as in VisualBERT's own code and weights, 1 as in transformers'
+    documentation).
 
     Raises:
         ValueError: unknown pooling, or a visual token type outside the configuration's `type_vocab_size`.
@@ -35,7 +37,8 @@ class VisualBertForEmotion(VisualBertPreTrainedModel):
         if not 0 <= self.visual_token_type < config.type_vocab_size:
             raise ValueError(f"visual_token_type is {self.visual_token_type}, expected below {config.type_vocab_size}")
         self.visualbert = build_visualbert(config)
-        self.fc = nn.Linear(config.hidden_size, config.num_labels)
+        width = config.hidden_size * (2 if self.pooling == "first+mean" else 1)
+        self.fc = nn.Linear(width, config.num_labels)
         self._frozen: list[nn.Module] = []
         self.post_init()
 
@@ -47,7 +50,7 @@ class VisualBertForEmotion(VisualBertPreTrainedModel):
         visual_attention_mask: torch.Tensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """One vector per pair: (B, H).
+        """One vector per pair: (B, H), or (B, 2H) where pooling is "first+mean".
 
         Args:
             input_ids: (B, T) int64 caption tokens, or `inputs_embeds` (B, T, H) in their place.
@@ -77,8 +80,12 @@ class VisualBertForEmotion(VisualBertPreTrainedModel):
         )
         if self.pooling == "pooler":
             return output.pooler_output
-        weights = mask.to(output.last_hidden_state.dtype).unsqueeze(-1)
-        return (output.last_hidden_state * weights).sum(1) / weights.sum(1).clamp(min=1)
+        states = output.last_hidden_state
+        if self.pooling == "first":
+            return states[:, 0]
+        weights = mask.to(states.dtype).unsqueeze(-1)
+        mean = (states * weights).sum(1) / weights.sum(1).clamp(min=1)
+        return mean if self.pooling == "mean" else torch.cat([states[:, 0], mean], dim=1)
 
     def forward(
         self,

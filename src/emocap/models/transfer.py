@@ -1,7 +1,8 @@
 """Moving a student's layers to the target (Yosinski et al. 2014): AnB keeps them frozen, AnB+ trains them on.
 
 `n_transferred` counts encoder layers from below; the embeddings always move with them, the pooler only with all of
-them. Layers above are re-initialised, and so is `fc` unless it is asked to move.
+them. Layers above are re-initialised, and so is `fc` unless it is asked to move. `unfreeze` is for what follows a
+frozen run: first the head, then everything (LP-FT, Kumar et al. 2022, arXiv 2202.10054).
 """
 
 import copy
@@ -9,6 +10,7 @@ import copy
 import torch
 from torch import nn
 
+from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.models.classifier import VisualBertForEmotion
 
@@ -20,6 +22,7 @@ def transfer(
     freeze: bool,
     copy_head: bool = False,
     seed: int = 0,
+    vocabulary: Vocabulary | None = None,
 ) -> VisualBertForEmotion:
     """A new model with the student's lowest layers.
 
@@ -27,15 +30,23 @@ def transfer(
         student: the model to copy from; it is left as it is.
         n_transferred: 0 to the number of encoder layers; None means all.
         freeze: True for AnB, False for AnB+.
-        copy_head: also copy `fc`, which is sensible only where student and target share their labels.
+        copy_head: also copy `fc`, which needs the student's vocabulary to be the target's.
         seed: of the re-initialised parts.
+        vocabulary: of the target; None means the student's own. Another gives `fc` its width and the configuration
+            its labels.
 
     Raises:
-        EmocapError: `n_transferred` is out of range.
+        EmocapError: `n_transferred` is out of range, or `fc` is to be copied to another vocabulary.
     """
     model = copy.deepcopy(student)
-    model.freeze([])
-    model.requires_grad_(True)
+    if vocabulary is not None and list(vocabulary.labels) != list(model.config.id2label.values()):
+        if copy_head:
+            raise EmocapError(
+                f"transfer.head is copied, but the student's emotions ({model.config.num_labels}) are not the target's "
+                f"({len(vocabulary)}), or not in their order; use fresh"
+            )
+        _give_vocabulary(model, vocabulary)
+    unfreeze(model)
     encoder = model.visualbert
     layers = list(encoder.encoder.layer)
     n = len(layers) if n_transferred is None else n_transferred
@@ -55,6 +66,24 @@ def transfer(
     if freeze:
         model.freeze(moved)
     return model
+
+
+def _give_vocabulary(model: VisualBertForEmotion, vocabulary: Vocabulary) -> None:
+    """Put an undrawn `fc` of another vocabulary in the place of the old one."""
+    labels = vocabulary.labels
+    model.config.id2label = dict(enumerate(labels))
+    model.config.label2id = {label: number for number, label in enumerate(labels)}
+    old = model.fc
+    # Without a draw, so that neither the caller's numbers nor those of the re-initialised layers depend on the labels.
+    model.fc = nn.utils.skip_init(
+        nn.Linear, old.in_features, len(labels), device=old.weight.device, dtype=old.weight.dtype
+    )
+
+
+def unfreeze(model: VisualBertForEmotion) -> None:
+    """Let every parameter train again."""
+    model.freeze([])
+    model.requires_grad_(True)
 
 
 def initialise(module: nn.Module, deviation: float) -> None:

@@ -19,12 +19,15 @@ from emocap.report.plots import (
     kept_epoch,
     train_values,
 )
-from emocap.report.run_files import PER_EMOTION, Audit, History, Results
+from emocap.report.results_file import PER_EMOTION, PRIMARY, Results
+from emocap.report.run_files import Audit, History
 from emocap.report.svg import INK, SERIES, inline_svg
-from emocap.report.verdict import gain, in_sentence, metric_name, number, percent, the
+from emocap.report.verdict import gain
+from emocap.report.words import between, counted, in_sentence, metric_name, number, opening, percent, the
 
 WIDTH, HEIGHT = 5.2, 3.1
 ROW, MOST_ROWS = 0.24, 40
+IN_FIGURE = ("top1_accuracy", "top2_accuracy", "top3_accuracy", "recall_at_3", "precision_at_3", PRIMARY, "bce")
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,9 @@ class Drawing:
     caption: str
 
 
-def _drawing(name: str, height: float, draw: Draw, title: str, caption: str) -> Drawing:
+def drawing_of(name: str, height: float, draw: Draw, title: str, caption: str) -> Drawing:
+    """A figure of one pair of axes, `height` inches high."""
+
     def on_figure(figure: Figure) -> None:
         draw(figure.add_subplot())
 
@@ -60,10 +65,10 @@ def teacher_loss(history: History, prior_bce: float | None) -> Drawing | None:
     parts = [_fall("Training loss", history), _lowest("validation loss", history)]
     if kept := kept_epoch(history):
         parts.append(f"the weights of epoch {kept[0]:g} were kept")
-    caption = _sentence(parts)
+    caption = sentence_of(parts)
     if prior_bce is not None:
         caption += f" The label frequencies alone score {number(prior_bce)} on the test pairs."
-    return _drawing("teacher-loss", HEIGHT, draw, "Teacher: loss by epoch", caption)
+    return drawing_of("teacher-loss", HEIGHT, draw, "Teacher: loss by epoch", caption)
 
 
 def student_loss(history: History) -> Drawing | None:
@@ -78,8 +83,8 @@ def student_loss(history: History) -> Drawing | None:
         finish_loss(axes, "batch")
 
     steps = history.train[-1].step
-    caption = _sentence([_fall(f"Over {_count(steps, 'batch', 'batches')} the loss on pseudo-labels", history)])
-    return _drawing("student-loss", HEIGHT, draw, "Student: loss by batch", caption)
+    caption = sentence_of([_fall(f"Over {counted(steps, 'batch', 'batches')} the loss on pseudo-labels", history)])
+    return drawing_of("student-loss", HEIGHT, draw, "Student: loss by batch", caption)
 
 
 def transfer_loss(histories: dict[str, History]) -> Drawing | None:
@@ -97,61 +102,63 @@ def transfer_loss(histories: dict[str, History]) -> Drawing | None:
         finish_loss(axes, "epoch")
 
     caption = " ".join(
-        _sentence([_fall(f"{name}: training loss", history), _lowest("validation loss", history)])
+        sentence_of([_fall(f"{name}: training loss", history), _lowest("validation loss", history)])
         for name, history in runs.items()
     )
-    return _drawing("transfer-loss", HEIGHT, draw, f"{' against '.join(runs)}: loss by epoch", caption)
+    return drawing_of("transfer-loss", HEIGHT, draw, f"{' against '.join(runs)}: loss by epoch", caption)
 
 
 def transfer_metrics(results: Results) -> Drawing | None:
-    """Every metric of AnB against AnB+, with the prior and the ceiling as marks; None without either."""
+    """The metrics of AnB against AnB+, with the prior and the ceiling as marks; None without either."""
     runs = [name for name in ("AnB", "AnB+") if name in results.models]
     if not runs:
         return None
     scores = {name: results.models[name] for name in ("prior", *runs)}
     if results.ceiling is not None:
         scores["ceiling"] = results.ceiling
-    rows = [metric_name(name) + (" ↑" if rule.higher_is_better else " ↓") for name, rule in results.metrics.items()]
-    values = {model: [scores[model][metric] for metric in results.metrics] for model in scores}
-    caption = "Arrows tell whether higher or lower is better."
+    metrics = {name: results.metrics[name] for name in IN_FIGURE if name in results.metrics}
+    rows = [metric_name(name) + (" ↑" if rule.higher_is_better else " ↓") for name, rule in metrics.items()]
+    values = {model: [scores[model][metric] for metric in metrics] for model in scores}
+    parts = [
+        f"{name} has a {in_sentence(PRIMARY)} of {number(results.models[name][PRIMARY])} "
+        f"{between(results.interval(name, PRIMARY))}".rstrip()
+        for name in runs
+    ]
     if len(runs) == 2:
-        gains = {
-            metric: gain(results.models["AnB+"][metric], results.models["AnB"][metric], rule)
-            for metric, rule in results.metrics.items()
-        }
-        ahead = [metric for metric, value in gains.items() if value is not None and value > 0]
-        compared = sum(value is not None for value in gains.values())
-        caption = (
-            f"AnB+ is better than AnB on {len(ahead)} of {compared} metrics" + _largest_gain(gains) + ". " + caption
+        gains = [gain(scores["AnB+"][metric], scores["AnB"][metric], rule) for metric, rule in metrics.items()]
+        known = [value for value in gains if value is not None]
+        parts.append(
+            f"AnB+ scores better than AnB on {sum(value > 0 for value in known)} of these {len(known)} metrics"
         )
+    caption = sentence_of(parts) + " Arrows tell whether higher or lower is better."
     height = 0.30 * len(rows) + 0.85
     title = f"{' against '.join(runs)}: metrics on the test pairs"
-    return _drawing("transfer-metrics", height, dots(rows, values, "score"), title, caption)
+    return drawing_of("transfer-metrics", height, dots(rows, values, "score"), title, caption)
 
 
 def emotion_scores(results: Results, models: list[str]) -> Drawing | None:
-    """Average precision of each emotion for a few models; None where none is recorded."""
+    """Average precision of each emotion for a few models, the last against the first; None where none is recorded."""
     labels = [label for label in results.labels if any(PER_EMOTION in results.models[name] for name in models)]
     if not labels:
         return None
     shown = labels[:MOST_ROWS]
     every = {name: [results.models[name].get(PER_EMOTION, {}).get(label) for label in labels] for name in models}
     values = {name: column[: len(shown)] for name, column in every.items()}
-    rivals = [name for name in models if name != "prior"]
     parts = []
-    if rivals and "prior" in models:
-        pairs = [(own, prior) for own, prior in zip(every[rivals[-1]], every["prior"], strict=True)]
-        both = [(own, prior) for own, prior in pairs if own is not None and prior is not None]
-        above = sum(own > prior for own, prior in both)
-        parts.append(f"{the(rivals[-1])} ranks {above} of {len(both)} emotions better than the prior")
+    if len(models) > 1:
+        first, last = models[0], models[-1]
+        pairs = list(zip(every[last], every[first], strict=True))
+        both = [(own, other) for own, other in pairs if own is not None and other is not None]
+        above = sum(own > other for own, other in both)
+        parts.append(f"{the(last)} scores higher than {the(first)} on {above} of {len(both)} emotions")
     without = sum(all(column[row] is None for column in every.values()) for row in range(len(labels)))
     if without:
-        parts.append(f"{_count(without, 'emotion has', 'emotions have')} no test pair and no score")
+        parts.append(f"{counted(without, 'emotion has', 'emotions have')} no test pair and no score")
     if len(shown) < len(labels):
         parts.append(f"the {len(shown)} commonest of {len(labels)} emotions are drawn")
     height = ROW * len(shown) + 0.85
     draw = dots(shown, values, "average precision", empty="no test pair")
-    return _drawing("emotion-scores", height, draw, "Average precision by emotion", _sentence(parts))
+    return drawing_of("emotion-scores", height, draw, "Average precision by emotion", sentence_of(parts))
 
 
 def label_shares(audit: Audit) -> Drawing:
@@ -172,16 +179,15 @@ def label_shares(audit: Audit) -> Drawing:
         parts.append(f"the first {len(shown)} of {len(audit.labels)} emotions are drawn")
     never = {label: "never chosen" for label in audit.never_chosen}
     draw = dots(shown, values, "share of labels", notes=never)
-    return _drawing("label-shares", ROW * len(shown) + 0.85, draw, "Emotions among the pseudo-labels", _sentence(parts))
+    return drawing_of(
+        "label-shares", ROW * len(shown) + 0.85, draw, "Emotions among the pseudo-labels", sentence_of(parts)
+    )
 
 
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"
-
-
-def _sentence(parts: list[str]) -> str:
+def sentence_of(parts: list[str]) -> str:
+    """Parts as one sentence, empty ones left out."""
     kept = [part for part in parts if part]
-    return "; ".join([kept[0][0].upper() + kept[0][1:], *kept[1:]]) + "." if kept else ""
+    return opening("; ".join(kept)) + "." if kept else ""
 
 
 def _fall(what: str, history: History) -> str:
@@ -201,13 +207,3 @@ def _lowest(what: str, history: History) -> str:
         return ""
     lowest = min(history.validation, key=lambda row: row.loss)
     return f"{what} is lowest, {number(lowest.loss)}, at epoch {lowest.epoch:g}"
-
-
-def _largest_gain(gains: dict[str, float | None]) -> str:
-    known = {metric: value for metric, value in gains.items() if value is not None}
-    if not known:
-        return ""
-    metric = max(known, key=lambda name: known[name])
-    if known[metric] <= 0:
-        return ""
-    return f", most on {in_sentence(metric)} (better by {number(known[metric])})"

@@ -8,19 +8,31 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from emocap.files import write_text
-from emocap.report import figures, gallery
-from emocap.report.run_files import PER_EMOTION, Manifest, Run, read_run
-from emocap.report.verdict import (
-    best_models,
+from emocap.report import figures, figures_transfer, figures_trust, gallery
+from emocap.report.findings import pseudo_label_sentence, signal_sentence, transfer_sentence
+from emocap.report.results_file import PER_EMOTION, PRIMARY, Difference, PseudoLabelStudy, Results, TransferStudy
+from emocap.report.run_files import Manifest, Run, read_run
+from emocap.report.score_tables import (
+    Cell,
+    compact_metrics,
+    compact_table,
+    difference_cell,
+    difference_tables,
+    full_table,
+    meanings,
+    score_cell,
+)
+from emocap.report.verdict import Verdict, human_share, share_of_ceiling, verdict
+from emocap.report.words import (
+    between,
+    counted,
     metric_name,
     number,
+    opening,
     percent,
-    primary_metric,
-    share_of_ceiling,
     signed,
-    table,
+    signed_interval,
     the,
-    verdict,
 )
 
 MONTHS = (
@@ -52,6 +64,14 @@ def write_report(run_dir: Path) -> Path:
 
 def render(run: Run) -> str:
     """The page as HTML; the same run gives the same text."""
+    environment = page_environment()
+    html = environment.get_template("report.html").render(_context(run))
+    # JSON may carry half a surrogate pair, which UTF-8 cannot.
+    return html.encode("utf-8", "replace").decode("utf-8")
+
+
+def page_environment() -> Environment:
+    """Templates of the report's pages with the filters that they use."""
     environment = Environment(
         loader=PackageLoader("emocap.report", "templates"),
         autoescape=True,
@@ -59,16 +79,17 @@ def render(run: Run) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "percent": percent, "duration": duration, "moment": moment}
-    html = environment.get_template("report.html").render(_context(run))
-    # JSON may carry half a surrogate pair, which UTF-8 cannot.
-    return html.encode("utf-8", "replace").decode("utf-8")
+    environment.filters |= {
+        **{"number": number, "percent": percent, "opening": opening, "metric": metric_name},
+        **{"duration": duration, "moment": moment},
+    }
+    return environment
 
 
 def _context(run: Run) -> dict[str, Any]:
     results = run.results
     outcome = verdict(results)
-    compared = _compared(run)
+    compared = _compared(results, outcome)
     return {
         "run": run,
         "manifest": run.manifest,
@@ -76,11 +97,25 @@ def _context(run: Run) -> dict[str, Any]:
         "title": run.manifest.name or run.folder.resolve().name,
         "finished": max((stage.finished for stage in run.manifest.stages if stage.finished), default=None),
         "verdict": outcome,
-        "tiles": _tiles(run, outcome.leader),
-        "metrics": [(metric_name(name), rule.higher_is_better) for name, rule in results.metrics.items()],
-        "primary": metric_name(primary_metric(results)),
-        "rows": table(results),
+        "tiles": _tiles(run, outcome),
+        "repeats": _repeats(results),
+        "first_unit": _first_unit(run),
+        "metrics": [(metric_name(name), rule.higher_is_better) for name, rule in compact_metrics(results).items()],
+        "primary": metric_name(PRIMARY),
+        "groups": compact_table(results),
+        "models": results.ordered_models(),
+        "all_rows": full_table(results),
+        "differences": difference_tables(results),
+        "meanings": meanings(results),
         "study_figures": [drawing for drawing in _study_figures(run) if drawing is not None],
+        "trust_figures": [drawing for drawing in _trust_figures(results, outcome) if drawing is not None],
+        "calibration": [(n, results.calibration[n]) for n in results.ordered_models() if n in results.calibration],
+        **_findings(results),
+        "transfer_rows": _points(results.transfer_study, "teacher", results),
+        "pseudo_rows": _points(results.pseudo_label_study, "base", results),
+        "signal_figure": figures_trust.what_carries_the_signal(results),
+        "transfer_figure": figures_transfer.transfer_study(results),
+        "pseudo_figure": figures_transfer.pseudo_label_study(results),
         "emotion_figure": figures.emotion_scores(results, compared),
         "emotion_models": compared,
         "emotion_rows": _emotion_rows(run, compared),
@@ -94,34 +129,95 @@ def _context(run: Run) -> dict[str, Any]:
     }
 
 
-def _tiles(run: Run, leader: str) -> list[tuple[str, str, str]]:
-    """What, how much, and a remark, for the few numbers one reads first."""
-    results = run.results
-    metric = primary_metric(results)
-    score, prior = results.models[leader][metric], results.models["prior"][metric]
-    tiles = [(f"{metric_name(metric)}, {leader}", number(score), "the best model" if leader != "prior" else "no model")]
-    if leader != "prior" and score is not None and prior is not None:
-        tiles.append(("Difference to the prior", signed(score - prior), f"the prior has {number(prior)}"))
-        share = share_of_ceiling(results, leader)
-        if share is not None:
-            remark = "from the prior to the best reachable score"
-            tiles.append(("Of the reachable gain", percent(share.of_way), remark))
-    if leader == "prior":
-        tiles[0] = (f"{metric_name(metric)}, prior", number(score), "no model is better")
-    images = f"on {results.n_test_images:,} image{'' if results.n_test_images == 1 else 's'} held out of training"
+def _tiles(run: Run, outcome: Verdict) -> list[tuple[str, str, str]]:
+    """What, how much, and a remark, for the four numbers at most that one reads first."""
+    results, name, difference = run.results, outcome.leader, outcome.difference
+    tiles = [
+        (f"{metric_name(PRIMARY)}, {name}", number(results.models[name][PRIMARY]), _interval(results, name)),
+    ]
+    if difference is not None:
+        tiles.append((f"Difference to {the(outcome.baseline)}", signed(difference.difference), _range(difference)))
+    teacher = results.difference("AnB+", "teacher", PRIMARY)
+    if teacher is not None:
+        tiles.append(("AnB+ less the teacher", signed(teacher.difference), _range(teacher)))
+    share, of_human = share_of_ceiling(results, name), human_share(results, name)
+    if of_human is not None:
+        tiles.append(("Of one annotator", percent(of_human), "of the score against the other annotators"))
+    elif share is not None:
+        tiles.append(("Of the reachable gain", percent(share.of_way), "from the prior to the best reachable score"))
+    if len(tiles) == 4:
+        return tiles
+    images = f"on {counted(results.n_test_images, 'image', 'images')} held out of training"
     tiles.append(("Test pairs", f"{results.n_test_pairs:,}", images))
     return tiles
 
 
-def _compared(run: Run) -> list[str]:
-    """The models of the emotion section: prior, teacher, and the best of the others by the primary metric."""
+def _interval(results: Results, name: str) -> str:
+    interval = results.interval(name, PRIMARY)
+    return "" if interval is None else f"95% interval {between(interval)}"
+
+
+def _range(difference: Difference) -> str:
+    return f"95% interval {signed_interval(difference)}"
+
+
+def _repeats(results: Results) -> str:
+    """How the test answers came about, in words; empty for one split and one seed."""
+    parts = (
+        [] if results.folds is None else [f"{results.folds}-fold cross-validation by image, every image tested once"]
+    )
+    if len(results.seeds) > 1:
+        parts.append(f"means over {len(results.seeds)} seeds")
+    return ", ".join(parts)
+
+
+def _first_unit(run: Run) -> str:
+    """Which part of the study is shown where only one is, empty where there is but one."""
+    if len(run.manifest.units) == 1:
+        return ""
     results = run.results
-    names: list[str] = [name for name in ("prior", "teacher") if name in results.models]
-    others = {name: scores for name, scores in results.models.items() if name not in names}
-    if others:
-        best = best_models(results.model_copy(update={"models": others}), primary_metric(results))
-        names.append(best[-1] if best else list(others)[-1])
-    return names
+    seed = f"seed {results.seeds[0]}"
+    return f"{seed} of {len(results.seeds)} seeds" if results.folds is None else f"{seed}, fold 0 of {results.folds}"
+
+
+def _compared(results: Results, outcome: Verdict) -> list[str]:
+    """The models of the emotion section: prior, best baseline, teacher, and the study's model."""
+    names = ["prior", outcome.baseline, *(["teacher"] if "teacher" in results.models else []), outcome.leader]
+    return list(dict.fromkeys(names))
+
+
+def _findings(results: Results) -> dict[str, str]:
+    """The sentence that each study supports or does not, empty where it was not run."""
+    signal, transfer, pseudo = results.signal, results.transfer_study, results.pseudo_label_study
+    return {
+        "signal_finding": "" if signal is None else signal_sentence(signal, results.metrics),
+        "transfer_finding": "" if transfer is None else transfer_sentence(transfer, results.metrics),
+        "pseudo_finding": "" if pseudo is None else pseudo_label_sentence(pseudo, results.metrics),
+    }
+
+
+def _points(
+    study: TransferStudy | PseudoLabelStudy | None, reference: str, results: Results
+) -> list[tuple[str, Cell, Cell]]:
+    """Each point of a study with its score and its difference to the study's reference."""
+    if study is None:
+        return []
+    rule = results.metrics[PRIMARY]
+    return [
+        (
+            point.model,
+            score_cell(study, point.model, PRIMARY),
+            difference_cell(study, point.model, reference, PRIMARY, rule),
+        )
+        for point in study.points
+    ]
+
+
+def _trust_figures(results: Results, outcome: Verdict) -> list[figures.Drawing | None]:
+    return [
+        figures_trust.reliability(results, [outcome.leader, results.reference]),
+        figures_trust.human_ceiling(results, outcome.leader),
+    ]
 
 
 def _study_figures(run: Run) -> list[figures.Drawing | None]:

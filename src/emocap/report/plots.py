@@ -22,6 +22,12 @@ LOOKS: dict[str, tuple[str, str, bool]] = {
     "AnB+": (SERIES[0], "o", True),
     "after selection": (SERIES[0], "o", True),
     "ceiling": (SERIES[3], "D", False),
+    "tfidf": (SERIES[3], "D", False),
+    "vectors": (SERIES[3], "D", False),
+    "neighbours": (SERIES[3], "D", False),
+    "labelled_AnB": (SERIES[1], "s", False),
+    "labelled_AnB+": (SERIES[0], "o", True),
+    "ensemble": (SERIES[0], "P", True),
 }
 
 
@@ -79,7 +85,7 @@ def finish_loss(axes: Axes, across: str) -> None:
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
     axes.margins(x=0.03, y=0.08)
-    _legend(axes, columns=2)
+    legend_above(axes, columns=2)
 
 
 def dots(
@@ -88,6 +94,9 @@ def dots(
     across: str,
     empty: str = "",
     notes: dict[str, str] | None = None,
+    looks: dict[str, str] | None = None,
+    line: tuple[float, str] | None = None,
+    columns: int = 4,
 ) -> Draw:
     """A row per metric or emotion, a mark per model, a line from the first to the last mark.
 
@@ -97,8 +106,11 @@ def dots(
         across: name of the value axis.
         empty: written in a row without any value.
         notes: written behind the marks of the rows so named.
+        looks: for each model the key of `LOOKS` whose mark it has; its own name where left out.
+        line: where a dashed line stands, and what it is called.
+        columns: of the legend.
     """
-    notes = notes or {}
+    notes, looks = notes or {}, looks or {}
 
     def draw(axes: Axes) -> None:
         for place, row in enumerate(rows):
@@ -111,7 +123,7 @@ def dots(
                 axes.annotate(note, (at, place), xytext=(9, 0), textcoords="offset points", va="center",
                               fontsize=8.5, color=MUTED)  # fmt: skip
         for order, (model, column) in enumerate(values.items()):
-            colour, marker, filled = LOOKS.get(model, (SERIES[2], "v", False))
+            colour, marker, filled = LOOKS.get(looks.get(model, model), (SERIES[2], "v", False))
             places = [place for place, value in enumerate(column) if value is not None]
             tick = marker == "|"
             axes.plot(_known(column), places, linestyle="none", marker=marker, color=colour,
@@ -121,16 +133,20 @@ def dots(
         axes.set_yticks(range(len(rows)), list(rows), color=INK)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         every = _known(value for column in values.values() for value in column)
+        if line is not None:
+            axes.axvline(line[0], color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)), label=line[1], zorder=2)
+            every.append(line[0])
         axes.set_xlim(min([0.0, *every]), 1.04 * max(every, default=1.0) or 1.0)
         axes.set_xlabel(across)
         axes.spines["left"].set_visible(False)
         axes.grid(axis="y", visible=False)
-        _legend(axes, columns=4)
+        legend_above(axes, columns=columns)
 
     return draw
 
 
-def _legend(axes: Axes, columns: int) -> None:
+def legend_above(axes: Axes, columns: int) -> None:
+    """The legend above the axes, flush with their left edge."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
         axes.legend(handles, labels, loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.9, ncols=columns,

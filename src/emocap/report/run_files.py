@@ -1,56 +1,16 @@
 """The JSON files of a run directory as the report needs them, checked on the way in; see `docs/RUN_DIR.md`."""
 
-import math
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, FiniteFloat, ValidationError, model_validator
+from pydantic import BaseModel, Field, FiniteFloat, ValidationError, model_validator
 
 from emocap.errors import EmocapError
 from emocap.files import read_json
+from emocap.report.results_file import Results
 
-PER_EMOTION = "per_emotion_average_precision"
 RUNS = ("teacher", "student", "AnB", "AnB+")
-MODELS = ("prior", *RUNS)
-
-
-class Metric(BaseModel):
-    """What one column of the table means."""
-
-    higher_is_better: bool
-
-
-class Results(BaseModel):
-    """`results.json`: metrics on held-out images."""
-
-    labels: list[str]
-    n_test_pairs: int
-    n_test_images: int
-    metrics: dict[str, Metric]
-    models: dict[str, dict[str, Any]]
-    ceiling: dict[str, Any] | None = None
-
-    @model_validator(mode="after")
-    def _complete(self) -> "Results":
-        if not self.metrics:
-            raise ValueError("'metrics' is empty")
-        if "prior" not in self.models:
-            raise ValueError("'models' lacks 'prior'")
-        for name, scores in [*self.models.items(), ("ceiling", self.ceiling)]:
-            if scores is None:
-                continue
-            for metric in self.metrics:
-                if not _number_or_none(scores.get(metric, "missing")):
-                    raise ValueError(f"{name}: {metric!r} must be a number or null")
-            emotions = scores.get(PER_EMOTION, {})
-            if not isinstance(emotions, dict) or not all(_number_or_none(value) for value in emotions.values()):
-                raise ValueError(f"{name}: {PER_EMOTION!r} must map emotions to numbers or null")
-        return self
-
-    def ordered_models(self) -> list[str]:
-        """Models in the order of the study, others behind in their own order."""
-        return [name for name in MODELS if name in self.models] + [name for name in self.models if name not in MODELS]
 
 
 class TrainRow(BaseModel):
@@ -145,7 +105,11 @@ class Stage(BaseModel):
 
 
 class Manifest(BaseModel):
-    """`manifest.json`: what ran, on what and for how long."""
+    """`manifest.json`: what ran, on what and for how long.
+
+    Attributes:
+        units: folders of the parts of the study, relative to the run directory, one per seed and fold.
+    """
 
     name: str = ""
     command: str | None = None
@@ -158,11 +122,23 @@ class Manifest(BaseModel):
     data: dict[str, dict[str, int | None] | None] = {}
     quarantined: dict[str, Quarantine | None] = {}
     stages: list[Stage] = []
+    units: list[str] = Field(default=["."], min_length=1)
+
+    @model_validator(mode="after")
+    def _units_are_inside(self) -> "Manifest":
+        for unit in self.units:
+            if PurePath(unit).is_absolute() or ".." in PurePath(unit).parts:
+                raise ValueError(f"unit {unit!r} is outside the run directory")
+        return self
 
 
 @dataclass(frozen=True)
 class Run:
-    """All that the report shows, read from one run directory; what a study did not make is None or absent."""
+    """All that the report shows, read from one run directory; what a study did not make is None or absent.
+
+    Attributes:
+        histories, audit: of the first unit.
+    """
 
     folder: Path
     manifest: Manifest
@@ -182,28 +158,41 @@ def read_run(run_dir: Path) -> Run:
         EmocapError: `results.json` or `manifest.json` is absent, or a file that is there is not as documented.
     """
     folder = Path(run_dir)
-    if not folder.is_dir():
-        raise EmocapError(f"{folder}: no such run directory; name the folder that 'emocap run' wrote")
-    histories = {name: _read_optional(folder / name / "history.json", History) for name in RUNS}
+    results = read_results(folder)
+    manifest = _read(folder / "manifest.json", Manifest)
+    unit = folder / manifest.units[0]
+    histories = {name: _read_optional(unit / name / "history.json", History) for name in RUNS}
     return Run(
         folder=folder,
-        results=_read(folder / "results.json", Results),
-        manifest=_read(folder / "manifest.json", Manifest),
+        results=results,
+        manifest=manifest,
         histories={name: history for name, history in histories.items() if history is not None},
-        audit=_read_optional(folder / "audit.json", Audit),
+        audit=_read_optional(unit / "audit.json", Audit),
         gallery=_read_optional(folder / "gallery.json", Gallery),
     )
 
 
-def _read(path: Path, model: type[Model]) -> Model:
+def read_results(run_dir: Path) -> Results:
+    """Read and check `results.json` alone.
+
+    Raises:
+        EmocapError: the directory or the file is absent, or not as documented.
+    """
+    folder = Path(run_dir)
+    if not folder.is_dir():
+        raise EmocapError(f"{folder}: no such run directory; name the folder that 'emocap run' wrote")
+    return _read(folder / "results.json", Results, schema=2)
+
+
+def _read(path: Path, model: type[Model], schema: int = 1) -> Model:
     if not path.is_file():
         raise EmocapError(f"{path.parent}: holds no {path.name}; finish the study with 'emocap run' first")
     value = read_json(path)
     if not isinstance(value, dict):
         raise EmocapError(f"{path}: holds a {type(value).__name__}, expected an object; run the study again")
-    if value.get("schema") != 1:
+    if value.get("schema") != schema:
         raise EmocapError(
-            f"{path}: schema is {value.get('schema')!r}, expected 1; "
+            f"{path}: schema is {value.get('schema')!r}, expected {schema}; "
             "make the report with the emocap that ran the study, or run the study again"
         )
     try:
@@ -217,9 +206,3 @@ def _read(path: Path, model: type[Model]) -> Model:
 
 def _read_optional(path: Path, model: type[Model]) -> Model | None:
     return _read(path, model) if path.is_file() else None
-
-
-def _number_or_none(value: Any) -> bool:
-    if value is None:
-        return True
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

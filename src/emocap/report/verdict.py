@@ -1,70 +1,15 @@
-"""What the scores say: the table with the best marked, each model against `prior`, and the study in two sentences."""
+"""The study's outcome in words: whether models are better than the best baseline, the teacher and the prior.
 
-import math
-import re
+Intervals decide, never the point values alone: a difference counts only where its 95% interval leaves out zero.
+"""
+
 from dataclasses import dataclass
+from typing import Any, Literal
 
-from emocap.report.run_files import Metric, Results
+from emocap.report.results_file import PRIMARY, Comparison, Difference, Metric, Results
+from emocap.report.words import EQUAL, in_sentence, listed, number, opening, percent, the, with_interval
 
-PRIMARY = "mean_average_precision"
-EQUAL = 1e-9
-METRIC_NAMES = {PRIMARY: "Mean average precision", "bce": "Binary cross-entropy"}
-WHAT_IT_IS = {
-    "prior": "answers every pair with the emotion frequencies of the training pairs",
-    "teacher": "trained on the target pairs alone",
-    "student": "trained on the teacher’s pseudo-labels of the source",
-    "AnB": "the student’s layers copied and frozen, the rest trained on the target",
-    "AnB+": "the student’s layers copied, everything fine-tuned on the target",
-    "ceiling": "answers with the true probabilities, which the made-up corpus knows; by chance a model may pass it",
-}
-
-
-def metric_name(metric: str) -> str:
-    """A metric's name for people.
-
-    >>> [metric_name(metric) for metric in ("top1_accuracy", "recall_at_3", "bce", "hamming_loss")]
-    ['Top-1 accuracy', 'Recall@3', 'Binary cross-entropy', 'Hamming loss']
-    """
-    if metric in METRIC_NAMES:
-        return METRIC_NAMES[metric]
-    if top := re.fullmatch(r"top(\d+)_accuracy", metric):
-        return f"Top-{top[1]} accuracy"
-    if at := re.fullmatch(r"(\w+)_at_(\d+)", metric):
-        return f"{at[1].replace('_', ' ').capitalize()}@{at[2]}"
-    return metric.replace("_", " ").capitalize()
-
-
-def in_sentence(metric: str) -> str:
-    """A metric's name inside a sentence.
-
-    >>> in_sentence("mean_average_precision")
-    'mean average precision'
-    """
-    name = metric_name(metric)
-    return name[0].lower() + name[1:]
-
-
-def the(model: str) -> str:
-    """A model's name inside a sentence.
-
-    >>> the("teacher"), the("AnB+")
-    ('the teacher', 'AnB+')
-    """
-    return f"the {model}" if model in ("prior", "teacher", "student", "ceiling") else model
-
-
-def listed(words: list[str], last: str = "and") -> str:
-    """Words as a sentence lists them.
-
-    >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])
-    ('a', 'a and b', 'a, b and c')
-    """
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
-
-
-def primary_metric(results: Results) -> str:
-    """Mean average precision, or the first metric where a study has none."""
-    return PRIMARY if PRIMARY in results.metrics else next(iter(results.metrics))
+Standing = Literal["better", "worse", "open"]
 
 
 def gain(value: float | None, other: float | None, metric: Metric) -> float | None:
@@ -79,12 +24,42 @@ def gain(value: float | None, other: float | None, metric: Metric) -> float | No
     return 0.0 if abs(difference) <= EQUAL else difference
 
 
-def best_models(results: Results, metric: str) -> list[str]:
-    """The models (never the ceiling) with the best value, several where they are equal; none where all lack it."""
-    values = {name: results.models[name][metric] for name in results.ordered_models()}
-    rule = results.metrics[metric]
+def standing(difference: Difference, metric: Metric) -> Standing:
+    """Whether a model is better or worse than its reference; "open" where the interval holds zero.
+
+    >>> standing(Difference(difference=0.02, low=0.01, high=0.03), Metric(higher_is_better=True))
+    'better'
+    >>> standing(Difference(difference=0.02, low=0.0, high=0.03), Metric(higher_is_better=True))
+    'open'
+    """
+    above, below = difference.low > EQUAL, difference.high < -EQUAL
+    if not above and not below:
+        return "open"
+    return "better" if above == metric.higher_is_better else "worse"
+
+
+def best_models(comparison: Comparison, metric: str, rule: Metric, names: list[str]) -> list[str]:
+    """Those of `names` with the best value, several where they are equal; none where all lack it."""
+    values = {name: comparison.models[name][metric] for name in names}
     have = {name: value for name, value in values.items() if value is not None}
     return [name for name in have if all((gain(have[name], other, rule) or 0.0) >= 0 for other in have.values())]
+
+
+def best_baseline(results: Results, metric: str = PRIMARY) -> str:
+    """The baseline with the best score, the prior among equals and where none has one."""
+    return (best_models(results, metric, results.metrics[metric], results.ordered_models("baseline")) or ["prior"])[0]
+
+
+def leader(results: Results, metric: str = PRIMARY) -> str | None:
+    """The model that speaks for the study: the one chosen on validation pairs, else the best; None without a score.
+
+    Among equals it is the last of the study's order.
+    """
+    chosen = results.chosen
+    if metric == PRIMARY and chosen is not None and results.kinds[chosen] != "baseline":
+        return chosen if results.models[chosen][metric] is not None else None
+    best = best_models(results, metric, results.metrics[metric], results.ordered_models("study", "ensemble"))
+    return best[-1] if best else None
 
 
 @dataclass(frozen=True)
@@ -101,11 +76,10 @@ class Share:
 
 
 def share_of_ceiling(results: Results, model: str) -> Share | None:
-    """By the primary metric; None without a ceiling that is better than the prior."""
-    metric = primary_metric(results)
-    rule = results.metrics[metric]
-    ceiling = (results.ceiling or {}).get(metric)
-    prior, score = results.models["prior"][metric], results.models[model][metric]
+    """By mean average precision; None without a ceiling that is better than the prior."""
+    rule = results.metrics[PRIMARY]
+    ceiling = (results.ceiling or {}).get(PRIMARY)
+    prior, score = results.models["prior"][PRIMARY], results.models[model][PRIMARY]
     span, way = gain(ceiling, prior, rule), gain(score, prior, rule)
     if span is None or way is None or span <= 0:
         return None
@@ -113,108 +87,33 @@ def share_of_ceiling(results: Results, model: str) -> Share | None:
     return Share(way / span, of_score)
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One number of the table and how it stands to the prior."""
-
-    text: str
-    best: bool = False
-    difference: str | None = None
-    standing: str = "equal"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One model of the table."""
-
-    model: str
-    what: str
-    cells: list[Cell]
-    words: str
-    share: Share | None
-    is_ceiling: bool = False
-
-
-def table(results: Results) -> list[Row]:
-    """The rows as shown: models in the study's order, the ceiling last."""
-    best = {metric: best_models(results, metric) for metric in results.metrics}
-    rows = [
-        Row(
-            model=name,
-            what=WHAT_IT_IS.get(name, ""),
-            cells=[_cell(results, name, metric, name in best[metric]) for metric in results.metrics],
-            words=against_prior(results, name),
-            share=None if name == "prior" else share_of_ceiling(results, name),
-        )
-        for name in results.ordered_models()
-    ]
-    if results.ceiling is not None:
-        cells = [Cell(number(results.ceiling[metric])) for metric in results.metrics]
-        rows.append(Row("ceiling", WHAT_IT_IS["ceiling"], cells, "", None, is_ceiling=True))
-    return rows
-
-
-def _cell(results: Results, model: str, metric: str, best: bool) -> Cell:
-    value, prior = results.models[model][metric], results.models["prior"][metric]
-    better = gain(value, prior, results.metrics[metric])
-    if model == "prior" or better is None:
-        return Cell(number(value), best)
-    standing = "better" if better > 0 else "worse" if better < 0 else "equal"
-    return Cell(number(value), best, signed(value - prior), standing)
-
-
-def number(value: float | None) -> str:
-    """Three decimals, a dash for what is not there.
-
-    >>> number(0.41249), number(None)
-    ('0.412', '–')
-    """
-    return "–" if value is None else f"{value:.3f}"
-
-
-def signed(difference: float) -> str:
-    """Three decimals with a real minus sign.
-
-    >>> signed(0.05), signed(-0.0114), signed(0.0)
-    ('+0.050', '−0.011', '±0.000')
-    """
-    if abs(difference) <= EQUAL:
-        return "±0.000"
-    return f"{difference:+.3f}".replace("-", "−")
-
-
-def percent(share: float) -> str:
-    """A share in whole percent, which is 100% or 0% only where that is so.
-
-    >>> percent(0.784), percent(0.9996), percent(0.001), percent(-0.12)
-    ('78%', '>99%', '<1%', '−12%')
-    """
-    if 0.995 <= share < 1:
-        return ">99%"
-    if 0 < share < 0.005:
-        return "<1%"
-    return f"{math.floor(100 * share + 0.5)}%".replace("-", "−")
-
-
-def against_prior(results: Results, model: str) -> str:
-    """Whether a model beats the prior, in words: "beats the prior on 6 of 7 metrics: not on binary cross-entropy"."""
-    if model == "prior":
+def against(results: Results, model: str, reference: str = "prior") -> str:
+    """How a model stands to another on all metrics, in words."""
+    if model == reference:
         return "is what a model must beat"
-    prior, own = results.models["prior"], results.models[model]
-    gains = {metric: gain(own[metric], prior[metric], rule) for metric, rule in results.metrics.items()}
-    compared = {metric: value for metric, value in gains.items() if value is not None}
+    found: dict[str, list[str]] = {"better": [], "worse": [], "open": []}
+    for metric, rule in results.metrics.items():
+        difference = results.difference(model, reference, metric)
+        if difference is not None:
+            found[standing(difference, rule)].append(in_sentence(metric))
+    compared = sum(len(names) for names in found.values())
     if not compared:
-        return "cannot be compared with the prior"
-    beaten = [metric for metric, value in compared.items() if value > 0]
-    equal = [in_sentence(metric) for metric, value in compared.items() if value == 0]
-    if not beaten:
-        return "does not beat the prior" + (f" (equal on {listed(equal)})" if equal else "")
-    metrics = "metric" if len(compared) == 1 else "metrics"
-    if len(beaten) == len(compared):
-        return f"beats the prior on all {len(compared)} {metrics}" if len(compared) > 1 else "beats the prior"
-    missed = [in_sentence(metric) for metric in compared if metric not in beaten]
-    words = f"beats the prior on {len(beaten)} of {len(compared)} {metrics}: not on {listed(missed, 'or')}"
-    return words + (f" (equal on {listed(equal)})" if equal else "")
+        return f"was not compared with {the(reference)}"
+    if not found["better"]:
+        words = f"is better than {the(reference)} on none of {compared} metrics"
+    elif len(found["better"]) == compared:
+        return f"is better than {the(reference)} on all {compared} metrics"
+    else:
+        words = f"is better than {the(reference)} on {len(found['better'])} of {compared} metrics"
+    if found["worse"]:
+        words += f", worse on {_some(found['worse'])}"
+    if found["open"]:
+        words += f"; undecided on {_some(found['open'])}"
+    return words
+
+
+def _some(names: list[str]) -> str:
+    return listed(names) if len(names) <= 3 else str(len(names))
 
 
 @dataclass(frozen=True)
@@ -222,82 +121,99 @@ class Verdict:
     """The study's outcome.
 
     Attributes:
-        tone: "good" where the best model beats the prior, else "bad".
+        tone: "good" where the study's model is better than the best baseline, "bad" where it is worse, else "open".
         headline: one sentence.
         rest: sentences that follow.
-        leader: the best model by the primary metric, the last of the study's order among equals.
+        leader: the model that speaks for the study, "prior" where none has a score.
+        baseline: the best baseline.
+        difference: leader minus baseline by mean average precision, None where it was not compared.
     """
 
-    tone: str
+    tone: Literal["good", "bad", "open"]
     headline: str
     rest: list[str]
     leader: str
+    baseline: str
+    difference: Difference | None = None
 
 
 def verdict(results: Results) -> Verdict:
-    """Which model is best, whether AnB+ beats teacher and prior, and the share of the ceiling reached."""
-    metric = primary_metric(results)
-    rule = results.metrics[metric]
-    best = best_models(results, metric)
-    if not best:
-        return Verdict("bad", f"No model has a {in_sentence(metric)}.", [], "prior")
-    prior = results.models["prior"][metric]
-    leader = best[-1]
-    if "prior" in best:
+    """Whether the study's model is better than the best baseline, AnB+ than the teacher, and the shares reached."""
+    name, rival = leader(results), best_baseline(results)
+    if name is None:
+        return Verdict("bad", f"No model has a {in_sentence(PRIMARY)}.", [], "prior", rival)
+    difference = results.difference(name, rival, PRIMARY)
+    tone: Literal["good", "bad", "open"] = "open"
+    rival_words = f"the best baseline, {the(rival)}" if len(results.ordered_models("baseline")) > 1 else the(rival)
+    own, other = number(results.models[name][PRIMARY]), number(results.models[rival][PRIMARY])
+    if difference is None:
         headline = (
-            f"No model beats the prior by {in_sentence(metric)}: always giving the same answer scores {number(prior)}."
+            f"{the(name)} scores {own} in {in_sentence(PRIMARY)} and {rival_words}, {other}; no interval of the "
+            "difference was recorded, so it decides nothing."
         )
     else:
-        others = [name for name in ("prior", "teacher") if name in results.models and name not in best]
-        against = listed([f"{number(results.models[name][metric])} for {the(name)}" for name in others])
-        names = listed([the(name) for name in best])
-        are = "is best" if len(best) == 1 else "are equally best"
+        stands = standing(difference, results.metrics[PRIMARY])
+        tone = {"better": "good", "worse": "bad", "open": "open"}[stands]  # type: ignore[assignment]
+        is_it = {"better": "is better than", "worse": "is worse than", "open": "is not shown to be better than"}[stands]
         headline = (
-            f"{names} {are} by {in_sentence(metric)}: {number(results.models[leader][metric])} against {against}."
+            f"{the(name)} {is_it} {rival_words}, by {in_sentence(PRIMARY)}: {own} against {other}, a difference of "
+            f"{with_interval(difference)}."
         )
-    rest = []
-    focus = "AnB+" if "AnB+" in results.models else leader
-    if focus == "AnB+":
-        rest.append(
-            _beats(
-                results,
-                focus,
-                focus == leader,
-                [name for name in ("prior", "teacher") if name in results.models],
-                rule,
-                metric,
-            )
+    rest = [*_against_teacher(results, name), *_best_on_test(results, name), *_reach(results, name)]
+    return Verdict(tone, opening(headline), rest, name, rival, difference)
+
+
+def _against_teacher(results: Results, name: str) -> list[str]:
+    if "teacher" not in results.models:
+        return []
+    focus = "AnB+" if "AnB+" in results.models else name
+    if focus == "teacher":
+        return []
+    return [opening(compared_in_words(results, focus, "teacher", results.metrics)) + "."]
+
+
+def compared_in_words(comparison: Comparison, model: str, reference: str, metrics: dict[str, Metric]) -> str:
+    """How a model stands to another by mean average precision, with the interval that decides it."""
+    difference = comparison.difference(model, reference, PRIMARY)
+    if difference is None:
+        return f"{the(model)} was not compared with {the(reference)}"
+    is_it = {"better": "is better than", "worse": "is worse than", "open": "is not shown to be better than"}
+    return f"{the(model)} {is_it[standing(difference, metrics[PRIMARY])]} {the(reference)}: {with_interval(difference)}"
+
+
+def _best_on_test(results: Results, name: str) -> list[str]:
+    models = results.ordered_models("study", "ensemble")
+    best = best_models(results, PRIMARY, results.metrics[PRIMARY], models)
+    if name in best:
+        return []
+    score = number(results.models[best[-1]][PRIMARY])
+    return [
+        f"{opening(the(name))} was chosen on the validation pairs; on the test pairs {the(best[-1])} scores highest "
+        f"({score})."
+    ]
+
+
+def _reach(results: Results, name: str) -> list[str]:
+    sentences = []
+    share = share_of_ceiling(results, name)
+    if share is not None:
+        ceiling = number((results.ceiling or {})[PRIMARY])
+        if share.of_way <= 0:
+            words = f"The best reachable score is {ceiling}; {the(name)} is no nearer to it than the prior."
+        else:
+            whole = "" if share.of_score is None else f", or {percent(share.of_score)} of that score"
+            way = f"{percent(share.of_way)} of the way from the prior to the best reachable score ({ceiling})"
+            words = f"{opening(the(name))} reaches {way}{whole}."
+        sentences.append(words)
+    of_human = human_share(results, name)
+    if of_human is not None:
+        sentences.append(
+            f"{opening(the(name))} reaches {percent(of_human)} of what one annotator reaches against the others."
         )
-    share = share_of_ceiling(results, focus)
-    if focus != "prior" and share is not None:
-        rest.append(_share_sentence(results, focus, share, metric))
-    return Verdict("bad" if "prior" in best else "good", headline[0].upper() + headline[1:], rest, leader)
+    return sentences
 
 
-def _beats(results: Results, model: str, leads: bool, rivals: list[str], rule: Metric, metric: str) -> str:
-    own = results.models[model][metric]
-    gains = {name: gain(own, results.models[name][metric], rule) for name in rivals}
-    beaten = [the(name) for name, value in gains.items() if value is not None and value > 0]
-    equal = [the(name) for name, value in gains.items() if value == 0]
-    worse = [the(name) for name, value in gains.items() if value is not None and value < 0]
-    parts = []
-    if beaten:
-        parts.append(f"beats {'both ' if len(beaten) > 1 else ''}{listed(beaten)}")
-    if equal:
-        parts.append(f"equals {listed(equal)}")
-    if worse:
-        parts.append(f"does not beat {listed(worse, 'or')}")
-    if not parts:
-        return f"{model} has no {in_sentence(metric)} to compare."
-    subject = model if leads else f"{model} ({number(own)})"
-    return f"{subject} {listed(parts, 'but' if worse and len(parts) > 1 else 'and')}."
-
-
-def _share_sentence(results: Results, model: str, share: Share, metric: str) -> str:
-    ceiling = number((results.ceiling or {})[metric])
-    if share.of_way <= 0:
-        return f"The best reachable score is {ceiling}; {the(model)} is no nearer to it than the prior."
-    whole = "" if share.of_score is None else f", or {percent(share.of_score)} of that score"
-    name = "it" if model == "AnB+" else the(model)
-    way = f"{percent(share.of_way)} of the way from the prior to the best reachable score ({ceiling})"
-    return f"{name[0].upper()}{name[1:]} reaches {way}{whole}."
+def human_share(results: Results, model: str, metric: str = PRIMARY) -> float | None:
+    """A model's score over one annotator's against the others, None where it was not measured."""
+    shares: dict[str, Any] = results.human.shares if results.human is not None else {}
+    return shares.get(model, {}).get(metric)

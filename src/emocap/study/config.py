@@ -2,10 +2,10 @@
 
 import contextlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from emocap.corpora.read import FORMATS
 from emocap.errors import EmocapError
@@ -14,6 +14,13 @@ from emocap.regions.extractor import extractor_and_settings
 from emocap.training.settings import TrainSettings
 
 MOST_NODES = 10_000
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+def _distinct(values: list[int] | None) -> list[int] | None:
+    if values is not None and len(set(values)) < len(values):
+        raise ValueError("has a value twice")
+    return values
 
 
 class Section(BaseModel):
@@ -96,6 +103,32 @@ class ModelConfig(Section):
     dropout: float | None = Field(None, ge=0, lt=1)
 
 
+PseudoTargets = Literal["hard", "soft", "votes"]
+Share = Annotated[float, Field(gt=0, le=1)]
+Control = Literal["random", "shuffled", "none"]
+
+
+class PseudoLabelStudyConfig(Section):
+    """Which settings of the pseudo-labels are varied, one at a time, with all others as the study has them.
+
+    Attributes:
+        p, k, fraction, targets, min_agreement: further values of these settings.
+        controls: "random" draws as many pairs from the whole source, K and the filter left out; "shuffled" gives the
+            pseudo-labels to other pairs of the sample; "none" trains the teacher on for as many steps instead.
+        seeds: each variation is run once for each.
+    """
+
+    p: list[Annotated[int, Field(ge=1)]] = Field(default_factory=list)
+    k: list[Annotated[int, Field(ge=1)] | None] = Field(default_factory=list)
+    fraction: list[Share] = Field(default_factory=list)
+    targets: list[PseudoTargets] = Field(default_factory=list)
+    min_agreement: list[Share | None] = Field(default_factory=list)
+    controls: list[Control] = ["random", "shuffled", "none"]
+    seeds: list[Seed] = Field(default_factory=lambda: [0], min_length=1)
+
+    _distinct_seeds = field_validator("seeds")(_distinct)
+
+
 class PseudoLabelConfig(Section):
     """What the teacher's answers become.
 
@@ -103,13 +136,19 @@ class PseudoLabelConfig(Section):
         p: best emotions kept a pair.
         k: best pairs kept an emotion; None keeps all.
         fraction: share of the candidates that the student sees.
-        targets: "soft", the teacher's probabilities of the kept emotions, or "hard", 1 for each.
+        targets: "soft", the teacher's probabilities of the kept emotions; "hard", 1 for each; "votes", the share of the
+            captions of one image whose P best hold the emotion.
+        min_agreement: an emotion is kept only if at least this share of the captions of one image have it among their
+            P best; None keeps all.
+        study: the settings' effect on AnB+, measured with controls; None leaves it out.
     """
 
     p: int = Field(4, ge=1)
     k: int | None = Field(None, ge=1)
-    fraction: float = Field(0.1, gt=0, le=1)
-    targets: Literal["hard", "soft"] = "soft"
+    fraction: Share = 0.1
+    targets: PseudoTargets = "soft"
+    min_agreement: Share | None = None
+    study: PseudoLabelStudyConfig | None = None
 
 
 class TransferConfig(Section):
@@ -118,16 +157,51 @@ class TransferConfig(Section):
     Attributes:
         n_transferred: encoder layers copied from below; None means all.
         head: "fresh" draws `fc` anew, "copied" takes the student's.
-        AnB: training with the copied layers frozen.
-        AnB_plus: training of everything; `AnB+` in the YAML.
+        layers: the numbers of layers that the transfer study copies (Yosinski et al. 2014); None leaves the study out.
+        controls: the transfer study also copies the teacher's own layers (BnB, BnB+), and runs the references.
+        seeds: of the transfer study's re-initialised layers and orders.
+        AnB: training with the copied layers frozen; BnB likewise.
+        AnB_plus: training of everything; `AnB+` in the YAML; BnB+ likewise.
     """
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     n_transferred: int | None = Field(None, ge=0)
     head: Literal["fresh", "copied"] = "fresh"
+    layers: list[Annotated[int, Field(ge=0)]] | None = Field(None, min_length=1)
+    controls: bool = True
+    seeds: list[Seed] = Field(default_factory=lambda: [0], min_length=1)
     AnB: TrainSettings = Field(default_factory=lambda: TrainSettings(epochs=10))
     AnB_plus: TrainSettings = Field(default_factory=TrainSettings, alias="AnB+")
+
+    _distinct_values = field_validator("seeds", "layers")(_distinct)
+
+
+class BaselineConfig(Section):
+    """What the models are held against.
+
+    Attributes:
+        names: which ones; `prior` is always there.
+        vectors: of captions, for "vectors" and "neighbours": "offline", or a sentence-transformers model.
+    """
+
+    names: list[Literal["tfidf", "vectors", "neighbours"]] = ["tfidf", "vectors", "neighbours"]
+    vectors: str = "offline"
+
+
+class EvaluationConfig(Section):
+    """How scores are judged.
+
+    Attributes:
+        reference: the model that all others are compared with, besides the baselines.
+        n_bootstrap: replicates of the bootstrap over images.
+        ensemble: models whose logits are averaged, over all seeds, into "ensemble"; None takes every fine-tuned one
+            (teacher, AnB+, labelled_AnB+), an empty list none.
+    """
+
+    reference: str = "teacher"
+    n_bootstrap: int = Field(1000, ge=100, le=100_000)
+    ensemble: list[str] | None = None
 
 
 class StudyConfig(Section):
@@ -135,10 +209,16 @@ class StudyConfig(Section):
 
     Attributes:
         name: of the study; the default run directory is `runs/NAME`.
-        seed: of every draw.
+        seed: of the splits, and of every draw where `seeds` is left out.
         data_root: folder that the corpora's paths are relative to.
         target: labelled pairs, few.
-        source: pairs without labels, many; None trains and evaluates the teacher alone.
+        source: pairs without labels, many; None leaves the student out.
+        labelled_source: pairs with labels of their own; a model trained on them moves its layers to the target.
+        targets: what the target's models learn: "union", 1 for every emotion that an annotator named, or "votes", the
+            share of the annotators that named it.
+        folds: cross-validation by image over so many folds, test answers pooled; None draws one split by `splits`.
+        seeds: of initialisation, order and sample, the study repeated for each on the same splits; None means `seed`.
+        keep_models: whether the model folders of several folds or seeds stay; those of one unit always do.
         min_count: an emotion is in the vocabulary if it is named for at least so many pairs.
         splits: of the target, by image.
         features: None uses captions alone, whatever images there are.
@@ -149,6 +229,11 @@ class StudyConfig(Section):
     data_root: Path = Path("data")
     target: CorpusConfig
     source: CorpusConfig | None = None
+    labelled_source: CorpusConfig | None = None
+    targets: Literal["union", "votes"] = "union"
+    folds: int | None = Field(None, ge=2)
+    seeds: list[Seed] | None = Field(None, min_length=1)
+    keep_models: bool = False
     min_count: int = Field(1, ge=1)
     splits: SplitConfig = Field(default_factory=SplitConfig)
     features: FeatureConfig | None = Field(default_factory=FeatureConfig)
@@ -156,13 +241,61 @@ class StudyConfig(Section):
     teacher: TrainSettings = Field(default_factory=TrainSettings)
     pseudo_labels: PseudoLabelConfig = Field(default_factory=PseudoLabelConfig)
     student: TrainSettings = Field(default_factory=lambda: TrainSettings(epochs=1, select_by=None))
+    labelled: TrainSettings = Field(default_factory=lambda: TrainSettings(epochs=1, select_by=None))
     transfer: TransferConfig = Field(default_factory=TransferConfig)
+    baselines: BaselineConfig = Field(default_factory=BaselineConfig)
+    evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
+
+    _distinct_seeds = field_validator("seeds")(_distinct)
 
     @model_validator(mode="after")
     def _stores_are_used(self) -> "StudyConfig":
-        if self.features is None and any(corpus is not None and corpus.store for corpus in (self.target, self.source)):
+        if self.features is None and any(corpus.store for corpus in self.corpora.values()):
             raise ValueError("features is null, but a corpus names a store; leave one of them out")
         return self
+
+    @model_validator(mode="after")
+    def _models_are_there(self) -> "StudyConfig":
+        for key, names in (("reference", [self.evaluation.reference]), ("ensemble", self.evaluation.ensemble or [])):
+            known = [*self.baselines.names, "prior", *self.models] if key == "reference" else self.models
+            for name in names:
+                if name not in known:
+                    raise ValueError(f"evaluation.{key} names {name!r}, but this study has {', '.join(known)}")
+        if self.source is None and self.pseudo_labels.study is not None:
+            raise ValueError("pseudo_labels.study needs a source; name one or leave the study out")
+        if self.source is None and self.labelled_source is None and self.transfer.layers is not None:
+            raise ValueError("transfer.layers needs a source or a labelled_source; name one or leave the study out")
+        return self
+
+    @property
+    def corpora(self) -> dict[str, CorpusConfig]:
+        """The corpora that the study reads, by domain."""
+        named = {"target": self.target, "source": self.source, "labelled_source": self.labelled_source}
+        return {domain: corpus for domain, corpus in named.items() if corpus is not None}
+
+    @property
+    def models(self) -> list[str]:
+        """The models that are trained and evaluated, in order."""
+        of_source = ["student", "AnB", "AnB+"] if self.source is not None else []
+        return ["teacher", *of_source, *(["labelled_AnB", "labelled_AnB+"] if self.labelled_source is not None else [])]
+
+    @property
+    def members(self) -> list[str]:
+        """The models whose mean is "ensemble"; none where there would be one alone."""
+        named = self.evaluation.ensemble
+        found = [m for m in self.models if m in ("teacher", "AnB+", "labelled_AnB+")] if named is None else named
+        return found if len(found) * len(self.all_seeds) > 1 else []
+
+    @property
+    def all_seeds(self) -> list[int]:
+        """The seeds that the study is run with."""
+        return self.seeds or [self.seed]
+
+    @property
+    def units(self) -> list[tuple[int, int | None]]:
+        """Every (seed, fold) that is trained and tested; fold is None for one split."""
+        folds: list[int | None] = [None] if self.folds is None else list(range(self.folds))
+        return [(seed, fold) for seed in self.all_seeds for fold in folds]
 
     def dump(self) -> dict[str, Any]:
         """The resolved configuration as plain values, keys as in the YAML."""

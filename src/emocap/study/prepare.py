@@ -1,25 +1,28 @@
-"""The first stages: corpora read, vocabulary, splits and backbone fixed, region features extracted."""
+"""The first stages: corpora read, vocabulary and backbone fixed, region features extracted, splits drawn."""
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from emocap.corpora.annotators import vote_shares
+from emocap.corpora.duplicates import repeated_captions, same_content
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.read import read_corpus
-from emocap.corpora.splits import rows_of, split_by_image
+from emocap.corpora.splits import fold_by_image, rows_of, split_by_image
 from emocap.emotions import Vocabulary, build_vocabulary
 from emocap.errors import EmocapError
-from emocap.files import sha256_of, write_json
+from emocap.files import sha256_of, write_array, write_json
 from emocap.models.backbone import build_config, find_backbone
 from emocap.regions.extract import extract, read_report, tell_faults
 from emocap.regions.extractor import build_extractor
 from emocap.regions.store import kind_of
 from emocap.study.config import CorpusConfig, StudyConfig
-from emocap.study.stages import Study, count_faults, write_pairs
+from emocap.study.study import Study, write_pairs
 from emocap.weights import weights_file
 
 logger = logging.getLogger("emocap")
@@ -27,7 +30,7 @@ _COCO_ID = re.compile(r"(?<!\d)\d{12}(?!\d)")
 
 
 def prepare(study: Study) -> None:
-    """Read the corpora, fix vocabulary, splits and backbone, and write all of it down.
+    """Read the corpora, fix vocabulary and backbone, find twins among the images, and write all of it down.
 
     Raises:
         EmocapError: bad data, or settings that contradict them or the backbone.
@@ -41,33 +44,90 @@ def prepare(study: Study) -> None:
         raise EmocapError(
             f"pseudo_labels.p is {config.pseudo_labels.p}, expected 1 to {len(vocabulary)}, the emotions there are"
         )
-    write_json(study.run / "backbone.json", fix_backbone(config, vocabulary))
+    write_json(study.root / "backbone.json", fix_backbone(config, vocabulary))
     known = set(vocabulary.labels)
-    usable = [row for row, named in enumerate(target.emotions) if known & set(named or ())]
-    pairs = target.select(usable)
-    parts = split_by_image(pairs, vocabulary, config.splits.model_dump(), config.seed)
-    data: dict[str, Any] = {"target": _sizes(target) | {"labelled": len(usable)}, "source": None}
+    pairs = target.select([row for row, named in enumerate(target.emotions) if known & set(named or ())])
+    if config.targets == "votes":
+        vote_shares(pairs, vocabulary)  # refuses a corpus that does not keep annotators apart
+    same = same_content(pairs)
+    if same:
+        twin, first = next(iter(same.items()))
+        logger.info(
+            "target: %d images are copies of others, such as %s of %s; they share a part", len(same), twin, first
+        )
+    data: dict[str, Any] = {"target": _sizes(target) | {"labelled": len(pairs), "copied_images": len(same)}}
     faults = {"target": count_faults([(q.where, q.reason) for q in target.quarantined])}
-    if config.source is not None:
-        source = _read(study, config.source)
-        rows = rows_of(pairs, parts)
-        clean = without_held_out(source, pairs.select(np.concatenate([rows["validation"], rows["test"]])))
-        data["source"] = _sizes(clean) | {"held_out_pairs_removed": len(source) - len(clean)}
-        faults["source"] = count_faults([(q.where, q.reason) for q in source.quarantined])
-        if len(clean) < len(source):
-            logger.info(
-                "source: %d pairs show a held-out picture or caption and are left out", len(source) - len(clean)
-            )
-        write_pairs(study.run / "source.parquet", clean)
+    for domain, corpus in config.corpora.items():
+        if domain == "target":
+            continue
+        found = _read(study, corpus)
+        faults[domain] = count_faults([(q.where, q.reason) for q in found.quarantined])
+        if domain == "labelled_source":
+            found = _labelled_source(study, found, pairs)
+        data[domain] = _sizes(found)
+        write_pairs(study.root / f"{domain}.parquet", found)
     for domain, fault in faults.items():
         if fault["count"]:
-            first = fault["examples"][0]
-            logger.warning("%s: %d set aside, such as %s: %s", domain, fault["count"], first["where"], first["reason"])
-    write_pairs(study.run / "target.parquet", pairs)
-    write_json(study.run / "vocabulary.json", {"labels": list(vocabulary.labels), "hash": vocabulary.hash})
-    write_json(study.run / "splits.json", {"seed": config.seed, "vocabulary": vocabulary.hash, "parts": parts})
-    write_json(study.run / "data.json", {"data": data, "quarantined": faults})
+            first_fault = fault["examples"][0]
+            logger.warning(
+                *("%s: %d set aside, such as %s: %s", domain, fault["count"]),
+                *(first_fault["where"], first_fault["reason"]),
+            )
+    write_pairs(study.root / "target.parquet", pairs)
+    write_json(study.root / "vocabulary.json", {"labels": list(vocabulary.labels), "hash": vocabulary.hash})
+    write_json(study.root / "data.json", {"data": data, "quarantined": faults, "same_content": same})
     logger.info("target: %d labelled pairs, %d emotions", len(pairs), len(vocabulary))
+
+
+def _labelled_source(study: Study, found: Pairs, target: Pairs) -> Pairs:
+    """The labelled pairs that show no picture or caption of the target; their vocabulary is written down."""
+    assert study.config.labelled_source is not None
+    if not any(found.emotions):
+        raise EmocapError(
+            f"{study.place(study.config.labelled_source.path)}: has no labels; name it as source, or use one that has"
+        )
+    labelled = found.select([row for row, named in enumerate(found.emotions) if named])
+    clean = labelled.select(without_held_out(labelled, target, "labelled_source"))
+    vocabulary = build_vocabulary(clean.emotions, 1)
+    write_json(study.root / "labelled_vocabulary.json", {"labels": list(vocabulary.labels), "hash": vocabulary.hash})
+    return clean
+
+
+def splits(study: Study) -> None:
+    """Draw a unit's parts of the target by image, and keep what they hold out from the source.
+
+    Raises:
+        EmocapError: too few images for the parts.
+    """
+    config, pairs, vocabulary = study.config, study.pairs("target"), study.vocabulary
+    if study.fold is None:
+        parts = split_by_image(pairs, vocabulary, config.splits.model_dump(), config.seed, study.same_content)
+    else:
+        parts = fold_by_image(
+            *(pairs, vocabulary),
+            n_folds=config.folds or 0,
+            fold=study.fold,
+            validation=config.splits.validation,
+            seed=config.seed,
+            same=study.same_content,
+        )
+    rows = rows_of(pairs, parts, study.same_content)
+    repeated = repeated_captions(pairs, rows)
+    if repeated["count"]:
+        logger.info(
+            "splits: %d captions occur in more than one part, such as %s", repeated["count"], repeated["examples"]
+        )
+    held_out_removed = None
+    if config.source is not None:
+        source = study.whole("source")
+        kept = without_held_out(source, pairs.select(np.concatenate([rows["validation"], rows["test"]])), "source")
+        held_out_removed = len(source) - len(kept)
+        if held_out_removed:
+            logger.info("source: %d pairs show a held-out picture or caption and are left out", held_out_removed)
+        write_array(study.run / "source_rows.npy", kept)
+    value = {"seed": config.seed, "fold": study.fold, "vocabulary": vocabulary.hash, "parts": parts}
+    value |= {"repeated_captions": repeated, "held_out_pairs_removed": held_out_removed}
+    write_json(study.run / "splits.json", value)
 
 
 def fix_backbone(config: StudyConfig, vocabulary: Vocabulary) -> dict[str, str]:
@@ -94,14 +154,19 @@ def fix_backbone(config: StudyConfig, vocabulary: Vocabulary) -> dict[str, str]:
             f"model.max_length is {settings.max_length}, but {backbone.name} takes at most "
             f"{built.max_position_embeddings} tokens"
         )
-    n = config.transfer.n_transferred
-    if n is not None and n > built.num_hidden_layers:
-        raise EmocapError(f"transfer.n_transferred is {n}, but {backbone.name} has {built.num_hidden_layers} layers")
+    for key, numbers in (
+        ("n_transferred", [config.transfer.n_transferred or 0]),
+        ("layers", config.transfer.layers or []),
+    ):
+        if max(numbers, default=0) > built.num_hidden_layers:
+            raise EmocapError(
+                f"transfer.{key} is {max(numbers)}, but {backbone.name} has {built.num_hidden_layers} layers"
+            )
     return {"name": backbone.name, "sha256": sha256_of(weights_file(backbone.folder))}
 
 
-def without_held_out(source: Pairs, held_out: Pairs) -> Pairs:
-    """The source's pairs that share neither picture nor caption with held-out pairs of the target.
+def without_held_out(source: Pairs, held_out: Pairs, domain: str) -> np.ndarray:
+    """Row numbers of the source's pairs that share neither picture nor caption with held-out pairs of the target.
 
     Pictures are the same where their file names are, or the twelve-digit COCO number in them; captions where they
     differ in case and spaces only.
@@ -114,8 +179,8 @@ def without_held_out(source: Pairs, held_out: Pairs) -> Pairs:
         if _plain(caption) not in captions and not pictures.intersection(_picture_keys(image))
     ]
     if not rows:
-        raise EmocapError("source: every pair shows a held-out picture or caption of the target; use another source")
-    return Pairs(source.select(rows).table, source.image_root, source.quarantined, source.open_vocabulary)
+        raise EmocapError(f"{domain}: every pair shows a held-out picture or caption of the target; use another source")
+    return np.array(rows, dtype=np.int64)
 
 
 def _picture_keys(image: str) -> set[str]:
@@ -150,16 +215,16 @@ def features(study: Study) -> None:
         EmocapError: a store that cannot be read or has changed, or the corpora's features are of two kinds.
     """
     settings = study.config.features
-    folder = study.run / "features"
+    folder = study.root / "features"
     folder.mkdir(parents=True, exist_ok=True)
     if settings is None:
         return
-    domains = ("target", "source") if study.config.source is not None else ("target",)
+    domains = tuple(study.config.corpora)
     for domain in domains:
         if _is_stored(study, domain):
             _check_store(study, domain)
     for domain in domains:
-        pairs = study.pairs(domain)
+        pairs = study.whole(domain)
         if pairs.image_root is not None and not _is_stored(study, domain) and not (folder / domain).is_dir():
             extractor = build_extractor(settings.extractor, settings.settings)
             kind = kind_of(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim)
@@ -174,7 +239,7 @@ def _check_store(study: Study, domain: str) -> None:
     store = study.store(domain)
     assert store is not None, "a store is there, or the study had been refused"
     store.verify()
-    images = study.pairs(domain).distinct_images()
+    images = study.whole(domain).distinct_images()
     absent = [image for image in images if image not in store]
     if images and len(absent) == len(images):
         held = f", but such as {store.images[0]}" if len(store) else ""
@@ -206,11 +271,18 @@ def image_faults(study: Study, domain: str) -> tuple[int, list[tuple[str, str]]]
     if store is None:
         return 0, []
     if _is_stored(study, domain):
-        return sum(image not in store for image in study.pairs(domain).distinct_images()), []
+        return sum(image not in store for image in study.whole(domain).distinct_images()), []
     found = read_report(store.path)
     return len(found.missing), [(fault.where, fault.reason) for fault in found.quarantined]
 
 
 def _is_stored(study: Study, domain: str) -> bool:
-    corpus: CorpusConfig | None = getattr(study.config, domain)
+    corpus = study.config.corpora.get(domain)
     return corpus is not None and corpus.store is not None
+
+
+def count_faults(faults: list[tuple[str, str]]) -> dict[str, Any]:
+    """Count, reasons and the first ten examples of quarantined rows, for the manifest."""
+    reasons = Counter(reason for _, reason in faults)
+    examples = [{"where": where, "reason": reason} for where, reason in faults[:10]]
+    return {"count": len(faults), "reasons": dict(reasons.most_common(20)), "examples": examples}

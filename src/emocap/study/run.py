@@ -1,36 +1,142 @@
-"""A study from configuration to report: which stage depends on what, and the manifest of what ran."""
+"""A study from configuration to report: which stage depends on what, its units, and the manifest of what ran.
+
+The first stages belong to the whole study; then every unit, a seed's fold, goes through the models. Where there is one
+unit only, it lies in the run directory itself.
+"""
 
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from emocap.errors import EmocapError
 from emocap.files import read_json, write_json
 from emocap.regions.extractor import extractor_and_settings
+from emocap.study import pseudo_label_study, signal, stages, transfer_study
 from emocap.study.config import CorpusConfig, StudyConfig
-from emocap.study.prepare import features, image_faults, prepare
+from emocap.study.evaluation import evaluation
+from emocap.study.prepare import count_faults, features, image_faults, prepare, splits
 from emocap.study.run_dir import RunDir, environment
-from emocap.study.stages import STAGES, Study, count_faults, runs_of
+from emocap.study.study import PARTS, Study
 from emocap.weights import weights_file
 
 LEARNING = (
-    "emotions",
-    "evaluation/metrics",
-    "corpora/pairs",
-    "corpora/splits",
-    "regions/store",
-    "models",
-    "training",
-    "study/stages",
-    "weights",
+    *("emotions", "weights", "corpora/pairs", "corpora/splits", "corpora/annotators", "regions/store", "models"),
+    *("evaluation/metrics", "evaluation/weighted", "evaluation/calibration"),
+    *("training", "study/stages", "study/study"),
 )
+ANSWERS = ("history.json", "validation_probabilities.npy", "test_probabilities.npy")
+RESULTS = ("results.json", "predictions.parquet", "gallery.json", "gallery", "report.html")
+FIRST = ("prepare", "features", "labelled")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of a unit.
+
+    Attributes:
+        work: from files to files.
+        sections: keys of the configuration that it depends on, besides model and seed.
+        after: stages whose outputs it reads; those that a study has not are left out.
+        outputs: paths below the unit's folder.
+        rooms: further code that it depends on.
+    """
+
+    work: Callable[[Study], None]
+    sections: Sequence[str]
+    after: Sequence[str]
+    outputs: Sequence[str]
+    rooms: Sequence[str] = ()
+
+
+def _model_files(run: str) -> list[str]:
+    return [f"{run}/{name}" for name in ("model", *ANSWERS)]
+
+
+def _back(run: str, base: str) -> Stage:
+    kind = "AnB+" if run.endswith("+") else "AnB"
+    sections = ["targets", "transfer.n_transferred", "transfer.head", f"transfer.{kind}"]
+    return Stage(lambda study: stages.back_to_target(study, run), sections, ["splits", base], _model_files(run))
+
+
+UNIT_STAGES: dict[str, Stage] = {
+    "splits": Stage(
+        *(splits, ["splits", "folds"], ["prepare"], ["splits.json"]),
+        rooms=["corpora/duplicates", "study/prepare"],
+    ),
+    "baselines": Stage(
+        *(stages.baselines, ["baselines"], ["splits"], ["baselines"]),
+        rooms=["evaluation/baselines", "evaluation/sentence_vectors"],
+    ),
+    "teacher": Stage(stages.teacher, ["targets", "teacher"], ["splits", "features"], _model_files("teacher")),
+    "scores": Stage(stages.scores, [], ["teacher"], ["scores/probabilities.npy"], rooms=["labelling"]),
+    "selection": Stage(
+        *(stages.selection, ["pseudo_labels"], ["scores"], ["selection.parquet", "audit.json"]), rooms=["labelling"]
+    ),
+    "student": Stage(stages.student, ["student"], ["selection"], _model_files("student")),
+    "AnB": _back("AnB", "student"),
+    "AnB+": _back("AnB+", "student"),
+    "labelled_AnB": _back("labelled_AnB", "labelled"),
+    "labelled_AnB+": _back("labelled_AnB+", "labelled"),
+    "transfer_study": Stage(
+        transfer_study.transfer_study,
+        ["targets", "teacher", "transfer"],
+        ["teacher", "student", "labelled"],
+        [transfer_study.FOLDER],
+        rooms=["study/transfer_study"],
+    ),
+    "pseudo_label_study": Stage(
+        pseudo_label_study.pseudo_label_study,
+        ["targets", "pseudo_labels", "student", "transfer"],
+        ["scores", "teacher"],
+        [pseudo_label_study.FOLDER],
+        rooms=["labelling", "study/pseudo_label_study"],
+    ),
+    "signal": Stage(
+        signal.signal, [], ["features", "teacher", "AnB+", "labelled_AnB+"], ["signal"], rooms=["study/signal"]
+    ),
+}
+
+
+def unit_stages(config: StudyConfig) -> list[str]:
+    """The stages that a unit of a study goes through, in order."""
+    of_source = ["scores", "selection", "student", "AnB", "AnB+"] if config.source is not None else []
+    of_labelled = ["labelled_AnB", "labelled_AnB+"] if config.labelled_source is not None else []
+    has_pictures = config.features is not None and (config.target.images is not None or config.target.store is not None)
+    return [
+        *("splits", "baselines", "teacher", *of_source, *of_labelled),
+        *(["transfer_study"] if config.transfer.layers is not None else []),
+        *(["pseudo_label_study"] if config.pseudo_labels.study is not None else []),
+        *(["signal"] if has_pictures else []),
+    ]
 
 
 def stage_names(config: StudyConfig) -> list[str]:
-    """The stages of a study, in order."""
-    learnt = ["teacher", "scores", "selection", "student", "AnB", "AnB+"] if config.source is not None else ["teacher"]
-    return ["prepare", "features", *learnt, "evaluation", "report"]
+    """The stages of a study, in order: those of a unit, or the units' names where there are several."""
+    labelled = ["labelled"] if config.labelled_source is not None else []
+    units = config.units
+    middle = unit_stages(config) if len(units) == 1 else [unit_name(*unit) for unit in units]
+    return ["prepare", "features", *labelled, *middle, "evaluation", "report"]
+
+
+def unit_name(seed: int, fold: int | None) -> str:
+    """The name of a unit and its folder.
+
+    >>> unit_name(0, 2), unit_name(1, None)
+    ('s0_f2', 's1')
+    """
+    return f"s{seed}" if fold is None else f"s{seed}_f{fold}"
+
+
+def units_of(config: StudyConfig, root: Path) -> list[Study]:
+    """Every unit of a study with its folder, `root` itself where there is one."""
+    units = config.units
+    return [
+        Study(config, root, root if len(units) == 1 else root / "units" / unit_name(seed, fold), seed, fold)
+        for seed, fold in units
+    ]
 
 
 def run_study(
@@ -65,38 +171,40 @@ def run_study(
         raise EmocapError(f"--until {until}: no such stage; this study has {', '.join(names)}")
     if draw is not None:
         config = config.model_copy(update={"data_root": run_dir / "corpora"})
-    run, study = RunDir(run_dir), Study(config, run_dir)
+    run, units = RunDir(run_dir), units_of(config, run_dir)
     with run.locked():
         if draw is not None:
-            corpora = study.run / "corpora"
+            corpora = run_dir / "corpora"
             run.stage("corpora", lambda: draw(corpora), config=config.seed, rooms=["corpora"], outputs=["corpora"])
         for name in names[: names.index(until) + 1 if until else None]:
             if name == "report":
-                _write_manifest(run, study, command)
+                _write_manifest(run, units, command)
                 return report(run_dir)
-            _run_stage(run, study, name)
-        _write_manifest(run, study, command)
+            _run_stage(run, units, name)
+        _write_manifest(run, units, command)
     return run_dir
 
 
-def _run_stage(run: RunDir, study: Study, name: str) -> None:
-    config = study.config
-    dump = config.dump()
-    corpora = [corpus for corpus in (config.target, config.source) if corpus is not None]
+def _run_stage(run: RunDir, units: Sequence[Study], name: str) -> None:
+    study = units[0]
+    config, dump = study.config, study.config.dump()
+    by_name = {unit_name(unit.seed, unit.fold): unit for unit in units}
+    models = [*config.corpora, "min_count", "model", "targets", "seed"]
     if name == "prepare":
-        for corpus in corpora:
+        for corpus in config.corpora.values():
             _require_there(study, corpus)
         run.stage(
             name,
             lambda: prepare(study),
-            config={key: dump[key] for key in ("target", "source", "min_count", "splits", "seed", "model")},
+            config={key: dump[key] for key in models},
             rooms=["emotions", "corpora", "models/backbone", "weights", "study/prepare"],
-            files=[*(study.place(corpus.path) for corpus in corpora), *_local_weights(config)],
+            files=[*(study.place(corpus.path) for corpus in config.corpora.values()), *_local_weights(config)],
             outputs=[
-                *("target.parquet", "vocabulary.json", "splits.json", "backbone.json", "data.json"),
-                *(["source.parquet"] if config.source is not None else []),
+                *(f"{domain}.parquet" for domain in config.corpora),
+                *("vocabulary.json", "backbone.json", "data.json"),
+                *(["labelled_vocabulary.json"] if config.labelled_source is not None else []),
             ],
-            outdates=_AFTERWARDS,
+            outdates=_outdated(units),
         )
     elif name == "features":
         run.stage(
@@ -105,50 +213,99 @@ def _run_stage(run: RunDir, study: Study, name: str) -> None:
             config=[dump["features"], str(config.data_root)],
             rooms=["regions", "study/prepare"],
             after=["prepare"],
-            files=_picture_files(study, corpora),
+            files=_picture_files(study),
             outputs=["features"],
-            outdates=_AFTERWARDS,
+            outdates=_outdated(units),
+        )
+    elif name == "labelled":
+        run.stage(
+            name,
+            lambda: stages.labelled(study),
+            config=[dump["model"], dump["seed"], dump["labelled"]],
+            rooms=LEARNING,
+            after=["prepare", "features"],
+            outputs=["labelled/model", "labelled/history.json"],
+            outdates=RESULTS,
         )
     elif name == "evaluation":
         oracle = config.target.oracle
         run.stage(
             name,
-            lambda: STAGES[name](study),
-            config=None,
-            rooms=["evaluation", "study/stages", "study/gallery"],
-            after=["features", *runs_of(config)],
+            lambda: evaluation(units),
+            config=dump["evaluation"],
+            rooms=["emotions", "corpora", "evaluation", "study/evaluation", "study/gallery"],
+            after=unit_stages(config) if len(units) == 1 else list(by_name),
             files=[study.place(oracle)] if oracle is not None else [],
-            outputs=["results.json", "gallery.json", "gallery"],
+            outputs=["results.json", "predictions.parquet", "gallery.json", "gallery"],
         )
+    elif name in by_name and len(units) > 1:
+        _run_unit(run, by_name[name], name)
     else:
-        sections, after, outputs = _LEARNT[name]
-        rooms = LEARNING if name not in ("scores", "selection") else ("labelling", *LEARNING)
-        run.stage(
-            name,
-            lambda: STAGES[name](study),
-            config={
-                "model": dump["model"],
-                "seed": dump["seed"],
-                "backbone": read_json(study.run / "backbone.json")["sha256"],
-                "settings": [_part(dump, key) for key in sections],
-            },
-            rooms=rooms,
-            after=after,
-            outputs=outputs,
-            outdates=_REPORTED,
-        )
+        _run_unit_stage(run, study, name)
 
 
-_REPORTED = ("results.json", "gallery.json", "gallery", "report.html")
-_AFTERWARDS = (*_REPORTED, "teacher", "scores", "selection.parquet", "audit.json", "student", "AnB", "AnB+")
-_LEARNT: dict[str, tuple[list[str], list[str], list[str]]] = {
-    "teacher": (["teacher"], ["features"], ["teacher"]),
-    "scores": ([], ["teacher"], ["scores"]),
-    "selection": (["pseudo_labels"], ["scores"], ["selection.parquet", "audit.json"]),
-    "student": (["student"], ["selection"], ["student"]),
-    "AnB": (["transfer.n_transferred", "transfer.head", "transfer.AnB"], ["student"], ["AnB"]),
-    "AnB+": (["transfer.n_transferred", "transfer.head", "transfer.AnB+"], ["student"], ["AnB+"]),
-}
+def _run_unit(run: RunDir, unit: Study, name: str) -> None:
+    """One of several units as one stage: its own stages in its own folder, its models dropped at the end."""
+    names = unit_stages(unit.config)
+    folder = unit.run.relative_to(unit.root)
+
+    def work() -> None:
+        inner = RunDir(unit.run, {first: run.fingerprints[first] for first in FIRST if first in run.fingerprints})
+        with inner.locked():
+            for stage in names:
+                _run_unit_stage(inner, unit, stage)
+            write_json(unit.run / "unit.json", {"stages": inner.finished_stages()})
+            if not unit.config.keep_models:
+                _drop_models(unit.run)
+
+    used = [UNIT_STAGES[stage] for stage in names]
+    dump = unit.config.dump()
+    run.stage(
+        name,
+        work,
+        config=[dump["model"], unit.seed, [_part(dump, key) for stage in used for key in stage.sections]],
+        rooms=[*LEARNING, *dict.fromkeys(room for stage in used for room in stage.rooms)],
+        after=[first for first in FIRST if first in run.fingerprints],
+        outputs=[f"{folder}/unit.json"],
+        outdates=RESULTS,
+    )
+
+
+def _drop_models(folder: Path) -> None:
+    """Remove a finished unit's models and the marks of its stages, so that a change trains the unit anew."""
+    shutil.rmtree(folder / "stages")
+    for model in [*folder.glob("*/model"), folder / "scores"]:
+        shutil.rmtree(model, ignore_errors=True)
+
+
+def _run_unit_stage(run: RunDir, study: Study, name: str) -> None:
+    stage, dump = UNIT_STAGES[name], study.config.dump()
+    run.stage(
+        name,
+        lambda: stage.work(study),
+        config={
+            "model": dump["model"],
+            "seed": [study.config.seed, study.seed, study.fold],
+            "backbone": read_json(study.root / "backbone.json")["sha256"],
+            "settings": [_part(dump, key) for key in stage.sections],
+        },
+        rooms=[*LEARNING, *stage.rooms],
+        after=[before for before in stage.after if before in run.fingerprints],
+        outputs=stage.outputs,
+        outdates=RESULTS if study.run == study.root else (),
+    )
+
+
+def _outdated(units: Sequence[Study]) -> list[str]:
+    """What is no longer true once corpora, vocabulary or features change."""
+    outputs = [output for stage in UNIT_STAGES.values() for output in stage.outputs]
+    return [
+        *RESULTS,
+        "labelled",
+        "units",
+        *dict.fromkeys(output.split("/")[0] for output in outputs),
+        "source_rows.npy",
+    ]
 
 
 def _part(dump: dict[str, Any], key: str) -> Any:
@@ -158,10 +315,11 @@ def _part(dump: dict[str, Any], key: str) -> Any:
     return value
 
 
-def _picture_files(study: Study, corpora: list[CorpusConfig]) -> list[Path]:
+def _picture_files(study: Study) -> list[Path]:
     """What the features depend on: folders of images, headers of stores, and an extractor's local weights."""
     if study.config.features is None:
         return []
+    corpora = study.config.corpora.values()
     stored = [study.place(corpus.store) / "header.json" for corpus in corpora if corpus.store]
     folders = [study.place(corpus.images) for corpus in corpora if corpus.images and not corpus.store]
     _, settings = extractor_and_settings(study.config.features.extractor, study.config.features.settings)
@@ -185,28 +343,34 @@ def _require_there(study: Study, corpus: CorpusConfig) -> None:
             )
 
 
-def _write_manifest(run: RunDir, study: Study, command: str) -> None:
-    prepared = read_json(study.run / "data.json")
+def _write_manifest(run: RunDir, units: Sequence[Study], command: str) -> None:
+    study = units[0]
+    prepared = read_json(study.root / "data.json")
     data, faults = prepared["data"], prepared["quarantined"]
     images: list[tuple[str, str]] = []
-    for domain in ("target", "source"):
-        if data[domain] is not None and study.store(domain) is not None:
+    for domain in study.config.corpora:
+        if study.store(domain) is not None:
             data[domain]["images_missing"], faults_there = image_faults(study, domain)
             images += faults_there
-    for part in ("train", "validation", "test"):
-        data["target"][part] = len(study.part(part))
+    if len(units) == 1 and (study.run / "splits.json").is_file():
+        drawn = read_json(study.run / "splits.json")
+        data["target"] |= {part: len(study.rows[part]) for part in PARTS}
+        data["target"]["repeated_captions"] = drawn["repeated_captions"]["count"]
+        if study.config.source is not None:
+            data["source"]["held_out_pairs_removed"] = drawn["held_out_pairs_removed"]
     config = study.config.dump()
-    config["model"]["backbone"] = read_json(study.run / "backbone.json")["name"]
+    config["model"]["backbone"] = read_json(study.root / "backbone.json")["name"]
     manifest = {
         "schema": 1,
         "name": study.config.name,
         "command": command,
         "config": config,
         "seed": study.config.seed,
+        "units": [str(unit.run.relative_to(unit.root)) for unit in units],
         "vocabulary": study.vocabulary.hash,
         **environment(),
         "data": data,
         "quarantined": faults | {"images": count_faults(images)},
         "stages": run.finished_stages(),
     }
-    write_json(study.run / "manifest.json", manifest)
+    write_json(study.root / "manifest.json", manifest)

@@ -43,7 +43,8 @@ class ModelCard:
         max_length: captions are cut at this many tokens.
         features: of the store it was trained on; None for captions alone.
         run: the experiment's name.
-        frequencies: of the labels in the target's training pairs; None where they are not known.
+        frequencies: of the labels in its training pairs; None where they are not known.
+        temperature: that the logits are divided by, so that probabilities are calibrated (Guo et al. 2017).
         training: where it came from (study, backbone, seed ...), for people.
     """
 
@@ -54,6 +55,7 @@ class ModelCard:
     run: str
     training: dict[str, Any] = field(default_factory=dict)
     frequencies: list[float] | None = None
+    temperature: float = 1.0
     schema: int = SCHEMA
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
@@ -164,6 +166,8 @@ def load_model(folder: Path) -> SavedModel:
         )
     if not 3 <= card.max_length <= config.max_position_embeddings:
         raise EmocapError(f"{folder / 'emocap.json'}: max_length is {card.max_length}; train the model again")
+    if not 0 < card.temperature < float("inf"):
+        raise EmocapError(f"{folder / 'emocap.json'}: temperature is {card.temperature}; train the model again")
     return SavedModel(model.eval(), tokenizer, vocabulary, card, folder)
 
 

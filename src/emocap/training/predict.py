@@ -45,14 +45,16 @@ def pooled_vectors(model: VisualBertForEmotion, dataset: PairDataset, batch_size
     return _run(model, dataset, batch_size, what, head=False)
 
 
-def predict_probabilities(model: VisualBertForEmotion, dataset: PairDataset, batch_size: int, what: str) -> np.ndarray:
-    """(N, E) float32 probabilities, dropout off."""
+def predict_probabilities(
+    model: VisualBertForEmotion, dataset: PairDataset, batch_size: int, what: str, temperature: float = 1.0
+) -> np.ndarray:
+    """(N, E) float32 probabilities of the logits divided by `temperature`, dropout off."""
     logits = _run(model, dataset, batch_size, what, head=True)
-    return finite(torch.sigmoid(torch.from_numpy(logits)).numpy())
+    return finite(torch.sigmoid(torch.from_numpy(logits) / temperature).numpy())
 
 
 def _run(model: VisualBertForEmotion, dataset: PairDataset, batch_size: int, what: str, *, head: bool) -> np.ndarray:
-    width = model.config.num_labels if head else model.config.hidden_size
+    width = model.fc.out_features if head else model.fc.in_features
     results = np.empty((len(dataset), width), dtype=np.float32)
     order = dataset.by_length()
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]

@@ -5,6 +5,7 @@ Order of pairs depends on seed and epoch alone, so that a run that was killed go
 
 import logging
 import math
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,12 +26,15 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from emocap.errors import EmocapError
 from emocap.files import read_json, whole_file, write_json
+from emocap.training.batching import PairDataset, PooledDataset
+from emocap.training.losses import bce, build_loss
 from emocap.training.predict import finite
 from emocap.training.settings import TrainSettings
 
 logger = logging.getLogger("emocap")
 SECONDS_BETWEEN_LINES = 10.0
 TRAINED = "trained.safetensors"
+_LAYER = re.compile(r"\.encoder\.layer\.(\d+)\.")
 Metrics = Callable[[np.ndarray, np.ndarray], dict[str, float]]
 
 
@@ -97,15 +101,17 @@ class _Epochs(TrainerCallback):
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
         score = metrics.get("eval_mean_average_precision", float("nan"))
+        entropy = f", bce {metrics['eval_bce']:.4f}" if "eval_bce" in metrics else ""
         logger.info(
-            "%s: epoch %.0f, validation loss %.4f, mAP %.4f", self.what, state.epoch, metrics["eval_loss"], score
-        )
+            "%s: epoch %.0f, validation loss %.4f%s, mAP %.4f",
+            self.what, state.epoch, metrics["eval_loss"], entropy, score,
+        )  # fmt: skip
 
 
 def train(
     model: nn.Module,
-    training: Dataset,
-    validation: Dataset | None,
+    training: PairDataset | PooledDataset,
+    validation: PairDataset | PooledDataset | None,
     settings: TrainSettings,
     folder: Path,
     *,
@@ -120,8 +126,8 @@ def train(
     Checkpoints stay in `folder/checkpoints` until training is over, and a call that finds some goes on from the last.
 
     Args:
-        model: takes a batch of `collate` as keywords, gives `loss` and `logits`; what has `requires_grad` is trained.
-        training: N items that `collate` makes batches of.
+        model: takes a batch of `collate` as keywords, gives `logits`; what has `requires_grad` is trained.
+        training: N items with targets that `collate` makes batches of.
         validation: scored after every epoch; None where nothing is held out.
         metrics: (probabilities (N, E), targets (N, E)) to scores.
         name: of the run, for its log and history.
@@ -131,12 +137,16 @@ def train(
         The history, as `docs/RUN_DIR.md` describes `history.json`.
 
     Raises:
-        EmocapError: the loss is no longer finite, or a checkpoint cannot be written.
+        EmocapError: targets are missing or outside 0 to 1, the loss is no longer finite, or a checkpoint cannot be
+            written.
     """
     checkpoints = folder / "checkpoints"
     if (history := _finished(model, checkpoints)) is not None:
         logger.info("%s: was trained before", name)
         return history
+    if training.targets is None:
+        raise EmocapError(f"{name}: its training pairs have no targets; train on labelled or pseudo-labelled pairs")
+    loss = build_loss(settings.loss, training.targets, f"{name}'s training pairs")
     sampler = EpochSampler(lengths, settings.batch_size, seed)
     set_seed(seed)
     transformers.logging.set_verbosity_error()
@@ -151,7 +161,8 @@ def train(
         train_dataset=training,
         eval_dataset=validation,
         data_collator=collate,
-        compute_metrics=lambda prediction: _scores(prediction, metrics),
+        compute_loss_func=lambda outputs, labels, num_items_in_batch=None: loss(outputs.logits, labels),
+        compute_metrics=lambda prediction: _scores(prediction, metrics, settings),
         optimizers=(_optimizer(model, settings), None),
         callbacks=callbacks,
         sampler=sampler,
@@ -215,13 +226,12 @@ def _arguments(settings: TrainSettings, checkpoints: Path, evaluates: bool, seed
         logging_steps=1,
         logging_nan_inf_filter=False,
         load_best_model_at_end=selects,
-        metric_for_best_model={"bce": "eval_loss", None: None}.get(settings.select_by, "eval_mean_average_precision")
-        if selects
-        else None,
+        metric_for_best_model=f"eval_{_selected(settings)}" if selects else None,
         greater_is_better=settings.select_by != "bce" if selects else None,
         restore_callback_states_from_checkpoint=True,
         seed=seed,
         bf16=bf16,
+        average_tokens_across_devices=False,  # the loss is a mean over cells; it is not to be scaled by the devices
         use_cpu=not on_gpu,
         dataloader_num_workers=4 if on_gpu else 0,
         dataloader_pin_memory=on_gpu,
@@ -234,10 +244,12 @@ def _arguments(settings: TrainSettings, checkpoints: Path, evaluates: bool, seed
 
 def _optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    n_layers = 1 + max(
+        (int(layer) for name, _ in model.named_parameters() for layer in _LAYER.findall(name)), default=-1
+    )
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            is_head = name.startswith("fc.")
-            rate = (settings.head_learning_rate or settings.learning_rate) if is_head else settings.learning_rate
+            rate = _rate(name, n_layers, settings)
             decay = settings.weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((rate, decay), []).append(parameter)
     parameters = [{"params": group, "lr": rate, "weight_decay": decay} for (rate, decay), group in groups.items()]
@@ -245,9 +257,32 @@ def _optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimiz
     return kind(parameters, lr=settings.learning_rate, fused=True)
 
 
-def _scores(prediction: EvalPrediction, metrics: Metrics) -> dict[str, float]:
+def _rate(name: str, n_layers: int, settings: TrainSettings) -> float:
+    """The peak learning rate of the parameter of that name."""
+    if name.startswith("fc."):
+        return settings.head_learning_rate or settings.learning_rate
+    if settings.layer_decay is None:
+        return settings.learning_rate
+    depth = 0 if ".embeddings." in name else n_layers
+    if inside := _LAYER.search(name):
+        depth = int(inside[1]) + 1
+    return settings.learning_rate * settings.layer_decay ** (n_layers - depth)
+
+
+def _selected(settings: TrainSettings) -> str:
+    """The validation row's key that decides on the best epoch."""
+    if settings.select_by == "bce":
+        return "loss" if settings.loss.name == "bce" else "bce"
+    return "mean_average_precision"
+
+
+def _scores(prediction: EvalPrediction, metrics: Metrics, settings: TrainSettings) -> dict[str, float]:
     logits = torch.as_tensor(np.asarray(prediction.predictions), dtype=torch.float32)
-    return metrics(finite(torch.sigmoid(logits).numpy()), np.asarray(prediction.label_ids))
+    targets = np.asarray(prediction.label_ids)
+    scores = metrics(finite(torch.sigmoid(logits).numpy()), targets)
+    if settings.loss.name != "bce":
+        scores = {"bce": bce(logits.double(), torch.as_tensor(targets)).item()} | scores
+    return scores
 
 
 def _last_whole_checkpoint(checkpoints: Path) -> str | None:
@@ -280,14 +315,14 @@ def _history(
         | {
             key.removeprefix("eval_"): row[key]
             for key in row
-            if key in {"eval_mean_average_precision", "eval_recall_at_3"}
+            if key in {"eval_bce", "eval_mean_average_precision", "eval_recall_at_3"}
         }
         for row in log
         if "eval_loss" in row
     ]
     best = None
     if validation_rows and settings.select_by is not None:
-        key, sign = ("loss", -1) if settings.select_by == "bce" else ("mean_average_precision", 1)
+        key, sign = _selected(settings), -1 if settings.select_by == "bce" else 1
         best = max(validation_rows, key=lambda row: sign * row[key])["epoch"]
     return {
         "schema": 1,

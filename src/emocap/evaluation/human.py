@@ -1,0 +1,158 @@
+"""What people reach against each other: one annotator judged by the others, and two halves of the annotators.
+
+A person's words, in the order written, are a ranking like a model's. Each annotator is judged against the union of what
+the *other* annotators of the pair named, and so is every model, on exactly those targets: the union over all annotators
+would give models easier targets than people had.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from emocap.evaluation.metrics import METRICS
+from emocap.evaluation.predictions import Answers
+
+BY_ORDER = (
+    *("top1_accuracy", "top2_accuracy", "top3_accuracy", "top5_accuracy", "recall_at_3", "recall_at_5"),
+    *("pooled_recall_at_3", "precision_at_3", "mean_average_precision", "label_ranking_average_precision", "ndcg_at_5"),
+)
+UNNAMED = 1e-6
+
+
+def human_ceiling(
+    named: Sequence[Sequence[Sequence[int]]],
+    answers: Mapping[str, Sequence[Answers]],
+    labels: Sequence[str],
+    prior: np.ndarray,
+    *,
+    n_splits: int = 20,
+    seed: int = 0,
+) -> dict[str, Any] | None:
+    """Scores of people and of models against the same people.
+
+    Args:
+        named: per pair of the table, per annotator, the emotions named in the order written, as label numbers.
+        answers: by model, one entry a repeat; only pairs that all of them answered are used.
+        labels: E emotions.
+        prior: (E,) frequencies, which order what a person did not name.
+        n_splits: random halvings of the annotators.
+        seed: of the halvings.
+
+    Returns:
+        What `docs/RUN_DIR.md` describes as `human`; None where no pair has two annotators with known emotions.
+    """
+    rows = _answered(answers, len(named))
+    left_out: Counter[str] = Counter()
+    kept: list[tuple[int, list[list[int]]]] = []
+    for row in rows:
+        known = [list(words) for words in named[row] if len(words)]
+        left_out["an annotator without a known emotion"] += len(named[row]) - len(known)
+        if len(known) >= 2:
+            kept.append((int(row), known))
+        else:
+            left_out["no annotator" if not known else "one annotator"] += 1
+    if not kept:
+        return None
+    pairs, people, targets = _one_against_others(kept, np.asarray(prior, dtype=np.float64))
+    own = _scores(people, targets)
+    models = {name: _mean([_scores(_of(found, pairs), targets) for found in given]) for name, given in answers.items()}
+    counts = [len(known) for _, known in kept]
+    return {
+        "n_pairs": len(kept),
+        "left_out": {reason: count for reason, count in left_out.items() if count},
+        "annotators": {"least": min(counts), "median": float(np.median(counts)), "most": max(counts)},
+        "one_against_others": own,
+        "models": models,
+        "shares": {
+            name: {metric: scores[metric] / value if value else None for metric, value in own.items()}
+            for name, scores in models.items()
+        },
+        "split_half": _split_half([known for _, known in kept], np.asarray(prior, dtype=np.float64), n_splits, seed),
+    }
+
+
+def _answered(answers: Mapping[str, Sequence[Answers]], n: int) -> np.ndarray:
+    """Ascending row numbers of the pairs that every repeat of every model answered."""
+    counts = np.zeros(n, dtype=np.int64)
+    repeats = [found for given in answers.values() for found in given]
+    for found in repeats:
+        counts[found.rows] += 1
+    return np.flatnonzero(counts == len(repeats))
+
+
+def ranking_scores(words: Sequence[int], prior: np.ndarray) -> np.ndarray:
+    """(E,) float64 scores that rank a person's words in the order written, and what is left by the prior below them.
+
+    >>> ranking_scores([2, 0], np.array([.1, .5, .2, .9])).argsort()[::-1].tolist()
+    [2, 0, 3, 1]
+    """
+    scores = UNNAMED * prior
+    for place, label in enumerate(words):
+        scores[label] = 1 - place / 1000
+    return scores
+
+
+def _one_against_others(
+    kept: Sequence[tuple[int, list[list[int]]]], prior: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For every annotator of every pair: the pair's row (I,), the annotator's scores and the others' union (I, E)."""
+    rows, people, targets = [], [], []
+    for row, known in kept:
+        counts = np.zeros(len(prior))
+        for words in known:
+            counts[words] += 1
+        for words in known:
+            others = counts.copy()
+            others[words] -= 1
+            rows.append(row)
+            people.append(ranking_scores(words, prior))
+            targets.append(others > 0)
+    return np.array(rows), np.stack(people), np.stack(targets).astype(np.float32)
+
+
+def _of(found: Answers, pairs: np.ndarray) -> np.ndarray:
+    """(I, E) raw probabilities of these pairs."""
+    ordered = found.ordered()
+    return ordered.raw[np.searchsorted(ordered.rows, pairs)].astype(np.float64)
+
+
+def _scores(scores: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    return {metric: float(METRICS[metric](scores, targets)) for metric in BY_ORDER}
+
+
+def _mean(repeats: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {metric: float(np.mean([scores[metric] for scores in repeats])) for metric in BY_ORDER}
+
+
+def _split_half(people: Sequence[list[list[int]]], prior: np.ndarray, n_splits: int, seed: int) -> dict[str, Any]:
+    """Agreement of two random halves of each pair's annotators, as means over the halvings.
+
+    `correlation` is Pearson's of the two halves' vote shares over all cells of pairs and emotions; `spearman_brown`
+    tells from it that of two groups as large as the whole (Spearman 1910, Brown 1910). Both are null where a half's
+    shares are all the same. `metrics` judge one half's shares against the other's union.
+    """
+    generator = np.random.default_rng(seed)
+    correlations, metrics = [], []
+    for _ in range(n_splits):
+        halves: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+        for known in people:
+            order = generator.permutation(len(known))
+            middle = len(known) // 2
+            for half, members in zip(halves, (order[:middle], order[middle:]), strict=True):
+                shares = np.zeros(len(prior))
+                for member in members:
+                    shares[known[member]] += 1 / len(members)
+                half.append(shares)
+        one, other = (np.stack(half) for half in halves)
+        if one.std() > 0 and other.std() > 0:
+            correlations.append(float(np.corrcoef(one.ravel(), other.ravel())[0, 1]))
+        metrics.append(_scores(one + UNNAMED * prior, (other > 0).astype(np.float32)))
+    r = float(np.mean(correlations)) if correlations else None
+    return {
+        "correlation": r,
+        "spearman_brown": None if r is None or r <= -1 else 2 * r / (1 + r),
+        "n_splits": n_splits,
+        "metrics": _mean(metrics),
+    }

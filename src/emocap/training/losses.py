@@ -1,0 +1,226 @@
+"""Losses of multi-label classification, over logits (B, E) and targets (B, E), as the mean over all cells.
+
+Targets are 0 to 1. Every loss is linear in them, so that a soft target t costs what hard targets that are 1 with
+probability t cost on average; the papers of the focal and the asymmetric loss define them for hard targets only.
+Left out: weights by batch, and losses over the order of emotions.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
+
+from emocap.errors import EmocapError
+from emocap.training.settings import LossSettings, WeightedLoss
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def bce(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Binary cross-entropy, -t log p - (1 - t) log(1 - p) (for multi-label networks: Nam et al. 2014, arXiv 1312.5419).
+
+    Args:
+        logits: (B, E) float, p being their sigmoid.
+        targets: (B, E), 0 to 1.
+
+    Returns:
+        () float, the mean over cells.
+
+    Raises:
+        EmocapError: shapes differ.
+
+    >>> round(bce(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]])).item(), 4)  # log 2
+    0.6931
+    """
+    return binary_cross_entropy_with_logits(*_checked(logits, targets))
+
+
+def weighted(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Binary cross-entropy whose positive part is weighted by emotion (King & Zeng 2001, the weighted likelihood).
+
+    -w t log p - (1 - t) log(1 - p), with the weights of `positive_weights`.
+
+    Args:
+        logits: (B, E) float.
+        targets: (B, E), 0 to 1.
+        weights: (E,) float, one an emotion.
+
+    Returns:
+        () float, the mean over cells.
+
+    Raises:
+        EmocapError: shapes differ, or the weights are not one an emotion.
+
+    >>> round(weighted(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]), torch.tensor([3.0, 3.0])).item(), 4)  # 2 log 2
+    1.3863
+    """
+    logits, targets = _checked(logits, targets)
+    if weights.shape != logits.shape[1:]:
+        raise EmocapError(
+            f"loss: {tuple(weights.shape)} weights, but logits are {tuple(logits.shape)}; give one an emotion"
+        )
+    return binary_cross_entropy_with_logits(logits, targets, pos_weight=weights.to(logits))
+
+
+def positive_weights(targets: np.ndarray, power: float = 0.5, max_weight: float = 10.0) -> torch.Tensor:
+    """Weights of the positives of each emotion, (negatives / positives) ** power, kept within 1 and `max_weight`.
+
+    Power 1 balances positives and negatives, 0.5 goes half the way (Mahajan et al. 2018, arXiv 1805.00932, who repeat
+    rare labels by the square root). An emotion without positives has the largest weight there is.
+
+    Args:
+        targets: (N, E) of the training pairs, 0 to 1; soft targets count for what they are.
+        power: 0 to 1.
+        max_weight: at least 1.
+
+    Returns:
+        (E,) float32.
+
+    >>> positive_weights(np.array([[1, 1], [0, 1], [0, 1], [0, 1], [0, 0]]), power=0.5).tolist()
+    [2.0, 1.0]
+    """
+    positives = targets.sum(axis=0, dtype=np.float64)
+    with np.errstate(divide="ignore"):
+        ratios = (len(targets) - positives) / positives
+    return torch.tensor(np.clip(ratios**power, 1.0, max_weight), dtype=torch.float32)
+
+
+def focal(logits: torch.Tensor, targets: torch.Tensor, gamma: float = 2.0, alpha: float | None = None) -> torch.Tensor:
+    """Focal loss (Lin et al. 2017, arXiv 1708.02002), in which easy cells count less.
+
+    -(1 - p)^gamma log p of a positive, -p^gamma log(1 - p) of a negative.
+
+    Args:
+        logits: (B, E) float.
+        targets: (B, E), 0 to 1.
+        gamma: how much less an easy cell counts, at least 0; 0 is binary cross-entropy.
+        alpha: the weight of positives, negatives having 1 - alpha; None weights neither.
+
+    Returns:
+        () float, the mean over cells (the paper divides by the number of positives).
+
+    Raises:
+        EmocapError: shapes differ.
+
+    >>> round(focal(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]), gamma=2).item(), 4)  # log 2 / 4
+    0.1733
+    """
+    logits, targets = _checked(logits, targets)
+    log_p, log_q = logsigmoid(logits), logsigmoid(-logits)
+    positive, negative = (1.0, 1.0) if alpha is None else (alpha, 1.0 - alpha)
+    # Powers by way of logarithms: the gradient of p ** gamma itself is infinite where p rounds to 0 and gamma < 1.
+    return _mean(targets, -positive * (gamma * log_q).exp() * log_p, -negative * (gamma * log_p).exp() * log_q)
+
+
+def asymmetric(
+    logits: torch.Tensor,
+    targets: torch.Tensor,
+    gamma_negative: float = 4.0,
+    gamma_positive: float = 0.0,
+    margin: float = 0.05,
+) -> torch.Tensor:
+    """Asymmetric loss (Ridnik et al. 2021, arXiv 2009.14119): focal, harder on positives, blind to easy negatives.
+
+    -(1 - p)^gamma_positive log p of a positive, -s^gamma_negative log(1 - s) of a negative, s = max(p - margin, 0)
+    being the shifted probability. Gradients go through the powers too, as in the paper's analysis.
+
+    Args:
+        logits: (B, E) float.
+        targets: (B, E), 0 to 1.
+        gamma_negative, gamma_positive: how much less an easy negative or positive counts, at least 0.
+        margin: a negative of at most this probability costs nothing; 0 to below 1.
+
+    Returns:
+        () float, the mean over cells (the paper sums over emotions).
+
+    Raises:
+        EmocapError: shapes differ.
+
+    >>> logits = torch.tensor([[3.0, 1.0]]).log()  # p is 3/4 and 1/2, shifted 1/2 and 1/4
+    >>> round(asymmetric(logits, torch.tensor([[0.0, 1.0]]), gamma_negative=1, margin=0.25).item(), 4)  # 3/4 log 2
+    0.5199
+    """
+    logits, targets = _checked(logits, targets)
+    log_p, log_q = logsigmoid(logits), logsigmoid(-logits)
+    if margin == 0:
+        negative = -(gamma_negative * log_p).exp() * log_q
+    else:
+        # Kept off 0, where the gradient of a power below 1 is infinite; the logarithm beside it is 0 there.
+        shifted = (torch.sigmoid(logits) - margin).clamp(min=1e-8)
+        negative = -(shifted**gamma_negative) * (torch.sigmoid(-logits) + margin).clamp(max=1.0).log()
+    return _mean(targets, -(gamma_positive * log_q).exp() * log_p, negative)
+
+
+def smoothed(logits: torch.Tensor, targets: torch.Tensor, smoothing: float = 0.1) -> torch.Tensor:
+    """Binary cross-entropy against targets moved towards 1/2 (label smoothing, Szegedy et al. 2016, arXiv 1512.00567).
+
+    t becomes (1 - smoothing) t + smoothing / 2: the paper mixes in the uniform distribution over the classes, and each
+    emotion is a choice of two, there or not. (Its other form mixes in the label frequencies; that is not this one.)
+
+    Args:
+        logits: (B, E) float.
+        targets: (B, E), 0 to 1.
+        smoothing: 0 to below 1; 0 is binary cross-entropy.
+
+    Returns:
+        () float, the mean over cells.
+
+    Raises:
+        EmocapError: shapes differ.
+
+    >>> logit = torch.tensor([[3.0]]).log()  # p is 3/4, and so is the target: the entropy of (3/4, 1/4)
+    >>> round(smoothed(logit, torch.tensor([[1.0]]), smoothing=0.5).item(), 4)
+    0.5623
+    """
+    return bce(logits, (1.0 - smoothing) * targets + smoothing / 2)
+
+
+LOSSES: dict[str, Callable[..., torch.Tensor]] = {
+    "bce": bce,
+    "weighted": weighted,
+    "focal": focal,
+    "asymmetric": asymmetric,
+    "smoothed": smoothed,
+}
+
+
+def build_loss(settings: LossSettings, targets: np.ndarray, where: str = "training pairs") -> Loss:
+    """The loss that the settings ask for, of (logits, targets).
+
+    Args:
+        targets: (N, E) of the training pairs, 0 to 1, which the weighted loss counts.
+        where: of the targets, for messages.
+
+    Raises:
+        EmocapError: there are no targets, or some lie outside 0 to 1.
+    """
+    if targets.ndim != 2 or targets.size == 0:
+        raise EmocapError(f"{where}: targets have shape {targets.shape}, expected pairs by emotions; label some pairs")
+    outside = ~((targets >= 0) & (targets <= 1))
+    if outside.any():
+        row, column = (int(index) for index in np.argwhere(outside)[0])
+        raise EmocapError(
+            f"{where}: the target of pair {row} for emotion {column} is {targets[row, column]:g}, expected 0 to 1; "
+            "correct the labels"
+        )
+    if isinstance(settings, WeightedLoss):
+        return partial(weighted, weights=positive_weights(targets, settings.power, settings.max_weight))
+    return partial(LOSSES[settings.name], **settings.model_dump(exclude={"name"}))
+
+
+def _checked(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Both in one precision, at least float32."""
+    if logits.shape != targets.shape or logits.ndim != 2:
+        raise EmocapError(
+            f"loss: logits are {tuple(logits.shape)} and targets {tuple(targets.shape)}; give both as pairs by emotions"
+        )
+    if logits.dtype in (torch.float16, torch.bfloat16):
+        logits = logits.float()
+    return logits, targets.to(logits.dtype)
+
+
+def _mean(targets: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:
+    """The mean over cells of what each costs as a positive and as a negative, by its target."""
+    return (targets * positive + (1.0 - targets) * negative).mean()

@@ -1,0 +1,236 @@
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from emocap.cli import app
+from emocap.errors import EmocapError
+from emocap.evaluation.metrics import HIGHER_IS_BETTER
+from emocap.evaluation.predictions import Answers, read_predictions, write_predictions
+from emocap.evaluation.significance import compare_models
+from emocap.files import write_json
+from emocap.report.compare import compare_runs, findings, scores_figure, write_comparison
+from emocap.report.results_file import PRIMARY
+
+LABELS = ["happy", "sad", "awe", "calm"]
+M = 60
+
+
+@pytest.fixture
+def truth():
+    targets = (np.random.default_rng(0).random((M, len(LABELS))) < [0.6, 0.3, 0.3, 0.2]).astype(np.float32)
+    targets[targets.sum(axis=1) == 0, 0] = 1
+    return targets
+
+
+def answers(targets, rows, noise, seed, order):
+    """Better the less noise, which belongs to the pair whatever the order; a prior where noise is None."""
+    drawn = np.random.default_rng(seed).normal(size=targets.shape)[order]
+    scores = np.tile([0.6, 0.3, 0.3, 0.2], (len(targets), 1)) if noise is None else 0.5 * targets + 0.25 + noise * drawn
+    p = np.clip(scores, 0.01, 0.99).astype(np.float32)[rows]
+    return Answers(rows, p, p, np.full(len(rows), 0.5, np.float32), np.full(p.shape, 0.5, np.float32))
+
+
+def make_run(folder: Path, targets, noises, *, order=None, rows=None, labels=LABELS, seeds=(0,), chosen=None) -> Path:
+    """A run whose table has its pairs in `order` and was tested on `rows` of the first run's order."""
+    order = np.arange(M) if order is None else order
+    tested = np.flatnonzero(np.isin(order, np.arange(M) if rows is None else rows))
+    mine = targets[order]
+    found = {
+        name: [answers(mine, tested, noise, seed, order) for seed in (seeds if noise is not None else (0,))]
+        for name, noise in noises.items()
+    }
+    images = [f"i{row // 2}.jpg" for row in order]
+    comparison = compare_models(found, mine, images, labels, references=["prior"], n_bootstrap=100)
+    write_predictions(
+        folder / "predictions.parquet", found, pair_ids=[f"p{row}" for row in order], images=images, targets=mine,
+        labels=labels, seeds=seeds,
+    )  # fmt: skip
+    results = {
+        "schema": 2,
+        "labels": labels,
+        "vocabulary": "x",
+        "n_test_pairs": len(tested),
+        "n_test_images": len(tested) // 2,
+        "folds": None,
+        "seeds": list(seeds),
+        "n_bootstrap": 100,
+        "reference": "prior",
+        "chosen": chosen,
+        "metrics": {name: {"higher_is_better": higher} for name, higher in HIGHER_IS_BETTER.items()},
+        "kinds": {name: "baseline" if name in ("prior", "tfidf") else "study" for name in noises},
+        **comparison,
+    }
+    write_json(folder / "results.json", results)
+    return folder
+
+
+@pytest.fixture
+def runs(tmp_path, truth):
+    good = make_run(tmp_path / "good", truth, {"prior": None, "tfidf": 2.0, "teacher": 1.0, "AnB+": 0.2}, seeds=(1,))
+    order = np.random.default_rng(3).permutation(M)
+    poor = make_run(tmp_path / "poor", truth, {"prior": None, "teacher": 3.0}, order=order, seeds=(2, 3))
+    return good, poor
+
+
+def test_each_runs_best_and_the_best_baseline_of_the_first(runs):
+    found = compare_runs(runs)
+    assert [row.name for row in found.rows] == ["good AnB+", f"good {found.rows[1].model}", "poor teacher"]
+    assert found.rows[1].model in ("prior", "tfidf")
+    assert found.rows[0].difference is None
+    assert found.remarks == []
+
+
+def test_pairs_are_matched_by_id_whatever_the_order(tmp_path, truth):
+    noises = {"prior": None, "teacher": 0.8}
+    first = make_run(tmp_path / "first", truth, noises)
+    order = np.random.default_rng(7).permutation(M)
+    other = make_run(tmp_path / "other", truth, noises, order=order)
+    found = compare_runs([first, other], model="teacher")
+    same = found.paired.differences["first teacher"]["other teacher"]
+    assert {(d.difference, d.low, d.high) for d in same.values()} == {(0.0, 0.0, 0.0)}
+    assert {d.deciding_images for d in same.values()} <= {0, None}
+
+
+def test_differences_are_those_of_compare_models(runs, truth):
+    found = compare_runs(runs)
+    difference = found.rows[2].difference
+    assert difference.high < 0
+    assert difference.difference == pytest.approx(found.rows[2].score - found.rows[0].score)
+    assert findings(found)[-1] == (
+        f"poor teacher is worse than good AnB+: −{-difference.difference:.3f} "
+        f"[−{-difference.low:.3f},\N{NO-BREAK SPACE}−{-difference.high:.3f}]."
+    )
+
+
+def test_images_are_drawn_not_pairs(runs):
+    found = compare_runs(runs)
+    kept = read_predictions(runs[0] / "predictions.parquet")
+    best, rival = (row.model for row in found.rows[:2])
+    names = {name: kept.answers[name] for name in (best, rival)}
+    expected = compare_models(names, kept.targets, kept.images, kept.labels, references=[best], n_bootstrap=100)[
+        "differences"
+    ][best][rival]
+    for metric, difference in expected.items():
+        assert found.paired.difference(found.rows[1].name, found.rows[0].name, metric).model_dump() == (
+            pytest.approx(difference, abs=1e-12)
+        )
+
+
+def test_other_test_pairs_allow_no_paired_difference(tmp_path, runs, truth):
+    part = make_run(tmp_path / "part", truth, {"prior": None, "teacher": 0.5}, rows=np.arange(40))
+    found = compare_runs([runs[0], part])
+    assert found.remarks == ["part: no paired difference to good, other test pairs: 40 of 60 shared"]
+    assert found.rows[-1].name == "part teacher"
+    assert found.rows[-1].difference is None
+    assert found.rows[1].difference is not None  # of the first run itself
+
+
+def test_other_targets_allow_no_paired_difference(tmp_path, runs, truth):
+    changed = truth.copy()
+    changed[:3] = 1 - changed[:3]
+    changed[:3, 0] = 1
+    n = int((changed != truth).any(axis=1).sum())
+    other = make_run(tmp_path / "other", changed, {"prior": None, "teacher": 0.5})
+    assert compare_runs([runs[0], other]).remarks == [
+        f"other: no paired difference to good, other targets for {n} of 60 test pairs"
+    ]
+
+
+def test_the_chosen_model_stands_for_its_run(tmp_path, runs, truth):
+    other = make_run(tmp_path / "c", truth, {"prior": None, "teacher": 0.9, "AnB+": 0.1}, chosen="teacher")
+    assert compare_runs([runs[0], other]).rows[-1].name == "c teacher"
+    assert compare_runs([runs[0], other], metric="bce").rows[-1].model == "AnB+"
+
+
+def test_all_and_one_model(runs):
+    assert [row.name for row in compare_runs(runs, every=True).rows] == [
+        "good AnB+", "good prior", "good tfidf", "good teacher", "poor teacher", "poor prior"
+    ]  # fmt: skip
+    assert [row.name for row in compare_runs(runs, model="teacher").rows] == ["good teacher", "poor teacher"]
+
+
+def test_folders_of_one_name_are_told_apart(tmp_path, truth):
+    folders = [make_run(tmp_path / part / "demo", truth, {"prior": None, "teacher": 0.5}) for part in ("a", "b")]
+    assert [row.name for row in compare_runs(folders, model="prior").rows] == [f"{folder} prior" for folder in folders]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda good, poor, _: ([good], {}), "compare takes two runs or more"),
+        (lambda good, poor, _: ([good, good], {}), "good is named twice"),
+        (lambda good, poor, tmp: ([good, tmp / "absent"], {}), "absent: no such run directory"),
+        (lambda good, poor, _: ([good, poor], {"metric": "speed"}), "good: has no metric 'speed'; it has top1"),
+        (lambda good, poor, _: ([good, poor], {"model": "AnB+"}), "poor: has no model 'AnB+'; it has prior, teacher"),
+    ],
+)
+def test_what_cannot_be_compared_is_told_in_one_line(tmp_path, runs, change, told):
+    folders, options = change(*runs, tmp_path)
+    with pytest.raises(EmocapError) as caught:
+        compare_runs(folders, **options)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["results.json", "predictions.parquet"])
+def test_a_run_that_lacks_a_file_is_named(runs, name):
+    (runs[1] / name).unlink()
+    with pytest.raises(EmocapError, match=f"poor.*{name}"):
+        compare_runs(runs)
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (["happy", "sad", "awe", "fear"], "only one of them has 'fear'"),
+        (["sad", "happy", "awe", "calm"], "the emotions stand in another order"),
+    ],
+)
+def test_other_vocabularies_are_refused(tmp_path, runs, truth, labels, told):
+    other = make_run(tmp_path / "other", truth, {"prior": None, "teacher": 0.5}, labels=labels)
+    with pytest.raises(EmocapError, match=f"other: its vocabulary is not that of .*good .{told}.; compare runs of one"):
+        compare_runs([runs[0], other])
+
+
+def test_the_page_shows_scores_differences_and_remarks(tmp_path, runs, truth):
+    part = make_run(tmp_path / "p<art>", truth, {"prior": None, "teacher": 0.5}, rows=np.arange(40))
+    found = compare_runs([*runs, part])
+    html = write_comparison(found, tmp_path / "out.html").read_text(encoding="utf-8")
+    text = re.sub(r"\s+", " ", re.sub(r"<style>.*?</style>|<[^>]+>", " ", html, flags=re.S))
+    assert "p<art>" not in html
+    assert "p&lt;art&gt;: no paired difference to good, other test pairs: 40 of 60 shared." in text
+    assert "poor teacher is worse than good AnB+" in text
+    row = found.rows[0]
+    assert f"good AnB+ {row.score:.3f} [{row.interval[0]:.3f}, {row.interval[1]:.3f}]" in text
+    assert f"worse: −{-found.rows[2].difference.difference:.3f}" in text
+    assert "60 test pairs, seeds 2, 3" in text
+    assert not re.search(r"<script|@import|url\((?!#)|https?:(?!//www\.w3\.org)", html)
+
+
+def test_the_figure_says_every_score(runs):
+    found = compare_runs(runs)
+    assert all(f"{row.name} {row.score:.3f}" in scores_figure(found).caption for row in found.rows)
+
+
+def test_the_command_prints_a_table_and_writes_the_page(tmp_path, runs):
+    out = tmp_path / "both.html"
+    done = CliRunner().invoke(app, ["compare", *map(str, runs), "--out", str(out)], env={"COLUMNS": "140"})
+    assert done.exit_code == 0, done.output
+    assert out.is_file()
+    first = compare_runs(runs).rows[0]
+    assert re.search(rf"good AnB\+ +│ {first.score:.3f} \[{first.interval[0]:.3f},", done.output)
+    assert "poor teacher" in done.output
+    assert done.output.rstrip().endswith("both.html")
+
+
+def test_a_model_and_all_contradict(runs):
+    done = CliRunner().invoke(app, ["compare", *map(str, runs), "--model", "teacher", "--all"])
+    assert done.exit_code == 1
+    assert "not both" in str(done.exception)
+
+
+def test_the_primary_metric_is_the_default(runs):
+    assert compare_runs(runs).metric == PRIMARY

@@ -1,0 +1,183 @@
+"""The transfer study, the study of pseudo-labels and what carries the signal, on the tiny corpora."""
+
+import numpy as np
+import pytest
+
+from emocap.files import read_array, read_json
+from emocap.labelling.select import agreement_over_captions, best_emotions
+from emocap.report.page import write_report
+from emocap.study import pseudo_label_study, stages, transfer_study
+from emocap.study.config import PseudoLabelConfig, load_config
+from emocap.study.run import run_study, units_of
+from emocap.study.signal import _exchanged
+
+ONE = {"epochs": 1, "learning_rate": 3e-3, "batch_size": 32}
+
+
+def run(path, folder, until=None, overrides=None):
+    return run_study(load_config(path, overrides), folder, report=write_report, until=until)
+
+
+@pytest.fixture(scope="module")
+def module_tmp(tmp_path_factory):
+    return tmp_path_factory.mktemp("studies")
+
+
+def studied(tiny_study):
+    return tiny_study(
+        teacher=ONE,
+        student=ONE | {"select_by": None},
+        transfer={"AnB": ONE, "AnB+": ONE, "layers": [0, 3], "seeds": [0, 1]},
+        pseudo_labels={
+            "p": 2,
+            "fraction": 0.5,
+            "study": {
+                "p": [1, 2],
+                "k": [9],
+                "fraction": [0.1, 1.0],
+                "targets": ["hard", "votes"],
+                "min_agreement": [1.0],
+            },
+        },
+    )
+
+
+@pytest.fixture
+def finished(module_tmp, tiny_study):
+    """A run of every study; made once for all tests here."""
+    folder = module_tmp / "run"
+    if not (folder / "report.html").is_file():
+        run(studied(tiny_study), folder)
+    return folder
+
+
+def test_every_point_of_the_transfer_study_is_there_for_every_seed(finished) -> None:
+    found = read_json(finished / "results.json")["transfer_study"]
+    names = [point["model"] for point in found["points"]]
+    expected = [f"{run}_n{n:02d}" for run in ("AnB", "AnB+", "BnB", "BnB+") for n in (0, 3)]
+    assert names == [*expected, "teacher", "probe_then_finetune"]
+    assert (found["n_layers"], found["seeds"]) == (3, [0, 1])
+    assert set(found["models"]) == set(names)
+    assert set(found["differences"]["teacher"]) >= set(expected)
+    assert set(found["spread"]) == set(names)
+
+
+def test_bases_and_layers_of_the_transfer_study_are_those_it_names(finished, tiny_study, monkeypatch) -> None:
+    moved = []
+
+    def spy(study, base, n, *, freeze, seed, copy_head=False):
+        moved.append((base, n, freeze, seed))
+        raise InterruptedError
+
+    monkeypatch.setattr(transfer_study, "move_layers", spy)
+    study = units_of(load_config(studied(tiny_study)), finished)[0]
+    bases = {"A": "the student", "B": "the teacher"}
+    for name, n in (("AnB", 0), ("AnB+", 3), ("BnB", 3), ("BnB+", 0)):
+        with pytest.raises(InterruptedError):
+            transfer_study._fit(study, "x", {"model": "x", "run": name, "n": n}, bases, 5)
+    assert moved == [
+        ("the student", 0, True, 7),
+        ("the student", 3, False, 7),
+        ("the teacher", 3, True, 7),
+        ("the teacher", 0, False, 7),
+    ]
+
+
+def test_probing_comes_before_fine_tuning(finished, tiny_study, monkeypatch) -> None:
+    fitted = []
+
+    def spy(study, run, model, tokenizer, settings, **options):
+        trained = {name for name, value in model.named_parameters() if value.requires_grad}
+        fitted.append((run, trained == {"fc.weight", "fc.bias"}, settings))
+
+    monkeypatch.setattr(transfer_study, "fit_on_target", spy)
+    study = units_of(load_config(studied(tiny_study)), finished)[0]
+    transfer_study._probe_then_finetune(study, "here", 0)
+    settings = study.config.transfer
+    assert fitted == [("here/probe", True, settings.AnB), ("here", False, settings.AnB_plus)]
+
+
+def test_the_study_of_pseudo_labels_has_every_variation_and_control(finished) -> None:
+    found = read_json(finished / "results.json")["pseudo_label_study"]
+    assert [(point["model"], point["n_selected"]) for point in found["points"]] == [
+        ("base", 80),
+        ("p=1", 80),
+        ("k=9", found["points"][2]["n_selected"]),
+        ("fraction=0.1", 16),
+        ("fraction=1.0", 160),
+        ("targets=hard", 80),
+        ("targets=votes", 80),
+        ("min_agreement=1.0", found["points"][7]["n_selected"]),
+        ("random", 80),
+        ("shuffled", 80),
+        ("none", None),
+    ]
+    assert found["points"][2]["n_selected"] <= 14  # half of at most 9 pairs for each of 3 emotions
+    assert "base" in found["differences"]
+
+
+def test_controls_change_what_they_say_and_nothing_else(finished, tiny_study) -> None:
+    study = units_of(load_config(studied(tiny_study)), finished)[0]
+    points = {point["model"]: point for point in pseudo_label_study.variations(study.config.pseudo_labels)}
+    sample, targets = pseudo_label_study._sample(study, points["base"], 0)
+    shuffled_sample, shuffled = pseudo_label_study._sample(study, points["shuffled"], 0)
+    assert (shuffled_sample.rows == sample.rows).all()
+    assert (np.sort(shuffled, axis=0) == np.sort(targets, axis=0)).all()
+    assert (shuffled != targets).any()
+    drawn, _ = pseudo_label_study._sample(study, points["random"], 0)
+    assert len(drawn.rows) == len(sample.rows)
+    assert (drawn.rows != sample.rows).any()
+    _, votes = pseudo_label_study._sample(study, points["targets=votes"], 0)
+    assert set(np.unique(votes)) <= {0.0, 0.5, 1.0}  # two captions an image
+    agreed, hard = pseudo_label_study._sample(study, points["min_agreement=1.0"], 0)
+    probabilities = read_array(finished / "scores/probabilities.npy")
+    share = agreement_over_captions(best_emotions(probabilities, 2), study.pairs("source").images)
+    assert (share[agreed.rows][hard > 0] == 1).all()
+
+
+def test_without_pseudo_labels_the_teacher_trains_on_for_as_many_steps(finished, tiny_study, monkeypatch) -> None:
+    seen = {}
+
+    def spy(study, run, model, training, settings, seed):
+        seen.update(pairs=len(training), epochs=settings.epochs)
+
+    monkeypatch.setattr(pseudo_label_study, "pretrain", spy)
+    study = units_of(load_config(studied(tiny_study)), finished)[0]
+    point = {"model": "none", "varied": "control", "value": "none"}
+    sample, targets = pseudo_label_study._sample(study, point | {"value": None}, 0)
+    pseudo_label_study._pretrained(study, point, "x", sample, targets, 0)
+    assert seen == {"pairs": 84, "epochs": 1}  # 80 pseudo-labelled pairs in one epoch, 84 training pairs
+
+
+def test_a_run_of_a_study_that_is_finished_is_not_trained_again(finished, tiny_study, monkeypatch) -> None:
+    monkeypatch.setattr(stages, "train", None)
+    study = units_of(load_config(studied(tiny_study)), finished)[0]
+    transfer_study.transfer_study(study)
+    pseudo_label_study.pseudo_label_study(study)
+
+
+def test_views_of_the_signal_take_away_what_they_say(finished) -> None:
+    found = read_json(finished / "results.json")["signal"]
+    assert found["model"] == "AnB+"
+    assert set(found["models"]) == {"both", "caption_only", "image_only", "other_image", "other_caption"}
+    assert found["n_pairs"] <= read_json(finished / "results.json")["n_test_pairs"]
+    whole, rows = read_array(finished / "AnB+/test_probabilities.npy"), read_array(finished / "signal/rows.npy")
+    both = read_array(finished / "signal/both_probabilities.npy")
+    assert len(both) == len(rows) == found["n_pairs"]
+    views = {name: read_array(finished / f"signal/{name}_probabilities.npy") for name in found["models"]}
+    assert len({view.tobytes() for view in views.values()}) == len(views), "no two views are the same"
+    assert len(whole) >= len(both)
+
+
+def test_exchanged_pairs_are_of_another_image() -> None:
+    images = ["a", "a", "b", "c", "c"]
+    for seed in range(5):
+        for drawn in _exchanged(images, np.random.default_rng(seed)):
+            assert all(images[i] != images[j] for i, j in enumerate(drawn))
+    assert _exchanged(["a", "a"], np.random.default_rng(0))[0].tolist() in ([0, 0], [0, 1], [1, 0], [1, 1])
+
+
+def test_variations_leave_out_the_base_value() -> None:
+    study = {"p": [1, 4, 4], "k": [None, 9], "controls": []}
+    settings = PseudoLabelConfig.model_validate({"p": 4, "study": study})
+    assert [point["model"] for point in pseudo_label_study.variations(settings)] == ["base", "p=1", "k=9"]

@@ -1,0 +1,154 @@
+"""Folds, seeds and a labelled source: every image is tested once, repeats are told apart, and nothing leaks."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from emocap.errors import EmocapError
+from emocap.evaluation.predictions import read_predictions
+from emocap.files import read_array, read_json
+from emocap.report.page import write_report
+from emocap.study import stages
+from emocap.study.config import load_config
+from emocap.study.evaluation import mean_of_logits
+from emocap.study.run import run_study, stage_names
+from emocap.training.checkpoint import load_model
+
+ONE = {"epochs": 1, "learning_rate": 3e-3, "batch_size": 32}
+TRANSFER = {"AnB": ONE, "AnB+": ONE}
+MOODS = {"format": "table", "path": "moods.jsonl"}
+
+
+def run(path, folder, overrides=None, until=None):
+    return run_study(load_config(path, overrides), folder, report=write_report, until=until)
+
+
+@pytest.fixture(scope="module")
+def module_tmp(tmp_path_factory):
+    return tmp_path_factory.mktemp("units")
+
+
+@pytest.fixture
+def crossed(module_tmp, tiny_study):
+    """A study of captions over three folds and two seeds, with a labelled source; made once for all tests here."""
+    folder = module_tmp / "run"
+    if not (folder / "report.html").is_file():
+        run(captions_alone(tiny_study), folder)
+    return folder
+
+
+def captions_alone(tiny_study, **changes):
+    options = {
+        "features": None,
+        "target": {"format": "table", "path": "pairs.jsonl"},
+        "source": None,
+        "labelled_source": MOODS,
+        "labelled": ONE | {"select_by": None},
+        "teacher": ONE,
+        "transfer": TRANSFER,
+        "folds": 3,
+        "seeds": [0, 7],
+    }
+    return tiny_study(**(options | changes))
+
+
+def test_every_pair_is_tested_once_a_seed_and_folds_are_the_same_for_all_seeds(crossed) -> None:
+    results = read_json(crossed / "results.json")
+    assert (results["folds"], results["seeds"], results["n_test_pairs"]) == (3, [0, 7], 120)
+    found = read_predictions(crossed / "predictions.parquet")
+    assert {name: len(repeats) for name, repeats in found.answers.items()} == {
+        **{name: 2 for name in ("prior", "tfidf", "teacher", "labelled_AnB", "labelled_AnB+")},
+        "ensemble": 1,
+    }
+    for repeats in found.answers.values():
+        assert all(sorted(answers.rows) == list(range(120)) for answers in repeats)
+    for fold in range(3):
+        one, other = (read_json(crossed / f"units/s{seed}_f{fold}/splits.json")["parts"] for seed in (0, 7))
+        assert one == other
+    tests = [set(read_json(crossed / f"units/s0_f{fold}/splits.json")["parts"]["test"]) for fold in range(3)]
+    assert sum(map(len, tests)) == len(set.union(*tests)) == 120
+
+
+def test_seeds_differ_and_their_spread_is_told(crossed) -> None:
+    found = read_predictions(crossed / "predictions.parquet").answers["teacher"]
+    assert not np.allclose(found[0].raw, found[1].raw)
+    results = read_json(crossed / "results.json")
+    assert results["spread"]["teacher"]["bce"] > 0
+    low, high = results["intervals"]["teacher"]["bce"]
+    assert low < results["models"]["teacher"]["bce"] < high
+
+
+def test_each_fold_is_answered_by_the_model_that_did_not_see_it(crossed) -> None:
+    found = read_predictions(crossed / "predictions.parquet").answers["teacher"][0]
+    for fold in range(3):
+        unit = crossed / f"units/s0_f{fold}"
+        expected = read_array(unit / "teacher/test_probabilities.npy")
+        test = set(read_json(unit / "splits.json")["parts"]["test"])
+        images = read_predictions(crossed / "predictions.parquet").images
+        rows = np.array([images[row] in test for row in found.rows])
+        assert np.allclose(found.raw[rows], expected)
+
+
+def test_the_ensemble_is_the_mean_of_logits_over_models_and_seeds(crossed) -> None:
+    found = read_predictions(crossed / "predictions.parquet").answers
+    members = [a.ordered().raw for name in ("teacher", "labelled_AnB+") for a in found[name]]
+    assert np.allclose(found["ensemble"][0].raw, mean_of_logits(members), atol=1e-5)
+    assert mean_of_logits([np.array([[0.9]]), np.array([[0.5]])])[0, 0] == pytest.approx(0.75)  # logits ln 9 and 0
+
+
+def test_only_the_layers_of_the_labelled_source_move(crossed) -> None:
+    labelled = load_model(crossed / "labelled")
+    assert labelled.vocabulary.labels == ("grief", "joy") or labelled.vocabulary.labels == ("joy", "grief")
+    assert read_json(crossed / "results.json")["labels"] == read_json(crossed / "vocabulary.json")["labels"]
+    assert not list(crossed.glob("units/*/*/model")), "models of several units are dropped"
+
+
+def test_a_finished_unit_is_not_run_again_but_a_changed_one_is(crossed, tiny_study, tmp_path, monkeypatch) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(crossed, copy)
+    (copy / "units/s7_f2/unit.json").unlink()
+    trained = []
+    fit = stages.fit_on_target
+    monkeypatch.setattr(
+        stages, "fit_on_target", lambda study, run, *a, **k: (trained.append(run), fit(study, run, *a, **k))
+    )
+    run(captions_alone(tiny_study), copy)
+    assert trained == ["teacher", "labelled_AnB", "labelled_AnB+"]
+    assert (copy / "results.json").read_bytes() == (crossed / "results.json").read_bytes()
+    run(captions_alone(tiny_study), copy, overrides=["seeds=[0]", "transfer.AnB.epochs=2"], until="s0_f0")
+    assert trained[3:] == ["teacher", "labelled_AnB", "labelled_AnB+"]
+
+
+def test_models_of_several_units_stay_where_that_is_asked_for(tiny_study, tmp_path) -> None:
+    path = captions_alone(tiny_study, keep_models=True, folds=2, seeds=[0], labelled_source=None)
+    assert stage_names(load_config(path)) == ["prepare", "features", "s0_f0", "s0_f1", "evaluation", "report"]
+    run(path, tmp_path / "run")
+    saved = load_model(tmp_path / "run/units/s0_f1/teacher")
+    assert saved.card.temperature > 0
+    assert saved.card.training["fold"] == 1
+
+
+def test_the_saved_temperature_is_that_of_the_validation_pairs(tiny_study, tmp_path) -> None:
+    path = captions_alone(tiny_study, folds=None, seeds=None, labelled_source=None)
+    run(path, tmp_path / "run")
+    results = read_json(tmp_path / "run/results.json")
+    card = load_model(tmp_path / "run/teacher").card
+    assert results["calibration"]["teacher"]["temperature"] == [pytest.approx(card.temperature)]
+    found = read_predictions(tmp_path / "run/predictions.parquet").answers["teacher"][0]
+    logits = np.log(found.raw / (1 - found.raw))
+    assert np.allclose(found.probabilities, 1 / (1 + np.exp(-logits / card.temperature)), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"folds": 500}, "500"),
+        ({"targets": "votes"}, "votes needs a corpus that keeps annotators apart"),
+        ({"labelled_source": {"format": "coco", "path": "captions_source.json"}}, "has no labels; name it as source"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(tiny_study, tmp_path, changes, message) -> None:
+    with pytest.raises(EmocapError, match=message) as error:
+        run(captions_alone(tiny_study, **changes), tmp_path / "run")
+    assert "\n" not in str(error.value)
