@@ -143,3 +143,13 @@ def test_unknown_scripts_do_not_warn(recwarn):
 
     assert "嬉しい 🐻" in inline_svg("one", 3, 2, foreign, "t", "d")
     assert not recwarn.list
+
+
+def test_the_prior_s_cross_entropy_is_not_held_against_another_loss() -> None:
+    rows = [{"step": 1, "epoch": 1.0, "loss": 0.1}]
+    plain = figures.teacher_loss(History.model_validate({"train": rows, "validation": rows}), 0.345)
+    focal = figures.teacher_loss(History.model_validate({"train": rows, "validation": [rows[0] | {"bce": 0.3}]}), 0.345)
+    assert plain is not None
+    assert focal is not None
+    assert "0.345" in plain.caption
+    assert "0.345" not in focal.caption

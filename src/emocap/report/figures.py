@@ -50,9 +50,14 @@ def drawing_of(name: str, height: float, draw: Draw, title: str, caption: str) -
 
 
 def teacher_loss(history: History, prior_bce: float | None) -> Drawing | None:
-    """Training and validation loss by epoch beside what the label frequencies alone score; None without any loss."""
+    """Training and validation loss by epoch; None without any loss.
+
+    Beside them stands the binary cross-entropy of the label frequencies alone, where that is the loss.
+    """
     if not history.train and not history.validation:
         return None
+    if any(row.bce is not None for row in history.validation):
+        prior_bce = None
 
     def draw(axes: Axes) -> None:
         draw_training(axes, history, "epoch", SERIES[1], "training, running mean")

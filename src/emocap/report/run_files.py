@@ -25,6 +25,7 @@ class ValidationRow(TrainRow):
     """One epoch's end."""
 
     mean_average_precision: FiniteFloat | None = None
+    bce: FiniteFloat | None = None  # where the loss is another
 
 
 class History(BaseModel):

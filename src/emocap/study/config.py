@@ -90,14 +90,14 @@ class ModelConfig(Section):
 
     Attributes:
         backbone: "auto", "offline", a folder, or a name on the hub.
-        pooling: "mean" over all attended tokens, or "pooler" as in the founding study.
+        pooling: "mean" over all attended tokens, "pooler" as in the founding study, the "first" token, or "first+mean".
         visual_token_type: 0 as in VisualBERT's own code, 1 as in transformers' documentation.
         max_length: tokens a caption is cut at, special ones included.
         dropout: of hidden states and attention; None keeps the backbone's.
     """
 
     backbone: str = "auto"
-    pooling: Literal["mean", "pooler"] = "mean"
+    pooling: Literal["mean", "pooler", "first", "first+mean"] = "mean"
     visual_token_type: int = Field(0, ge=0)
     max_length: int = Field(64, ge=3, le=512)
     dropout: float | None = Field(None, ge=0, lt=1)
