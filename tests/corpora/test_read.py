@@ -26,6 +26,8 @@ def test_flickr8k_keeps_commas_and_quotes(tmp_path) -> None:
         ("some.csv", "image_name,caption,emotions\n", "socratis-csv"),
         ("captions.txt", "image,caption\n", "flickr8k"),
         ("some.csv", "image,caption\n", "table"),
+        ("expressions.csv", "image,emotion\r\n", "flickr8k-expressions"),
+        ("train.tsv", "text\t0\tid\n", "goemotions"),
         ("some.parquet", "PAR1", "table"),
     ],
 )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emocap.corpora.pairs import PairsBuilder
-from emocap.corpora.splits import group_key, rows_of, split_by_image
+from emocap.corpora.splits import emotion_notes, fold_by_image, group_key, rows_of, split_by_image
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 
@@ -93,3 +93,114 @@ def test_an_image_in_two_parts_is_refused() -> None:
 def test_shares_that_do_not_sum_to_one_are_refused(fractions: dict[str, float]) -> None:
     with pytest.raises(EmocapError, match="expected some above 0 that sum to 1"):
         split_by_image(made(20), VOCABULARY, fractions)
+
+
+def folds_of(pairs, n_folds: int = 5, *, vocabulary=VOCABULARY, validation: float = 0.1, seed: int = 0, same=None):
+    settings = {"n_folds": n_folds, "validation": validation, "seed": seed, "same": same}
+    return [fold_by_image(pairs, vocabulary, fold=fold, **settings) for fold in range(n_folds)]
+
+
+def test_over_all_folds_every_image_is_tested_once() -> None:
+    pairs = made(203)
+    keys = sorted(set(group_key(pairs)))
+    folds = folds_of(pairs)
+    assert sorted(key for parts in folds for key in parts["test"]) == keys
+    for parts in folds:
+        assert sorted(key for part in parts.values() for key in part) == keys
+        assert list(parts) == ["train", "validation", "test"]
+        assert len(parts["validation"]) == pytest.approx(20, abs=2)
+        assert len(parts["test"]) == pytest.approx(40.6, abs=3)
+
+
+def test_folds_hang_on_the_seed_and_not_on_the_order_of_pairs() -> None:
+    pairs = made(60)
+    shuffled = pairs.select(np.random.default_rng(1).permutation(len(pairs)))
+    assert folds_of(pairs, 3, seed=2) == folds_of(shuffled, 3, seed=2)
+    tests = [[parts["test"] for parts in folds_of(pairs, 3, seed=seed)] for seed in (2, 3)]
+    assert tests[0] != tests[1]
+
+
+def test_folds_are_better_balanced_than_by_chance() -> None:
+    pairs = made(300, captions=1)
+    targets = pairs.targets(VOCABULARY)
+
+    def imbalance(tests: list[np.ndarray]) -> float:
+        return float(np.mean([np.abs(targets[rows].mean(0) - targets.mean(0)).max() for rows in tests]))
+
+    ours = imbalance([rows_of(pairs, parts)["test"] for parts in folds_of(pairs)])
+    chance = [imbalance(np.array_split(np.random.default_rng(s).permutation(300), 5)) for s in range(20)]
+    assert ours < np.mean(chance) / 2
+
+
+def test_an_emotion_of_fewer_images_than_folds_is_absent_from_some_tests() -> None:
+    builder = PairsBuilder("made")
+    for number in range(50):
+        builder.add("x", str(number), f"{number}.jpg", "text", ["happy", "awe"] if number < 2 else ["happy"])
+    pairs = builder.build()
+    rows = [rows_of(pairs, parts) for parts in folds_of(pairs)]
+    targets = pairs.targets(VOCABULARY)
+    assert sum(targets[unit["test"]][:, 2].any() for unit in rows) == 2
+    happy, awe = (
+        emotion_notes(targets[:, [0, 2]], rows, ["happy", "awe"]),
+        emotion_notes(targets[:, [2]], rows, ["awe"]),
+    )
+    assert happy == awe
+    assert awe[0].startswith("'awe' has 2 positive pairs; ")
+    assert "3 of 5 test parts have none: its average precision there is undefined" in awe[0]
+
+
+def test_copies_stay_with_their_first_image() -> None:
+    pairs = made(80, captions=1)
+    same = {f"{n}.jpg": f"{n - 40}.jpg" for n in range(40, 80)}
+    drawn = [split_by_image(pairs, VOCABULARY, FRACTIONS, same=same), *folds_of(pairs, same=same)]
+    for parts in drawn:
+        assert sum(map(len, parts.values())) == 40
+        rows = rows_of(pairs, parts, same)
+        assert sum(map(len, rows.values())) == 80
+        for found in rows.values():
+            images = {pairs.images[row] for row in found}
+            assert {same.get(image, image) for image in images} == {i for i in images if i not in same}
+    with pytest.raises(EmocapError, match="is in no part"):
+        rows_of(pairs, drawn[0])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n_folds": 1, "fold": 0}, "fold 0 of 1, expected at least 2 folds"),
+        ({"n_folds": 5, "fold": 5}, "fold 5 of 5, expected at least 2 folds, numbered from 0"),
+        ({"n_folds": 13, "fold": 0}, "13 folds of 12 images; use fewer folds or more data"),
+        ({"n_folds": 2, "fold": 0, "validation": 0.5}, r"validation is 0\.5, expected above 0 and below 0\.5"),
+        ({"n_folds": 2, "fold": 0, "validation": 0.0}, "validation is 0, expected above 0"),
+        ({"n_folds": 2, "fold": 0, "validation": 0.01}, "12 images are too few for 2 folds"),
+    ],
+)
+def test_folds_that_cannot_be_are_one_line(settings, message: str) -> None:
+    with pytest.raises(EmocapError, match=message):
+        fold_by_image(made(12), VOCABULARY, **({"validation": 0.1, "seed": 0} | settings))
+
+
+def test_one_label_and_unlabelled_images_make_folds_too() -> None:
+    builder = PairsBuilder("made")
+    for number in range(30):
+        builder.add("x", str(number), f"{number}.jpg", "text", ["happy"] if number < 15 else [])
+    folds = folds_of(builder.build(), 3, vocabulary=Vocabulary(("happy",)))
+    assert [len(parts["test"]) for parts in folds] == [10, 10, 10]
+
+
+def test_notes_tell_what_each_part_lacks() -> None:
+    targets = np.zeros((40, 3), dtype=np.float32)
+    targets[:30, 0] = 1  # everywhere
+    targets[:12, 1] = 1  # many, but not among the tested
+    targets[[0, 20, 39], 2] = 1  # everywhere, but few
+    one = {"train": np.arange(12), "validation": np.arange(12, 25), "test": np.arange(25, 40)}
+    notes = emotion_notes(targets, [one], ["happy", "sad", "awe"])
+    assert notes == [
+        "'sad' has 12 positive pairs; the validation part has none: its threshold there is the one of all emotions; "
+        "the test part has none: its average precision there is undefined",
+        "'awe' has 3 positive pairs",
+    ]
+    other = {"train": np.arange(12, 40), "validation": np.arange(6), "test": np.arange(6, 12)}
+    sad = emotion_notes(targets, [one, other, one], ["happy", "sad", "awe"])[0]
+    assert "1 of 2 training parts has none: it cannot be learnt there" in sad
+    assert "1 of 2 test parts has none" in sad

@@ -163,3 +163,29 @@ def test_weights_that_are_not_finite_are_refused(model, data, tmp_path) -> None:
     with pytest.raises(EmocapError, match="answers are not finite"):
         EmotionPredictor.from_pretrained(model).predict(None, "a dog")
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_model_answers_at_its_temperature_and_thresholds(model, data, tmp_path) -> None:
+    def answers(folder):
+        label_corpus(folder, data, tmp_path / "out.parquet", format_=None, images=None)
+        predictor = EmotionPredictor.from_pretrained(folder)
+        told = {found.emotion: found.probability for found in predictor.predict(None, "the dog")}
+        labelled = pq.read_table(tmp_path / "out.parquet")["probabilities"].to_pylist()
+        return np.array(labelled), np.array([told[label] for label in predictor.labels])
+
+    plain, alone = answers(model)
+    assert plain[0] == pytest.approx(alone, abs=1e-6)
+    before = evaluate_corpus(model, data, format_=None, images=None)["AnB+"]
+    card = json.loads((model / "emocap.json").read_text())
+    changed = card | {"temperature": 3.0, "threshold": 1e-6, "thresholds": [1e-6, 1.0, 1.0]}
+    (model / "emocap.json").write_text(json.dumps(changed))
+    warm, warm_alone = answers(model)
+    expected = 1 / (1 + np.exp(-np.log(plain / (1 - plain)) / 3))
+    assert warm == pytest.approx(expected, abs=1e-6)
+    assert warm_alone == pytest.approx(expected[0], abs=1e-6)
+    after = evaluate_corpus(model, data, format_=None, images=None)["AnB+"]
+    assert after["micro_f1"] == pytest.approx(0.5)  # all of 4 x 3 answered with yes, 4 true: precision 1/3, recall 1
+    assert after["mean_average_precision"] == pytest.approx(before["mean_average_precision"])
+    (model / "emocap.json").write_text(json.dumps(card | {"thresholds": [0.5]}))
+    with pytest.raises(EmocapError, match="1 thresholds for 3 labels"):
+        answers(model)

@@ -1,5 +1,7 @@
 """Scoring a corpus: in parts, resumable, in the pairs' order whatever their length."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -65,3 +67,10 @@ def test_a_part_that_does_not_fit_is_refused(saved, pairs, tmp_path) -> None:
     np.save(tmp_path / "scores" / "part-00000.npy", np.zeros((2, 3), np.float32))
     with pytest.raises(EmocapError, match=r"part-00000\.npy: holds \(2, 3\), expected \(6, 3\); delete it"):
         score(saved, pairs, None, tmp_path / "scores", 4)
+
+
+def test_scores_are_at_the_model_s_temperature(saved, pairs, tmp_path) -> None:
+    plain = score(saved, pairs, None, tmp_path / "plain", 4)
+    warm = replace(saved, card=replace(saved.card, temperature=3.0))
+    expected = 1 / (1 + np.exp(-np.log(plain / (1 - plain)) / 3))
+    np.testing.assert_allclose(score(warm, pairs, None, tmp_path / "warm", 4), expected, atol=1e-6)

@@ -86,7 +86,7 @@ def signal() -> dict[str, Any]:
 
 
 def transfer_study(labels: list[str] | None = None) -> dict[str, Any]:
-    """Of 6 layers, BnB clearly below the teacher at n = 3 alone; AnB+ at n = 6 is not to be told from it."""
+    """Of 6 layers, BnB clearly below BnB+ at n = 3 alone; AnB+ at n = 6 is not to be told from it."""
     curves = {
         "AnB": (0.24, 0.24, 0.23, 0.22, 0.21, 0.20, 0.19),
         "AnB+": (0.25, 0.25, 0.25, 0.255, 0.26, 0.26, 0.26),
@@ -97,7 +97,8 @@ def transfer_study(labels: list[str] | None = None) -> dict[str, Any]:
     models = {f"{run}_n{n:02d}": at(value, labels) for run, values in curves.items() for n, value in enumerate(values)}
     models |= {"teacher": at(0.25, labels), "probe_then_finetune": at(0.262, labels)}
     points += [{"model": name, "run": name, "n": None} for name in ("teacher", "probe_then_finetune")]
-    return {"points": points, "n_layers": 6, "seeds": [0, 1]} | comparison(models, ["teacher"], 0.004)
+    references = ["teacher", *(f"BnB+_n{n:02d}" for n in range(7))]
+    return {"points": points, "n_layers": 6, "seeds": [0, 1]} | comparison(models, references, 0.004)
 
 
 def pseudo_label_study(labels: list[str] | None = None) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def told_of_transfer(study):
 def test_what_the_transfer_study_supports():
     assert told_of_transfer(made_up.transfer_study()) == (
         "Copying all 6 layers and fine-tuning (AnB+) is not shown to be better than training on the target alone: "
-        "+0.010 [−0.010, +0.030]; fragile co-adaptation shows, BnB being below the teacher at n = 3 (1 of the 5 "
+        "+0.010 [−0.010, +0.030]; fragile co-adaptation may show, BnB being below BnB+ at n = 3 (1 of the 5 "
         "between none and all): −0.040 [−0.060, −0.020]."
     )
 
@@ -47,23 +47,23 @@ def test_the_interval_decides_on_transfer_whatever_the_point_value(low, high, to
 
 def test_without_a_sure_dip_co_adaptation_does_not_show():
     study = made_up.transfer_study()
-    change(study, "BnB_n03", "teacher", -0.09, 0.01)
-    assert "fragile co-adaptation does not show, BnB not being below the teacher at any of n = 1, 2, 3, 4 and 5." in (
+    change(study, "BnB_n03", "BnB+_n03", -0.09, 0.01)
+    assert "fragile co-adaptation does not show, BnB not being below BnB+ at any of n = 1, 2, 3, 4 and 5." in (
         told_of_transfer(study)
     )
 
 
 def test_a_dip_at_all_layers_is_no_co_adaptation():
     study = made_up.transfer_study()
-    change(study, "BnB_n03", "teacher", -0.09, 0.01)
-    change(study, "BnB_n06", "teacher", -0.09, -0.05)
-    change(study, "BnB_n00", "teacher", -0.09, -0.05)
+    change(study, "BnB_n03", "BnB+_n03", -0.09, 0.01)
+    change(study, "BnB_n06", "BnB+_n06", -0.09, -0.05)
+    change(study, "BnB_n00", "BnB+_n00", -0.09, -0.05)
     assert "does not show" in told_of_transfer(study)
 
 
 def test_the_deepest_dip_is_named():
     study = made_up.transfer_study()
-    change(study, "BnB_n02", "teacher", -0.09, -0.05)
+    change(study, "BnB_n02", "BnB+_n02", -0.09, -0.05)
     assert "at n = 2 and 3 (2 of the 5 between none and all), most at n = 2: −0.070 [−0.090, −0.050]" in (
         told_of_transfer(study)
     )

@@ -91,6 +91,12 @@ def test_what_is_dumped_loads_as_the_same(study) -> None:
         (MINIMAL + "targets: both\n", [], "targets: .*'union' or 'votes'"),
         (MINIMAL + "transfer: {layers: [0, 2]}\n", [], r"transfer\.layers needs a source or a labelled_source"),
         (MINIMAL + "pseudo_labels: {study: {p: [1]}}\n", [], r"pseudo_labels\.study needs a source"),
+        (
+            MINIMAL + "source: {format: table, path: b}\npseudo_labels: {study: {controls: [random]}}\n",
+            [],
+            "random, but without k or min_agreement the sample is random already",
+        ),
+        (MINIMAL + "pseudo_labels: {study: {p: [1, 1]}}\n", [], r"study\.p: has a value twice"),
         (MINIMAL + "evaluation: {reference: studnt}\n", [], r"reference names 'studnt', but this study has tfidf"),
         (MINIMAL + "evaluation: {ensemble: [AnB]}\n", [], r"ensemble names 'AnB', but this study has teacher"),
         (MINIMAL + "baselines: {names: [forest]}\n", [], r"baselines\.names\.0: "),

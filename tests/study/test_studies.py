@@ -59,6 +59,7 @@ def test_every_point_of_the_transfer_study_is_there_for_every_seed(finished) -> 
     assert (found["n_layers"], found["seeds"]) == (3, [0, 1])
     assert set(found["models"]) == set(names)
     assert set(found["differences"]["teacher"]) >= set(expected)
+    assert "BnB_n03" in found["differences"]["BnB+_n03"]
     assert set(found["spread"]) == set(names)
 
 
@@ -108,7 +109,6 @@ def test_the_study_of_pseudo_labels_has_every_variation_and_control(finished) ->
         ("targets=hard", 80),
         ("targets=votes", 80),
         ("min_agreement=1.0", found["points"][7]["n_selected"]),
-        ("random", 80),
         ("shuffled", 80),
         ("none", None),
     ]
@@ -119,6 +119,7 @@ def test_the_study_of_pseudo_labels_has_every_variation_and_control(finished) ->
 def test_controls_change_what_they_say_and_nothing_else(finished, tiny_study) -> None:
     study = units_of(load_config(studied(tiny_study)), finished)[0]
     points = {point["model"]: point for point in pseudo_label_study.variations(study.config.pseudo_labels)}
+    points["random"] = {"model": "random", "varied": "control", "value": "random"}
     sample, targets = pseudo_label_study._sample(study, points["base"], 0)
     shuffled_sample, shuffled = pseudo_label_study._sample(study, points["shuffled"], 0)
     assert (shuffled_sample.rows == sample.rows).all()
@@ -139,14 +140,18 @@ def test_without_pseudo_labels_the_teacher_trains_on_for_as_many_steps(finished,
     seen = {}
 
     def spy(study, run, model, training, settings, seed):
-        seen.update(pairs=len(training), epochs=settings.epochs)
+        seen.update(pairs=len(training), epochs=settings.epochs, targets=training.targets)
 
     monkeypatch.setattr(pseudo_label_study, "pretrain", spy)
     study = units_of(load_config(studied(tiny_study)), finished)[0]
     point = {"model": "none", "varied": "control", "value": "none"}
-    sample, targets = pseudo_label_study._sample(study, point | {"value": None}, 0)
+    whole = {"model": "x", "varied": "fraction", "value": 1.0}
+    sample, targets = pseudo_label_study._sample(study, whole, 0)
     pseudo_label_study._pretrained(study, point, "x", sample, targets, 0)
-    assert seen == {"pairs": 84, "epochs": 1}  # 80 pseudo-labelled pairs in one epoch, 84 training pairs
+    assert (seen["pairs"], seen["epochs"]) == (160, 1)  # as many as pseudo-labelled ones: 84 training pairs, twice
+    truth = study.training_targets("train").sum(axis=0)
+    assert (seen["targets"].sum(axis=0) <= 2 * truth).all()
+    assert (seen["targets"][:84].sum(axis=0) == truth).all()
 
 
 def test_a_run_of_a_study_that_is_finished_is_not_trained_again(finished, tiny_study, monkeypatch) -> None:
@@ -178,6 +183,8 @@ def test_exchanged_pairs_are_of_another_image() -> None:
 
 
 def test_variations_leave_out_the_base_value() -> None:
-    study = {"p": [1, 4, 4], "k": [None, 9], "controls": []}
+    study = {"p": [1, 4], "k": [None, 9], "controls": []}
     settings = PseudoLabelConfig.model_validate({"p": 4, "study": study})
     assert [point["model"] for point in pseudo_label_study.variations(settings)] == ["base", "p=1", "k=9"]
+    chosen = PseudoLabelConfig.model_validate({"k": 9, "study": {}})
+    assert [point["model"] for point in pseudo_label_study.variations(chosen)] == ["base", "random", "shuffled", "none"]

@@ -20,6 +20,7 @@ FORMATS: dict[str, Callable[[Path, Path | None], Pairs]] = {
     "goemotions": read_goemotions,
     "table": read_table,
 }
+BESIDE = {"goemotions": ("emotions.txt",), "flickr8k-expressions": ("captions.txt",)}
 
 
 def read_corpus(format_: str, path: Path, images: Path | None = None) -> Pairs:
@@ -40,6 +41,11 @@ def read_corpus(format_: str, path: Path, images: Path | None = None) -> Pairs:
     if images is not None and not Path(images).is_dir():
         raise EmocapError(f"{images}: no such folder of images; check the path, or leave images out for captions alone")
     return FORMATS[format_](Path(path), Path(images) if images is not None else None)
+
+
+def corpus_files(format_: str, path: Path) -> list[Path]:
+    """Every file that the reader of a format reads: the corpus's own, and those that lie beside it."""
+    return [Path(path), *(Path(path).parent / name for name in BESIDE.get(format_, ()))]
 
 
 def guess_format(path: Path) -> str:

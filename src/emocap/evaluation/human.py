@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from emocap.evaluation.metrics import METRICS
+from emocap.errors import EmocapError
+from emocap.evaluation.metrics import METRICS, Judged
 from emocap.evaluation.predictions import Answers
 
-BY_ORDER = (
+SHARED = (
     *("top1_accuracy", "top2_accuracy", "top3_accuracy", "top5_accuracy", "recall_at_3", "recall_at_5"),
     *("pooled_recall_at_3", "precision_at_3", "mean_average_precision", "label_ranking_average_precision", "ndcg_at_5"),
+    "micro_f1",
 )
 UNNAMED = 1e-6
 
@@ -30,7 +32,10 @@ def human_ceiling(
     n_splits: int = 20,
     seed: int = 0,
 ) -> dict[str, Any] | None:
-    """Scores of people and of models against the same people.
+    """Scores of people and of models against the same people, by the metrics that words without numbers have.
+
+    A person says yes to what is named, a model to what reaches its threshold (`micro_f1`); ranks decide the rest. Every
+    annotator counts alike, so that a pair with more of them weighs more.
 
     Args:
         named: per pair of the table, per annotator, the emotions named in the order written, as label numbers.
@@ -42,7 +47,11 @@ def human_ceiling(
 
     Returns:
         What `docs/RUN_DIR.md` describes as `human`; None where no pair has two annotators with known emotions.
+
+    Raises:
+        EmocapError: `prior` or a model's answers are not of these emotions, or of other pairs.
     """
+    _check(answers, len(named), len(labels), prior, n_splits)
     rows = _answered(answers, len(named))
     left_out: Counter[str] = Counter()
     kept: list[tuple[int, list[list[int]]]] = []
@@ -52,12 +61,12 @@ def human_ceiling(
         if len(known) >= 2:
             kept.append((int(row), known))
         else:
-            left_out["no annotator" if not known else "one annotator"] += 1
+            left_out["one annotator" if known else "no known emotion" if named[row] else "no annotator"] += 1
     if not kept:
         return None
     pairs, people, targets = _one_against_others(kept, np.asarray(prior, dtype=np.float64))
-    own = _scores(people, targets)
-    models = {name: _mean([_scores(_of(found, pairs), targets) for found in given]) for name, given in answers.items()}
+    own = _scores(people, targets, threshold=0.5)
+    models = {name: _mean([_of(found, pairs, targets) for found in given]) for name, given in answers.items()}
     counts = [len(known) for _, known in kept]
     return {
         "n_pairs": len(kept),
@@ -71,6 +80,19 @@ def human_ceiling(
         },
         "split_half": _split_half([known for _, known in kept], np.asarray(prior, dtype=np.float64), n_splits, seed),
     }
+
+
+def _check(answers: Mapping[str, Sequence[Answers]], n: int, n_labels: int, prior: np.ndarray, n_splits: int) -> None:
+    if np.shape(prior) != (n_labels,) or n_splits < 1:
+        raise EmocapError(
+            f"human: prior {np.shape(prior)} and {n_splits} halvings, expected ({n_labels},) and 1 or more"
+        )
+    for name, given in answers.items():
+        if not given:
+            raise EmocapError(f"human: {name} has no answers")
+        for found in given:
+            if found.raw.shape[1] != n_labels or (len(found.rows) and found.rows.max() >= n):
+                raise EmocapError(f"human: {name} answers other pairs or emotions than the {n} and {n_labels} given")
 
 
 def _answered(answers: Mapping[str, Sequence[Answers]], n: int) -> np.ndarray:
@@ -112,18 +134,20 @@ def _one_against_others(
     return np.array(rows), np.stack(people), np.stack(targets).astype(np.float32)
 
 
-def _of(found: Answers, pairs: np.ndarray) -> np.ndarray:
-    """(I, E) raw probabilities of these pairs."""
+def _of(found: Answers, pairs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    """A repeat's scores for these pairs (I,) against these targets (I, E)."""
     ordered = found.ordered()
-    return ordered.raw[np.searchsorted(ordered.rows, pairs)].astype(np.float64)
+    places = np.searchsorted(ordered.rows, pairs)
+    return _scores(ordered.probabilities[places], targets, ordered.threshold[places])
 
 
-def _scores(scores: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    return {metric: float(METRICS[metric](scores, targets)) for metric in BY_ORDER}
+def _scores(scores: np.ndarray, targets: np.ndarray, threshold: float | np.ndarray) -> dict[str, float]:
+    judged, one_each = Judged(scores, targets, threshold), np.ones((1, len(targets)))
+    return {metric: float(METRICS[metric].statistic(judged)(one_each)[0]) for metric in SHARED}
 
 
 def _mean(repeats: Sequence[dict[str, float]]) -> dict[str, float]:
-    return {metric: float(np.mean([scores[metric] for scores in repeats])) for metric in BY_ORDER}
+    return {metric: float(np.mean([scores[metric] for scores in repeats])) for metric in SHARED}
 
 
 def _split_half(people: Sequence[list[list[int]]], prior: np.ndarray, n_splits: int, seed: int) -> dict[str, Any]:
@@ -131,7 +155,8 @@ def _split_half(people: Sequence[list[list[int]]], prior: np.ndarray, n_splits: 
 
     `correlation` is Pearson's of the two halves' vote shares over all cells of pairs and emotions; `spearman_brown`
     tells from it that of two groups as large as the whole (Spearman 1910, Brown 1910). Both are null where a half's
-    shares are all the same. `metrics` judge one half's shares against the other's union.
+    shares are all the same. `metrics` judge one half's shares, equal ones in the prior's order, against the other's
+    union; of an odd number of annotators the one half has the fewer.
     """
     generator = np.random.default_rng(seed)
     correlations, metrics = [], []
@@ -148,7 +173,7 @@ def _split_half(people: Sequence[list[list[int]]], prior: np.ndarray, n_splits: 
         one, other = (np.stack(half) for half in halves)
         if one.std() > 0 and other.std() > 0:
             correlations.append(float(np.corrcoef(one.ravel(), other.ravel())[0, 1]))
-        metrics.append(_scores(one + UNNAMED * prior, (other > 0).astype(np.float32)))
+        metrics.append(_scores(one + UNNAMED * prior, other > 0, threshold=2 * UNNAMED))
     r = float(np.mean(correlations)) if correlations else None
     return {
         "correlation": r,

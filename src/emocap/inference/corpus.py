@@ -98,6 +98,8 @@ def evaluate_corpus(
 ) -> dict[str, dict[str, Any]]:
     """Every metric of a model on labelled pairs, beside those of its training pairs' label frequencies (`prior`).
 
+    F1 is taken at the model's own thresholds, and at 0.5 for the prior.
+
     Raises:
         EmocapError: unlabelled pairs, or labels of another vocabulary.
     """
@@ -115,7 +117,13 @@ def evaluate_corpus(
     pairs = pairs.select(usable)
     probabilities = _probabilities(saved, pairs, Path(tempfile.gettempdir()), store, allow_other_features)
     targets, labels = pairs.targets(saved.vocabulary), saved.vocabulary.labels
-    rows = {saved.card.run: evaluate(probabilities, targets, labels)}
+    card = saved.card
+    thresholds = np.full(len(labels), card.threshold) if card.thresholds is None else np.array(card.thresholds)
+    rows = {
+        card.run: evaluate(
+            probabilities, targets, labels, threshold=card.threshold, thresholds=np.tile(thresholds, (len(pairs), 1))
+        )
+    }
     if saved.card.frequencies is None:
         return rows
     return {"prior": evaluate(prior(np.array([saved.card.frequencies]), len(pairs)), targets, labels)} | rows

@@ -12,7 +12,11 @@ CONTROLS = {
 
 
 def transfer_sentence(study: TransferStudy, metrics: dict[str, Metric]) -> str:
-    """Whether AnB+ at the most layers is better than the teacher, and whether BnB shows fragile co-adaptation."""
+    """Whether AnB+ at the most layers is better than the teacher, and whether BnB shows fragile co-adaptation.
+
+    BnB is held against BnB+ of the same n, which differs from it in nothing but the freezing: the teacher began from
+    pre-trained weights everywhere, so that BnB below the teacher may only show what the layers drawn anew lack.
+    """
     rule = metrics[PRIMARY]
     reference = next((point.model for point in study.points if point.run == "teacher"), None)
     if reference is None:
@@ -30,22 +34,25 @@ def transfer_sentence(study: TransferStudy, metrics: dict[str, Metric]) -> str:
             is_it = {"better": "is better than", "worse": "is worse than", "open": "is not shown to be better than"}
             stands = is_it[standing(difference, rule)]
             parts.append(f"{what} {stands} training on the target alone: {with_interval(difference)}")
-    parts += _co_adaptation(study, reference, rule)
+    parts += _co_adaptation(study, rule)
     return opening("; ".join(parts)) + "." if parts else ""
 
 
-def _co_adaptation(study: TransferStudy, reference: str, rule: Metric) -> list[str]:
+def _co_adaptation(study: TransferStudy, rule: Metric) -> list[str]:
+    thawed = {point.n: point.model for point in study.points if point.run == "BnB+"}
     middle = [p for p in study.points if p.run == "BnB" and p.n is not None and 0 < p.n < study.n_layers]
-    compared = {p.n: d for p in middle if (d := study.difference(p.model, reference, PRIMARY)) is not None}
+    compared = {
+        p.n: d for p in middle if p.n in thawed and (d := study.difference(p.model, thawed[p.n], PRIMARY)) is not None
+    }
     if not compared:
         return []
     below = {n: d for n, d in compared.items() if standing(d, rule) == "worse"}
     if not below:
-        return [f"fragile co-adaptation does not show, BnB not being below the teacher at any of {_at(compared)}"]
+        return [f"fragile co-adaptation does not show, BnB not being below BnB+ at any of {_at(compared)}"]
     worst = min(below, key=lambda n: below[n].difference)
     most = f", most at n = {worst}: " if len(below) > 1 else ": "
     return [
-        f"fragile co-adaptation shows, BnB being below the teacher at {_at(below)} ({len(below)} of "
+        f"fragile co-adaptation may show, BnB being below BnB+ at {_at(below)} ({len(below)} of "
         f"the {len(compared)} between none and all){most}{with_interval(below[worst])}"
     ]
 

@@ -56,7 +56,7 @@ def leader(results: Results, metric: str = PRIMARY) -> str | None:
     Among equals it is the last of the study's order.
     """
     chosen = results.chosen
-    if metric == PRIMARY and chosen is not None and results.kinds[chosen] != "baseline":
+    if chosen is not None and results.kinds[chosen] != "baseline":
         return chosen if results.models[chosen][metric] is not None else None
     best = best_models(results, metric, results.metrics[metric], results.ordered_models("study", "ensemble"))
     return best[-1] if best else None

@@ -17,7 +17,7 @@ MOST_NODES = 10_000
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
-def _distinct(values: list[int] | None) -> list[int] | None:
+def _distinct(values: list[Any] | None) -> list[Any] | None:
     if values is not None and len(set(values)) < len(values):
         raise ValueError("has a value twice")
     return values
@@ -113,8 +113,9 @@ class PseudoLabelStudyConfig(Section):
 
     Attributes:
         p, k, fraction, targets, min_agreement: further values of these settings.
-        controls: "random" draws as many pairs from the whole source, K and the filter left out; "shuffled" gives the
-            pseudo-labels to other pairs of the sample; "none" trains the teacher on for as many steps instead.
+        controls: "random" draws as many pairs from the whole source, which says something only where K or the filter
+            chose the sample; "shuffled" gives the pseudo-labels to other pairs of the sample; "none" trains the teacher
+            on for as many steps instead. None means all that say something.
         seeds: each variation is run once for each.
     """
 
@@ -123,10 +124,10 @@ class PseudoLabelStudyConfig(Section):
     fraction: list[Share] = Field(default_factory=list)
     targets: list[PseudoTargets] = Field(default_factory=list)
     min_agreement: list[Share | None] = Field(default_factory=list)
-    controls: list[Control] = ["random", "shuffled", "none"]
+    controls: list[Control] | None = None
     seeds: list[Seed] = Field(default_factory=lambda: [0], min_length=1)
 
-    _distinct_seeds = field_validator("seeds")(_distinct)
+    _distinct_values = field_validator("p", "k", "fraction", "targets", "min_agreement", "controls", "seeds")(_distinct)
 
 
 class PseudoLabelConfig(Section):
@@ -149,6 +150,24 @@ class PseudoLabelConfig(Section):
     targets: PseudoTargets = "soft"
     min_agreement: Share | None = None
     study: PseudoLabelStudyConfig | None = None
+
+    @model_validator(mode="after")
+    def _random_says_something(self) -> "PseudoLabelConfig":
+        if self.study is not None and "random" in (self.study.controls or ()) and not self.is_chosen:
+            raise ValueError("study.controls has random, but without k or min_agreement the sample is random already")
+        return self
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether the sample is more than a random one."""
+        return self.k is not None or self.min_agreement is not None
+
+    @property
+    def controls(self) -> list[str]:
+        """The controls of the study of pseudo-labels."""
+        assert self.study is not None, "there is a study"
+        named = self.study.controls
+        return [*(["random"] if self.is_chosen else []), "shuffled", "none"] if named is None else list(named)
 
 
 class TransferConfig(Section):
@@ -272,6 +291,11 @@ class StudyConfig(Section):
         """The corpora that the study reads, by domain."""
         named = {"target": self.target, "source": self.source, "labelled_source": self.labelled_source}
         return {domain: corpus for domain, corpus in named.items() if corpus is not None}
+
+    @property
+    def target_has_pictures(self) -> bool:
+        """Whether the target's models see region features."""
+        return self.features is not None and (self.target.images is not None or self.target.store is not None)
 
     @property
     def models(self) -> list[str]:

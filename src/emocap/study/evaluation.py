@@ -22,6 +22,7 @@ from emocap.evaluation.predictions import Answers, write_predictions
 from emocap.evaluation.significance import calibration_of, compare_models
 from emocap.files import read_array, read_json, write_json
 from emocap.study import pseudo_label_study, signal, transfer_study
+from emocap.study.config import StudyConfig
 from emocap.study.gallery import write_gallery
 from emocap.study.study import Study
 
@@ -41,10 +42,13 @@ def evaluation(units: Sequence[Study]) -> None:
     targets, labels = pairs.targets(vocabulary), vocabulary.labels
     images = group_key(pairs, study.same_content)
     names = ["prior", *config.baselines.names, *config.models]
-    answers = {name: pooled(units, targets, _folder_of(config.models, name)) for name in names}
+    found: dict[str, list[Answers]] = {}
+    validation: dict[str, float] = {}
+    temperatures: dict[str, list[float]] = {}
+    for name in names:
+        found[name], validation[name], temperatures[name] = pooled(units, targets, _folder_of(config.models, name))
     if config.members:
-        answers["ensemble"] = ensemble(units, targets, config.members)
-    found = {name: repeats for name, (repeats, _) in answers.items()}
+        found["ensemble"], validation["ensemble"], temperatures["ensemble"] = ensemble(units, targets, config.members)
     n_bootstrap = config.evaluation.n_bootstrap
 
     def compared(given: dict[str, list[Answers]], references: list[str]) -> dict[str, Any]:
@@ -52,9 +56,9 @@ def evaluation(units: Sequence[Study]) -> None:
             given, targets, images, labels, references=references, n_bootstrap=n_bootstrap, seed=config.seed
         )
 
-    references = list(dict.fromkeys([config.evaluation.reference, "prior", *config.baselines.names]))
+    rivals = ["AnB+"] if "labelled_AnB+" in found and "AnB+" in found else []
+    references = list(dict.fromkeys([config.evaluation.reference, "prior", *config.baselines.names, *rivals]))
     tested = np.unique(np.concatenate([unit.rows["test"] for unit in units]))
-    validated = {name: score for name, (_, score) in answers.items()}
     results: dict[str, Any] = {
         "schema": 2,
         "labels": list(labels),
@@ -67,12 +71,11 @@ def evaluation(units: Sequence[Study]) -> None:
         "reference": config.evaluation.reference,
         "metrics": {name: {"higher_is_better": higher} for name, higher in HIGHER_IS_BETTER.items()},
         "kinds": {name: _kind(config.models, name) for name in found},
-        "validation": {name: {PRIMARY: score} for name, score in validated.items()},
-        "chosen": max((name for name in found if _kind(config.models, name) != "baseline"), key=validated.__getitem__),
+        "validation": {name: {PRIMARY: score} for name, score in validation.items()},
+        "chosen": chosen(config, validation),
         **compared(found, references),
         "calibration": {
-            name: calibration_of(repeats, targets)
-            | {"temperature": temperatures_of(units, targets, name, config.models)}
+            name: calibration_of(repeats, targets) | {"temperature": temperatures[name]}
             for name, repeats in found.items()
         },
         "emotions": {
@@ -80,13 +83,18 @@ def evaluation(units: Sequence[Study]) -> None:
             "notes": emotion_notes(targets, [unit.rows for unit in units], labels),
         },
         "human": human(study, pairs, found),
-        "signal": signal_results(units, targets, compared),
-        "transfer_study": study_results(units, targets, transfer_study.FOLDER, "teacher", compared),
-        "pseudo_label_study": study_results(units, targets, pseudo_label_study.FOLDER, "base", compared),
+        "signal": signal_results(units, targets, compared) if config.target_has_pictures else None,
+        "transfer_study": None,
+        "pseudo_label_study": None,
     }
+    if config.transfer.layers is not None:
+        beside = ["teacher"] if config.transfer.controls else []
+        unfrozen = [transfer_study.name_of("BnB+", n) for n in config.transfer.layers if config.transfer.controls]
+        results["transfer_study"] = study_results(units, targets, transfer_study.FOLDER, [*beside, *unfrozen], compared)
+    if config.pseudo_labels.study is not None:
+        results["pseudo_label_study"] = study_results(units, targets, pseudo_label_study.FOLDER, ["base"], compared)
     if config.target.oracle is not None:
-        truth = read_oracle(study.place(config.target.oracle), pairs, vocabulary)
-        results["ceiling"] = evaluate(truth[tested], targets[tested], labels)
+        results["ceiling"] = ceiling(units, targets, read_oracle(study.place(config.target.oracle), pairs, vocabulary))
     best = found[results["chosen"]][0]
     shown = pairs.select(best.rows)
     write_gallery(study.root, results["chosen"], shown, best.probabilities, targets[best.rows], vocabulary)
@@ -124,17 +132,47 @@ def stored(study: Study, folder: str, part: str) -> np.ndarray:
     return probabilities
 
 
-def pooled(units: Sequence[Study], targets: np.ndarray, folder: str) -> tuple[list[Answers], float]:
-    """A run's answers, one repeat a seed, calibrated in each unit on its validation pairs; and its validation mAP."""
-    repeats, scores = [], []
+def chosen(config: StudyConfig, validation: dict[str, float]) -> str:
+    """The model that speaks for the study, chosen without a look at any test pair.
+
+    The ensemble where there is one: what it holds is fixed beforehand. Else the best on the validation pairs of a
+    single split, but over folds, whose validation pairs are test pairs of others, the last model of the study.
+    """
+    if config.members:
+        return "ensemble"
+    return config.models[-1] if config.folds is not None else max(config.models, key=validation.__getitem__)
+
+
+def ceiling(units: Sequence[Study], targets: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+    """What the true probabilities (M, E) score, F1 at thresholds from the validation pairs as for every model."""
+    seed = units[0].seed
+    parts = []
+    for unit in (unit for unit in units if unit.seed == seed):
+        rows = unit.rows
+        parts.append(calibrated(unit, targets, truth[rows["validation"]], truth[rows["test"]]))
+    answers, labels = joined(parts), units[0].vocabulary.labels
+    own = targets[answers.rows]
+    tuned = evaluate(answers.probabilities, own, labels, threshold=answers.threshold, thresholds=answers.thresholds)
+    return evaluate(answers.raw, own, labels) | {name: tuned[name] for name in ("micro_f1", "macro_f1")}
+
+
+def pooled(units: Sequence[Study], targets: np.ndarray, folder: str) -> tuple[list[Answers], float, list[float]]:
+    """A run's answers, one repeat a seed, calibrated in each unit on its validation pairs.
+
+    Returns:
+        The repeats; the mean of the units' validation mAP; each unit's temperature.
+    """
+    repeats, scores, temperatures = [], [], []
     for seed in dict.fromkeys(unit.seed for unit in units):
         parts = []
         for unit in (unit for unit in units if unit.seed == seed):
             validation = stored(unit, folder, "validation")
             parts.append(calibrated(unit, targets, validation, stored(unit, folder, "test")))
-            scores.append(mean_average_precision(validation, targets[unit.rows["validation"]]))
+            truth = targets[unit.rows["validation"]]
+            scores.append(mean_average_precision(validation, truth))
+            temperatures.append(calibrate(validation, truth).temperature)
         repeats.append(joined(parts))
-    return repeats, float(np.mean(scores))
+    return repeats, float(np.mean(scores)), temperatures
 
 
 def calibrated(
@@ -169,9 +207,11 @@ def mean_of_logits(probabilities: Sequence[np.ndarray]) -> np.ndarray:
     return 1 / (1 + np.exp(-logits))
 
 
-def ensemble(units: Sequence[Study], targets: np.ndarray, members: Sequence[str]) -> tuple[list[Answers], float]:
-    """The members' logits averaged over models and seeds, as one repeat; and its validation mAP."""
-    parts, scores = [], []
+def ensemble(
+    units: Sequence[Study], targets: np.ndarray, members: Sequence[str]
+) -> tuple[list[Answers], float, list[float]]:
+    """The members' logits averaged over models and seeds, as one repeat, with what `pooled` gives beside."""
+    parts, scores, temperatures = [], [], []
     for fold in dict.fromkeys(unit.fold for unit in units):
         same = [unit for unit in units if unit.fold == fold]
         validation, test = (
@@ -179,18 +219,10 @@ def ensemble(units: Sequence[Study], targets: np.ndarray, members: Sequence[str]
             for part in ("validation", "test")
         )
         parts.append(calibrated(same[0], targets, validation, test))
-        scores.append(mean_average_precision(validation, targets[same[0].rows["validation"]]))
-    return [joined(parts)], float(np.mean(scores))
-
-
-def temperatures_of(units: Sequence[Study], targets: np.ndarray, name: str, models: Sequence[str]) -> list[float]:
-    """The temperature of every unit; none for the ensemble's, which has one a fold."""
-    if name == "ensemble":
-        return []
-    folder = _folder_of(models, name)
-    return [
-        calibrate(stored(unit, folder, "validation"), targets[unit.rows["validation"]]).temperature for unit in units
-    ]
+        truth = targets[same[0].rows["validation"]]
+        scores.append(mean_average_precision(validation, truth))
+        temperatures.append(calibrate(validation, truth).temperature)
+    return [joined(parts)], float(np.mean(scores)), temperatures
 
 
 def human(study: Study, pairs: Pairs, answers: dict[str, list[Answers]]) -> dict[str, Any] | None:
@@ -205,8 +237,6 @@ def signal_results(
     units: Sequence[Study], targets: np.ndarray, compared: Callable[[dict[str, list[Answers]], list[str]], Any]
 ) -> dict[str, Any] | None:
     """What carries the signal, over the test pairs with a picture; None where there are none."""
-    if not (units[0].run / signal.FOLDER).is_dir():
-        return None
     run = read_json(units[0].run / signal.FOLDER / "model.json")["model"]
     found: dict[str, list[Answers]] = {}
     for view in signal.VIEWS:
@@ -229,20 +259,17 @@ def study_results(
     units: Sequence[Study],
     targets: np.ndarray,
     folder: str,
-    reference: str,
+    references: list[str],
     compared: Callable[[dict[str, list[Answers]], list[str]], Any],
-) -> dict[str, Any] | None:
-    """The points of the transfer study or the study of pseudo-labels; None where the study has none."""
-    path = units[0].run / folder / "points.json"
-    if not path.is_file():
-        return None
-    index = read_json(path)
+) -> dict[str, Any]:
+    """The points of the transfer study or the study of pseudo-labels."""
+    index = read_json(units[0].run / folder / "points.json")
     found: dict[str, list[Answers]] = {}
     for point in index["points"]:
         for seed in index["seeds"]:
-            repeats, _ = pooled(units, targets, f"{folder}/{point['model']}_s{seed}")
+            repeats, _, _ = pooled(units, targets, f"{folder}/{point['model']}_s{seed}")
             found.setdefault(point["model"], []).extend(repeats)
-    return index | compared(found, [reference] if reference in found else [])
+    return index | compared(found, references)
 
 
 def read_oracle(path: Path, pairs: Pairs, vocabulary: Vocabulary) -> np.ndarray:

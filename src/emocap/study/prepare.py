@@ -40,10 +40,9 @@ def prepare(study: Study) -> None:
     if not target.is_labelled:
         raise EmocapError(f"{study.place(config.target.path)}: has no emotions; the target must be labelled")
     vocabulary = build_vocabulary(target.emotions, config.min_count)
-    if config.source is not None and config.pseudo_labels.p > len(vocabulary):
-        raise EmocapError(
-            f"pseudo_labels.p is {config.pseudo_labels.p}, expected 1 to {len(vocabulary)}, the emotions there are"
-        )
+    study_of_p = config.pseudo_labels.study.p if config.pseudo_labels.study is not None else []
+    if config.source is not None and (most := max([config.pseudo_labels.p, *study_of_p])) > len(vocabulary):
+        raise EmocapError(f"pseudo_labels.p is {most}, expected 1 to {len(vocabulary)}, the emotions there are")
     write_json(study.root / "backbone.json", fix_backbone(config, vocabulary))
     known = set(vocabulary.labels)
     pairs = target.select([row for row, named in enumerate(target.emotions) if known & set(named or ())])

@@ -14,7 +14,14 @@ from emocap.files import write_json
 from emocap.labelling.select import Selection, best_emotions, student_targets
 from emocap.models.classifier import VisualBertForEmotion
 from emocap.study.config import PseudoLabelConfig
-from emocap.study.stages import fit_on_target, move_layers, pretrain, pseudo_labels, start_at_frequencies
+from emocap.study.stages import (
+    fit_on_target,
+    move_layers,
+    point_seed,
+    pretrain,
+    pseudo_labels,
+    start_at_frequencies,
+)
 from emocap.study.study import Study
 from emocap.training.train import discard_checkpoints
 
@@ -39,7 +46,7 @@ def variations(settings: PseudoLabelConfig) -> list[dict[str, Any]]:
             if value != getattr(settings, key):
                 shown = "none" if value is None else value
                 points.append({"model": f"{key}={shown}", "varied": key, "value": value})
-    return points + [{"model": name, "varied": "control", "value": name} for name in study.controls]
+    return points + [{"model": name, "varied": "control", "value": name} for name in settings.controls]
 
 
 def pseudo_label_study(study: Study) -> None:
@@ -49,18 +56,20 @@ def pseudo_label_study(study: Study) -> None:
     points, seeds = variations(settings), settings.study.seeds
     done, total = 0, len(points) * len(seeds)
     for seed in seeds:
+        drawn = point_seed(study.seed, seed)
         for point in points:
             run = f"{FOLDER}/{point['model']}_s{seed}"
-            sample, targets = _sample(study, point, seed)
+            sample, targets = _sample(study, point, drawn)
             point["n_selected"] = None if point["value"] == "none" else len(sample.rows)
             done += 1
             if (study.run / run / "history.json").is_file():
                 continue
             logger.info("study of pseudo-labels: run %d of %d, %s", done, total, run)
-            model, tokenizer = _pretrained(study, point, run, sample, targets, seed)
-            moved = move_layers(study, model, study.config.transfer.n_transferred, freeze=False, seed=seed + 2)
+            model, tokenizer = _pretrained(study, point, run, sample, targets, drawn)
+            copied, n = study.config.transfer.head == "copied", study.config.transfer.n_transferred
+            moved = move_layers(study, model, n, freeze=False, copy_head=copied, seed=drawn + 2)
             recipe = study.config.transfer.AnB_plus
-            fit_on_target(study, run, moved, tokenizer, recipe, seed=seed, keep_model=False)
+            fit_on_target(study, run, moved, tokenizer, recipe, seed=drawn, keep_model=False)
             discard_checkpoints(study.run / run / "student")
     write_json(study.run / FOLDER / "points.json", {"points": points, "seeds": seeds})
 
@@ -86,16 +95,16 @@ def _pretrained(
     study: Study, point: dict[str, Any], run: str, sample: Selection, targets: np.ndarray, seed: int
 ) -> tuple[VisualBertForEmotion, Any]:
     """What AnB+ copies its layers from: a student, or for the control "none" a teacher trained on."""
-    settings = study.config.student
     if point["value"] == "none":
         saved = study.load("teacher")
         model, tokenizer, pairs = saved.model, saved.tokenizer, study.part("train")
-        epochs = max(1, round(settings.epochs * len(sample.rows) / len(pairs)))
-        settings = settings.model_copy(update={"epochs": epochs})
-        training = study.dataset(tokenizer, pairs, "target", study.training_targets("train"))
+        generator = np.random.default_rng([seed, 3])
+        passes = [generator.permutation(len(pairs)) for _ in range(-(-len(sample.rows) // len(pairs)))]
+        again = np.concatenate(passes)[: len(sample.rows)]  # as many pairs, so as many steps
+        training = study.dataset(tokenizer, pairs.select(again), "target", study.training_targets("train")[again])
     else:
         model, tokenizer = study.fresh_model(seed + 1)
         start_at_frequencies(model, targets)
         training = study.dataset(tokenizer, study.pairs("source").select(sample.rows), "source", targets)
-    pretrain(study, f"{run}/student", model, training, settings, seed)
+    pretrain(study, f"{run}/student", model, training, study.config.student, seed)
     return model, tokenizer

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emocap.corpora.read import corpus_files
 from emocap.errors import EmocapError
 from emocap.files import read_json, write_json
 from emocap.regions.extractor import extractor_and_settings
@@ -28,6 +29,7 @@ LEARNING = (
     *("training", "study/stages", "study/study"),
 )
 ANSWERS = ("history.json", "validation_probabilities.npy", "test_probabilities.npy")
+SELECTION = tuple(f"pseudo_labels.{key}" for key in ("p", "k", "fraction", "targets", "min_agreement"))
 RESULTS = ("results.json", "predictions.parquet", "gallery.json", "gallery", "report.html")
 FIRST = ("prepare", "features", "labelled")
 
@@ -52,7 +54,8 @@ class Stage:
 
 
 def _model_files(run: str) -> list[str]:
-    return [f"{run}/{name}" for name in ("model", *ANSWERS)]
+    """A run's folder, which goes as a whole once the run is outdated, and what must be in it."""
+    return [run, *(f"{run}/{name}" for name in ("model", *ANSWERS))]
 
 
 def _back(run: str, base: str) -> Stage:
@@ -63,7 +66,7 @@ def _back(run: str, base: str) -> Stage:
 
 UNIT_STAGES: dict[str, Stage] = {
     "splits": Stage(
-        *(splits, ["splits", "folds"], ["prepare"], ["splits.json"]),
+        *(splits, ["splits", "folds"], ["prepare"], ["splits.json", "source_rows.npy"]),
         rooms=["corpora/duplicates", "study/prepare"],
     ),
     "baselines": Stage(
@@ -71,9 +74,9 @@ UNIT_STAGES: dict[str, Stage] = {
         rooms=["evaluation/baselines", "evaluation/sentence_vectors"],
     ),
     "teacher": Stage(stages.teacher, ["targets", "teacher"], ["splits", "features"], _model_files("teacher")),
-    "scores": Stage(stages.scores, [], ["teacher"], ["scores/probabilities.npy"], rooms=["labelling"]),
+    "scores": Stage(stages.scores, [], ["teacher"], ["scores", "scores/probabilities.npy"], rooms=["labelling"]),
     "selection": Stage(
-        *(stages.selection, ["pseudo_labels"], ["scores"], ["selection.parquet", "audit.json"]), rooms=["labelling"]
+        *(stages.selection, SELECTION, ["scores"], ["selection.parquet", "audit.json"]), rooms=["labelling"]
     ),
     "student": Stage(stages.student, ["student"], ["selection"], _model_files("student")),
     "AnB": _back("AnB", "student"),
@@ -104,12 +107,11 @@ def unit_stages(config: StudyConfig) -> list[str]:
     """The stages that a unit of a study goes through, in order."""
     of_source = ["scores", "selection", "student", "AnB", "AnB+"] if config.source is not None else []
     of_labelled = ["labelled_AnB", "labelled_AnB+"] if config.labelled_source is not None else []
-    has_pictures = config.features is not None and (config.target.images is not None or config.target.store is not None)
     return [
         *("splits", "baselines", "teacher", *of_source, *of_labelled),
         *(["transfer_study"] if config.transfer.layers is not None else []),
         *(["pseudo_label_study"] if config.pseudo_labels.study is not None else []),
-        *(["signal"] if has_pictures else []),
+        *(["signal"] if config.target_has_pictures else []),
     ]
 
 
@@ -198,7 +200,7 @@ def _run_stage(run: RunDir, units: Sequence[Study], name: str) -> None:
             lambda: prepare(study),
             config={key: dump[key] for key in models},
             rooms=["emotions", "corpora", "models/backbone", "weights", "study/prepare"],
-            files=[*(study.place(corpus.path) for corpus in config.corpora.values()), *_local_weights(config)],
+            files=[*_corpus_files(study), *_local_weights(config)],
             outputs=[
                 *(f"{domain}.parquet" for domain in config.corpora),
                 *("vocabulary.json", "backbone.json", "data.json"),
@@ -224,7 +226,7 @@ def _run_stage(run: RunDir, units: Sequence[Study], name: str) -> None:
             config=[dump["model"], dump["seed"], dump["labelled"]],
             rooms=LEARNING,
             after=["prepare", "features"],
-            outputs=["labelled/model", "labelled/history.json"],
+            outputs=["labelled", "labelled/model", "labelled/history.json"],
             outdates=RESULTS,
         )
     elif name == "evaluation":
@@ -263,7 +265,10 @@ def _run_unit(run: RunDir, unit: Study, name: str) -> None:
     run.stage(
         name,
         work,
-        config=[dump["model"], unit.seed, [_part(dump, key) for stage in used for key in stage.sections]],
+        config=[
+            *(dump["model"], unit.seed, unit.config.keep_models),
+            [_part(dump, key) for stage in used for key in stage.sections],
+        ],
         rooms=[*LEARNING, *dict.fromkeys(room for stage in used for room in stage.rooms)],
         after=[first for first in FIRST if first in run.fingerprints],
         outputs=[f"{folder}/unit.json"],
@@ -291,7 +296,7 @@ def _run_unit_stage(run: RunDir, study: Study, name: str) -> None:
         },
         rooms=[*LEARNING, *stage.rooms],
         after=[before for before in stage.after if before in run.fingerprints],
-        outputs=stage.outputs,
+        outputs=[output for output in stage.outputs if output != "source_rows.npy" or study.config.source is not None],
         outdates=RESULTS if study.run == study.root else (),
     )
 
@@ -304,7 +309,6 @@ def _outdated(units: Sequence[Study]) -> list[str]:
         "labelled",
         "units",
         *dict.fromkeys(output.split("/")[0] for output in outputs),
-        "source_rows.npy",
     ]
 
 
@@ -313,6 +317,16 @@ def _part(dump: dict[str, Any], key: str) -> Any:
     for name in key.split("."):
         value = value[name]
     return value
+
+
+def _corpus_files(study: Study) -> list[Path]:
+    """What `prepare` reads: the corpora with the files beside them, and the target's images, among which are copies."""
+    config = study.config
+    files = [
+        file for corpus in config.corpora.values() for file in corpus_files(corpus.format, study.place(corpus.path))
+    ]
+    folders = [study.place(corpus.images) for corpus in config.corpora.values() if corpus.images is not None]
+    return [*files, *folders]
 
 
 def _picture_files(study: Study) -> list[Path]:
@@ -352,12 +366,13 @@ def _write_manifest(run: RunDir, units: Sequence[Study], command: str) -> None:
         if study.store(domain) is not None:
             data[domain]["images_missing"], faults_there = image_faults(study, domain)
             images += faults_there
-    if len(units) == 1 and (study.run / "splits.json").is_file():
-        drawn = read_json(study.run / "splits.json")
-        data["target"] |= {part: len(study.rows[part]) for part in PARTS}
-        data["target"]["repeated_captions"] = drawn["repeated_captions"]["count"]
+    drawn = [read_json(unit.run / "splits.json") for unit in units if (unit.run / "splits.json").is_file()]
+    if drawn:
+        if len(units) == 1:
+            data["target"] |= {part: len(study.rows[part]) for part in PARTS}
+        data["target"]["repeated_captions"] = max(found["repeated_captions"]["count"] for found in drawn)
         if study.config.source is not None:
-            data["source"]["held_out_pairs_removed"] = drawn["held_out_pairs_removed"]
+            data["source"]["held_out_pairs_removed"] = max(found["held_out_pairs_removed"] for found in drawn)
     config = study.config.dump()
     config["model"]["backbone"] = read_json(study.root / "backbone.json")["name"]
     manifest = {

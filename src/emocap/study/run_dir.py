@@ -34,6 +34,8 @@ PACKAGES = (
     "pyarrow",
     "scikit-image",
     "scikit-learn",
+    "scipy",
+    "iterative-stratification",
     "pillow",
 )
 HASH_WHOLE_BELOW = 512 * 2**20
@@ -66,7 +68,7 @@ class RunDir:
 
     def _sweep(self) -> None:
         """Remove what a killed run left half-written."""
-        for pattern in (".*.part", "*/.*.part", ".*.old", "*/.*.old"):
+        for pattern in (f"{'*/' * depth}.*.{kind}" for depth in range(4) for kind in ("part", "old")):
             for path in self.path.glob(pattern):
                 _remove(path)
 

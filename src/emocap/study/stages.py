@@ -41,6 +41,15 @@ def validation_scores(probabilities: np.ndarray, targets: np.ndarray) -> dict[st
     }
 
 
+def point_seed(unit: int, own: int) -> int:
+    """The seed of a study's point, another for each seed of the unit and of the study, and its own in unit 0.
+
+    >>> point_seed(0, 2), point_seed(1, 2)
+    (2, 1000005)
+    """
+    return (unit * 1_000_003 + own) % 2**31
+
+
 def start_at_frequencies(model: VisualBertForEmotion, targets: np.ndarray) -> None:
     """Set `fc`'s bias so that an untrained model answers about as often as the targets (N, E) do."""
     set_prior_bias(model.fc, torch.as_tensor(targets.mean(axis=0)))
@@ -110,7 +119,7 @@ def finish(
         write_array(study.run / run / f"{part}_probabilities.npy", probabilities)
     if keep_model:
         found = calibrate(answers["validation"], study.truth("validation"))
-        study.save(run, model, tokenizer, temperature=found.temperature)
+        study.save(run, model, tokenizer, calibration=found)
     write_json(study.run / run / "history.json", history)
     discard_checkpoints(study.run / run)
 

@@ -14,6 +14,7 @@ from emocap.corpora.pairs import Pairs
 from emocap.corpora.splits import rows_of
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
+from emocap.evaluation.calibration import Calibration
 from emocap.files import read_array, read_json, whole_file
 from emocap.models.backbone import build_config, find_backbone, load_backbone
 from emocap.models.classifier import VisualBertForEmotion
@@ -162,14 +163,14 @@ class Study:
         model: VisualBertForEmotion,
         tokenizer: Any,
         *,
-        temperature: float = 1.0,
+        calibration: Calibration | None = None,
         vocabulary: Vocabulary | None = None,
         frequencies: np.ndarray | None = None,
     ) -> None:
         """Write a run's model folder, with the kind of region features that it, or the student it stems from, saw.
 
         Args:
-            temperature: that its logits are divided by.
+            calibration: temperature and thresholds from the validation pairs; None leaves them at 1 and 0.5.
             vocabulary: its emotions; None means the target's.
             frequencies: (E,) of the emotions in its training pairs; None means the target's training pairs.
         """
@@ -182,7 +183,15 @@ class Study:
             features=self._feature_card(run),
             run=run,
             frequencies=[float(share) for share in frequencies],
-            temperature=temperature,
+            **(
+                {}
+                if calibration is None
+                else {
+                    "temperature": calibration.temperature,
+                    "threshold": calibration.threshold,
+                    "thresholds": calibration.thresholds.tolist(),
+                }
+            ),
             training={
                 "study": self.config.name,
                 "seed": self.seed,

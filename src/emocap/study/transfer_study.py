@@ -11,7 +11,7 @@ from typing import Any
 
 from emocap.files import write_json
 from emocap.models.transfer import unfreeze
-from emocap.study.stages import fit_on_target, fit_teacher, move_layers, start_at_frequencies
+from emocap.study.stages import fit_on_target, fit_teacher, move_layers, point_seed, start_at_frequencies
 from emocap.study.study import Study
 
 logger = logging.getLogger("emocap")
@@ -43,13 +43,14 @@ def transfer_study(study: Study) -> None:
         points += [{"model": name, "run": name, "n": None} for name in ("teacher", "probe_then_finetune")]
     done, total = 0, len(points) * len(settings.seeds)
     for seed in settings.seeds:
+        drawn = point_seed(study.seed, seed)
         for point in points:
             run = f"{FOLDER}/{point['model']}_s{seed}"
             done += 1
             if (study.run / run / "history.json").is_file():
                 continue
             logger.info("transfer study: run %d of %d, %s", done, total, run)
-            _fit(study, run, point, bases, seed)
+            _fit(study, run, point, bases, drawn)
     layers = len(base.visualbert.encoder.layer)
     write_json(study.run / FOLDER / "points.json", {"points": points, "n_layers": layers, "seeds": settings.seeds})
 

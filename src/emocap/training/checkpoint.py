@@ -45,6 +45,8 @@ class ModelCard:
         run: the experiment's name.
         frequencies: of the labels in its training pairs; None where they are not known.
         temperature: that the logits are divided by, so that probabilities are calibrated (Guo et al. 2017).
+        threshold: an emotion whose calibrated probability reaches it is answered with yes.
+        thresholds: the same, one for each emotion; None where they were not tuned.
         training: where it came from (study, backbone, seed ...), for people.
     """
 
@@ -56,6 +58,8 @@ class ModelCard:
     training: dict[str, Any] = field(default_factory=dict)
     frequencies: list[float] | None = None
     temperature: float = 1.0
+    threshold: float = 0.5
+    thresholds: list[float] | None = None
     schema: int = SCHEMA
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
@@ -166,6 +170,11 @@ def load_model(folder: Path) -> SavedModel:
         )
     if not 3 <= card.max_length <= config.max_position_embeddings:
         raise EmocapError(f"{folder / 'emocap.json'}: max_length is {card.max_length}; train the model again")
+    if card.thresholds is not None and len(card.thresholds) != len(vocabulary):
+        raise EmocapError(
+            f"{folder / 'emocap.json'}: {len(card.thresholds)} thresholds for {len(vocabulary)} labels; "
+            "train the model again"
+        )
     if not 0 < card.temperature < float("inf"):
         raise EmocapError(f"{folder / 'emocap.json'}: temperature is {card.temperature}; train the model again")
     return SavedModel(model.eval(), tokenizer, vocabulary, card, folder)

@@ -1,0 +1,44 @@
+"""Annotators kept apart: words in the order written, and the share of annotators behind each emotion."""
+
+import numpy as np
+import pytest
+
+from emocap.corpora.annotators import annotator_emotions, vote_shares
+from emocap.corpora.pairs import PairsBuilder
+from emocap.corpora.socratis import read_socratis_json
+from emocap.emotions import Vocabulary
+from emocap.errors import EmocapError
+
+VOCABULARY = Vocabulary(("happy", "sad", "awe"))
+
+
+def one_pair(*people: list[str]) -> dict:
+    return {"P1": [["a.jpg", "Text.", list(words), [], {}] for words in people]}
+
+
+def test_words_are_cleaned_in_the_order_written_and_once_each(socratis) -> None:
+    people = [["'Awe'", "HAPPY", "awe", "very sad", "seasick"], ["None", ""], ["sad"]]
+    pairs = read_socratis_json(socratis(one_pair(*people)))
+    assert annotator_emotions(pairs, VOCABULARY) == [[[2, 0], [], [1]]]
+
+
+def test_a_pair_without_annotations_has_no_annotators() -> None:
+    builder = PairsBuilder("made")
+    builder.add("x", "1", "a.jpg", "text", ["happy"])
+    builder.add("x", "2", "b.jpg", "text", ["sad"], [{"emotions": ["Sad"]}])
+    assert annotator_emotions(builder.build(), VOCABULARY) == [[], [[1]]]
+
+
+def test_shares_are_of_all_annotators(socratis) -> None:
+    pairs = read_socratis_json(socratis(one_pair(["happy", "sad"], ["Happy", "happy"], ["none"], ["happy"])))
+    shares = vote_shares(pairs, VOCABULARY)
+    assert shares.dtype == np.float32
+    assert shares.tolist() == [[0.75, 0.25, 0.0]]
+    assert ((shares > 0) == (pairs.targets(VOCABULARY) > 0)).all()
+
+
+def test_votes_need_annotators_kept_apart() -> None:
+    builder = PairsBuilder("made")
+    builder.add("x", "P7", "a.jpg", "text", ["happy"])
+    with pytest.raises(EmocapError, match="pair P7: .*targets: votes needs a corpus that keeps annotators apart"):
+        vote_shares(builder.build(), VOCABULARY)

