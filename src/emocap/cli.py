@@ -28,9 +28,7 @@ COLUMNS = {
     "top2_accuracy": "top-2",
     "top3_accuracy": "top-3",
     "recall_at_3": "recall@3",
-    "precision_at_3": "prec@3",
     "mean_average_precision": "mAP",
-    "micro_f1": "µF1",
     "bce": "BCE",
     "expected_calibration_error": "ECE",
 }
@@ -38,7 +36,7 @@ StoreArgument = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of 
 SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Put a value over the YAML's.")]
 ModelOption = Annotated[Path, typer.Option("--model", help="Model folder that a study saved, such as runs/demo/AnB+.")]
 FormatOption = Annotated[
-    str | None, typer.Option("--format", help="socratis, socratis-csv, coco, flickr8k or table; guessed if left out.")
+    str | None, typer.Option("--format", help="A reader's name, such as socratis, coco or table; guessed if left out.")
 ]
 StoreOption = Annotated[
     Path | None, typer.Option("--features", metavar="STORE", help="Feature store of the images, in place of --images.")

@@ -123,3 +123,10 @@ def test_what_is_no_probability_is_refused() -> None:
         scale(np.array([0.5]), 0.0)
     with pytest.raises(ValueError, match="alike"):
         calibrate(np.full((2, 2), 0.5), np.ones((2, 3)))
+
+
+def test_answers_that_are_to_stay_are_not_scaled_and_have_thresholds_of_their_own() -> None:
+    p, truth = np.array([[0.9, 0.9]] * 4), np.array([[1, 1], [1, 1], [1, 1], [0, 0]])
+    found = calibrate(p, truth, scaled=False)
+    assert found.temperature == 1.0
+    assert found.threshold == pytest.approx(0.45)  # midway between 0 and .9, which .75 would be if scaled

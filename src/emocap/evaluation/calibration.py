@@ -31,7 +31,7 @@ class Calibration:
     thresholds: np.ndarray
 
 
-def calibrate(probabilities: np.ndarray, targets: np.ndarray) -> Calibration:
+def calibrate(probabilities: np.ndarray, targets: np.ndarray, *, scaled: bool = True) -> Calibration:
     """The temperature of least binary cross-entropy, and the thresholds of greatest F1 after scaling by it.
 
     A threshold lies midway between the lowest probability that it accepts and the next lower one. An emotion that no
@@ -40,6 +40,7 @@ def calibrate(probabilities: np.ndarray, targets: np.ndarray) -> Calibration:
     Args:
         probabilities: (N, E) within 0 to 1, of validation pairs, as the model gave them.
         targets: (N, E) of 0 and 1.
+        scaled: False keeps the temperature at 1, for answers that are to stay as they are.
 
     Raises:
         ValueError: shapes differ, or a probability is not within 0 to 1.
@@ -57,16 +58,18 @@ def calibrate(probabilities: np.ndarray, targets: np.ndarray) -> Calibration:
         return Calibration(1.0, 0.5, np.full(truth.shape[1], 0.5))
 
     def loss(log_temperature: float) -> float:
-        scaled = logits / np.exp(log_temperature)
-        return float((np.logaddexp(0, scaled) - truth * scaled).mean())
+        divided = logits / np.exp(log_temperature)
+        return float((np.logaddexp(0, divided) - truth * divided).mean())
 
-    found = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6})
-    temperature = float(np.exp(found.x))
-    scaled = scale(probabilities, temperature)
-    threshold = best_threshold(scaled.ravel(), truth.ravel())
+    temperature = 1.0
+    if scaled:
+        found = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6})
+        temperature = float(np.exp(found.x))
+    p = scale(probabilities, temperature)
+    threshold = best_threshold(p.ravel(), truth.ravel())
     thresholds = np.full(truth.shape[1], threshold)
     for label in np.flatnonzero(truth.any(axis=0)):
-        thresholds[label] = best_threshold(scaled[:, label], truth[:, label])
+        thresholds[label] = best_threshold(p[:, label], truth[:, label])
     return Calibration(temperature, threshold, thresholds)
 
 

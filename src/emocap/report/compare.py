@@ -1,7 +1,7 @@
 """`emocap compare`: models of several runs side by side, with paired differences where they were tested on the same."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ from emocap.report.score_tables import COMPACT, Row, difference_cell, score_cell
 from emocap.report.verdict import best_baseline, leader, standing
 from emocap.report.words import between, counted, in_sentence, metric_name, number, with_interval
 
+SAME_SCORE = 1e-4  # a score of the same answers differs by rounding alone
 IS_IT = {"better": "is better than", "worse": "is worse than", "open": "is not shown to be better than"}
 
 
@@ -44,7 +45,10 @@ class Entry:
 
     def tested(self) -> np.ndarray:
         """(N,) int64: the rows of its table that some model answered."""
-        return np.unique(np.concatenate([a.rows for given in self.predictions.answers.values() for a in given]))
+        rows = [a.rows for given in self.predictions.answers.values() for a in given]
+        if not rows:
+            raise EmocapError(f"{self.folder / 'predictions.parquet'}: holds no model; run the study again")
+        return np.unique(np.concatenate(rows))
 
 
 @dataclass(frozen=True)
@@ -144,6 +148,8 @@ def _entries(run_dirs: Sequence[Path], metric: str) -> list[Entry]:
         if metric not in entry.results.metrics:
             known = ", ".join(entry.results.metrics)
             raise EmocapError(f"{entry.folder}: has no metric {metric!r}; it has {known}")
+        if entry.results.metrics[metric] != first.metrics[metric]:
+            raise EmocapError(f"{entry.folder}: disagrees with {folders[0]} on whether a higher {metric} is better")
         if entry.results.labels != first.labels:
             raise EmocapError(f"{entry.folder}: {_other_vocabulary(first.labels, entry.results.labels, folders[0])}")
     return entries
@@ -191,6 +197,12 @@ def _tested_by_id(entry: Entry) -> dict[str, int]:
             f"{entry.folder}: predictions.parquet and results.json differ in emotions; run the study again"
         )
     rows = entry.tested()
+    if len(rows) != entry.results.n_test_pairs:
+        raise EmocapError(
+            f"{entry.folder}: predictions.parquet has {len(rows)} tested pairs, results.json "
+            f"{entry.results.n_test_pairs}; "
+            "delete results.json and run the study again"
+        )
     found = {str(predictions.pair_ids[row]): int(row) for row in rows}
     if len(found) < len(rows):
         raise EmocapError(f"{entry.folder}: predictions.parquet has a pair id twice; run the study again")
@@ -218,9 +230,21 @@ def _paired(rows: Sequence[ComparedRow], first: Entry) -> Comparison | None:
         n_bootstrap=first.results.n_bootstrap,
     )
     comparison = Comparison.model_validate(found)
+    for row in rows:
+        _require_same_scores(row, comparison.models[row.name])
     if fault := comparison.fault(first.results.metrics):
         raise EmocapError(f"compare: {fault}; was a run made by another emocap?")
     return comparison
+
+
+def _require_same_scores(row: ComparedRow, scores: Mapping[str, Any]) -> None:
+    """Refuse answers that do not have the scores of the run's table, as those of another run put in its place."""
+    told = row.entry.results.models[row.model]
+    if abs((told.get(PRIMARY) or 0.0) - (scores.get(PRIMARY) or 0.0)) > SAME_SCORE:
+        raise EmocapError(
+            f"{row.entry.folder}: results.json and predictions.parquet do not tell the same of {row.model!r}; "
+            "delete results.json and run the study again"
+        )
 
 
 def _moved(answers: Answers, pair_ids: Sequence[str], place: dict[str, int]) -> Answers:

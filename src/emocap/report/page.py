@@ -142,7 +142,7 @@ def _tiles(run: Run, outcome: Verdict) -> list[tuple[str, str, str]]:
         tiles.append(("AnB+ less the teacher", signed(teacher.difference), _range(teacher)))
     share, of_human = share_of_ceiling(results, name), human_share(results, name)
     if of_human is not None:
-        tiles.append(("Of one annotator", percent(of_human), "of the score against the other annotators"))
+        tiles.append(("Of one annotator", percent(of_human), "recall@3 against the other annotators"))
     elif share is not None:
         tiles.append(("Of the reachable gain", percent(share.of_way), "from the prior to the best reachable score"))
     if len(tiles) == 4:

@@ -81,7 +81,7 @@ def finish_loss(axes: Axes, across: str) -> None:
     axes.set_ylabel("loss (nats)")
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", visible=False)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10], integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
     axes.margins(x=0.03, y=0.08)

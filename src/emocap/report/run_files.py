@@ -190,11 +190,13 @@ def _read(path: Path, model: type[Model], schema: int = 1) -> Model:
         raise EmocapError(f"{path.parent}: holds no {path.name}; finish the study with 'emocap run' first")
     value = read_json(path)
     if not isinstance(value, dict):
-        raise EmocapError(f"{path}: holds a {type(value).__name__}, expected an object; run the study again")
+        raise EmocapError(
+            f"{path}: holds a {type(value).__name__}, expected an object; delete it and run the study again"
+        )
     if value.get("schema") != schema:
         raise EmocapError(
             f"{path}: schema is {value.get('schema')!r}, expected {schema}; "
-            "make the report with the emocap that ran the study, or run the study again"
+            "make the report with the emocap that ran the study, or delete it and run the study again"
         )
     try:
         return model.model_validate(value)
@@ -202,7 +204,9 @@ def _read(path: Path, model: type[Model], schema: int = 1) -> Model:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ")
-        raise EmocapError(f"{path}: {where + ': ' if where else ''}{message}; run the study again") from None
+        raise EmocapError(
+            f"{path}: {where + ': ' if where else ''}{message}; delete it and run the study again"
+        ) from None
 
 
 def _read_optional(path: Path, model: type[Model]) -> Model | None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from emocap.report.results_file import PRIMARY, Comparison, Difference, Metric, Results
 from emocap.report.words import EQUAL, in_sentence, listed, number, opening, percent, the, with_interval
 
+OF_PEOPLE = "recall_at_3"  # a person names a few words: average precision over all emotions is low by construction
 Standing = Literal["better", "worse", "open"]
 
 
@@ -208,12 +209,13 @@ def _reach(results: Results, name: str) -> list[str]:
     of_human = human_share(results, name)
     if of_human is not None:
         sentences.append(
-            f"{opening(the(name))} reaches {percent(of_human)} of what one annotator reaches against the others."
+            f"{opening(the(name))} reaches {percent(of_human)} of what one annotator reaches against the others in "
+            f"{in_sentence(OF_PEOPLE)}."
         )
     return sentences
 
 
-def human_share(results: Results, model: str, metric: str = PRIMARY) -> float | None:
+def human_share(results: Results, model: str, metric: str = OF_PEOPLE) -> float | None:
     """A model's score over one annotator's against the others, None where it was not measured."""
     shares: dict[str, Any] = results.human.shares if results.human is not None else {}
     return shares.get(model, {}).get(metric)

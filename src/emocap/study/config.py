@@ -275,6 +275,8 @@ class StudyConfig(Section):
 
     @model_validator(mode="after")
     def _models_are_there(self) -> "StudyConfig":
+        if len(set(self.evaluation.ensemble or ())) < len(self.evaluation.ensemble or ()):
+            raise ValueError("evaluation.ensemble names a model twice")
         for key, names in (("reference", [self.evaluation.reference]), ("ensemble", self.evaluation.ensemble or [])):
             known = [*self.baselines.names, "prior", *self.models] if key == "reference" else self.models
             for name in names:
@@ -411,4 +413,4 @@ def _first_fault(error: ValidationError) -> str:
         return f"key {place!r} is missing{more}"
     message = fault["msg"].removeprefix("Value error, ")
     found = f", found {repr(fault['input'])[:80]}" if not isinstance(fault["input"], dict) else ""
-    return f"{place}: {message}{found}{more}"
+    return f"{place + ': ' if place else ''}{message}{found}{more}"

@@ -1,5 +1,6 @@
 """Every model against the held-out pairs of all units together: baselines, intervals, calibration, people, studies."""
 
+import contextlib
 import json
 import logging
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from emocap.corpora.pairs import Pairs
 from emocap.corpora.splits import emotion_notes, group_key
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
-from emocap.evaluation.calibration import calibrate, scale
+from emocap.evaluation.calibration import Calibration, calibrate, scale
 from emocap.evaluation.human import human_ceiling
 from emocap.evaluation.metrics import HIGHER_IS_BETTER, evaluate, mean_average_precision
 from emocap.evaluation.predictions import Answers, write_predictions
@@ -46,7 +47,8 @@ def evaluation(units: Sequence[Study]) -> None:
     validation: dict[str, float] = {}
     temperatures: dict[str, list[float]] = {}
     for name in names:
-        found[name], validation[name], temperatures[name] = pooled(units, targets, _folder_of(config.models, name))
+        folder = _folder_of(config.models, name)
+        found[name], validation[name], temperatures[name] = pooled(units, targets, folder, scaled=name != "prior")
     if config.members:
         found["ensemble"], validation["ensemble"], temperatures["ensemble"] = ensemble(units, targets, config.members)
     n_bootstrap = config.evaluation.n_bootstrap
@@ -122,14 +124,37 @@ def stored(study: Study, folder: str, part: str) -> np.ndarray:
     """(N, E) probabilities that a run gave the "validation" or "test" pairs of a unit.
 
     Raises:
-        EmocapError: they are damaged or of other pairs.
+        EmocapError: they are missing, damaged or of other pairs; what to delete is named.
     """
-    path = study.run / folder / f"{part}_probabilities.npy"
-    probabilities = read_array(path)
-    expected = (len(study.rows[part]), len(study.vocabulary))
-    if probabilities.shape != expected:
-        raise EmocapError(f"{path}: holds {probabilities.shape}, expected {expected}; delete its folder and run again")
-    return probabilities
+    return _probabilities(study, f"{folder}/{part}_probabilities.npy", len(study.rows[part]))
+
+
+def _probabilities(study: Study, file: str, n: int) -> np.ndarray:
+    path, expected = study.run / file, (n, len(study.vocabulary))
+    fault = "missing, cut short or damaged"
+    with contextlib.suppress(EmocapError):
+        found = read_array(path)
+        if found.shape == expected and found.dtype.kind == "f" and ((found >= 0) & (found <= 1)).all():
+            return found
+        fault = f"holds {found.dtype} {found.shape}, expected probabilities {expected}"
+    raise EmocapError(f"{path}: {fault}; delete {_redone(study, file)} and run again")
+
+
+def _redone(study: Study, file: str) -> Path:
+    """What has to be deleted so that a file of a unit is made again: the unit, or the folder of its stage."""
+    return study.run if study.run != study.root else study.run / file.split("/")[0]
+
+
+def _index(study: Study, file: str, keys: dict[str, type]) -> dict[str, Any]:
+    """The JSON object of a study's stage, its keys holding what they should."""
+    path = study.run / file
+    with contextlib.suppress(EmocapError):
+        found = read_json(path)
+        if isinstance(found, dict) and all(
+            isinstance(found.get(key), kind) and found[key] for key, kind in keys.items()
+        ):
+            return found
+    raise EmocapError(f"{path}: missing or damaged; delete {_redone(study, file)} and run again")
 
 
 def chosen(config: StudyConfig, validation: dict[str, float]) -> str:
@@ -148,16 +173,21 @@ def ceiling(units: Sequence[Study], targets: np.ndarray, truth: np.ndarray) -> d
     seed = units[0].seed
     parts = []
     for unit in (unit for unit in units if unit.seed == seed):
-        rows = unit.rows
-        parts.append(calibrated(unit, targets, truth[rows["validation"]], truth[rows["test"]]))
+        validation = unit.rows["validation"]
+        parts.append(calibrated(unit, calibrate(truth[validation], targets[validation]), truth[unit.rows["test"]]))
     answers, labels = joined(parts), units[0].vocabulary.labels
     own = targets[answers.rows]
     tuned = evaluate(answers.probabilities, own, labels, threshold=answers.threshold, thresholds=answers.thresholds)
     return evaluate(answers.raw, own, labels) | {name: tuned[name] for name in ("micro_f1", "macro_f1")}
 
 
-def pooled(units: Sequence[Study], targets: np.ndarray, folder: str) -> tuple[list[Answers], float, list[float]]:
+def pooled(
+    units: Sequence[Study], targets: np.ndarray, folder: str, *, scaled: bool = True
+) -> tuple[list[Answers], float, list[float]]:
     """A run's answers, one repeat a seed, calibrated in each unit on its validation pairs.
+
+    Args:
+        scaled: whether by a temperature; the prior is to stay the frequencies that it is, and has thresholds alone.
 
     Returns:
         The repeats; the mean of the units' validation mAP; each unit's temperature.
@@ -167,19 +197,17 @@ def pooled(units: Sequence[Study], targets: np.ndarray, folder: str) -> tuple[li
         parts = []
         for unit in (unit for unit in units if unit.seed == seed):
             validation = stored(unit, folder, "validation")
-            parts.append(calibrated(unit, targets, validation, stored(unit, folder, "test")))
             truth = targets[unit.rows["validation"]]
+            calibration = calibrate(validation, truth, scaled=scaled)
+            parts.append(calibrated(unit, calibration, stored(unit, folder, "test")))
             scores.append(mean_average_precision(validation, truth))
-            temperatures.append(calibrate(validation, truth).temperature)
+            temperatures.append(calibration.temperature)
         repeats.append(joined(parts))
     return repeats, float(np.mean(scores)), temperatures
 
 
-def calibrated(
-    unit: Study, targets: np.ndarray, validation: np.ndarray, test: np.ndarray, rows: np.ndarray | None = None
-) -> Answers:
-    """Answers (N, E) to a unit's test pairs, scaled and with thresholds as its validation pairs (V, E) say."""
-    found = calibrate(validation, targets[unit.rows["validation"]])
+def calibrated(unit: Study, found: Calibration, test: np.ndarray, rows: np.ndarray | None = None) -> Answers:
+    """Answers (N, E) to a unit's test pairs, or to `rows` of them, scaled and with thresholds."""
     n = len(test)
     return Answers(
         rows=unit.rows["test"] if rows is None else rows,
@@ -218,10 +246,11 @@ def ensemble(
             mean_of_logits([stored(unit, member, part) for unit in same for member in members])
             for part in ("validation", "test")
         )
-        parts.append(calibrated(same[0], targets, validation, test))
         truth = targets[same[0].rows["validation"]]
+        calibration = calibrate(validation, truth)
+        parts.append(calibrated(same[0], calibration, test))
         scores.append(mean_average_precision(validation, truth))
-        temperatures.append(calibrate(validation, truth).temperature)
+        temperatures.append(calibration.temperature)
     return [joined(parts)], float(np.mean(scores)), temperatures
 
 
@@ -237,7 +266,7 @@ def signal_results(
     units: Sequence[Study], targets: np.ndarray, compared: Callable[[dict[str, list[Answers]], list[str]], Any]
 ) -> dict[str, Any] | None:
     """What carries the signal, over the test pairs with a picture; None where there are none."""
-    run = read_json(units[0].run / signal.FOLDER / "model.json")["model"]
+    run = _index(units[0], f"{signal.FOLDER}/model.json", {"model": str})["model"]
     found: dict[str, list[Answers]] = {}
     for view in signal.VIEWS:
         for seed in dict.fromkeys(unit.seed for unit in units):
@@ -245,8 +274,9 @@ def signal_results(
             for unit in (unit for unit in units if unit.seed == seed):
                 rows = read_array(unit.run / signal.FOLDER / "rows.npy")
                 if len(rows):
-                    test = read_array(unit.run / signal.FOLDER / f"{view}_probabilities.npy")
-                    parts.append(calibrated(unit, targets, stored(unit, run, "validation"), test, rows))
+                    test = _probabilities(unit, f"{signal.FOLDER}/{view}_probabilities.npy", len(rows))
+                    found_there = calibrate(stored(unit, run, "validation"), targets[unit.rows["validation"]])
+                    parts.append(calibrated(unit, found_there, test, rows))
             if parts:
                 found.setdefault(view, []).append(joined(parts))
     if not found:
@@ -263,7 +293,7 @@ def study_results(
     compared: Callable[[dict[str, list[Answers]], list[str]], Any],
 ) -> dict[str, Any]:
     """The points of the transfer study or the study of pseudo-labels."""
-    index = read_json(units[0].run / folder / "points.json")
+    index = _index(units[0], f"{folder}/points.json", {"points": list, "seeds": list})
     found: dict[str, list[Answers]] = {}
     for point in index["points"]:
         for seed in index["seeds"]:

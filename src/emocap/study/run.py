@@ -20,7 +20,7 @@ from emocap.study.config import CorpusConfig, StudyConfig
 from emocap.study.evaluation import evaluation
 from emocap.study.prepare import count_faults, features, image_faults, prepare, splits
 from emocap.study.run_dir import RunDir, environment
-from emocap.study.study import PARTS, Study
+from emocap.study.study import PARTS, Study, read_value
 from emocap.weights import weights_file
 
 LEARNING = (
@@ -291,7 +291,7 @@ def _run_unit_stage(run: RunDir, study: Study, name: str) -> None:
         config={
             "model": dump["model"],
             "seed": [study.config.seed, study.seed, study.fold],
-            "backbone": read_json(study.root / "backbone.json")["sha256"],
+            "backbone": read_value(study.root / "backbone.json", "sha256"),
             "settings": [_part(dump, key) for key in stage.sections],
         },
         rooms=[*LEARNING, *stage.rooms],
@@ -359,8 +359,7 @@ def _require_there(study: Study, corpus: CorpusConfig) -> None:
 
 def _write_manifest(run: RunDir, units: Sequence[Study], command: str) -> None:
     study = units[0]
-    prepared = read_json(study.root / "data.json")
-    data, faults = prepared["data"], prepared["quarantined"]
+    data, faults = (read_value(study.root / "data.json", key) for key in ("data", "quarantined"))
     images: list[tuple[str, str]] = []
     for domain in study.config.corpora:
         if study.store(domain) is not None:
@@ -374,7 +373,7 @@ def _write_manifest(run: RunDir, units: Sequence[Study], command: str) -> None:
         if study.config.source is not None:
             data["source"]["held_out_pairs_removed"] = max(found["held_out_pairs_removed"] for found in drawn)
     config = study.config.dump()
-    config["model"]["backbone"] = read_json(study.root / "backbone.json")["name"]
+    config["model"]["backbone"] = read_value(study.root / "backbone.json", "name")
     manifest = {
         "schema": 1,
         "name": study.config.name,

@@ -245,7 +245,10 @@ def student(study: Study) -> None:
     table = read_parquet(study.run / "selection.parquet")
     found = (table.schema.metadata or {}).get(b"vocabulary", b"").decode()
     if found != study.vocabulary.hash:
-        raise EmocapError(f"{study.run / 'selection.parquet'}: vocabulary {found}, expected {study.vocabulary.hash}")
+        raise EmocapError(
+            f"{study.run / 'selection.parquet'}: vocabulary {found!r}, expected {study.vocabulary.hash}; "
+            "delete it and run again"
+        )
     targets = np.array(table["targets"].to_pylist(), dtype=np.float32)
     sample = study.pairs("source").select(table["row"].to_numpy())
     model, tokenizer = study.fresh_model(study.seed + 1)

@@ -44,6 +44,18 @@ def read_parquet(path: Path) -> pa.Table:
         raise EmocapError(f"{path}: missing, cut short or damaged; delete it and run again") from error
 
 
+def read_value(path: Path, key: str) -> Any:
+    """One value of a JSON object that an earlier stage wrote.
+
+    Raises:
+        EmocapError: missing, damaged or without that key.
+    """
+    values = read_json(path)
+    if not isinstance(values, dict) or key not in values:
+        raise EmocapError(f"{path}: lacks {key!r}; delete it and run again")
+    return values[key]
+
+
 @dataclass
 class Study:
     """A study's configuration and folders, and what its stages read of each other.
@@ -76,10 +88,10 @@ class Study:
         return self._vocabulary("labelled_vocabulary.json")
 
     def _vocabulary(self, name: str) -> Vocabulary:
-        values = read_json(self.root / name)
-        vocabulary = Vocabulary(tuple(values["labels"]))
-        if vocabulary.hash != values["hash"]:
-            raise EmocapError(f"{self.root / name}: labels do not have the hash {values['hash']}; delete the run")
+        path = self.root / name
+        vocabulary = Vocabulary(tuple(read_value(path, "labels")))
+        if vocabulary.hash != (found := read_value(path, "hash")):
+            raise EmocapError(f"{path}: labels do not have the hash {found}; delete it and run again")
         return vocabulary
 
     def whole(self, domain: str) -> Pairs:
@@ -96,12 +108,12 @@ class Study:
     @cached_property
     def same_content(self) -> dict[str, str]:
         """Images of the target whose bytes another has too, with the first such image."""
-        return read_json(self.root / "data.json")["same_content"]
+        return read_value(self.root / "data.json", "same_content")
 
     @cached_property
     def rows(self) -> dict[str, np.ndarray]:
         """Row numbers of the target's "train", "validation" and "test" pairs."""
-        parts = read_json(self.run / "splits.json")["parts"]
+        parts = read_value(self.run / "splits.json", "parts")
         return rows_of(self.pairs("target"), parts, self.same_content)
 
     def part(self, name: str) -> Pairs:
@@ -140,7 +152,7 @@ class Study:
     def fresh_model(self, seed: int, vocabulary: Vocabulary | None = None) -> tuple[VisualBertForEmotion, Any]:
         """A classifier at its backbone's weights, of the target's emotions unless told otherwise, and the tokenizer."""
         settings = self.config.model
-        backbone = find_backbone(read_json(self.root / "backbone.json")["name"])
+        backbone = find_backbone(read_value(self.root / "backbone.json", "name"))
         store = self.any_store()
         config = build_config(
             backbone.folder,
@@ -196,7 +208,7 @@ class Study:
                 "study": self.config.name,
                 "seed": self.seed,
                 "fold": self.fold,
-                "backbone": read_json(self.root / "backbone.json")["name"],
+                "backbone": read_value(self.root / "backbone.json", "name"),
             },
         )
         save_model(self.folder(run) / "model", model, tokenizer, card)

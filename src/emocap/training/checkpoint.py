@@ -143,7 +143,8 @@ def load_model(folder: Path) -> SavedModel:
         if (nested / "emocap.json").is_file():
             return load_model(nested)
         raise EmocapError(
-            f"{folder}: not a model folder (no emocap.json); give one that a study saved, such as RUN/AnB+/model"
+            f"{folder}: not a model folder (no emocap.json); give one that a study saved, such as RUN/AnB+/model "
+            "(a study over folds or seeds keeps none without keep_models: true)"
         )
     values = read_json(folder / "emocap.json")
     if not isinstance(values, dict) or values.get("schema") != SCHEMA:
