@@ -130,9 +130,45 @@ def test_a_file_cut_short_is_one_line(finished, tiny_study, tmp_path, file: str)
     (copy / file).write_bytes((copy / file).read_bytes()[:40])
     for stage in ("selection", "evaluation"):
         (copy / "stages" / f"{stage}.json").unlink()
-    with pytest.raises(EmocapError, match=f"{file}: missing, cut short or damaged; delete it and run again") as error:
+    with pytest.raises(EmocapError, match=f"{file}: missing, cut short or damaged; delete (.*) and run again") as error:
         run(tiny_study(), copy)
     assert "\n" not in str(error.value)
+    if file.startswith("AnB"):
+        assert f"delete {copy / 'AnB'} and" in str(error.value)
+        shutil.rmtree(copy / "AnB")
+        run(tiny_study(), copy)
+        assert (copy / "results.json").read_bytes() == (finished / "results.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("vocabulary.json", "vocabulary.json: lacks 'labels'; delete it and run again"),
+        ("data.json", "data.json: lacks '.*'; delete it and run again"),
+        ("splits.json", "splits.json: lacks 'parts'; delete it and run again"),
+        ("backbone.json", "backbone.json: lacks 'sha256'; delete it and run again"),
+    ],
+)
+def test_a_file_of_another_content_is_one_line_and_is_made_again(finished, tiny_study, tmp_path, file, message) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    (copy / file).write_text('{"a": 1}')
+    (copy / "stages/evaluation.json").unlink()
+    with pytest.raises(EmocapError, match=message):
+        run(tiny_study(), copy)
+    (copy / file).unlink()
+    run(tiny_study(), copy, until="splits")
+    assert read_json(copy / file) == read_json(finished / file)
+
+
+def test_answers_that_are_no_probabilities_are_one_line(finished, tiny_study, tmp_path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    path = copy / "AnB/test_probabilities.npy"
+    np.save(path, np.full_like(np.load(path), 5))
+    (copy / "stages/evaluation.json").unlink()
+    with pytest.raises(EmocapError, match="expected probabilities .*delete .*AnB and run again"):
+        run(tiny_study(), copy)
 
 
 def test_what_a_killed_run_left_half_written_is_swept(finished, tiny_study, tmp_path) -> None:

@@ -136,3 +136,19 @@ def test_an_impossible_p_of_the_study_is_told_before_anything_is_trained(tiny_st
     with pytest.raises(EmocapError, match=r"pseudo_labels\.p is 9, expected 1 to 3"):
         run(path, tmp_path / "run")
     assert not (tmp_path / "run/teacher").exists()
+
+
+def test_a_copy_of_a_held_out_picture_is_left_out_of_the_source_whatever_its_name(
+    tiny_corpora, tiny_study, tmp_path
+) -> None:
+    corpora = tmp_path / "corpora"
+    shutil.copytree(tiny_corpora, corpora)
+    for number in range(3, 40):
+        shutil.copy(corpora / f"target/{number}.jpg", corpora / f"source/{number + 30:012d}.jpg")
+    path = tiny_study(data_root=str(corpora))
+    run(path, tmp_path / "run", until="splits")
+    study = units_of(load_config(path), tmp_path / "run")[0]
+    held_out = {image for part in ("validation", "test") for image in study.part(part).images}
+    used = set(study.pairs("source").images)
+    for number in range(3, 40):
+        assert (f"{number + 30:012d}.jpg" in used) == (f"{number}.jpg" not in held_out), number

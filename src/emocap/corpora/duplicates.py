@@ -23,26 +23,52 @@ def same_content(pairs: Pairs) -> dict[str, str]:
     Raises:
         EmocapError: a file cannot be read.
     """
-    if pairs.image_root is None:
-        return {}
-    by_size: dict[int, list[str]] = {}
-    for image in sorted(pairs.distinct_images()):
-        path = pairs.image_root / image
-        if path.is_file() and (size := path.stat().st_size):
-            by_size.setdefault(size, []).append(image)
     first: dict[str, str] = {}
     copies = {}
-    for images in by_size.values():
+    for images in _by_size(pairs).values():
         for image in images if len(images) > 1 else []:
-            try:
-                digest = sha256_of(pairs.image_root / image)
-            except OSError as error:
-                raise EmocapError(
-                    f"{pairs.image_root / image}: cannot be read ({error.strerror or error}); make it readable"
-                ) from error
-            if first.setdefault(digest, image) != image:
+            if first.setdefault(digest := _digest(pairs, image), image) != image:
                 copies[image] = first[digest]
     return copies
+
+
+def shared_content(pairs: Pairs, others: Pairs) -> dict[str, list[str]]:
+    """Every image of `pairs` whose bytes images of `others` have too, to those images, whatever their names.
+
+    Files are compared by size, then by SHA-256. Missing and empty files are left out.
+
+    Raises:
+        EmocapError: a file cannot be read.
+    """
+    theirs = _by_size(others)
+    found: dict[str, list[str]] = {}
+    for size, images in _by_size(pairs).items():
+        if size in theirs:
+            digests: dict[str, list[str]] = {}
+            for image in theirs[size]:
+                digests.setdefault(_digest(others, image), []).append(image)
+            found |= {image: digests[digest] for image in images if (digest := _digest(pairs, image)) in digests}
+    return found
+
+
+def _by_size(pairs: Pairs) -> dict[int, list[str]]:
+    """The images that are files with something in them, sorted, by their number of bytes."""
+    found: dict[int, list[str]] = {}
+    if pairs.image_root is not None:
+        for image in sorted(pairs.distinct_images()):
+            path = pairs.image_root / image
+            if path.is_file() and (size := path.stat().st_size):
+                found.setdefault(size, []).append(image)
+    return found
+
+
+def _digest(pairs: Pairs, image: str) -> str:
+    assert pairs.image_root is not None, "the image is a file"
+    path = pairs.image_root / image
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        raise EmocapError(f"{path}: cannot be read ({error.strerror or error}); make it readable") from error
 
 
 def repeated_captions(pairs: Pairs, rows_by_part: Mapping[str, np.ndarray]) -> dict[str, Any]:

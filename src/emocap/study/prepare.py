@@ -3,14 +3,14 @@
 import logging
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from emocap.corpora.annotators import vote_shares
-from emocap.corpora.duplicates import repeated_captions, same_content
+from emocap.corpora.duplicates import repeated_captions, same_content, shared_content
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.read import read_corpus
 from emocap.corpora.splits import fold_by_image, rows_of, split_by_image
@@ -22,7 +22,7 @@ from emocap.regions.extract import extract, read_report, tell_faults
 from emocap.regions.extractor import build_extractor
 from emocap.regions.store import kind_of
 from emocap.study.config import CorpusConfig, StudyConfig
-from emocap.study.study import Study, write_pairs
+from emocap.study.study import Study, read_value, write_pairs
 from emocap.weights import weights_file
 
 logger = logging.getLogger("emocap")
@@ -56,13 +56,16 @@ def prepare(study: Study) -> None:
         )
     data: dict[str, Any] = {"target": _sizes(target) | {"labelled": len(pairs), "copied_images": len(same)}}
     faults = {"target": count_faults([(q.where, q.reason) for q in target.quarantined])}
+    shared: dict[str, dict[str, list[str]]] = {}
     for domain, corpus in config.corpora.items():
         if domain == "target":
             continue
         found = _read(study, corpus)
         faults[domain] = count_faults([(q.where, q.reason) for q in found.quarantined])
+        shared[domain] = shared_content(found, pairs)
         if domain == "labelled_source":
-            found = _labelled_source(study, found, pairs)
+            found = _labelled_source(study, found, pairs, shared[domain])
+        logger.info("%s: %d pairs", domain, len(found))
         data[domain] = _sizes(found)
         write_pairs(study.root / f"{domain}.parquet", found)
     for domain, fault in faults.items():
@@ -74,11 +77,13 @@ def prepare(study: Study) -> None:
             )
     write_pairs(study.root / "target.parquet", pairs)
     write_json(study.root / "vocabulary.json", {"labels": list(vocabulary.labels), "hash": vocabulary.hash})
-    write_json(study.root / "data.json", {"data": data, "quarantined": faults, "same_content": same})
+    write_json(
+        study.root / "data.json", {"data": data, "quarantined": faults, "same_content": same, "shared_content": shared}
+    )
     logger.info("target: %d labelled pairs, %d emotions", len(pairs), len(vocabulary))
 
 
-def _labelled_source(study: Study, found: Pairs, target: Pairs) -> Pairs:
+def _labelled_source(study: Study, found: Pairs, target: Pairs, shared: Mapping[str, Sequence[str]]) -> Pairs:
     """The labelled pairs that show no picture or caption of the target; their vocabulary is written down."""
     assert study.config.labelled_source is not None
     if not any(found.emotions):
@@ -86,7 +91,7 @@ def _labelled_source(study: Study, found: Pairs, target: Pairs) -> Pairs:
             f"{study.place(study.config.labelled_source.path)}: has no labels; name it as source, or use one that has"
         )
     labelled = found.select([row for row, named in enumerate(found.emotions) if named])
-    clean = labelled.select(without_held_out(labelled, target, "labelled_source"))
+    clean = labelled.select(without_held_out(labelled, target, "labelled_source", shared))
     vocabulary = build_vocabulary(clean.emotions, 1)
     write_json(study.root / "labelled_vocabulary.json", {"labels": list(vocabulary.labels), "hash": vocabulary.hash})
     return clean
@@ -119,7 +124,9 @@ def splits(study: Study) -> None:
     held_out_removed = None
     if config.source is not None:
         source = study.whole("source")
-        kept = without_held_out(source, pairs.select(np.concatenate([rows["validation"], rows["test"]])), "source")
+        held_out = pairs.select(np.concatenate([rows["validation"], rows["test"]]))
+        shared = read_value(study.root / "data.json", "shared_content").get("source")
+        kept = without_held_out(source, held_out, "source", shared)
         held_out_removed = len(source) - len(kept)
         if held_out_removed:
             logger.info("source: %d pairs show a held-out picture or caption and are left out", held_out_removed)
@@ -164,18 +171,25 @@ def fix_backbone(config: StudyConfig, vocabulary: Vocabulary) -> dict[str, str]:
     return {"name": backbone.name, "sha256": sha256_of(weights_file(backbone.folder))}
 
 
-def without_held_out(source: Pairs, held_out: Pairs, domain: str) -> np.ndarray:
+def without_held_out(
+    source: Pairs, held_out: Pairs, domain: str, shared: Mapping[str, Sequence[str]] | None = None
+) -> np.ndarray:
     """Row numbers of the source's pairs that share neither picture nor caption with held-out pairs of the target.
 
-    Pictures are the same where their file names are, or the twelve-digit COCO number in them; captions where they
-    differ in case and spaces only.
+    Pictures are the same where their file names are, or the twelve-digit COCO number in them, or their bytes; captions
+    where they differ in case and spaces only.
+
+    Args:
+        shared: images of the source to those of the target with the same bytes.
     """
-    pictures = {key for image in held_out.images if image for key in _picture_keys(image)}
+    images = {image for image in held_out.images if image}
+    pictures = {key for image in images for key in _picture_keys(image)}
+    copies = {image for image, same in (shared or {}).items() if images.intersection(same)}
     captions = {_plain(caption) for caption in held_out.captions}
     rows = [
         row
         for row, (image, caption) in enumerate(zip(source.images, source.captions, strict=True))
-        if _plain(caption) not in captions and not pictures.intersection(_picture_keys(image))
+        if _plain(caption) not in captions and image not in copies and not pictures.intersection(_picture_keys(image))
     ]
     if not rows:
         raise EmocapError(f"{domain}: every pair shows a held-out picture or caption of the target; use another source")
