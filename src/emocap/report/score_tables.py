@@ -62,7 +62,7 @@ def compact_table(results: Results) -> list[Group]:
     """Baselines, models and the ceiling with the handful of metrics and their intervals."""
     metrics = compact_metrics(results)
     every = results.ordered_models()
-    best = {metric: best_models(results, metric, rule, every) for metric, rule in metrics.items()}
+    best = {metric: _starred(best_models(results, metric, rule, every), every) for metric, rule in metrics.items()}
     groups = []
     for title, kinds in GROUPS.items():
         rows = [
@@ -87,12 +87,17 @@ def score_cell(comparison: Comparison, model: str, metric: str, best: bool = Fal
     )
 
 
+def _starred(best: list[str], every: list[str]) -> list[str]:
+    """The best models, none where all are equally good."""
+    return best if len(best) < len(every) else []
+
+
 def full_table(results: Results) -> list[Row]:
     """A row per metric, a cell per model in the study's order."""
     names = results.ordered_models()
     rows = []
     for metric, rule in results.metrics.items():
-        best = best_models(results, metric, rule, names)
+        best = _starred(best_models(results, metric, rule, names), names)
         cells = [score_cell(results, name, metric, name in best) for name in names]
         rows.append(Row(metric_name(metric), cells, rule.higher_is_better))
     return rows

@@ -40,7 +40,7 @@ def standing(difference: Difference, metric: Metric) -> Standing:
 
 
 def best_models(comparison: Comparison, metric: str, rule: Metric, names: list[str]) -> list[str]:
-    """Those of `names` with the best value, several where they are equal; none where all lack it."""
+    """Those of `names` with the best value, several where some are equal; none where all lack it."""
     values = {name: comparison.models[name][metric] for name in names}
     have = {name: value for name, value in values.items() if value is not None}
     return [name for name in have if all((gain(have[name], other, rule) or 0.0) >= 0 for other in have.values())]
