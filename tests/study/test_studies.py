@@ -188,3 +188,28 @@ def test_variations_leave_out_the_base_value() -> None:
     assert [point["model"] for point in pseudo_label_study.variations(settings)] == ["base", "p=1", "k=9"]
     chosen = PseudoLabelConfig.model_validate({"k": 9, "study": {}})
     assert [point["model"] for point in pseudo_label_study.variations(chosen)] == ["base", "random", "shuffled", "none"]
+
+
+def test_further_points_are_added_to_those_that_are_there(tiny_study, tmp_path, monkeypatch) -> None:
+    trained = []
+    fit = transfer_study._fit
+    monkeypatch.setattr(transfer_study, "_fit", lambda study, run, *rest: (trained.append(run), fit(study, run, *rest)))
+    path = tiny_study(
+        features=None,
+        target={"format": "table", "path": "pairs.jsonl"},
+        source=None,
+        labelled_source={"format": "table", "path": "moods.jsonl"},
+        labelled=ONE | {"select_by": None},
+        teacher=ONE,
+        transfer={"AnB": ONE, "AnB+": ONE, "layers": [3], "controls": False},
+    )
+    run(path, tmp_path / "run")
+    run(path, tmp_path / "run", overrides=["transfer.layers=[3, 0]"])
+    assert trained == [f"transfer/{name}_s0" for name in ("AnB_n03", "AnB+_n03", "AnB_n00", "AnB+_n00")]
+    found = read_json(tmp_path / "run/results.json")["transfer_study"]
+    assert list(found["models"]) == ["AnB_n03", "AnB_n00", "AnB+_n03", "AnB+_n00"]
+    run(path, tmp_path / "run", overrides=["transfer.layers=[0]"])
+    assert len(trained) == 4
+    assert list(read_json(tmp_path / "run/results.json")["transfer_study"]["models"]) == ["AnB_n00", "AnB+_n00"]
+    run(path, tmp_path / "run", overrides=["transfer.layers=[0]", "transfer.AnB.learning_rate=1e-3"])
+    assert len(trained) == 6

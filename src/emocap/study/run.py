@@ -44,6 +44,7 @@ class Stage:
         after: stages whose outputs it reads; those that a study has not are left out.
         outputs: paths below the unit's folder.
         rooms: further code that it depends on.
+        grows: keys of the configuration that only add to what it makes.
     """
 
     work: Callable[[Study], None]
@@ -51,6 +52,7 @@ class Stage:
     after: Sequence[str]
     outputs: Sequence[str]
     rooms: Sequence[str] = ()
+    grows: Sequence[str] = ()
 
 
 def _model_files(run: str) -> list[str]:
@@ -85,17 +87,19 @@ UNIT_STAGES: dict[str, Stage] = {
     "labelled_AnB+": _back("labelled_AnB+", "labelled"),
     "transfer_study": Stage(
         transfer_study.transfer_study,
-        ["targets", "teacher", "transfer"],
+        ["targets", "teacher", "transfer.AnB", "transfer.AnB+"],
         ["teacher", "student", "labelled"],
-        [transfer_study.FOLDER],
+        [transfer_study.FOLDER, f"{transfer_study.FOLDER}/points.json"],
         rooms=["study/transfer_study"],
+        grows=["transfer.layers", "transfer.controls", "transfer.seeds"],
     ),
     "pseudo_label_study": Stage(
         pseudo_label_study.pseudo_label_study,
-        ["targets", "pseudo_labels", "student", "transfer"],
+        ["targets", *SELECTION, "student", "transfer.n_transferred", "transfer.head", "transfer.AnB+"],
         ["scores", "teacher"],
-        [pseudo_label_study.FOLDER],
+        [pseudo_label_study.FOLDER, f"{pseudo_label_study.FOLDER}/points.json"],
         rooms=["labelling", "study/pseudo_label_study"],
+        grows=["pseudo_labels.study"],
     ),
     "signal": Stage(
         signal.signal, [], ["features", "teacher", "AnB+", "labelled_AnB+"], ["signal"], rooms=["study/signal"]
@@ -267,7 +271,7 @@ def _run_unit(run: RunDir, unit: Study, name: str) -> None:
         work,
         config=[
             *(dump["model"], unit.seed, unit.config.keep_models),
-            [_part(dump, key) for stage in used for key in stage.sections],
+            [_part(dump, key) for stage in used for key in (*stage.sections, *stage.grows)],
         ],
         rooms=[*LEARNING, *dict.fromkeys(room for stage in used for room in stage.rooms)],
         after=[first for first in FIRST if first in run.fingerprints],
@@ -298,6 +302,7 @@ def _run_unit_stage(run: RunDir, study: Study, name: str) -> None:
         after=[before for before in stage.after if before in run.fingerprints],
         outputs=[output for output in stage.outputs if output != "source_rows.npy" or study.config.source is not None],
         outdates=RESULTS if study.run == study.root else (),
+        grows=[_part(dump, key) for key in stage.grows] or None,
     )
 
 

@@ -83,8 +83,11 @@ class RunDir:
         files: Sequence[Path] = (),
         outputs: Sequence[str],
         outdates: Sequence[str] = (),
+        grows: Any = None,
     ) -> bool:
         """Run a stage unless it is finished; what an outdated one left is removed first.
+
+        What the same stage left before a kill, or before some of its outputs were lost, stays for it to go on with.
 
         Args:
             name: of the stage.
@@ -95,6 +98,8 @@ class RunDir:
             files: files outside the run directory that it reads.
             outputs: paths below the run directory.
             outdates: paths of later stages that are no longer true once this one runs; removed.
+            grows: further part of the configuration that only adds to the work: the stage runs again where it changed,
+                but what it left stays.
 
         Returns:
             Whether it ran.
@@ -104,27 +109,26 @@ class RunDir:
             "code": [code_hash(room) for room in rooms],
             "after": [self.fingerprints[s] for s in after],
         }
-        fingerprint = hashlib.sha256(
-            json.dumps([inputs, [file_identity(f) for f in files]], sort_keys=True).encode()
-        ).hexdigest()
-        self.fingerprints[name] = fingerprint
+        basis = _hash([inputs, [file_identity(f) for f in files]])
+        fingerprint = self.fingerprints[name] = basis if grows is None else _hash([basis, grows])
         done, begun = self.path / "stages" / f"{name}.json", self.path / "stages" / f"{name}.begun.json"
         if _fingerprint(done) == fingerprint and all(_whole(self.path / output) for output in outputs):
             logger.info("%s: done before", name)
             return False
+        if basis not in (_fingerprint(begun, "basis"), _fingerprint(done, "basis")):
+            for output in outputs:
+                _remove(self.path / output)
+        write_json(begun, {"fingerprint": fingerprint, "basis": basis})
         done.unlink(missing_ok=True)
         for output in outdates:
             _remove(self.path / output)
-        if _fingerprint(begun) != fingerprint:
-            for output in outputs:
-                _remove(self.path / output)
-            write_json(begun, {"fingerprint": fingerprint})
         logger.info("%s: begins", name)
         start = time.monotonic()
         work()
         seconds = round(time.monotonic() - start, 1)
         finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        write_json(done, {"fingerprint": fingerprint, "name": name, "seconds": seconds, "finished": finished})
+        marks = {"fingerprint": fingerprint, "basis": basis}
+        write_json(done, marks | {"name": name, "seconds": seconds, "finished": finished})
         begun.unlink()
         logger.info("%s: done in %.1f s", name, seconds)
         return True
@@ -135,14 +139,20 @@ class RunDir:
         for name in self.fingerprints:
             path = self.path / "stages" / f"{name}.json"
             if path.is_file():
-                rows.append({key: value for key, value in read_json(path).items() if key != "fingerprint"})
+                rows.append(
+                    {key: value for key, value in read_json(path).items() if key not in ("fingerprint", "basis")}
+                )
         return rows
 
 
-def _fingerprint(path: Path) -> str | None:
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _fingerprint(path: Path, key: str = "fingerprint") -> str | None:
     """What a stage's file says; None where it is absent or damaged, so that the stage runs again."""
     try:
-        return read_json(path)["fingerprint"] if path.is_file() else None
+        return read_json(path)[key] if path.is_file() else None
     except (EmocapError, KeyError, TypeError):
         return None
 
