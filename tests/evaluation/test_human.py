@@ -154,3 +154,12 @@ def test_what_does_not_fit_is_one_line() -> None:
         human_ceiling(named, {"model": []}, LABELS, PRIOR)
     with pytest.raises(EmocapError, match=r"prior \(3,\)"):
         human_ceiling(named, {}, LABELS, PRIOR[:3])
+
+
+def test_each_pair_may_have_a_prior_of_its_own() -> None:
+    named = [[[0], [0, 2]], [[0], [0, 2]]]
+    first, last = [0.9, 0.2, 0.8, 0.1], [0.9, 0.8, 0.2, 0.7]  # awe comes second, or last
+    both = human_ceiling(named, {}, LABELS, np.array([first, last]))["one_against_others"]
+    alone = [human_ceiling(named[:1], {}, LABELS, np.array(p))["one_against_others"] for p in (first, last)]
+    assert both["recall_at_3"] == pytest.approx(np.mean([scores["recall_at_3"] for scores in alone]))
+    assert alone[0]["recall_at_3"] > alone[1]["recall_at_3"]

@@ -1,3 +1,4 @@
+import json
 import re
 from pathlib import Path
 
@@ -234,3 +235,39 @@ def test_a_model_and_all_contradict(runs):
 
 def test_the_primary_metric_is_the_default(runs):
     assert compare_runs(runs).metric == PRIMARY
+
+
+def test_answers_of_another_run_in_the_place_of_a_run_s_own_are_refused(tmp_path, runs, truth):
+    other = make_run(tmp_path / "other", truth, {"prior": None, "tfidf": 2.0, "teacher": 0.1, "AnB+": 2.0}, seeds=(5,))
+    (other / "predictions.parquet").replace(runs[0] / "predictions.parquet")
+    with pytest.raises(
+        EmocapError, match="good: results.json and predictions.parquet do not tell the same of 'AnB\\+'"
+    ):
+        compare_runs(runs)
+    short = make_run(tmp_path / "short", truth, {"prior": None, "teacher": 0.1}, rows=np.arange(20))
+    (short / "predictions.parquet").replace(runs[1] / "predictions.parquet")
+    with pytest.raises(EmocapError, match="predictions.parquet has 20 tested pairs, results.json 60; delete"):
+        compare_runs([make_run(tmp_path / "whole", truth, {"prior": None, "teacher": 1.0}), runs[1]])
+
+
+def test_runs_that_disagree_on_what_is_better_are_refused(runs):
+    path = runs[1] / "results.json"
+    results = json.loads(path.read_text())
+    results["metrics"][PRIMARY]["higher_is_better"] = False
+    write_json(path, results)
+    with pytest.raises(EmocapError, match="disagrees with .*good on whether a higher mean_average_precision is better"):
+        compare_runs(runs)
+
+
+def test_predictions_without_a_model_are_one_line(tmp_path, runs):
+    write_predictions(
+        runs[1] / "predictions.parquet",
+        {},
+        pair_ids=["a"],
+        images=["a"],
+        targets=np.ones((1, len(LABELS))),
+        labels=LABELS,
+        seeds=[0],
+    )
+    with pytest.raises(EmocapError, match="predictions.parquet: holds no model; run the study again"):
+        compare_runs(runs)

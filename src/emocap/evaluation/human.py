@@ -41,7 +41,7 @@ def human_ceiling(
         named: per pair of the table, per annotator, the emotions named in the order written, as label numbers.
         answers: by model, one entry a repeat; only pairs that all of them answered are used.
         labels: E emotions.
-        prior: (E,) frequencies, which order what a person did not name.
+        prior: (E,) frequencies, or (M, E), one row a pair of the table, which order what a person did not name.
         n_splits: random halvings of the annotators.
         seed: of the halvings.
 
@@ -52,6 +52,7 @@ def human_ceiling(
         EmocapError: `prior` or a model's answers are not of these emotions, or of other pairs.
     """
     _check(answers, len(named), len(labels), prior, n_splits)
+    priors = np.broadcast_to(np.asarray(prior, dtype=np.float64), (len(named), len(labels)))
     rows = _answered(answers, len(named))
     left_out: Counter[str] = Counter()
     kept: list[tuple[int, list[list[int]]]] = []
@@ -64,7 +65,7 @@ def human_ceiling(
             left_out["one annotator" if known else "no known emotion" if named[row] else "no annotator"] += 1
     if not kept:
         return None
-    pairs, people, targets = _one_against_others(kept, np.asarray(prior, dtype=np.float64))
+    pairs, people, targets = _one_against_others(kept, priors)
     own = _scores(people, targets, threshold=0.5)
     models = {name: _mean([_of(found, pairs, targets) for found in given]) for name, given in answers.items()}
     counts = [len(known) for _, known in kept]
@@ -78,12 +79,12 @@ def human_ceiling(
             name: {metric: scores[metric] / value if value else None for metric, value in own.items()}
             for name, scores in models.items()
         },
-        "split_half": _split_half([known for _, known in kept], np.asarray(prior, dtype=np.float64), n_splits, seed),
+        "split_half": _split_half([known for _, known in kept], priors[[row for row, _ in kept]], n_splits, seed),
     }
 
 
 def _check(answers: Mapping[str, Sequence[Answers]], n: int, n_labels: int, prior: np.ndarray, n_splits: int) -> None:
-    if np.shape(prior) != (n_labels,) or n_splits < 1:
+    if np.shape(prior) not in ((n_labels,), (n, n_labels)) or n_splits < 1:
         raise EmocapError(
             f"human: prior {np.shape(prior)} and {n_splits} halvings, expected ({n_labels},) and 1 or more"
         )
@@ -117,19 +118,19 @@ def ranking_scores(words: Sequence[int], prior: np.ndarray) -> np.ndarray:
 
 
 def _one_against_others(
-    kept: Sequence[tuple[int, list[list[int]]]], prior: np.ndarray
+    kept: Sequence[tuple[int, list[list[int]]]], priors: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For every annotator of every pair: the pair's row (I,), the annotator's scores and the others' union (I, E)."""
     rows, people, targets = [], [], []
     for row, known in kept:
-        counts = np.zeros(len(prior))
+        counts = np.zeros(priors.shape[1])
         for words in known:
             counts[words] += 1
         for words in known:
             others = counts.copy()
             others[words] -= 1
             rows.append(row)
-            people.append(ranking_scores(words, prior))
+            people.append(ranking_scores(words, priors[row]))
             targets.append(others > 0)
     return np.array(rows), np.stack(people), np.stack(targets).astype(np.float32)
 
@@ -150,7 +151,7 @@ def _mean(repeats: Sequence[dict[str, float]]) -> dict[str, float]:
     return {metric: float(np.mean([scores[metric] for scores in repeats])) for metric in SHARED}
 
 
-def _split_half(people: Sequence[list[list[int]]], prior: np.ndarray, n_splits: int, seed: int) -> dict[str, Any]:
+def _split_half(people: Sequence[list[list[int]]], priors: np.ndarray, n_splits: int, seed: int) -> dict[str, Any]:
     """Agreement of two random halves of each pair's annotators, as means over the halvings.
 
     `correlation` is Pearson's of the two halves' vote shares over all cells of pairs and emotions; `spearman_brown`
@@ -166,14 +167,14 @@ def _split_half(people: Sequence[list[list[int]]], prior: np.ndarray, n_splits: 
             order = generator.permutation(len(known))
             middle = len(known) // 2
             for half, members in zip(halves, (order[:middle], order[middle:]), strict=True):
-                shares = np.zeros(len(prior))
+                shares = np.zeros(priors.shape[1])
                 for member in members:
                     shares[known[member]] += 1 / len(members)
                 half.append(shares)
         one, other = (np.stack(half) for half in halves)
         if one.std() > 0 and other.std() > 0:
             correlations.append(float(np.corrcoef(one.ravel(), other.ravel())[0, 1]))
-        metrics.append(_scores(one + UNNAMED * prior, other > 0, threshold=2 * UNNAMED))
+        metrics.append(_scores(one + UNNAMED * priors, other > 0, threshold=2 * UNNAMED))
     r = float(np.mean(correlations)) if correlations else None
     return {
         "correlation": r,

@@ -258,8 +258,10 @@ def human(study: Study, pairs: Pairs, answers: dict[str, list[Answers]]) -> dict
     """What people reach against each other, where the corpus keeps annotators apart."""
     if pairs.table["annotations"].null_count == len(pairs):
         return None
-    named = annotator_emotions(pairs, study.vocabulary)
-    return human_ceiling(named, answers, study.vocabulary.labels, study.truth("train").mean(axis=0))
+    priors = np.zeros((len(pairs), len(study.vocabulary)))
+    for found in answers["prior"]:
+        priors[found.rows] = found.raw  # each pair's own training pairs, which no fold shares with its test pairs
+    return human_ceiling(annotator_emotions(pairs, study.vocabulary), answers, study.vocabulary.labels, priors)
 
 
 def signal_results(
