@@ -89,6 +89,10 @@ def evaluation(units: Sequence[Study]) -> None:
         "transfer_study": None,
         "pseudo_label_study": None,
     }
+    if results["human"] is None and pairs.table["annotations"].null_count < len(pairs):
+        results["emotions"]["notes"].append(
+            "No tested pair has two annotators, so that nothing tells what people reach."
+        )
     if config.transfer.layers is not None:
         beside = ["teacher"] if config.transfer.controls else []
         unfrozen = [transfer_study.name_of("BnB+", n) for n in config.transfer.layers if config.transfer.controls]
