@@ -157,8 +157,10 @@ def test_without_pseudo_labels_the_teacher_trains_on_for_as_many_steps(finished,
 def test_a_run_of_a_study_that_is_finished_is_not_trained_again(finished, tiny_study, monkeypatch) -> None:
     monkeypatch.setattr(stages, "train", None)
     study = units_of(load_config(studied(tiny_study)), finished)[0]
+    before = [read_json(finished / f"{folder}/points.json") for folder in ("transfer", "pseudo_labels")]
     transfer_study.transfer_study(study)
     pseudo_label_study.pseudo_label_study(study)
+    assert [read_json(finished / f"{folder}/points.json") for folder in ("transfer", "pseudo_labels")] == before
 
 
 def test_views_of_the_signal_take_away_what_they_say(finished) -> None:

@@ -29,7 +29,7 @@ from emocap.study.study import Study
 
 logger = logging.getLogger("emocap")
 PRIMARY = "mean_average_precision"
-Probabilities = Callable[[Study, str], np.ndarray]
+Compared = Callable[[dict[str, list[Answers]], list[str]], dict[str, Any]]
 
 
 def evaluation(units: Sequence[Study]) -> None:
@@ -42,15 +42,7 @@ def evaluation(units: Sequence[Study]) -> None:
     config, vocabulary, pairs = study.config, study.vocabulary, study.pairs("target")
     targets, labels = pairs.targets(vocabulary), vocabulary.labels
     images = group_key(pairs, study.same_content)
-    names = ["prior", *config.baselines.names, *config.models]
-    found: dict[str, list[Answers]] = {}
-    validation: dict[str, float] = {}
-    temperatures: dict[str, list[float]] = {}
-    for name in names:
-        folder = _folder_of(config.models, name)
-        found[name], validation[name], temperatures[name] = pooled(units, targets, folder, scaled=name != "prior")
-    if config.members:
-        found["ensemble"], validation["ensemble"], temperatures["ensemble"] = ensemble(units, targets, config.members)
+    found, validation, temperatures = answers_of(units, targets)
     n_bootstrap = config.evaluation.n_bootstrap
 
     def compared(given: dict[str, list[Answers]], references: list[str]) -> dict[str, Any]:
@@ -85,20 +77,12 @@ def evaluation(units: Sequence[Study]) -> None:
             "notes": emotion_notes(targets, [unit.rows for unit in units], labels),
         },
         "human": human(study, pairs, found),
-        "signal": signal_results(units, targets, compared) if config.target_has_pictures else None,
-        "transfer_study": None,
-        "pseudo_label_study": None,
+        **studies(units, targets, compared),
     }
     if results["human"] is None and pairs.table["annotations"].null_count < len(pairs):
         results["emotions"]["notes"].append(
             "No tested pair has two annotators, so that nothing tells what people reach."
         )
-    if config.transfer.layers is not None:
-        beside = ["teacher"] if config.transfer.controls else []
-        unfrozen = [transfer_study.name_of("BnB+", n) for n in config.transfer.layers if config.transfer.controls]
-        results["transfer_study"] = study_results(units, targets, transfer_study.FOLDER, [*beside, *unfrozen], compared)
-    if config.pseudo_labels.study is not None:
-        results["pseudo_label_study"] = study_results(units, targets, pseudo_label_study.FOLDER, ["base"], compared)
     if config.target.oracle is not None:
         results["ceiling"] = ceiling(units, targets, read_oracle(study.place(config.target.oracle), pairs, vocabulary))
     best = found[results["chosen"]][0]
@@ -114,6 +98,38 @@ def evaluation(units: Sequence[Study]) -> None:
         seeds=config.all_seeds,
     )
     write_json(study.root / "results.json", results)
+
+
+def answers_of(
+    units: Sequence[Study], targets: np.ndarray
+) -> tuple[dict[str, list[Answers]], dict[str, float], dict[str, list[float]]]:
+    """By model, baselines first: its repeats, its validation mAP, and its temperatures."""
+    config = units[0].config
+    found: dict[str, list[Answers]] = {}
+    validation: dict[str, float] = {}
+    temperatures: dict[str, list[float]] = {}
+    for name in ["prior", *config.baselines.names, *config.models]:
+        folder = _folder_of(config.models, name)
+        found[name], validation[name], temperatures[name] = pooled(units, targets, folder, scaled=name != "prior")
+    if config.members:
+        found["ensemble"], validation["ensemble"], temperatures["ensemble"] = ensemble(units, targets, config.members)
+    return found, validation, temperatures
+
+
+def studies(units: Sequence[Study], targets: np.ndarray, compared: Compared) -> dict[str, Any]:
+    """What carries the signal, the transfer study and the study of pseudo-labels; null for what was not asked for."""
+    config = units[0].config
+    found: dict[str, Any] = {"signal": None, "transfer_study": None, "pseudo_label_study": None}
+    if config.target_has_pictures:
+        found["signal"] = signal_results(units, targets, compared)
+    if config.transfer.layers is not None:
+        references = ["teacher", *(transfer_study.name_of("BnB+", n) for n in config.transfer.layers)]
+        if not config.transfer.controls:
+            references = []
+        found["transfer_study"] = study_results(units, targets, transfer_study.FOLDER, references, compared)
+    if config.pseudo_labels.study is not None:
+        found["pseudo_label_study"] = study_results(units, targets, pseudo_label_study.FOLDER, ["base"], compared)
+    return found
 
 
 def _folder_of(models: Sequence[str], name: str) -> str:
@@ -268,9 +284,7 @@ def human(study: Study, pairs: Pairs, answers: dict[str, list[Answers]]) -> dict
     return human_ceiling(annotator_emotions(pairs, study.vocabulary), answers, study.vocabulary.labels, priors)
 
 
-def signal_results(
-    units: Sequence[Study], targets: np.ndarray, compared: Callable[[dict[str, list[Answers]], list[str]], Any]
-) -> dict[str, Any] | None:
+def signal_results(units: Sequence[Study], targets: np.ndarray, compared: Compared) -> dict[str, Any] | None:
     """What carries the signal, over the test pairs with a picture; None where there are none."""
     run = _index(units[0], f"{signal.FOLDER}/model.json", {"model": str})["model"]
     found: dict[str, list[Answers]] = {}
@@ -296,7 +310,7 @@ def study_results(
     targets: np.ndarray,
     folder: str,
     references: list[str],
-    compared: Callable[[dict[str, list[Answers]], list[str]], Any],
+    compared: Compared,
 ) -> dict[str, Any]:
     """The points of the transfer study or the study of pseudo-labels."""
     index = _index(units[0], f"{folder}/points.json", {"points": list, "seeds": list})
