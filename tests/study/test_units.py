@@ -11,7 +11,7 @@ from emocap.files import read_array, read_json
 from emocap.report.page import write_report
 from emocap.study import stages
 from emocap.study.config import load_config
-from emocap.study.evaluation import mean_of_logits
+from emocap.study.evaluation import chosen, mean_of_logits
 from emocap.study.run import run_study, stage_names
 from emocap.training.checkpoint import load_model
 
@@ -95,6 +95,24 @@ def test_the_ensemble_is_the_mean_of_logits_over_models_and_seeds(crossed) -> No
     members = [a.ordered().raw for name in ("teacher", "labelled_AnB+") for a in found[name]]
     assert np.allclose(found["ensemble"][0].raw, mean_of_logits(members), atol=1e-5)
     assert mean_of_logits([np.array([[0.9]]), np.array([[0.5]])])[0, 0] == pytest.approx(0.75)  # logits ln 9 and 0
+
+
+def test_the_prior_stays_the_frequencies_that_it_is_and_the_ensemble_speaks_for_the_study(crossed) -> None:
+    results = read_json(crossed / "results.json")
+    assert results["calibration"]["prior"]["temperature"] == [1.0] * 6
+    found = read_predictions(crossed / "predictions.parquet").answers["prior"][0]
+    assert np.allclose(found.probabilities, found.raw, atol=1e-6)
+    assert results["calibration"]["teacher"]["temperature"] != [1.0] * 6
+    assert results["chosen"] == "ensemble"
+
+
+def test_who_speaks_for_a_study_without_an_ensemble(tiny_study) -> None:
+    def named(**changes):
+        config = load_config(captions_alone(tiny_study, evaluation={"ensemble": []}, **changes))
+        return chosen(config, {"teacher": 0.3, "labelled_AnB": 0.2, "labelled_AnB+": 0.1})
+
+    assert named(folds=None, seeds=None) == "teacher", "the best on the validation pairs of one split"
+    assert named(folds=3) == "labelled_AnB+", "the last over folds, whose validation pairs are tested in others"
 
 
 def test_only_the_layers_of_the_labelled_source_move(crossed) -> None:
