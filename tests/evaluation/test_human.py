@@ -46,7 +46,7 @@ def test_models_are_judged_on_the_same_targets() -> None:
     assert model["recall_at_3"] == pytest.approx(recall_at_k(np.array(p)[rows], targets, 3))
     assert model["micro_f1"] == pytest.approx(micro_f1(np.array(p)[rows], targets, 0.25))
     assert found["shares"]["model"]["recall_at_3"] == pytest.approx(model["recall_at_3"] / own["recall_at_3"])
-    assert found["left_out"] == {"one annotator": 1}
+    assert found["left_out"] == {"pairs with one annotator": 1}
 
 
 def test_repeats_are_averaged() -> None:
@@ -69,10 +69,10 @@ def test_who_is_left_out_is_counted() -> None:
     found = human_ceiling(named, {}, LABELS, PRIOR)
     assert found["n_pairs"] == 1
     assert found["left_out"] == {
-        "an annotator without a known emotion": 4,
-        "one annotator": 2,
-        "no annotator": 1,
-        "no known emotion": 1,
+        "annotators without a known emotion": 4,
+        "pairs with one annotator": 2,
+        "pairs with no annotator": 1,
+        "pairs with no known emotion": 1,
     }
     assert human_ceiling(named[1:], {}, LABELS, PRIOR) is None
     assert human_ceiling([], {}, LABELS, PRIOR) is None

@@ -7,7 +7,7 @@ from emocap.labelling.audit import audit
 from emocap.labelling.select import select
 
 LABELS = ["a", "b", "c", "d"]
-SETTINGS = {"p": 1, "k": None, "fraction": 1.0, "targets": "hard"}
+SETTINGS = {"p": 1, "k": None, "fraction": 1.0, "targets": "hard", "min_agreement": None}
 TARGETS = np.eye(4)
 
 

@@ -71,7 +71,7 @@ def human(models: dict[str, dict[str, Any]]) -> dict[str, Any]:
     metrics = ("top1_accuracy", "recall_at_3", "mean_average_precision")
     one = {"top1_accuracy": 0.70, "recall_at_3": 0.50, "mean_average_precision": 0.40}
     return {
-        "n_pairs": 200, "left_out": {"one annotator": 38, "nothing known": 2},
+        "n_pairs": 200, "left_out": {"pairs with one annotator": 38, "annotators without a known emotion": 2},
         "annotators": {"least": 1, "median": 6, "most": 10}, "one_against_others": one,
         "models": {name: {k: s[k] for k in metrics} for name, s in models.items()},
         "shares": {name: {k: s[k] / one[k] for k in metrics} for name, s in models.items()},

@@ -156,7 +156,8 @@ def test_people_and_models(results):
         "AnB+ reaches 100% of one annotator’s top-1 accuracy (0.700 of 0.700), 90% of one annotator’s recall@3 "
         "(0.450 of 0.500), 75% of one annotator’s mean average precision (0.300 of 0.400); split-half agreement: the "
         "votes of two halves of the annotators correlate 0.520 (0.684 by Spearman–Brown), mean of 20 splits. 200 pairs "
-        "with 1 to 10 annotators, median 6; left out: 38 with one annotator, 2 with nothing known."
+        "with 1 to 10 annotators, median 6; left out: 38 pairs with one annotator, 2 annotators "
+        "without a known emotion."
     )
     assert "one annotator" in texts(drawing)
 

@@ -93,6 +93,15 @@ def test_the_best_is_marked_ties_and_lower_is_better_included(run_dir):
     assert {name: places for name, places in marked.items() if places} == {"AnB": [2], "AnB+": list(range(6))}
 
 
+def test_the_prior_gets_no_star_for_its_calibration(run_dir):
+    def calibrated(it):
+        it["models"]["prior"]["expected_calibration_error"] = 0.0
+
+    before = [["best" in cell for cell in row] for row in made(run_dir).cells.values()]
+    run_dir.change("results.json", calibrated)
+    assert [["best" in cell for cell in row] for row in made(run_dir).cells.values()] == before
+
+
 def test_words_say_how_each_model_stands_to_the_prior(run_dir):
     text = made(run_dir).text
     assert "teacher is better than the prior on 12 of 17 metrics; undecided on 5." in text

@@ -58,11 +58,12 @@ def human_ceiling(
     kept: list[tuple[int, list[list[int]]]] = []
     for row in rows:
         known = [list(words) for words in named[row] if len(words)]
-        left_out["an annotator without a known emotion"] += len(named[row]) - len(known)
+        left_out["annotators without a known emotion"] += len(named[row]) - len(known)
         if len(known) >= 2:
             kept.append((int(row), known))
         else:
-            left_out["one annotator" if known else "no known emotion" if named[row] else "no annotator"] += 1
+            reason = "one annotator" if known else "no known emotion" if named[row] else "no annotator"
+            left_out[f"pairs with {reason}"] += 1
     if not kept:
         return None
     pairs, people, targets = _one_against_others(kept, priors)

@@ -35,7 +35,7 @@ def audit(
         selection: the sample drawn from it.
         labels: E emotions.
         training_targets: (M, E) of the target's training pairs.
-        settings: p, k, fraction and targets.
+        settings: p, k, fraction, targets and min_agreement.
     """
     before = _shares(best_emotions(probabilities, settings["p"]))
     after = _shares(selection.kept)
@@ -44,7 +44,7 @@ def audit(
     return {
         "schema": 1,
         "labels": list(labels),
-        **{key: settings[key] for key in ("p", "k", "fraction", "targets")},
+        **{key: settings[key] for key in ("p", "k", "fraction", "targets", "min_agreement")},
         "n_source_pairs": len(probabilities),
         "n_candidates": selection.n_candidates,
         "n_selected": len(selection.rows),

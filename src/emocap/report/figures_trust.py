@@ -88,7 +88,7 @@ def _counted(human: Human) -> str:
     people = human.annotators
     if {"least", "median", "most"} <= set(people):
         words += f" with {people['least']:g} to {people['most']:g} annotators, median {people['median']:g}"
-    left_out = [f"{count:,} with {reason}" for reason, count in human.left_out.items() if count]
+    left_out = [f"{count:,} {reason}" for reason, count in human.left_out.items() if count]
     return words + (f"; left out: {', '.join(left_out)}." if left_out else ".")
 
 

@@ -61,8 +61,7 @@ def compact_metrics(results: Results) -> dict[str, Metric]:
 def compact_table(results: Results) -> list[Group]:
     """Baselines, models and the ceiling with the handful of metrics and their intervals."""
     metrics = compact_metrics(results)
-    every = results.ordered_models()
-    best = {metric: _starred(best_models(results, metric, rule, every), every) for metric, rule in metrics.items()}
+    best = {metric: _starred(results, metric, rule) for metric, rule in metrics.items()}
     groups = []
     for title, kinds in GROUPS.items():
         rows = [
@@ -87,8 +86,10 @@ def score_cell(comparison: Comparison, model: str, metric: str, best: bool = Fal
     )
 
 
-def _starred(best: list[str], every: list[str]) -> list[str]:
-    """The best models, none where all are equally good."""
+def _starred(results: Results, metric: str, rule: Metric) -> list[str]:
+    """The best models, none where all are equally good; the prior is calibrated for nothing, so it gets no star."""
+    every = [name for name in results.ordered_models() if name != "prior"]
+    best = best_models(results, metric, rule, every)
     return best if len(best) < len(every) else []
 
 
@@ -97,7 +98,7 @@ def full_table(results: Results) -> list[Row]:
     names = results.ordered_models()
     rows = []
     for metric, rule in results.metrics.items():
-        best = _starred(best_models(results, metric, rule, names), names)
+        best = _starred(results, metric, rule)
         cells = [score_cell(results, name, metric, name in best) for name in names]
         rows.append(Row(metric_name(metric), cells, rule.higher_is_better))
     return rows

@@ -228,7 +228,7 @@ def selection(study: Study) -> None:
         chosen,
         study.vocabulary.labels,
         study.truth("train"),
-        settings.model_dump(include={"p", "k", "fraction", "targets"}),
+        settings.model_dump(include={"p", "k", "fraction", "targets", "min_agreement"}),
     )
     if report["warning"]:
         logger.warning("%s", report["warning"])
