@@ -44,11 +44,13 @@ class FusedSelfAttention(VisualBertSelfAttention):
 
 
 def build_visualbert(config: VisualBertConfig) -> VisualBertModel:
-    """A randomly initialised VisualBERT encoder with fused attention.
-
-    The class of each attention is exchanged in place, so that parameters keep the library's names and objects.
-    """
+    """A randomly initialised VisualBERT encoder with fused attention."""
     encoder = VisualBertModel(config)
+    fuse_attention(encoder)
+    return encoder
+
+
+def fuse_attention(encoder: VisualBertModel) -> None:
+    """Exchange the class of each attention in place, so that parameters keep the library's names and objects."""
     for layer in encoder.encoder.layer:
         layer.attention.self.__class__ = FusedSelfAttention
-    return encoder

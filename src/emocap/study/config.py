@@ -196,6 +196,35 @@ class TransferConfig(Section):
     _distinct_values = field_validator("seeds", "layers")(_distinct)
 
 
+class CaptionerConfig(Section):
+    """The model that writes captions for emotions, learnt from the pseudo-labelled source.
+
+    Attributes:
+        decoder_layers: copied from the backbone's lowest; None takes all.
+        drop_emotions: how often a caption is learnt without emotions, which guidance needs.
+        held_out_images: images of the source that neither teacher's scores, student nor captioner use; half of them
+            decide on guidance and re-ranking, the captions of the other half are judged.
+        guidance: strengths that are tried; 1 is what was learnt.
+        strength: weights of the emotions against faithfulness in re-ranking that are tried; 0 is faithfulness alone.
+        candidates: written for a caption that re-ranking chooses.
+        max_loss: share of CIDEr-D that guidance and re-ranking may lose against the same captioner without emotions.
+        judge: the family of the model that judges; trained on the target's test pairs alone.
+        training: as for the other models; `learning_rate` is for all of it.
+    """
+
+    decoder_layers: int | None = Field(None, ge=1)
+    drop_emotions: float = Field(0.15, gt=0, lt=1)
+    held_out_images: int = Field(200, ge=4)
+    guidance: list[Annotated[float, Field(ge=0, le=20)]] = Field(default_factory=lambda: [1.0, 2.0, 3.0], min_length=1)
+    strength: list[Annotated[float, Field(ge=0, le=20)]] = Field(default_factory=lambda: [0.0, 1.0, 3.0], min_length=1)
+    candidates: int = Field(8, ge=1, le=100)
+    max_loss: float = Field(0.1, ge=0, le=1)
+    judge: Literal["tfidf", "vectors"] = "vectors"
+    training: TrainSettings = Field(default_factory=lambda: TrainSettings(epochs=2, learning_rate=3e-4, select_by=None))
+
+    _distinct_values = field_validator("guidance", "strength")(_distinct)
+
+
 class BaselineConfig(Section):
     """What the models are held against.
 
@@ -241,6 +270,7 @@ class StudyConfig(Section):
         min_count: an emotion is in the vocabulary if it is named for at least so many pairs.
         splits: of the target, by image.
         features: None uses captions alone, whatever images there are.
+        captioner: writes captions for emotions; None leaves it out.
     """
 
     name: str = Field("study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
@@ -264,6 +294,7 @@ class StudyConfig(Section):
     transfer: TransferConfig = Field(default_factory=TransferConfig)
     baselines: BaselineConfig = Field(default_factory=BaselineConfig)
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
+    captioner: CaptionerConfig | None = None
 
     _distinct_seeds = field_validator("seeds")(_distinct)
 
@@ -282,6 +313,10 @@ class StudyConfig(Section):
             for name in names:
                 if name not in known:
                     raise ValueError(f"evaluation.{key} names {name!r}, but this study has {', '.join(known)}")
+        if self.source is None and self.captioner is not None:
+            raise ValueError("captioner needs a source, whose captions it learns from; name one or leave it out")
+        if self.captioner is not None and len(self.units) > 1:
+            raise ValueError("captioner is trained for one split and one seed; leave folds and seeds out, or captioner")
         if self.source is None and self.pseudo_labels.study is not None:
             raise ValueError("pseudo_labels.study needs a source; name one or leave the study out")
         if self.source is None and self.labelled_source is None and self.transfer.layers is not None:

@@ -33,7 +33,7 @@ def write_gallery(
     precision = np.array(
         [label_ranking_average_precision_score(targets[[i]], probabilities[[i]]) for i in range(len(test))]
     )
-    likelihood = np.where(targets > 0, np.log(probabilities + 1e-9), np.log1p(-probabilities + 1e-9)).sum(axis=1)
+    likelihood = np.where(targets > 0, np.log(probabilities + 1e-9), np.log(1 - probabilities + 1e-9)).sum(axis=1)
     order = np.lexsort((-likelihood, -targets.sum(axis=1), -precision))
     n = min(PICTURES_EACH, len(test) // 2)
     chosen = {"best": order[:n], "worst": order[::-1][:n]}
@@ -55,14 +55,14 @@ def _entry(
     image = test.images[row]
     return {
         "pair_id": test.pair_ids[row],
-        "image": f"gallery/{name}" if _thumbnail(test.image_root, image, folder / name) else None,
+        "image": f"gallery/{name}" if thumbnail(test.image_root, image, folder / name) else None,
         "caption": test.captions[row],
         "true": [label for label, value in zip(labels, target, strict=True) if value > 0],
         "predicted": [[labels[i], round(float(p[i]), 4)] for i in ranking(p[None])[0][:5]],
     }
 
 
-def _thumbnail(root: Path | None, image: str, path: Path) -> bool:
+def thumbnail(root: Path | None, image: str, path: Path) -> bool:
     if root is None or not image:
         return False
     try:

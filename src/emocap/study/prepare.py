@@ -130,10 +130,34 @@ def splits(study: Study) -> None:
         held_out_removed = len(source) - len(kept)
         if held_out_removed:
             logger.info("source: %d pairs show a held-out picture or caption and are left out", held_out_removed)
+        if config.captioner is not None:
+            kept = _hold_out(study, source, kept)
         write_array(study.run / "source_rows.npy", kept)
     value = {"seed": config.seed, "fold": study.fold, "vocabulary": vocabulary.hash, "parts": parts}
     value |= {"repeated_captions": repeated, "held_out_pairs_removed": held_out_removed}
     write_json(study.run / "splits.json", value)
+
+
+def _hold_out(study: Study, source: Pairs, rows: np.ndarray) -> np.ndarray:
+    """Draw the images that the captioner is chosen and judged on, write them down, and give the rows that are left.
+
+    Raises:
+        EmocapError: too few images.
+    """
+    settings = study.config.captioner
+    assert settings is not None, "the study has a captioner"
+    images = sorted({source.images[row] for row in rows} - {""})
+    if len(images) < 2 * settings.held_out_images:
+        raise EmocapError(
+            f"captioner.held_out_images is {settings.held_out_images}, but the source has {len(images)} images with "
+            "pictures to learn from; hold out less than half"
+        )
+    drawn = np.random.default_rng([study.seed, 5]).permutation(len(images))[: settings.held_out_images]
+    half = len(drawn) // 2
+    parts = {"choose": sorted(images[i] for i in drawn[:half]), "judge": sorted(images[i] for i in drawn[half:])}
+    write_json(study.run / "caption_images.json", parts)
+    gone = {*parts["choose"], *parts["judge"]}
+    return np.array([row for row in rows if source.images[row] not in gone], dtype=np.int64)
 
 
 def fix_backbone(config: StudyConfig, vocabulary: Vocabulary) -> dict[str, str]:

@@ -15,7 +15,7 @@ from emocap.corpora.read import corpus_files
 from emocap.errors import EmocapError
 from emocap.files import read_json, write_json
 from emocap.regions.extractor import extractor_and_settings
-from emocap.study import pseudo_label_study, signal, stages, transfer_study
+from emocap.study import captioning, pseudo_label_study, signal, stages, transfer_study
 from emocap.study.config import CorpusConfig, StudyConfig
 from emocap.study.evaluation import evaluation
 from emocap.study.prepare import count_faults, features, image_faults, prepare, splits
@@ -68,7 +68,7 @@ def _back(run: str, base: str) -> Stage:
 
 UNIT_STAGES: dict[str, Stage] = {
     "splits": Stage(
-        *(splits, ["splits", "folds"], ["prepare"], ["splits.json", "source_rows.npy"]),
+        *(splits, ["splits", "folds", "captioner.held_out_images"], ["prepare"], ["splits.json", "source_rows.npy"]),
         rooms=["corpora/duplicates", "study/prepare"],
     ),
     "baselines": Stage(
@@ -101,6 +101,13 @@ UNIT_STAGES: dict[str, Stage] = {
         rooms=["labelling", "study/pseudo_label_study"],
         grows=["pseudo_labels.study"],
     ),
+    "captioner": Stage(
+        captioning.captioner,
+        [*SELECTION, "captioner", "baselines"],
+        ["scores", "student", "AnB+"],
+        [captioning.RUN, *(f"{captioning.RUN}/{name}" for name in ("model", "history.json", "captions.json"))],
+        rooms=["labelling", "evaluation", "study/captioning", "study/gallery"],
+    ),
     "signal": Stage(
         signal.signal, [], ["features", "teacher", "AnB+", "labelled_AnB+"], ["signal"], rooms=["study/signal"]
     ),
@@ -115,6 +122,7 @@ def unit_stages(config: StudyConfig) -> list[str]:
         *("splits", "baselines", "teacher", *of_source, *of_labelled),
         *(["transfer_study"] if config.transfer.layers is not None else []),
         *(["pseudo_label_study"] if config.pseudo_labels.study is not None else []),
+        *(["captioner"] if config.captioner is not None else []),
         *(["signal"] if config.target_has_pictures else []),
     ]
 
@@ -320,7 +328,7 @@ def _outdated(units: Sequence[Study]) -> list[str]:
 def _part(dump: dict[str, Any], key: str) -> Any:
     value: Any = dump
     for name in key.split("."):
-        value = value[name]
+        value = None if value is None else value[name]
     return value
 
 

@@ -69,19 +69,22 @@ class PairDataset(Dataset):
             unless no pair of the batch has an image's features; labels (B, E) float32 where the pairs have targets.
             An image without features has a mask of zeros.
         """
-        longest = max(len(item["input_ids"]) for item in items)
-        input_ids = torch.zeros(len(items), longest, dtype=torch.long)
-        attention_mask = torch.zeros(len(items), longest, dtype=torch.long)
-        for row, item in enumerate(items):
-            length = len(item["input_ids"])
-            input_ids[row, :length] = torch.as_tensor(item["input_ids"])
-            attention_mask[row, :length] = 1
-        batch = {"input_ids": input_ids, "attention_mask": attention_mask}
+        batch = pad_tokens([item["input_ids"] for item in items])
         if self.store is not None:
             batch |= pad_regions([self.store[i["image"]][0] if i["image"] in self.store else None for i in items])
         if "labels" in items[0]:
             batch["labels"] = torch.as_tensor(np.stack([item["labels"] for item in items]))
         return batch
+
+
+def pad_tokens(rows: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
+    """Token numbers of B rows as input_ids and attention_mask (B, T) int64, padded behind."""
+    longest = max(map(len, rows))
+    input_ids, mask = (torch.zeros(len(rows), longest, dtype=torch.long) for _ in range(2))
+    for row, ids in enumerate(rows):
+        input_ids[row, : len(ids)] = torch.as_tensor(ids)
+        mask[row, : len(ids)] = 1
+    return {"input_ids": input_ids, "attention_mask": mask}
 
 
 def pad_regions(features: Sequence[np.ndarray | None]) -> dict[str, torch.Tensor]:

@@ -27,6 +27,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from emocap.errors import EmocapError
 from emocap.files import read_json, whole_file, write_json
 from emocap.training.batching import PairDataset, PooledDataset
+from emocap.training.captioning import CaptionDataset
 from emocap.training.losses import bce, build_loss
 from emocap.training.predict import finite
 from emocap.training.settings import TrainSettings
@@ -100,26 +101,24 @@ class _Epochs(TrainerCallback):
             )
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
-        score = metrics.get("eval_mean_average_precision", float("nan"))
-        entropy = f", bce {metrics['eval_bce']:.4f}" if "eval_bce" in metrics else ""
-        logger.info(
-            "%s: epoch %.0f, validation loss %.4f%s, mAP %.4f",
-            self.what, state.epoch, metrics["eval_loss"], entropy, score,
-        )  # fmt: skip
+        names = {"eval_bce": "bce", "eval_mean_average_precision": "mAP"}
+        scores = "".join(f", {name} {metrics[key]:.4f}" for key, name in names.items() if key in metrics)
+        logger.info("%s: epoch %.0f, validation loss %.4f%s", self.what, state.epoch, metrics["eval_loss"], scores)
 
 
 def train(
     model: nn.Module,
-    training: PairDataset | PooledDataset,
-    validation: PairDataset | PooledDataset | None,
+    training: PairDataset | PooledDataset | CaptionDataset,
+    validation: PairDataset | PooledDataset | CaptionDataset | None,
     settings: TrainSettings,
     folder: Path,
     *,
     name: str,
     seed: int,
-    metrics: Metrics,
+    metrics: Metrics | None,
     collate: Callable[..., dict[str, torch.Tensor]],
     lengths: Sequence[int],
+    loss: Callable[..., torch.Tensor] | None = None,
 ) -> dict[str, Any]:
     """Train `model` in place; it ends with its best epoch's weights.
 
@@ -129,9 +128,10 @@ def train(
         model: takes a batch of `collate` as keywords, gives `logits`; what has `requires_grad` is trained.
         training: N items with targets that `collate` makes batches of.
         validation: scored after every epoch; None where nothing is held out.
-        metrics: (probabilities (N, E), targets (N, E)) to scores.
+        metrics: (probabilities (N, E), targets (N, E)) to scores; None where the loss alone is followed.
         name: of the run, for its log and history.
         lengths: N lengths; items of like length share a batch.
+        loss: (outputs, labels) to what is minimised; None means the loss of `settings`, over logits and targets.
 
     Returns:
         The history, as `docs/RUN_DIR.md` describes `history.json`.
@@ -146,7 +146,12 @@ def train(
         return history
     if training.targets is None:
         raise EmocapError(f"{name}: its training pairs have no targets; train on labelled or pseudo-labelled pairs")
-    loss = build_loss(settings.loss, training.targets, f"{name}'s training pairs")
+    if loss is None:
+        of_logits = build_loss(settings.loss, training.targets, f"{name}'s training pairs")
+
+        def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
+            return of_logits(outputs.logits, labels)
+
     sampler = EpochSampler(lengths, settings.batch_size, seed)
     set_seed(seed)
     transformers.logging.set_verbosity_error()
@@ -157,12 +162,12 @@ def train(
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=settings.patience))
     trainer = EmotionTrainer(
         model=model,
-        args=_arguments(settings, checkpoints, validation is not None, seed),
+        args=_arguments(settings, checkpoints, validation is not None, seed, loss_only=metrics is None),
         train_dataset=training,
         eval_dataset=validation,
         data_collator=collate,
-        compute_loss_func=lambda outputs, labels, num_items_in_batch=None: loss(outputs.logits, labels),
-        compute_metrics=lambda prediction: _scores(prediction, metrics, settings),
+        compute_loss_func=loss,
+        compute_metrics=None if metrics is None else lambda prediction: _scores(prediction, metrics, settings),
         optimizers=(_optimizer(model, settings), None),
         callbacks=callbacks,
         sampler=sampler,
@@ -188,7 +193,8 @@ def train(
 def _keep(model: nn.Module, checkpoints: Path, history: dict[str, Any]) -> None:
     """Set down that training is over, with what it ended at: one that stopped early must not go on after a kill."""
     with whole_file(checkpoints / TRAINED) as temporary:
-        save_file({key: tensor.contiguous() for key, tensor in model.state_dict().items()}, temporary)
+        # copies, since tied weights are one tensor under two names, which the format refuses
+        save_file({key: tensor.clone().contiguous() for key, tensor in model.state_dict().items()}, temporary)
     write_json(checkpoints / "history.json", history)
 
 
@@ -204,7 +210,9 @@ def discard_checkpoints(folder: Path) -> None:
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
 
-def _arguments(settings: TrainSettings, checkpoints: Path, evaluates: bool, seed: int) -> TrainingArguments:
+def _arguments(
+    settings: TrainSettings, checkpoints: Path, evaluates: bool, seed: int, *, loss_only: bool
+) -> TrainingArguments:
     selects = evaluates and settings.select_by is not None
     on_gpu = torch.cuda.is_available()
     bf16 = settings.precision == "bf16" or (settings.precision == "auto" and on_gpu and torch.cuda.is_bf16_supported())
@@ -237,6 +245,7 @@ def _arguments(settings: TrainSettings, checkpoints: Path, evaluates: bool, seed
         dataloader_pin_memory=on_gpu,
         remove_unused_columns=False,
         label_names=["labels"],
+        prediction_loss_only=loss_only,
         report_to="none",
         disable_tqdm=True,
     )

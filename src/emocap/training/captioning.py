@@ -1,0 +1,128 @@
+"""Triples (picture, caption, emotions) as batches for the captioner, and what it minimises."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import Dataset
+
+from emocap.corpora.pairs import Pairs
+from emocap.regions.store import FeatureStore
+from emocap.training.batching import pad_regions, pad_tokens
+
+IGNORED = -100
+MOST_EMOTIONS = 3
+
+
+@dataclass
+class Prompts:
+    """How emotions become the encoder's text: their names one behind the other between the special tokens.
+
+    Attributes:
+        pieces: each emotion's word pieces.
+        first, last: the special tokens before and behind.
+    """
+
+    pieces: list[list[int]]
+    first: int
+    last: int
+
+    @classmethod
+    def of(cls, labels: Sequence[str], tokenizer: Any) -> "Prompts":
+        encoded = tokenizer(list(labels), add_special_tokens=False, return_attention_mask=False)["input_ids"]
+        return cls(encoded, tokenizer.cls_token_id, tokenizer.sep_token_id)
+
+    def batch(self, emotions: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
+        """input_ids and attention_mask (B, T) int64 of B lists of emotion numbers, empty ones included."""
+        rows = [
+            [self.first, *(piece for number in row for piece in self.pieces[number]), self.last] for row in emotions
+        ]
+        return pad_tokens(rows)
+
+
+@dataclass
+class CaptionDataset(Dataset):
+    """N captions to learn, each with the emotions that it may be asked for.
+
+    A caption is learnt for one to three of its emotions, drawn anew each time it is seen by how far their targets stand
+    out, so that rare ones come as often as common ones; and for none, so that guidance has something to push away from.
+
+    Attributes:
+        captions: N lists of token numbers, special tokens included.
+        images: N image keys.
+        targets: (N, E) float32, the probability of the emotions that a caption may be asked for, else 0.
+        prompts: the emotions as text.
+        store: region features, or None without pictures.
+        drop: how often a caption is learnt without emotions, 0 to 1.
+    """
+
+    captions: Sequence[Sequence[int]]
+    images: Sequence[str]
+    targets: np.ndarray
+    prompts: Prompts
+    store: FeatureStore | None
+    drop: float
+
+    @classmethod
+    def of(
+        cls, pairs: Pairs, targets: np.ndarray, prompts: Prompts, tokenizer: Any, max_length: int,
+        store: FeatureStore | None, drop: float,
+    ) -> "CaptionDataset":  # fmt: skip
+        """Tokenize the captions, each cut at `max_length` tokens."""
+        encoded = tokenizer(pairs.captions, truncation=True, max_length=max_length, return_attention_mask=False)
+        return cls(encoded["input_ids"], pairs.images, targets, prompts, store, drop)
+
+    def __post_init__(self) -> None:
+        totals = self.targets.sum(axis=0, dtype=np.float64)
+        self._weights = torch.as_tensor(self.targets / np.where(totals > 0, totals, 1.0))
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    def __getitem__(self, row: int) -> int:
+        return row
+
+    @property
+    def lengths(self) -> list[int]:
+        """Each caption's number of tokens."""
+        return [len(ids) for ids in self.captions]
+
+    def collate(self, rows: Sequence[int]) -> dict[str, torch.Tensor]:
+        """One batch of B captions.
+
+        Returns:
+            input_ids, attention_mask (B, T): the emotions; visual_embeds, visual_attention_mask as for a classifier;
+            decoder_input_ids, decoder_attention_mask (B, L): the captions without their last token; labels (B, L):
+            without their first, -100 where there is padding.
+        """
+        batch = self.prompts.batch([self._drawn(row) for row in rows])
+        captions = [self.captions[row] for row in rows]
+        before, behind = pad_tokens([ids[:-1] for ids in captions]), pad_tokens([ids[1:] for ids in captions])
+        batch |= {f"decoder_{key}": tensor for key, tensor in before.items()}
+        batch["labels"] = behind["input_ids"].masked_fill(behind["attention_mask"] == 0, IGNORED)
+        if self.store is not None:
+            images = [self.images[row] for row in rows]
+            batch |= pad_regions([self.store[image][0] if image in self.store else None for image in images])
+        return batch
+
+    def _drawn(self, row: int) -> list[int]:
+        """The emotions that a caption is asked for this time, from torch's generator, whose state checkpoints keep."""
+        weights = self._weights[row]
+        known = int((weights > 0).sum())
+        if not known or torch.rand(1).item() < self.drop:
+            return []
+        number = int(torch.randint(1, min(known, MOST_EMOTIONS) + 1, (1,)).item())
+        return torch.multinomial(weights, number).tolist()
+
+
+def caption_loss(outputs: Any, labels: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+    """Mean cross-entropy in nats of the next token, over all tokens of a batch that are no padding.
+
+    Args:
+        outputs: with `logits` (B, L, V).
+        labels: (B, L), -100 for padding.
+    """
+    return nn.functional.cross_entropy(outputs.logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED)

@@ -1,0 +1,93 @@
+"""The captioner in a study, on the tiny corpora, where one word of a caption makes people happy or sad."""
+
+import numpy as np
+import pytest
+
+from emocap.errors import EmocapError
+from emocap.files import read_json
+from emocap.report.page import write_report
+from emocap.study.config import load_config
+from emocap.study.run import run_study, units_of
+
+CAPTIONER = {
+    "held_out_images": 24,
+    "guidance": [1.0, 2.0],
+    "strength": [0.0, 1.0],
+    "candidates": 4,
+    "judge": "tfidf",
+    "training": {"epochs": 30, "learning_rate": 3e-3, "batch_size": 16, "select_by": None},
+}
+
+
+def run(path, folder, overrides=None):
+    return run_study(load_config(path, overrides), folder, report=write_report)
+
+
+def study_of(tiny_study, **changes):
+    """A study whose teacher has learnt the word well enough to teach it."""
+    teacher = {"epochs": 15, "learning_rate": 3e-3, "batch_size": 16, "select_by": None}
+    return tiny_study(captioner=CAPTIONER, pseudo_labels={"p": 1}, teacher=teacher, **changes)
+
+
+@pytest.fixture(scope="module")
+def module_tmp(tmp_path_factory):
+    return tmp_path_factory.mktemp("captioning")
+
+
+@pytest.fixture
+def finished(module_tmp, tiny_study):
+    """A run with a captioner; made once for all tests here."""
+    folder = module_tmp / "run"
+    if not (folder / "report.html").is_file():
+        run(study_of(tiny_study), folder)
+    return folder
+
+
+def told_for(found, system, emotion):
+    return [entry[system].lower().split() for entry in found["captions"] if entry["emotion"] == emotion]
+
+
+def test_what_is_asked_for_is_written_and_the_judge_sees_it(finished) -> None:
+    found = read_json(finished / "captioner" / "captions.json")
+    for emotion, word in (("happy", "celebrates"), ("sad", "lost")):
+        for system in ("guided", "guided and re-ranked"):
+            assert np.mean([word in words for words in told_for(found, system, emotion)]) > 0.8, (emotion, system)
+    systems = found["systems"]
+    gain = found["differences"]["guided and re-ranked"]["alignment"]
+    assert gain["low"] > 0
+    assert systems["guided and re-ranked"]["alignment"]["mean"] > systems["people"]["alignment"]["mean"]
+
+
+def test_the_judge_was_fitted_to_pairs_that_no_model_saw(finished) -> None:
+    judge = read_json(finished / "captioner" / "captions.json")["judge"]
+    parts = read_json(finished / "splits.json")["parts"]
+    assert judge["n_train_pairs"] < len(parts["test"])
+    assert judge["n_test_pairs"] == len(parts["train"]) + len(parts["validation"])
+    assert judge["scores"]["mean_average_precision"] > judge["prior"]["mean_average_precision"] + 0.1
+
+
+def test_held_out_pictures_are_in_no_training(finished, tiny_study) -> None:
+    images = read_json(finished / "caption_images.json")
+    assert (len(images["choose"]), len(images["judge"])) == (12, 12)
+    assert not set(images["choose"]) & set(images["judge"])
+    (study,) = units_of(load_config(tiny_study(captioner=CAPTIONER)), finished)
+    assert not {*images["choose"], *images["judge"]} & set(study.pairs("source").images)
+    assert len(study.whole("source")) - len(study.pairs("source")) == 2 * 24
+
+
+def test_the_default_is_the_point_of_most_alignment_that_keeps_the_captions_true(finished) -> None:
+    found = read_json(finished / "captioner" / "captions.json")
+    points, plain = found["trade_off"]["points"], found["trade_off"]["plain"]["cider_d"]
+    assert [(point["guidance"], point["strength"]) for point in points] == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    kept = [point for point in points if point["cider_d"] >= 0.9 * plain] or [max(points, key=lambda p: p["cider_d"])]
+    best = max(kept, key=lambda point: (point["alignment"], point["cider_d"]))
+    assert (found["guidance"], found["strength"]) == (best["guidance"], best["strength"])
+
+
+def test_a_captioner_needs_a_source_and_one_unit(tiny_study, tmp_path) -> None:
+    with pytest.raises(EmocapError, match="captioner needs a source"):
+        load_config(tiny_study(captioner=CAPTIONER, source=None))
+    with pytest.raises(EmocapError, match="one split and one seed"):
+        load_config(tiny_study(captioner=CAPTIONER, folds=3))
+    with pytest.raises(EmocapError, match="hold out less than half"):
+        run(tiny_study(captioner=CAPTIONER | {"held_out_images": 60}), tmp_path / "run")
