@@ -22,7 +22,7 @@ PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
     "0000000c49444154789c63f8ffff3f0005fe02fe0def46b80000000049454e44ae426082"
 )
-COMMANDS = ("demo", "run", "label", "evaluate", "predict", "extract", "store", "report", "download")
+COMMANDS = ("demo", "run", "label", "evaluate", "predict", "caption", "rank", "extract", "store", "report", "download")
 
 
 def emocap(*arguments, cwd=None) -> subprocess.CompletedProcess:
@@ -70,6 +70,17 @@ def test_predict_a_caption(model_folder) -> None:
     shares = [float(line.split("%")[0]) for line in lines]
     assert shares == sorted(shares, reverse=True)
     assert {line.split()[-1] for line in lines} < {"happy", "sad", "awe"}
+
+
+def test_rank_texts_by_a_classifier(model_folder, tmp_path) -> None:
+    (tmp_path / "texts.txt").write_text("a dog waits alone\n\n  the child celebrates\nlost storm\n")
+    done = emocap("rank", "--model", model_folder, tmp_path / "texts.txt", "--emotion", "sad", "--max-chars", 17)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["1", "2", "3"]
+    assert lines[2].endswith("%    the child celebrates  [5 characters too long]"), "unchanged, commented, last"
+    shares = [float(line.split()[1].rstrip("%")) for line in lines[:2]]
+    assert shares == sorted(shares, reverse=True)
 
 
 def test_label_and_evaluate_a_table(model_folder, tmp_path) -> None:
@@ -175,6 +186,13 @@ def test_regions_are_shown_on_the_picture(detector_folder, tmp_path) -> None:
         (["predict", "--model", "{model}", "  "], "the caption is empty"),
         (["predict", "--model", "{model}", "none.jpg", "text"], "learnt from captions alone"),
         (["predict", "--model", "{model}", "a", "b", "c"], "put the caption in quotes"),
+        (["caption", "--model", "{model}", "pixel.png", "-e", "sad"], "holds no captioner"),
+        (["caption", "--model", "nowhere", "pixel.png", "-e", "sad", "--writer", "none"], "none: no model that writes"),
+        (["rank", "--model", "{model}", "foreign.csv", "-e", "bored"], "'bored': not an emotion of this model"),
+        (["rank", "--model", "{model}", "empty.txt", "-e", "sad"], "empty.txt: holds no captions"),
+        (["rank", "--model", "{model}", "none.txt", "-e", "sad"], "none.txt: no such file"),
+        (["rank", "--model", "{model}", "a", "b", "c", "-e", "sad"], "found 3 paths"),
+        (["rank", "--model", "{model}", "foreign.csv", "-e", "sad", "--clip", "none"], "none: no model that compares"),
         (["run", "none.yaml"], "none.yaml: no such file"),
         (["predict", "--model", "a" * 400, "text"], "File name too long"),
         (["predict", "--model", "{model}", "\udcff"], "not Unicode text"),

@@ -1,18 +1,22 @@
-"""emocap: what people will feel when they see a picture with its caption."""
+"""emocap: what people will feel when they see a picture with its caption, and captions that make them feel it."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from emocap.errors import EmocapError
 
 if TYPE_CHECKING:
+    from emocap.inference.captioner import EmotionCaptioner
     from emocap.inference.predictor import EmotionPredictor
 
-__all__ = ["EmocapError", "EmotionPredictor"]
+__all__ = ["EmocapError", "EmotionCaptioner", "EmotionPredictor"]
+_ROOMS = {
+    "EmotionCaptioner": "emocap.inference.captioner",
+    "EmotionPredictor": "emocap.inference.predictor",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "EmotionPredictor":  # torch loads only when it is asked for
-        from emocap.inference.predictor import EmotionPredictor
-
-        return EmotionPredictor
+    if name in _ROOMS:  # torch loads only when it is asked for
+        return getattr(import_module(_ROOMS[name]), name)
     raise AttributeError(f"module 'emocap' has no attribute {name!r}")

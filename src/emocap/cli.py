@@ -56,21 +56,29 @@ def _options(
 
 @app.command()
 def demo(
-    run_dir: Annotated[Path, typer.Option("--run-dir", help="Folder of the run; a stopped run there goes on.")] = Path(
-        "runs/demo"
-    ),
+    run_dir: Annotated[
+        Path | None,
+        typer.Option("--run-dir", help="Folder of the run, else runs/demo; a stopped run goes on."),
+    ] = None,
+    captions: Annotated[
+        bool,
+        typer.Option("--captions", help="With a captioner, on more pictures: about an hour."),
+    ] = False,
     overrides: SetOption = None,
 ) -> None:
     """Make the demo corpora and run the whole study on them: a few minutes on two cores.
 
-    Ends with the table of results and the path of the report.
+    Ends with the table of results and the path of the report. With --captions it is in runs/demo-captions.
     """
     from emocap.corpora.scenes import write_demo_corpora
     from emocap.study.config import load_config
 
-    with _preset("demo") as path:
+    name = "demo-captions" if captions else "demo"
+    with _preset(name) as path:
         config = load_config(path, overrides)
-    _run(config, run_dir, None, draw=partial(write_demo_corpora, seed=config.seed))
+    n_images = 4000 if captions else 1200
+    draw = partial(write_demo_corpora, n_source_images=n_images, seed=config.seed)
+    _run(config, run_dir or Path("runs") / name, None, draw=draw)
 
 
 @app.command()
@@ -169,6 +177,143 @@ def predict(
     predictor = EmotionPredictor.from_pretrained(model, allow_other_features=allow_other_features)
     for found in predictor.predict(image, words[-1])[:top]:
         typer.echo(f"{found.probability:6.1%}  {found.emotion}")
+
+
+EmotionOption = Annotated[list[str], typer.Option("--emotion", "-e", help="What people are to feel; may be repeated.")]
+AvoidOption = Annotated[list[str] | None, typer.Option("--avoid", help="What they must not feel; may be repeated.")]
+CharsOption = Annotated[
+    int | None, typer.Option("--max-chars", min=1, help="Characters of a caption, such as 125 for alt text.")
+]
+ClipOption = Annotated[
+    str | None, typer.Option("--clip", metavar="NAME", help="Judge faithfulness by this CLIP-like model.")
+]
+
+
+@app.command()
+def caption(
+    model: Annotated[Path, typer.Option("--model", help="Run with a captioner, or with --writer any model folder.")],
+    image: Annotated[Path, typer.Argument(help="The picture.")],
+    emotion: EmotionOption,
+    n: Annotated[int, typer.Option("-n", min=1, max=100, help="Captions shown.")] = 5,
+    avoid: AvoidOption = None,
+    max_chars: CharsOption = None,
+    guidance: Annotated[
+        float | None,
+        typer.Option("--guidance", min=0, max=20, help="Strength of the emotions in writing; 1 as learnt."),
+    ] = None,
+    strength: Annotated[
+        float | None, typer.Option("--strength", min=0, help="Strength of the emotions in ordering; 0 for none.")
+    ] = None,
+    writer: Annotated[
+        str | None, typer.Option("--writer", metavar="NAME", help="Let this image-to-text model write, such as BLIP.")
+    ] = None,
+    clip: ClipOption = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the draws.")] = 0,
+    allow_other_features: OtherFeaturesOption = False,
+) -> None:
+    """Write captions for a picture that make people feel an emotion, best first.
+
+    Shown are the chance that annotators name the emotion, how likely the caption is for the picture whatever the
+    emotion (nats a token), and the caption.
+
+    Example: `emocap caption --model runs/demo-captions dog.jpg --emotion sad --avoid angry --max-chars 125`
+    """
+    from emocap.inference.captioner import EmotionCaptioner, is_captioner, picture_of
+
+    if not is_captioner(model) and writer is None:
+        raise EmocapError(f"{model}: holds no captioner; give a run that has one, or --writer and a model folder")
+    if writer is None and clip is None:
+        captioner = EmotionCaptioner.from_pretrained(model, allow_other_features=allow_other_features)
+        found = captioner.caption(
+            *(image, emotion, n),
+            guidance=guidance,
+            strength=strength,
+            avoid=avoid or [],
+            max_chars=max_chars,
+            seed=seed,
+        )
+        _print_ranked(found)
+        return
+    if guidance is not None and writer is not None:
+        raise EmocapError("caption: --guidance is for emocap's own captioner; leave it out with --writer")
+    picture = picture_of(image)
+    if writer is not None:
+        from emocap.inference.borrowed import ImageToText
+
+        candidates = ImageToText(writer).write(picture, max(8, 3 * n), seed=seed)
+    else:
+        captioner = EmotionCaptioner.from_pretrained(model, allow_other_features=allow_other_features)
+        written = captioner.caption(image, emotion, max(8, 3 * n), guidance=guidance, strength=strength, seed=seed)
+        candidates = [one.caption for one in written]
+    _print_ranked(
+        _ranked(model, image, candidates, emotion, avoid, max_chars, strength, clip, allow_other_features)[:n]
+    )
+
+
+@app.command()
+def rank(
+    model: Annotated[Path, typer.Option("--model", help="Model folder, or a run with a captioner.")],
+    words: Annotated[
+        list[Path],
+        typer.Argument(metavar="[IMAGE] CAPTIONS", help="A text file, a caption a line; before it a picture."),
+    ],
+    emotion: EmotionOption,
+    avoid: AvoidOption = None,
+    max_chars: CharsOption = None,
+    strength: Annotated[
+        float | None, typer.Option("--strength", min=0, help="Strength of the emotions against faithfulness.")
+    ] = None,
+    clip: ClipOption = None,
+    allow_other_features: OtherFeaturesOption = False,
+) -> None:
+    """Order captions that you wrote by what they make people feel; none is changed or left out.
+
+    Example: `emocap rank --model runs/demo/AnB+ dog.jpg captions.txt --emotion hopeful --avoid scared`
+    """
+    from emocap.files import read_text
+
+    if len(words) > 2:
+        raise EmocapError(f"rank takes a picture and a file of captions, found {len(words)} paths")
+    captions = [line for line in read_text(words[-1]).splitlines() if line.strip()]
+    if not captions:
+        raise EmocapError(f"{words[-1]}: holds no captions; write one a line")
+    image = words[0] if len(words) == 2 else None
+    _print_ranked(_ranked(model, image, captions, emotion, avoid, max_chars, strength, clip, allow_other_features))
+
+
+def _ranked(
+    model: Path,
+    image: Path | None,
+    captions: list[str],
+    emotion: list[str],
+    avoid: list[str] | None,
+    max_chars: int | None,
+    strength: float | None,
+    clip: str | None,
+    allow_other: bool,
+) -> list[Any]:
+    """Captions in order, by a captioner's run or by a classifier's folder."""
+    from emocap.inference.captioner import EmotionCaptioner, is_captioner, order_captions
+    from emocap.inference.predictor import EmotionPredictor
+
+    similarity = None
+    if clip is not None:
+        from emocap.inference.borrowed import ImageTextSimilarity
+
+        similarity = ImageTextSimilarity(clip)
+    how: dict[str, Any] = {"avoid": avoid or [], "max_chars": max_chars, "similarity": similarity}
+    if is_captioner(model) and image is not None:
+        captioner = EmotionCaptioner.from_pretrained(model, allow_other_features=allow_other)
+        return captioner.rank(image, captions, emotion, strength=strength, **how)
+    predictor = EmotionPredictor.from_pretrained(model, allow_other_features=allow_other)
+    return order_captions(predictor, image, captions, emotion, strength=1.0 if strength is None else strength, **how)
+
+
+def _print_ranked(ranked: list[Any]) -> None:
+    for place, one in enumerate(ranked, 1):
+        faithful = "" if one.faithfulness is None else f"  {one.faithfulness:6.2f}"
+        remarks = f"  [{'; '.join(one.remarks)}]" if one.remarks else ""
+        typer.echo(f"{place:3}  {one.probability:6.1%}{faithful}  {one.caption}{remarks}")
 
 
 @app.command()

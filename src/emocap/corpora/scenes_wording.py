@@ -4,9 +4,15 @@ A caption names the subject, where asked the setting, and says one thing in one 
 possessives in braces, so that every phrase fits one subject and two people. Written for emocap; nothing is quoted.
 """
 
+import re
+from collections.abc import Iterable
+from itertools import chain
+
 import numpy as np
 
 from emocap.corpora.scenes_factors import Scene
+
+_LETTERS = re.compile(r"[^\W\d_]+")
 
 # (adjective choices, noun choices, possessive); the first noun says what the drawing shows.
 _NOUNS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
@@ -204,6 +210,33 @@ def phrasings(tone: str, subject: str) -> tuple[str, ...]:
     anything, beings, things = _PREDICATES[tone]
     predicates = anything + (beings if subject in _BEINGS else things)
     return predicates + _OPENINGS[tone] + _CLOSINGS[tone]
+
+
+def read_caption(caption: str) -> tuple[str | None, str | None]:
+    """The subject that a caption names, by its longest noun, and the tone that it is told in; None for neither.
+
+    Both are found in whatever a writer of such captions writes, whether `write_caption` could have or not.
+
+    >>> read_caption("The small dog was left alone after the funeral.")
+    ('dog', 'mournful')
+    """
+    words = f" {' '.join(_LETTERS.findall(caption.lower()))} "
+
+    def longest(choices: Iterable[tuple[str, str]]) -> str | None:
+        found = [(len(phrase), name) for name, phrase in choices if f" {phrase} " in words]
+        return max(found)[1] if found else None
+
+    nouns = ((subject, _plain(noun)) for subject, (_, nouns, _) in _NOUNS.items() for noun in nouns)
+    phrases = (
+        (tone, _plain(phrase.split("{its}")[0]))
+        for tone in _PREDICATES
+        for phrase in (*chain(*_PREDICATES[tone]), *_OPENINGS[tone], *_CLOSINGS[tone])
+    )
+    return longest(nouns), longest(phrases)
+
+
+def _plain(phrase: str) -> str:
+    return " ".join(_LETTERS.findall(phrase.lower()))
 
 
 def write_caption(rng: np.random.Generator, scene: Scene) -> str:

@@ -1,5 +1,7 @@
 """The public way to ask a trained model what people are likely to feel."""
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,10 +17,13 @@ from emocap.evaluation.metrics import ranking
 from emocap.regions.extract import Prepared, prepare_source
 from emocap.regions.extractor import EXTRACTORS, Extractor, build_extractor
 from emocap.regions.store import kind_of
-from emocap.training.batching import PairDataset, pad_regions
+from emocap.training.batching import pad_regions, pad_tokens
 from emocap.training.checkpoint import SavedModel, load_model
 from emocap.training.predict import best_device, finite
+from emocap.training.writing import in_batches
 
+BATCH = 64
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 Picture = str | Path | bytes | Image.Image | None
 
 
@@ -82,29 +87,58 @@ class EmotionPredictor:
                 raise EmocapError(f"pair {number}: the caption is empty; give some text")
             if not is_text(caption):
                 raise EmocapError(f"pair {number}: the caption is not Unicode text; give it in UTF-8")
-        encoded = self._saved.tokenizer(
-            [caption for _, caption in pairs],
-            truncation=True,
-            max_length=self._saved.card.max_length,
-            return_attention_mask=False,
+        probabilities = self._probabilities(
+            self.features([image for image, _ in pairs]), [caption for _, caption in pairs]
         )
-        dataset = PairDataset(encoded["input_ids"], [""] * len(pairs))
-        batch = dataset.collate([dataset[row] for row in range(len(pairs))])
-        batch |= pad_regions(self._features([image for image, _ in pairs]))
-        with torch.inference_mode():
-            logits = self._model(**{key: tensor.to(self._device) for key, tensor in batch.items()}).logits
-        probabilities = finite(torch.sigmoid(logits.float() / self._saved.card.temperature).cpu().numpy())
         return [
             [EmotionProbability(self.labels[i], float(row[i])) for i in order]
             for row, order in zip(probabilities, ranking(probabilities), strict=True)
         ]
+
+    def probabilities_for(self, features: np.ndarray | None, captions: Sequence[str]) -> np.ndarray:
+        """(N, E) calibrated probabilities of N captions of one picture, emotions as in `labels`.
+
+        Args:
+            features: (R, D) of the picture, by `features`; None for captions alone.
+        """
+        found = [
+            self._probabilities([features] * len(captions[rows]), captions[rows])
+            for rows in in_batches(len(captions), BATCH)
+        ]
+        return np.concatenate(found)
+
+    def oddities(self, caption: str) -> list[str]:
+        """What keeps the model from reading a text as people would, each in a few words."""
+        found = ["holds control characters"] if _CONTROL.search(caption) else []
+        tokenizer = self._saved.tokenizer
+        ids = tokenizer(caption, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
+        if len(ids) > self._saved.card.max_length - 2:
+            found.append("judged by its beginning, the rest is more than the model reads")
+        scripts = {unicodedata.name(letter, "?").split()[0] for letter in caption if letter.isalpha()}
+        if 2 * ids.count(tokenizer.unk_token_id) > len(ids) or (scripts and "LATIN" not in scripts):
+            found.append("in words that the model hardly knows")
+        return found
+
+    @property
+    def sees_pictures(self) -> bool:
+        """Whether the model learnt from pictures too."""
+        return self._saved.card.features is not None
+
+    def _probabilities(self, features: Sequence[np.ndarray | None], captions: Sequence[str]) -> np.ndarray:
+        encoded = self._saved.tokenizer(
+            list(captions), truncation=True, max_length=self._saved.card.max_length, return_attention_mask=False
+        )
+        batch = pad_tokens(encoded["input_ids"]) | pad_regions(features)
+        with torch.inference_mode():
+            logits = self._model(**{key: tensor.to(self._device) for key, tensor in batch.items()}).logits
+        return finite(torch.sigmoid(logits.float() / self._saved.card.temperature).cpu().numpy())
 
     @cached_property
     def _extractor(self) -> Extractor:
         """What made the features that the model was trained on; built for the first picture."""
         return model_extractor(self._saved, allow_other=self._allow_other_features)
 
-    def _features(self, images: Sequence[Picture]) -> list[np.ndarray | None]:
+    def features(self, images: Sequence[Picture]) -> list[np.ndarray | None]:
         """Each picture's (R, D) float16 region features, or None without a picture."""
         prepared = [self._prepared(image) for image in images if image is not None]
         found: list[np.ndarray] = []

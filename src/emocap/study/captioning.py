@@ -25,7 +25,7 @@ from emocap.models.captioner import build_captioner
 from emocap.progress import track
 from emocap.study.config import CaptionerConfig
 from emocap.study.gallery import thumbnail
-from emocap.study.stages import pseudo_labels
+from emocap.study.stages import selected
 from emocap.study.study import Study, read_value
 from emocap.training.batching import PairDataset
 from emocap.training.captioner_folder import RANKER, CaptionerCard, save_captioner
@@ -89,20 +89,14 @@ def captioner(study: Study) -> None:
 
 
 def _trained(study: Study, settings: CaptionerConfig) -> tuple[Any, Any, CaptionerCard, dict[str, Any]]:
-    every = study.config.pseudo_labels.model_copy(update={"fraction": 1.0, "targets": "soft"})
-    chosen, targets, _ = pseudo_labels(study, every, study.seed)
+    sample, targets = selected(study)
     saved = study.load("student")
     backbone, tokenizer = study.fresh_model(study.seed)
     model = build_captioner(
         *(saved.model.visualbert, backbone.visualbert, tokenizer), layers=settings.decoder_layers, seed=study.seed + 4
     )
     data = CaptionDataset.of(
-        *(
-            study.pairs("source").select(chosen.rows),
-            targets,
-            Prompts.of(study.vocabulary.labels, tokenizer),
-            tokenizer,
-        ),
+        *(sample, targets, Prompts.of(study.vocabulary.labels, tokenizer), tokenizer),
         max_length=study.config.model.max_length,
         store=study.store("source"),
         drop=settings.drop_emotions,

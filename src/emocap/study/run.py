@@ -103,8 +103,8 @@ UNIT_STAGES: dict[str, Stage] = {
     ),
     "captioner": Stage(
         captioning.captioner,
-        [*SELECTION, "captioner", "baselines"],
-        ["scores", "student", "AnB+"],
+        ["captioner", "baselines"],
+        ["selection", "student", "AnB+"],
         [captioning.RUN, *(f"{captioning.RUN}/{name}" for name in ("model", "history.json", "captions.json"))],
         rooms=["labelling", "evaluation", "study/captioning", "study/gallery"],
     ),

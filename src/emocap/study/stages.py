@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from emocap.corpora.pairs import Pairs
 from emocap.errors import EmocapError
 from emocap.evaluation.baselines import fit_baseline
 from emocap.evaluation.calibration import calibrate
@@ -240,8 +241,12 @@ def selection(study: Study) -> None:
         pq.write_table(table, temporary)
 
 
-def student(study: Study) -> None:
-    """Pre-train the student on the pseudo-labelled sample."""
+def selected(study: Study) -> tuple[Pairs, np.ndarray]:
+    """The pseudo-labelled sample, and its targets (M, E) float32.
+
+    Raises:
+        EmocapError: the selection is of another vocabulary.
+    """
     table = read_parquet(study.run / "selection.parquet")
     found = (table.schema.metadata or {}).get(b"vocabulary", b"").decode()
     if found != study.vocabulary.hash:
@@ -250,7 +255,12 @@ def student(study: Study) -> None:
             "delete it and run again"
         )
     targets = np.array(table["targets"].to_pylist(), dtype=np.float32)
-    sample = study.pairs("source").select(table["row"].to_numpy())
+    return study.pairs("source").select(table["row"].to_numpy()), targets
+
+
+def student(study: Study) -> None:
+    """Pre-train the student on the pseudo-labelled sample."""
+    sample, targets = selected(study)
     model, tokenizer = study.fresh_model(study.seed + 1)
     start_at_frequencies(model, targets)
     settings = study.config.student

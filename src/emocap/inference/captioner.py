@@ -1,0 +1,290 @@
+"""The public way to have captions written for an emotion, and to have anybody's captions ordered by one."""
+
+import difflib
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+from emocap.corpora.pairs import is_text
+from emocap.errors import EmocapError
+from emocap.evaluation.rerank import Ranked, rerank
+from emocap.inference.predictor import EmotionPredictor, Picture
+from emocap.training.captioner_folder import CARD, RANKER, SavedCaptioner, load_captioner
+from emocap.training.predict import best_device
+from emocap.training.writing import in_batches
+
+logger = logging.getLogger("emocap")
+MOST_CANDIDATES = 1000
+BATCH = 32
+# Emotions of Socratis' vocabulary that pull in opposite directions.
+GLAD = frozenset({
+    "amazed", "awe", "beautiful", "calm", "excited", "good", "happy", "hopeful", "impressed", "inspired", "joy",
+    "proud",
+})  # fmt: skip
+GRIEVED = frozenset({
+    "anger", "angry", "annoyed", "bored", "concerned", "disgusted", "fear", "sad", "scared", "upset", "worried",
+})  # fmt: skip
+
+
+class Similarity(Protocol):
+    """How well texts fit a picture, by a model such as CLIP."""
+
+    def __call__(self, image: Image.Image, captions: Sequence[str]) -> np.ndarray:
+        """(N,) cosines."""
+
+
+class EmotionCaptioner:
+    """Captions that are meant to make people feel something, from a captioner's folder.
+
+    >>> captioner = EmotionCaptioner.from_pretrained("runs/demo-captions")  # doctest: +SKIP
+    >>> captioner.caption("dog.jpg", emotions=["sad"], n=1)[0].caption  # doctest: +SKIP
+    'The small dog was left alone after the funeral'
+    """
+
+    def __init__(self, saved: SavedCaptioner, ranker: EmotionPredictor, *, allow_other_features: bool = False) -> None:
+        self._saved, self._ranker = saved, ranker
+        self._writer = saved.writer(best_device())
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, *, allow_other_features: bool = False) -> "EmotionCaptioner":
+        """Load the captioner of a run directory, or its own folder `RUN/captioner/model`.
+
+        Raises:
+            EmocapError: there is none, or a broken one.
+        """
+        saved = load_captioner(Path(folder))
+        ranker = EmotionPredictor.from_pretrained(saved.folder / RANKER, allow_other_features=allow_other_features)
+        saved.vocabulary.require_same(ranker.labels, str(saved.folder / RANKER))
+        return cls(saved, ranker)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The emotions that can be asked for, in their fixed order."""
+        return self._saved.vocabulary.labels
+
+    @property
+    def ranker(self) -> EmotionPredictor:
+        """The classifier that orders the candidates."""
+        return self._ranker
+
+    def caption(
+        self,
+        image: Picture,
+        emotions: Sequence[str] = (),
+        n: int = 5,
+        *,
+        guidance: float | None = None,
+        strength: float | None = None,
+        avoid: Sequence[str] = (),
+        max_chars: int | None = None,
+        seed: int = 0,
+    ) -> list[Ranked]:
+        """Captions of a picture for the emotions that are wanted, best first; none that is too long or evokes `avoid`.
+
+        Args:
+            image: a file, its bytes, or a Pillow image.
+            emotions: of `labels`; none asks for what people would write.
+            n: at most so many; fewer where the model does not find so many different ones.
+            guidance: strength of the emotions while writing; 1 is what was learnt, None what the study found best.
+            strength: of the emotions in ordering, against likelihood for the picture; None what the study found best.
+            avoid: emotions that must not be among the strongest.
+            max_chars: of a caption, such as 125 for alt text.
+            seed: of the draws; the same gives the same captions.
+
+        Raises:
+            EmocapError: no picture, an unknown or contradictory emotion, or nothing left to give.
+        """
+        card = self._saved.card
+        guidance = card.guidance if guidance is None else guidance
+        wanted, shunned = choose_emotions(self.labels, emotions, avoid)
+        if n < 1 or n > MOST_CANDIDATES:
+            raise EmocapError(f"caption: n is {n}, expected 1 to {MOST_CANDIDATES}")
+        if not 0 <= guidance <= 20:
+            raise EmocapError(f"caption: guidance is {guidance}, expected 0 to 20; 1 is what was learnt")
+        features = self._features(image)
+        found: list[str] = []
+        most = max(card.candidates, 3 * n)
+        for number, rows in enumerate(in_batches(most, BATCH)):
+            (written,) = self._writer.write(
+                [features], [wanted], n=min(rows.stop, most) - rows.start, guidance=guidance, seed=seed + number
+            )
+            found += written
+        candidates = [caption for caption in dict.fromkeys(found) if caption]
+        ranked = self._ordered(image, features, candidates, wanted, shunned, max_chars, strength)
+        kept = [one for one in ranked if not one.remarks or one.remarks == ["does not fit the picture"]][:n]
+        if not kept:
+            reasons = "; ".join(dict.fromkeys(remark for one in ranked for remark in one.remarks)) or "nothing written"
+            raise EmocapError(f"caption: none of {len(candidates)} candidates is left ({reasons}); ask for less")
+        return kept
+
+    def rank(
+        self,
+        image: Picture,
+        captions: Sequence[str],
+        emotions: Sequence[str],
+        *,
+        avoid: Sequence[str] = (),
+        max_chars: int | None = None,
+        strength: float | None = None,
+        similarity: Similarity | None = None,
+    ) -> list[Ranked]:
+        """Anybody's captions ordered by the emotions that are wanted, commented, never changed; none is left out.
+
+        Args:
+            similarity: judges how well a text fits the picture, in place of the captioner's own likelihood.
+
+        Raises:
+            EmocapError: no caption, an empty one, an unknown or contradictory emotion.
+        """
+        wanted, shunned = choose_emotions(self.labels, emotions, avoid)
+        check_candidates(captions)
+        features = self._features(image)
+        ranked = self._ordered(image, features, list(captions), wanted, shunned, max_chars, strength, similarity)
+        return [replace(one, remarks=[*one.remarks, *self._ranker.oddities(one.caption)]) for one in ranked]
+
+    def _features(self, image: Picture) -> np.ndarray | None:
+        if image is None:
+            raise EmocapError("caption: needs a picture; to order texts alone give rank a model of captions alone")
+        if self._saved.card.features is None:
+            raise EmocapError(f"{self._saved.folder}: never saw a picture; train a captioner on a source with images")
+        return self._ranker.features([image])[0]
+
+    def _ordered(
+        self,
+        image: Picture,
+        features: np.ndarray | None,
+        captions: list[str],
+        wanted: list[int],
+        shunned: list[int],
+        max_chars: int | None,
+        strength: float | None,
+        similarity: Similarity | None = None,
+    ) -> list[Ranked]:
+        if not captions:
+            return []
+        if similarity is None:
+            rows = in_batches(len(captions), BATCH)
+            likely = [self._writer.likelihood([features] * len(captions[part]), captions[part]) for part in rows]
+            faithfulness, floor = np.concatenate(likely), 1.0
+        else:
+            assert image is not None, "a picture was described above"
+            faithfulness, floor = similarity(picture_of(image), captions), 0.1
+        return rerank(
+            *(captions, self._ranker.probabilities_for(features, captions), self.labels, wanted),
+            avoid=shunned,
+            faithfulness=faithfulness,
+            floor=floor,
+            strength=self._saved.card.strength if strength is None else strength,
+            max_chars=max_chars,
+        )
+
+
+def order_captions(
+    predictor: EmotionPredictor,
+    image: Picture,
+    captions: Sequence[str],
+    emotions: Sequence[str],
+    *,
+    avoid: Sequence[str] = (),
+    max_chars: int | None = None,
+    strength: float = 1.0,
+    similarity: Similarity | None = None,
+) -> list[Ranked]:
+    """`EmotionCaptioner.rank` by a classifier alone: faithfulness is judged only where `similarity` is given.
+
+    Raises:
+        EmocapError: as there.
+    """
+    wanted, shunned = choose_emotions(predictor.labels, emotions, avoid)
+    check_candidates(captions)
+    features = predictor.features([image])[0] if predictor.sees_pictures else None
+    if features is None and image is not None and similarity is None:
+        logger.warning("rank: the model learnt from captions alone, so the picture is not looked at")
+    faithfulness = None
+    if similarity is not None:
+        if image is None:
+            raise EmocapError("rank: a similarity to the picture needs a picture; give one")
+        faithfulness = similarity(picture_of(image), captions)
+    ranked = rerank(
+        *(captions, predictor.probabilities_for(features, captions), predictor.labels, wanted),
+        avoid=shunned,
+        faithfulness=faithfulness,
+        floor=0.1,
+        strength=strength,
+        max_chars=max_chars,
+    )
+    return [replace(one, remarks=[*one.remarks, *predictor.oddities(one.caption)]) for one in ranked]
+
+
+def choose_emotions(
+    labels: Sequence[str], emotions: Sequence[str], avoid: Sequence[str] = ()
+) -> tuple[list[int], list[int]]:
+    """The numbers of wanted and avoided emotions, each once.
+
+    Raises:
+        EmocapError: one that is not known, with those of the nearest names; or one that is both wanted and avoided.
+
+    >>> choose_emotions(["happy", "hopeful", "sad"], ["Happy", "happy"], ["sad"])
+    ([0], [2])
+    """
+    numbers: list[list[int]] = []
+    for what, names in (("emotion", emotions), ("avoid", avoid)):
+        found: dict[int, None] = {}
+        for name in names:
+            plain = name.strip().lower()
+            if plain not in labels:
+                near = difflib.get_close_matches(plain, labels, n=3, cutoff=0.4)
+                known = f"nearest by name are {', '.join(near)}" if near else f"known are {', '.join(labels)}"
+                raise EmocapError(f"{what} {name!r}: not an emotion of this model; {known}")
+            found[list(labels).index(plain)] = None
+        numbers.append(list(found))
+    wanted, shunned = numbers
+    if both := [labels[i] for i in wanted if i in shunned]:
+        raise EmocapError(f"{both[0]} is both wanted and to be avoided; leave one of them out")
+    asked = {labels[i] for i in wanted}
+    if (glad := asked & GLAD) and (grieved := asked & GRIEVED):
+        logger.warning(
+            "%s and %s pull in opposite directions; a caption for both is a compromise",
+            *(" and ".join(sorted(names)) for names in (glad, grieved)),
+        )
+    return wanted, shunned
+
+
+def check_candidates(captions: Sequence[str]) -> None:
+    """Refuse candidates that cannot be ordered.
+
+    Raises:
+        EmocapError: none, too many, or one that is empty or no Unicode text.
+    """
+    if not captions:
+        raise EmocapError("rank: no candidates; give one caption a line")
+    if len(captions) > MOST_CANDIDATES:
+        raise EmocapError(f"rank: {len(captions)} candidates, expected at most {MOST_CANDIDATES}")
+    for number, caption in enumerate(captions, 1):
+        if not isinstance(caption, str) or not caption.strip():
+            raise EmocapError(f"rank: candidate {number} is empty; give some text")
+        if not is_text(caption):
+            raise EmocapError(f"rank: candidate {number} is not Unicode text; give it in UTF-8")
+
+
+def picture_of(image: str | Path | bytes | Image.Image) -> Image.Image:
+    """A picture as RGB.
+
+    Raises:
+        EmocapError: it cannot be read.
+    """
+    from emocap.regions.images import open_image
+
+    if isinstance(image, Image.Image):
+        return image.convert("RGB")
+    return open_image(Path(image) if isinstance(image, str) else image)
+
+
+def is_captioner(folder: Path) -> bool:
+    """Whether a folder, or the run directory that it is, holds a captioner."""
+    return any((place / CARD).is_file() for place in (folder, folder / "model", folder / "captioner" / "model"))

@@ -1,0 +1,166 @@
+"""EmotionCaptioner: captions in order, within what was asked, and anybody's captions ranked and left as they are."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from emocap import EmocapError, EmotionCaptioner
+from emocap.files import read_json, write_json
+from emocap.inference.captioner import check_candidates, choose_emotions, order_captions
+from emocap.training.captioner_folder import CARD
+
+CAPTIONS = ["the child celebrates at home", "lost lost storm", "a dog sits"]
+
+
+@pytest.fixture
+def captioner(captioner_run) -> EmotionCaptioner:
+    return EmotionCaptioner.from_pretrained(captioner_run())
+
+
+def test_captions_are_different_in_order_and_the_same_for_a_seed(captioner, photo) -> None:
+    found = captioner.caption(photo, ["sad"], n=4)
+    captions = [one.caption for one in found]
+    assert len(set(captions)) == len(captions) == 4
+    fitting = [one.score for one in found if not one.remarks]
+    assert fitting == sorted(fitting, reverse=True)
+    assert [one.caption for one in captioner.caption(photo, ["sad"], n=4)] == captions
+    assert [one.caption for one in captioner.caption(photo, ["sad"], n=4, seed=7)] != captions
+
+
+def test_probabilities_are_the_rankers_and_faithfulness_the_captioners(captioner, photo) -> None:
+    (one, *_) = captioner.caption(photo, ["sad"], n=1)
+    (expected,) = [f.probability for f in captioner.ranker.predict(photo, one.caption) if f.emotion == "sad"]
+    assert one.probability == pytest.approx(expected, abs=1e-5)
+    features = captioner.ranker.features([photo])[0]
+    assert one.faithfulness == pytest.approx(captioner._writer.likelihood([features], [one.caption])[0], abs=1e-4)
+
+
+def test_likelihood_is_the_mean_log_probability_of_each_token(captioner, photo) -> None:
+    """One by one and in a batch, and by hand from the logits of the whole caption."""
+    import torch
+
+    writer, features = captioner._writer, captioner.ranker.features([photo])[0]
+    together = writer.likelihood([features] * 3, CAPTIONS)
+    alone = np.concatenate([writer.likelihood([features], [caption]) for caption in CAPTIONS])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    ids = torch.tensor([writer.tokenizer(CAPTIONS[0])["input_ids"]])
+    states, mask = writer._encoded([features], [[]])
+    with torch.inference_mode():
+        logits = writer.model(encoder_outputs=(states,), attention_mask=mask, decoder_input_ids=ids[:, :-1]).logits
+    by_hand = torch.log_softmax(logits, -1)[0].gather(1, ids[0, 1:, None]).mean().item()
+    assert together[0] == pytest.approx(by_hand, abs=1e-5)
+
+
+def test_no_caption_is_longer_than_asked_or_evokes_what_is_to_be_avoided(captioner, photo) -> None:
+    every = captioner.caption(photo, ["happy"], n=6)
+    limit = sorted(len(one.caption) for one in every)[2]
+    found = captioner.caption(photo, ["happy"], n=6, max_chars=limit)
+    assert found
+    assert max(len(one.caption) for one in found) <= limit
+    with pytest.raises(EmocapError, match=r"none of \d+ candidates is left .*characters too long"):
+        captioner.caption(photo, ["happy"], max_chars=1)
+
+
+def test_what_is_avoided_stands_behind_and_says_so(captioner, photo) -> None:
+    ranked = captioner.rank(photo, CAPTIONS, ["sad"], avoid=["happy"])
+    for one in ranked:
+        best = captioner.ranker.predict(photo, one.caption)[0].emotion
+        assert ("evokes happy" in one.remarks) == (best == "happy")
+
+
+def test_a_persons_captions_are_all_there_unchanged(captioner, photo) -> None:
+    odd = [*CAPTIONS, "  Two  spaces\tand a tab ", "привет мир", "a\x07bell", "dog " * 3000]
+    ranked = captioner.rank(photo, odd, ["awe"], max_chars=100)
+    assert sorted(one.number for one in ranked) == list(range(len(odd)))
+    assert all(one.caption == odd[one.number] for one in ranked)
+    remarks = {one.number: one.remarks for one in ranked}
+    assert "in words that the model hardly knows" in remarks[4]
+    assert "holds control characters" in remarks[5]
+    assert "11900 characters too long" in remarks[6]
+    assert any("judged by its beginning" in remark for remark in remarks[6])
+
+
+def test_a_classifier_alone_orders_too(captioner, photo) -> None:
+    ranked = order_captions(captioner.ranker, photo, CAPTIONS, ["sad"])
+    assert all(one.faithfulness is None for one in ranked)
+    probabilities = [one.probability for one in ranked]
+    assert probabilities == sorted(probabilities, reverse=True)
+
+
+def test_a_similarity_takes_the_place_of_likelihood_and_holds_its_floor(captioner, photo) -> None:
+    fits = {CAPTIONS[0]: 0.30, CAPTIONS[1]: 0.05, CAPTIONS[2]: 0.29}
+    ranked = captioner.rank(
+        photo, CAPTIONS, ["sad"], similarity=lambda image, captions: np.array([fits[c] for c in captions])
+    )
+    assert {one.caption: one.faithfulness for one in ranked} == fits
+    assert ranked[-1].caption == CAPTIONS[1]
+    assert ranked[-1].remarks == ["does not fit the picture"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "avoid", "message"),
+    [
+        (["hapy"], [], "'hapy': not an emotion of this model; nearest by name are happy"),
+        (["xyz"], [], "known are happy, sad, awe"),
+        (["sad"], ["SAD"], "sad is both wanted and to be avoided"),
+        (["sad"], ["joyful"], "avoid 'joyful'"),
+    ],
+)
+def test_emotions_that_cannot_be_asked_for(wanted, avoid, message, vocabulary) -> None:
+    with pytest.raises(EmocapError, match=message):
+        choose_emotions(vocabulary.labels, wanted, avoid)
+
+
+def test_opposite_emotions_are_asked_for_with_a_warning(vocabulary, caplog) -> None:
+    with caplog.at_level(logging.WARNING, "emocap"):
+        assert choose_emotions(vocabulary.labels, ["happy", "sad"]) == ([0, 1], [])
+    assert "happy and sad pull in opposite directions" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("captions", "message"),
+    [
+        ([], "no candidates"),
+        (["a", " "], "candidate 2 is empty"),
+        (["\udcff"], "not Unicode"),
+        (["a"] * 1001, "at most"),
+    ],
+)
+def test_candidates_that_cannot_be_ordered(captions, message) -> None:
+    with pytest.raises(EmocapError, match=message):
+        check_candidates(captions)
+
+
+def test_what_cannot_be_written_is_refused(captioner, captioner_run, photo) -> None:
+    for how, message in (
+        ({"image": None}, "needs a picture"),
+        ({"image": photo, "n": 0}, "n is 0"),
+        ({"image": photo, "guidance": -1.0}, "guidance is -1.0"),
+    ):
+        with pytest.raises(EmocapError, match=message):
+            captioner.caption(**{"emotions": ["sad"], **how})
+    blind = EmotionCaptioner.from_pretrained(captioner_run("blind", features=None))
+    with pytest.raises(EmocapError, match="never saw a picture"):
+        blind.caption(photo, ["sad"])
+
+
+def test_a_folder_that_is_no_captioner_or_was_changed_is_refused(captioner_run, tmp_path) -> None:
+    with pytest.raises(EmocapError, match="holds no captioner"):
+        EmotionCaptioner.from_pretrained(tmp_path)
+    run = captioner_run("changed")
+    path = run / "captioner" / "model" / CARD
+    for change, message in (
+        ({"labels": ["happy", "awe", "sad"]}, "do not have the hash"),
+        ({"schema": 9}, "not of schema 1"),
+        ({"guidance": "much"}, "guidance"),
+        ({"more": 1}, "more"),
+    ):
+        before = read_json(path)
+        write_json(path, before | change)
+        with pytest.raises(EmocapError, match=message):
+            EmotionCaptioner.from_pretrained(run)
+        write_json(path, before)
+    (path.parent / "model.safetensors").write_bytes(b"nothing")
+    with pytest.raises(EmocapError, match="weights cannot be read"):
+        EmotionCaptioner.from_pretrained(run)

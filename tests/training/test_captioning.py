@@ -1,0 +1,116 @@
+"""What the captioner learns from: emotions drawn fairly, captions shifted by one, and a loss that skips padding."""
+
+import copy
+from collections import Counter
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from emocap.models.captioner import build_captioner
+from emocap.training.captioning import IGNORED, CaptionDataset, Prompts, caption_loss
+from emocap.training.settings import TrainSettings
+from emocap.training.train import train
+
+SPECIAL = SimpleNamespace(cls_token_id=2, sep_token_id=3, pad_token_id=0)
+PROMPTS = Prompts([[10], [11, 12], [13]], first=2, last=3)
+
+
+def dataset(targets, drop=0.2, captions=((2, 5, 6, 3), (2, 7, 3))):
+    return CaptionDataset(captions, ["a", "b"], np.array(targets, np.float32), PROMPTS, None, drop)
+
+
+def asked(batch) -> list[tuple[int, ...]]:
+    rows = zip(batch["input_ids"].tolist(), batch["attention_mask"].tolist(), strict=True)
+    return [tuple(ids[: sum(mask)]) for ids, mask in rows]
+
+
+def test_emotions_are_the_encoders_text_and_none_leaves_the_special_tokens() -> None:
+    assert asked(PROMPTS.batch([[1, 0], []])) == [(2, 11, 12, 10, 3), (2, 3)]
+
+
+def test_the_decoder_reads_a_caption_and_is_asked_for_the_next_token() -> None:
+    batch = dataset([[1, 0, 0], [0, 1, 0]]).collate([0, 1])
+    assert batch["decoder_input_ids"].tolist() == [[2, 5, 6], [2, 7, 0]]
+    assert batch["decoder_attention_mask"].tolist() == [[1, 1, 1], [1, 1, 0]]
+    assert batch["labels"].tolist() == [[5, 6, 3], [7, 3, IGNORED]]
+
+
+def test_captions_are_asked_for_their_own_emotions_and_sometimes_for_none() -> None:
+    torch.manual_seed(0)
+    data = dataset([[1, 0, 1], [0, 0, 0]])
+    found = Counter(prompt for _ in range(500) for prompt in asked(data.collate([0, 1]))[:1])
+    assert set(found) == {(2, 3), (2, 10, 3), (2, 13, 3), (2, 10, 13, 3), (2, 13, 10, 3)}
+    assert found[(2, 3)] / 500 == pytest.approx(0.2, abs=0.05)
+    assert {prompt for _ in range(20) for prompt in asked(data.collate([1]))} == {(2, 3)}, "nothing known, none asked"
+
+
+def test_rare_emotions_are_asked_for_as_often_as_common_ones() -> None:
+    torch.manual_seed(0)
+    targets = np.zeros((20, 3), np.float32)
+    targets[:, 0] = 0.5  # every caption may be asked for the first emotion, two for the second as well
+    targets[:2, 1] = 0.5
+    data = CaptionDataset([[2, 5, 3]] * 20, ["a"] * 20, targets, PROMPTS, None, 0.0)
+    first = Counter(data._drawn(0)[0] for _ in range(400))
+    assert first[1] / first[0] == pytest.approx(10, rel=0.5), "ten times as rare, ten times as likely where it is"
+
+
+def test_the_same_generator_draws_the_same_prompts() -> None:
+    data = dataset([[1, 1, 1], [1, 1, 1]])
+    drawn = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        drawn.append([asked(data.collate([0, 1])) for _ in range(5)])
+    assert drawn[0] == drawn[1]
+
+
+def test_the_loss_is_the_mean_over_tokens_that_are_no_padding() -> None:
+    logits = torch.tensor([[[0.0, 0.0], [2.0, 0.0]]])
+    labels = torch.tensor([[1, IGNORED]])
+    assert caption_loss(SimpleNamespace(logits=logits), labels).item() == pytest.approx(np.log(2))
+    labels = torch.tensor([[1, 0]])
+    expected = (np.log(2) + np.log(1 + np.exp(-2))) / 2
+    assert caption_loss(SimpleNamespace(logits=logits), labels).item() == pytest.approx(expected)
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_killed_captioner_goes_on_as_an_unbroken_one(tiny_model, tmp_path) -> None:
+    """The drawn emotions too: they come from torch's generator, which checkpoints keep."""
+    rng = np.random.default_rng(0)
+    captions = [[2, *rng.integers(5, 30, 5).tolist(), 3] for _ in range(64)]
+    targets = rng.random((64, 3)).astype(np.float32)
+    data = CaptionDataset(captions, ["x"] * 64, targets, PROMPTS, None, 0.3)
+    settings = TrainSettings(epochs=3, learning_rate=3e-3, batch_size=16, select_by=None)
+    calls = 0
+
+    def dying(rows):
+        nonlocal calls
+        calls += 1
+        if calls == 7:
+            raise Killed
+        return data.collate(rows)
+
+    def fit(folder, collate=data.collate):
+        model = build_captioner(tiny_model.visualbert, tiny_model.visualbert, SPECIAL, layers=1, seed=0)
+        history = train(
+            *(copy.deepcopy(model), data, None, settings, tmp_path / folder),
+            name="captioner",
+            seed=0,
+            metrics=None,
+            collate=collate,
+            lengths=data.lengths,
+            loss=caption_loss,
+        )
+        return [row["loss"] for row in history["train"]]
+
+    unbroken = fit("whole")
+    with pytest.raises(Killed):
+        fit("broken", dying)
+    assert list((tmp_path / "broken" / "checkpoints").glob("checkpoint-*")), "it died before its first checkpoint"
+    torch.manual_seed(99)
+    assert fit("broken") == unbroken
+    assert np.mean(unbroken[-4:]) < np.mean(unbroken[:4]) - 0.2, "something was learnt"
