@@ -104,6 +104,36 @@ def test_guidance_is_plain_plus_scale_times_what_emotions_add(captioner, tiny_ba
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize("how", [{"num_beams": 3, "num_return_sequences": 3}, {"do_sample": True, "top_k": 0}])
+def test_guidance_by_cached_keys_is_guidance_anew_for_every_word(captioner, tiny_batch, how) -> None:
+    """Beams change places from word to word, and the keys with them."""
+    states, mask = captioner.encode(**tiny_batch)
+    plain = captioner.encode(**{**tiny_batch, "input_ids": tiny_batch["input_ids"].flip(0)})
+
+    class Anew(Guidance):
+        def __call__(self, input_ids, scores):
+            self._seen = None
+            return super().__call__(input_ids, scores)
+
+    def written(kind):
+        torch.manual_seed(0)
+        return captioner.generate(
+            encoder_outputs=BaseModelOutput(states),
+            attention_mask=mask,
+            max_new_tokens=10,
+            logits_processor=[kind(captioner, *plain, 4.0)],
+            output_scores=True,
+            return_dict_in_generate=True,
+            **how,
+        )
+
+    cached, anew = written(Guidance), written(Anew)
+    assert torch.equal(cached.sequences, anew.sequences)
+    for one, other in zip(cached.scores, anew.scores, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+@torch.inference_mode()
 def test_saved_and_loaded_it_is_the_same(captioner, inputs, tmp_path) -> None:
     captioner.save_pretrained(tmp_path)
     again = VisualBertForCaptioning.from_pretrained(tmp_path).eval()

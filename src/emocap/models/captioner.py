@@ -144,16 +144,34 @@ class Guidance(LogitsProcessor):
 
     def __init__(self, model: VisualBertForCaptioning, states: torch.Tensor, mask: torch.Tensor, scale: float) -> None:
         self.model, self.states, self.mask, self.scale = model, states, mask, scale
+        self._seen: torch.Tensor | None = None
+        self._keys: Any = None
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Guided log-probabilities (B * copies, V) of the word that follows `input_ids` (B * copies, L)."""
         copies = len(input_ids) // len(self.states)
-        plain = self.model(
+        follows = self._seen is not None and self._seen.shape == (len(input_ids), input_ids.shape[1] - 1)
+        if follows:
+            self._follow(input_ids[:, :-1], copies)
+        output = self.model(
             encoder_outputs=BaseModelOutput(self.states.repeat_interleave(copies, 0)),
             attention_mask=self.mask.repeat_interleave(copies, 0),
-            decoder_input_ids=input_ids,
-            use_cache=False,
+            decoder_input_ids=input_ids[:, -1:] if follows else input_ids,
+            past_key_values=self._keys if follows else None,
+            use_cache=True,
             logits_to_keep=1,
-        ).logits[:, -1]
-        plain = nn.functional.log_softmax(plain.float(), dim=-1)
+        )
+        self._seen, self._keys = input_ids.clone(), output.past_key_values
+        plain = nn.functional.log_softmax(output.logits[:, -1].float(), dim=-1)
         with_emotions = nn.functional.log_softmax(scores.float(), dim=-1)
         return nn.functional.log_softmax(plain + self.scale * (with_emotions - plain), dim=-1)
+
+    def _follow(self, prefix: torch.Tensor, copies: int) -> None:
+        """Put the cached keys in the order in which a search kept its beams; a beam goes on within its picture."""
+        picture = torch.arange(len(prefix), device=prefix.device) // copies
+        assert self._seen is not None, "there were words before"
+        same = (prefix[:, None] == self._seen[None]).all(dim=2) & (picture[:, None] == picture)
+        kept = same.int().argmax(dim=1)
+        assert bool(same.any(dim=1).all()), "every caption goes on from one that was there"
+        if not torch.equal(kept, torch.arange(len(kept), device=kept.device)):
+            self._keys.reorder_cache(kept)
