@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from emocap import EmocapError, EmotionCaptioner
 from emocap.files import read_json, write_json
@@ -143,6 +144,14 @@ def test_what_cannot_be_written_is_refused(captioner, captioner_run, photo) -> N
     blind = EmotionCaptioner.from_pretrained(captioner_run("blind", features=None))
     with pytest.raises(EmocapError, match="never saw a picture"):
         blind.caption(photo, ["sad"])
+
+
+def test_a_picture_of_nothing_is_told_of(captioner, photo, caplog) -> None:
+    with caplog.at_level(logging.WARNING, "emocap"):
+        assert captioner.caption(photo, ["sad"], n=1)
+        assert "one colour" not in caplog.text
+        assert captioner.caption(Image.new("RGB", (40, 30), (10, 200, 30)), ["sad"], n=1)
+    assert "the picture is of one colour" in caplog.text
 
 
 def test_a_folder_that_is_no_captioner_or_was_changed_is_refused(captioner_run, tmp_path) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from emocap import EmotionCaptioner
 from emocap.errors import EmocapError
 from emocap.files import read_json
 from emocap.report.page import write_report
@@ -26,7 +27,7 @@ def run(path, folder, overrides=None):
 def study_of(tiny_study, **changes):
     """A study whose teacher has learnt the word well enough to teach it."""
     teacher = {"epochs": 15, "learning_rate": 3e-3, "batch_size": 16, "select_by": None}
-    return tiny_study(captioner=CAPTIONER, pseudo_labels={"p": 1}, teacher=teacher, **changes)
+    return tiny_study(captioner=CAPTIONER, pseudo_labels={"p": 1, "fraction": 1.0}, teacher=teacher, **changes)
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +83,28 @@ def test_the_default_is_the_point_of_most_alignment_that_keeps_the_captions_true
     kept = [point for point in points if point["cider_d"] >= 0.9 * plain] or [max(points, key=lambda p: p["cider_d"])]
     best = max(kept, key=lambda point: (point["alignment"], point["cider_d"]))
     assert (found["guidance"], found["strength"]) == (best["guidance"], best["strength"])
+
+
+def test_a_bare_emotion_word_does_not_win_the_ranking(finished, tiny_corpora) -> None:
+    """The classifier may like it; the captioner, who has seen what captions of pictures look like, does not."""
+    captioner = EmotionCaptioner.from_pretrained(finished)
+    images = read_json(finished / "caption_images.json")["judge"][:6]
+    honest = ["the dog sits lost quiet", "a child lost by sea"]
+    for image in images:
+        ranked = captioner.rank(tiny_corpora / "source" / image, ["sad sad sad sad", *honest], ["sad"])
+        assert ranked[-1].number == 0
+        assert ranked[-1].remarks == ["does not fit the picture"]
+        assert not ranked[0].remarks
+
+
+def test_what_was_chosen_is_the_default_of_the_saved_captioner(finished, tiny_corpora) -> None:
+    found = read_json(finished / "captioner" / "captions.json")
+    card = read_json(finished / "captioner" / "model" / "captioner.json")
+    assert (card["guidance"], card["strength"], card["candidates"]) == (found["guidance"], found["strength"], 4)
+    (one, *_) = EmotionCaptioner.from_pretrained(finished).caption(
+        tiny_corpora / "source" / "000000000003.jpg", ["sad"]
+    )
+    assert "lost" in one.caption.lower().split()
 
 
 def test_a_captioner_needs_a_source_and_one_unit(tiny_study, tmp_path) -> None:

@@ -21,6 +21,8 @@ from emocap.training.writing import in_batches
 logger = logging.getLogger("emocap")
 MOST_CANDIDATES = 1000
 BATCH = 32
+SMALL = (32, 32)
+LEAST_CONTRAST = 4  # of 255, in every channel
 # Emotions of Socratis' vocabulary that pull in opposite directions.
 GLAD = frozenset({
     "amazed", "awe", "beautiful", "calm", "excited", "good", "happy", "hopeful", "impressed", "inspired", "joy",
@@ -152,7 +154,10 @@ class EmotionCaptioner:
             raise EmocapError("caption: needs a picture; to order texts alone give rank a model of captions alone")
         if self._saved.card.features is None:
             raise EmocapError(f"{self._saved.folder}: never saw a picture; train a captioner on a source with images")
-        return self._ranker.features([image])[0]
+        (features,) = self._ranker.features([image])
+        if np.ptp(np.asarray(picture_of(image).resize(SMALL)), axis=(0, 1)).max() < LEAST_CONTRAST:
+            logger.warning("the picture is of one colour; what is written of it is invented")
+        return features
 
     def _ordered(
         self,
