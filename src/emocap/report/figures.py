@@ -77,6 +77,11 @@ def teacher_loss(history: History, prior_bce: float | None) -> Drawing | None:
 
 
 def student_loss(history: History) -> Drawing | None:
+    """Training loss on the pseudo-labels by batch; None without any loss."""
+    return batch_loss("student-loss", "Student: loss by batch", "the loss on pseudo-labels", history)
+
+
+def batch_loss(name: str, title: str, what: str, history: History) -> Drawing | None:
     """Training loss by batch, raw values faint behind their running mean; None without any loss."""
     if not history.train:
         return None
@@ -88,8 +93,8 @@ def student_loss(history: History) -> Drawing | None:
         finish_loss(axes, "batch")
 
     steps = history.train[-1].step
-    caption = sentence_of([_fall(f"Over {counted(steps, 'batch', 'batches')} the loss on pseudo-labels", history)])
-    return drawing_of("student-loss", HEIGHT, draw, "Student: loss by batch", caption)
+    caption = sentence_of([_fall(f"Over {counted(steps, 'batch', 'batches')} {what}", history)])
+    return drawing_of(name, HEIGHT, draw, title, caption)
 
 
 def transfer_loss(histories: dict[str, History]) -> Drawing | None:

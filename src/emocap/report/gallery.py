@@ -51,7 +51,7 @@ def shown(folder: Path, cards: list[Card]) -> list[Shown]:
 def _shown(folder: Path, card: Card) -> Shown:
     true, guessed = set(card.true), {emotion for emotion, _ in card.predicted}
     return Shown(
-        picture=_picture(folder, card.image),
+        picture=picture(folder, card.image),
         caption=card.caption,
         true=[(emotion, emotion in guessed) for emotion in card.true],
         predicted=[
@@ -61,7 +61,8 @@ def _shown(folder: Path, card: Card) -> Shown:
     )
 
 
-def _picture(folder: Path, name: str | None) -> Picture | None:
+def picture(folder: Path, name: str | None) -> Picture | None:
+    """A JPEG inside the run directory, made small; None where it is absent, broken or outside."""
     if not name:
         return None
     path = (folder / name).resolve()

@@ -8,7 +8,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from emocap.files import write_text
-from emocap.report import figures, figures_transfer, figures_trust, gallery
+from emocap.report import captions, figures, figures_transfer, figures_trust, gallery
 from emocap.report.findings import pseudo_label_sentence, signal_sentence, transfer_sentence
 from emocap.report.results_file import PER_EMOTION, PRIMARY, Difference, PseudoLabelStudy, Results, TransferStudy
 from emocap.report.run_files import Manifest, Run, read_run
@@ -107,6 +107,7 @@ def _context(run: Run) -> dict[str, Any]:
         "all_rows": full_table(results),
         "differences": difference_tables(results),
         "meanings": meanings(results),
+        "captions": captions.section(run),
         "study_figures": [drawing for drawing in _study_figures(run) if drawing is not None],
         "trust_figures": [drawing for drawing in _trust_figures(results, outcome) if drawing is not None],
         "calibration": [(n, results.calibration[n]) for n in results.ordered_models() if n in results.calibration],

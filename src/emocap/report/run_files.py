@@ -8,9 +8,10 @@ from pydantic import BaseModel, Field, FiniteFloat, ValidationError, model_valid
 
 from emocap.errors import EmocapError
 from emocap.files import read_json
+from emocap.report.captions_file import Captions
 from emocap.report.results_file import Results
 
-RUNS = ("teacher", "student", "AnB", "AnB+")
+RUNS = ("teacher", "student", "AnB", "AnB+", "captioner")
 
 
 class TrainRow(BaseModel):
@@ -147,6 +148,7 @@ class Run:
     histories: dict[str, History] = field(default_factory=dict)
     audit: Audit | None = None
     gallery: Gallery | None = None
+    captions: Captions | None = None
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -170,6 +172,7 @@ def read_run(run_dir: Path) -> Run:
         histories={name: history for name, history in histories.items() if history is not None},
         audit=_read_optional(unit / "audit.json", Audit),
         gallery=_read_optional(folder / "gallery.json", Gallery),
+        captions=_read_optional(folder / "captioner" / "captions.json", Captions),
     )
 
 

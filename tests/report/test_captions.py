@@ -1,0 +1,325 @@
+import copy
+import itertools
+import re
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+from PIL import Image
+
+from emocap.errors import EmocapError
+from emocap.report import figures_captions
+from emocap.report.captions import judge_sentence, section, verdict_sentence
+from emocap.report.captions_file import Captions
+from emocap.report.page import write_report
+from emocap.report.run_files import read_run
+
+from .conftest import NASTY, history
+from .test_page import Page, made
+
+FILE = "captioner/captions.json"
+
+
+def system(alignment, cider_d, **more):
+    return {
+        "alignment": {"mean": alignment, "low": alignment - 0.1, "high": alignment + 0.1},
+        "alignment_by_emotion": alignment - 0.05,
+        "cider_d": {"mean": cider_d, "low": cider_d - 0.2, "high": cider_d + 0.2},
+        **{"bleu_4": 0.211, "rouge_l": 0.433, "distinct_2": 0.512, "distinct_captions": 0.93, "names_emotion": 0.02},
+        "words": 9.84,
+        **more,
+    }
+
+
+def apart(difference, low, high):
+    return {"difference": difference, "low": low, "high": high}
+
+
+def captions():
+    """Aligned for 45 of 100 pictures, for 20 without emotion; 0.1 of CIDEr-D is lost."""
+    points = [
+        {"guidance": g, "strength": s, "alignment": 0.2 + g / 10 + s / 50, "judged_alignment": 0.1 + g / 10 + s / 100,
+         "cider_d": 0.7 - g / 20 - s / 50} for g in (1.0, 2.0, 3.0) for s in (0.0, 1.0)
+    ]  # fmt: skip
+    return {
+        "schema": 1,
+        "n_images": 100,
+        "systems": {
+            "without emotion": system(0.2, 0.7),
+            "guided and re-ranked": system(0.45, 0.6, names_emotion=0.125),
+            "nearest picture's": system(0.15, 0.4),
+        },
+        "differences": {
+            "guided and re-ranked": {"alignment": apart(0.25, 0.15, 0.35), "cider_d": apart(-0.1, -0.15, -0.05)},
+            "nearest picture's": {"alignment": apart(-0.05, -0.12, 0.02), "cider_d": apart(-0.3, -0.4, -0.2)},
+        },
+        "captions": [],
+        "judge": {
+            "model": "vectors",
+            "n_train_pairs": 192,
+            "n_test_pairs": 1960,
+            "scores": dict(top1_accuracy=0.66, top3_accuracy=0.9, recall_at_3=0.44, mean_average_precision=0.31),
+            "prior": dict(top1_accuracy=0.6, top3_accuracy=0.88, recall_at_3=0.39, mean_average_precision=0.1),
+        },
+        **{"guidance": 2.0, "strength": 1.0, "candidates": 8, "max_loss": 0.15},
+        "trade_off": {"n_images": 80, "plain": {"cider_d": 0.68, "judged_alignment": 0.17}, "points": points},
+        "gallery": [
+            {
+                "image": "captioner/gallery/01.jpg",
+                "people": "Two men on a pier.",
+                "without": "A pier at night.",
+                "captions": [
+                    {"emotion": "happy", "caption": "Friends laugh on a pier.", "probability": 0.708},
+                    {"emotion": "fear", "caption": "Nobody is left on the pier.", "probability": 0.31},
+                ],
+            },
+            {"image": None, "people": "A field.", "without": "Some grass.", "captions": []},
+        ],
+    }
+
+
+@pytest.fixture
+def captioned(run_dir):
+    run_dir.write(FILE, captions())
+    run_dir.write("captioner/history.json", history("captioner", 60, 30, 4.0, 2.0) | {"validation": []})
+    (run_dir.folder / "captioner/gallery").mkdir()
+    Image.new("RGB", (320, 240), (90, 140, 200)).save(run_dir.folder / "captioner/gallery/01.jpg")
+    return run_dir
+
+
+def read(**changes):
+    value = copy.deepcopy(captions())
+    value["differences"]["guided and re-ranked"] |= changes
+    return Captions.model_validate(value)
+
+
+def plain(text):
+    return text.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def figure_texts(drawing):
+    return [element.text for element in ElementTree.fromstring(drawing.svg).iter() if element.tag.endswith("text")]
+
+
+def test_the_verdict_tells_gain_and_cost_with_their_intervals():
+    assert plain(verdict_sentence(read(), n_emotions=29)) == (
+        "The emotion asked for is among the judge’s three likeliest for 45% [35%, 55%] of the 100 captions “guided and "
+        "re-ranked”, against 20% [10%, 30%] of those without emotion: +25.0 points [+15.0, +35.0]; it costs CIDEr-D: "
+        "0.600 against 0.700, −0.100 [−0.150, −0.050]."
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        (-0.02, 0.1, "points [−2.0, +10.0], so that no gain is shown: zero lies inside the interval; it costs"),
+        (0.0, 0.1, "points [±0.0, +10.0], so that no gain is shown: zero lies inside the interval; it costs"),
+        (0.01, 0.1, "points [+1.0, +10.0]; it costs"),
+        (-0.1, -0.01, "points [−10.0, −1.0], so that asking makes it rarer; it costs"),
+    ],
+)
+def test_where_zero_lies_inside_no_gain_is_claimed(low, high, told):
+    found = read(alignment=apart((low + high) / 2, low, high))
+    assert told in plain(verdict_sentence(found, n_emotions=29))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        (-0.2, 0.01, "; a cost in CIDEr-D is not shown, zero lying inside the interval: 0.600 against 0.700, −0.095"),
+        (0.01, 0.2, "; CIDEr-D does not fall for it but rises: 0.600 against 0.700, +0.105 [+0.010, +0.200]."),
+    ],
+)
+def test_a_cost_is_claimed_only_where_it_is_shown(low, high, told):
+    found = read(cider_d=apart((low + high) / 2, low, high))
+    assert told in plain(verdict_sentence(found, n_emotions=29))
+
+
+@pytest.mark.parametrize(
+    ("n_emotions", "told"), [(3, "is the judge’s likeliest for"), (8, "the judge’s two likeliest")]
+)
+def test_fewer_emotions_are_held_to_fewer_of_the_judges(n_emotions, told):
+    assert told in verdict_sentence(read(), n_emotions)
+
+
+def test_the_judge_is_named_with_what_it_is_worth():
+    assert judge_sentence(read()) == (
+        "The judge is vectors, logistic regression on a sentence vector of the caption, fitted to 192 pairs of the "
+        "target that no model of the study was trained on. Its own errors limit all these numbers: on 1,960 pairs that "
+        "it never saw it reaches top-3 accuracy 0.900 (prior 0.880), recall@3 0.440 (prior 0.390) and mean average "
+        "precision 0.310 (prior 0.100)."
+    )
+
+
+def test_the_section_stands_behind_the_scores_and_before_the_training(captioned):
+    html = made(captioned)
+    assert "Captions for emotions A captioner learnt from the pseudo-labelled source. For each of 100 pictures" in (
+        html.text
+    )
+    places = [html.ids.index(name) for name in ("scores", "captions", "training")]
+    assert places == sorted(places)
+    assert ("a", {"href": "#captions"}) in html.tags
+
+
+def test_every_score_is_in_the_table_in_the_order_of_the_file(captioned):
+    text = plain(made(captioned).text)
+    table = text[text.index("Ways to a caption") :]
+    rows = [
+        "without emotion 0.200 [0.100, 0.300] – 0.150 0.700 [0.500, 0.900] – 0.211 0.433 93% 0.512 2% 9.8",
+        "guided and re-ranked 0.450 [0.350, 0.550] better: +0.250 [+0.150, +0.350] 0.400 0.600 [0.400, 0.800] "
+        "worse: −0.100 [−0.150, −0.050] 0.211 0.433 93% 0.512 13% 9.8",
+        "nearest picture's 0.150 [0.050, 0.250] −0.050 [−0.120, +0.020] 0.100 0.400 [0.200, 0.600] worse: −0.300",
+    ]
+    places = [table.index(row) for row in rows]
+    assert places == sorted(places)
+    assert "nearest picture's What a person wrote for the training picture that looks most like this one." in table
+    assert "emotion, not guided" not in text  # a row that the file lacks is not explained
+
+
+def test_the_trade_off_is_drawn_and_told(captioned):
+    drawing = figures_captions.trade_off(read_run(captioned.folder).captions)
+    assert drawing.caption == (
+        "Of the settings that lose no more than 15% of CIDEr-D, guidance 2 with strength 1 was chosen: judged "
+        "alignment 0.310 at CIDEr-D 0.580; without emotion 0.170 at 0.680; judged best is guidance 3 with strength 1, "
+        "0.410 at 0.530. The larger a mark, the stronger the guidance."
+    )
+    assert ElementTree.fromstring(drawing.svg).find("desc").text == drawing.caption
+    texts = figure_texts(drawing)
+    assert [text for text in texts if str(text).startswith("strength")] == ["strength 0", "strength 1"]
+    assert {"without emotion", "chosen", "least CIDEr-D allowed"} <= set(texts)
+    text = made(captioned).text
+    table = text[text.index("Every setting that was tried") :]
+    assert "without emotion 0.170 – 0.680 1 0 0.200 0.300 0.650 1 1 0.210 0.320 0.630 2 0 0.300 0.400 0.600 " in table
+    assert "chosen: 2 1 0.310 0.420 0.580 3 0" in table
+    assert table.count("chosen: ") == 1
+
+
+def test_one_setting_or_none_within_bounds_is_told():
+    value = captions()
+    value["trade_off"]["plain"]["cider_d"] = 2.0
+    caption = figures_captions.trade_off(Captions.model_validate(value)).caption
+    assert caption.startswith(
+        "Every setting loses more than 15% of CIDEr-D, and guidance 2 with strength 1, which loses"
+    )
+    value["trade_off"]["points"] = value["trade_off"]["points"][3:4]
+    drawing = figures_captions.trade_off(Captions.model_validate(value))
+    assert drawing.caption.startswith("The one setting tried is guidance 2 with strength 1: judged alignment 0.310")
+    assert "nan" not in drawing.svg.lower()
+
+
+def test_many_strengths_draw(captioned):
+    value = captions()
+    first = value["trade_off"]["points"][0]
+    value["trade_off"]["points"] += [first | {"strength": 2.0 + more} for more in range(8)]
+    assert "strength 9" in figure_texts(figures_captions.trade_off(Captions.model_validate(value)))
+
+
+def test_the_training_loss_is_shown_where_there_is_one(captioned):
+    assert "Over 60 batches the loss on captions falls from" in made(captioned).text
+    (captioned.folder / "captioner/history.json").unlink()
+    html = made(captioned)
+    assert "loss on captions" not in html.text
+    assert "What stronger emotions cost" in html.text
+
+
+def test_pictures_stand_with_what_was_written_for_each_emotion(captioned):
+    html = made(captioned)
+    assert (
+        "A person wrote Two men on a pier. Without emotion A pier at night. Asked for an emotion happy probability "
+        "0.71 Friends laugh on a pier. fear probability 0.31 Nobody is left on the pier." in html.text
+    )
+    assert "Two men on a pier." in [attributes["alt"] for tag, attributes in html.tags if tag == "img"]
+
+
+@pytest.mark.parametrize("name", ["captioner/gallery/99.jpg", "../secret.jpg", "captioner/gallery", None])
+def test_a_picture_that_is_missing_or_outside_leaves_its_captions(captioned, name):
+    Image.new("RGB", (32, 24)).save(captioned.folder.parent / "secret.jpg")
+    before = sum(tag == "img" for tag, _ in made(captioned).tags)
+    captioned.change(FILE, lambda it: it["gallery"][0].update(image=name))
+    html = made(captioned)
+    assert sum(tag == "img" for tag, _ in html.tags) == before - 1
+    assert "Friends laugh on a pier." in html.text
+
+
+def test_whatever_was_written_is_escaped(captioned):
+    def spoil(it):
+        it["gallery"][0].update(people=NASTY, without=NASTY)
+        it["gallery"][0]["captions"][0].update(caption=NASTY, emotion=NASTY)
+        it["judge"]["model"] = NASTY
+        it["systems"][NASTY] = system(0.3, 0.5)
+        it["differences"][NASTY] = it["differences"]["nearest picture's"]
+
+    captioned.change(FILE, spoil)
+    source = write_report(captioned.folder).read_text(encoding="utf-8")
+    assert "<script" not in source
+    html = Page(source)
+    assert f"{NASTY} 0.300" in html.text
+    assert html.text.count(NASTY) >= 6
+    assert NASTY in [attributes["alt"] for tag, attributes in html.tags if tag == "img"]
+
+
+def test_without_a_captioner_nothing_of_it_shows(run_dir):
+    run_dir.write("captioner/history.json", history("captioner", 60, 30, 4.0, 2.0))
+    run = read_run(run_dir.folder)
+    assert run.captions is None
+    assert section(run) is None
+    html = made(run_dir)
+    assert "captions" not in html.ids
+    for word in ("Captions for emotions", "captioner", "CIDEr-D", "the judge"):
+        assert word.lower() not in html.text.lower()
+
+
+def test_it_reads_well_for_those_who_listen(captioned):
+    html = made(captioned)
+    tags = [tag for tag, _ in html.tags]
+    assert tags.count("caption") == tags.count("table")
+    assert all("scope" in attributes for tag, attributes in html.tags if tag == "th")
+    assert len(html.ids) == len(set(html.ids))
+    scrolling = [a["aria-label"] for _, a in html.tags if a.get("class") == "scroll"]
+    assert {"Captions, table", "Guidance and strength, table"} <= set(scrolling)
+    levels = [int(tag[1]) for tag in tags if re.fullmatch(r"h\d", tag)]
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"schema": 1,', "not valid JSON at line 1"),
+        ('{"schema": 7}', "schema is 7, expected 1"),
+        ("[1, 2]", "holds a list, expected an object"),
+    ],
+)
+def test_a_broken_file_is_named_in_one_line(captioned, text, told):
+    (captioned.folder / FILE).write_text(text)
+    with pytest.raises(EmocapError) as caught:
+        write_report(captioned.folder)
+    message = str(caught.value)
+    assert str(captioned.folder / FILE) in message
+    assert told in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda it: it["systems"].pop("without emotion"), "'systems' lacks 'without emotion'"),
+        (lambda it: it["systems"].pop("guided and re-ranked"), "'systems' lacks 'guided and re-ranked'"),
+        (lambda it: it["systems"].pop("nearest picture's"), "'systems' lacks \"nearest picture's\""),
+        (lambda it: it["differences"].pop("guided and re-ranked"), "'differences' lacks 'guided and re-ranked'"),
+        (lambda it: it["systems"]["without emotion"].update(bleu_4=1.2), "systems.without emotion.bleu_4"),
+        (lambda it: it["systems"]["without emotion"]["alignment"].update(high=1.2), "without emotion.alignment.high"),
+        (lambda it: it["systems"]["without emotion"]["cider_d"].update(low=2.0), "'low' is 2.0, above 'high', 0.8"),
+        (lambda it: it["systems"]["without emotion"]["cider_d"].update(mean=-1), "without emotion.cider_d.mean"),
+        (lambda it: it["trade_off"].update(points=[]), "trade_off.points"),
+        (lambda it: it.update(guidance=9.0), "'trade_off' lacks guidance 9 with strength 1, the chosen"),
+        (lambda it: it.pop("judge"), "judge: Field required"),
+        (lambda it: it.update(n_images=0), "n_images"),
+        (lambda it: it["gallery"][0]["captions"][0].update(probability=1.5), "gallery.0.captions.0.probability"),
+    ],
+)
+def test_a_file_not_as_documented_is_refused(captioned, change, told):
+    captioned.change(FILE, change)
+    with pytest.raises(EmocapError) as caught:
+        write_report(captioned.folder)
+    assert told in str(caught.value)
+    assert str(caught.value).endswith("; delete it and run the study again")
+    assert "\n" not in str(caught.value)
