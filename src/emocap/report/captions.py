@@ -201,8 +201,8 @@ def _meanings(captions: Captions) -> list[tuple[str, str]]:
     ordered = f"the first of {captions.candidates} captions" if several else "a caption"
     words = {
         PLAIN: f"{best} written for the picture alone",
-        "emotion, not guided": "the captioner told the emotion and no more, by beam search",
-        "guided": f"told the emotion with guidance {captions.guidance:g}, by beam search",
+        "emotion, not guided": f"{best} written when told the emotion and no more",
+        "guided": f"{best} written with guidance {captions.guidance:g}",
         ASKED: f"{ordered} written with guidance {captions.guidance:g}, ordered by the study’s own classifier with "
         f"strength {captions.strength:g}",
         "nearest picture's": "what a person wrote for the training picture that looks most like this one",

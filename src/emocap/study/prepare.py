@@ -131,26 +131,32 @@ def splits(study: Study) -> None:
         if held_out_removed:
             logger.info("source: %d pairs show a held-out picture or caption and are left out", held_out_removed)
         if config.captioner is not None:
-            kept = _hold_out(study, source, kept)
+            unknown = without_held_out(source, pairs, "source", shared)
+            kept = _hold_out(study, source, kept, np.intersect1d(kept, unknown))
         write_array(study.run / "source_rows.npy", kept)
     value = {"seed": config.seed, "fold": study.fold, "vocabulary": vocabulary.hash, "parts": parts}
     value |= {"repeated_captions": repeated, "held_out_pairs_removed": held_out_removed}
     write_json(study.run / "splits.json", value)
 
 
-def _hold_out(study: Study, source: Pairs, rows: np.ndarray) -> np.ndarray:
+def _hold_out(study: Study, source: Pairs, rows: np.ndarray, unknown: np.ndarray) -> np.ndarray:
     """Draw the images that the captioner is chosen and judged on, write them down, and give the rows that are left.
 
+    Args:
+        rows: numbers of the source's pairs that may be used.
+        unknown: those of them that show nothing of the target, its training part included; images are drawn of these.
+
     Raises:
-        EmocapError: too few images.
+        EmocapError: too few images with two captions or more.
     """
     settings = study.config.captioner
     assert settings is not None, "the study has a captioner"
-    images = sorted({source.images[row] for row in rows} - {""})
+    captions = Counter(source.images[row] for row in unknown)
+    images = sorted(image for image, count in captions.items() if image and count > 1)
     if len(images) < 2 * settings.held_out_images:
         raise EmocapError(
             f"captioner.held_out_images is {settings.held_out_images}, but the source has {len(images)} images with "
-            "pictures to learn from; hold out less than half"
+            "two captions or more that the target has not; hold out less than half"
         )
     drawn = np.random.default_rng([study.seed, 5]).permutation(len(images))[: settings.held_out_images]
     half = len(drawn) // 2
