@@ -2,8 +2,8 @@
 
 python benchmarks/learning_curve.py runs/socratis-folds configs/socratis-folds.yaml --set data_root=data
 
-The run has been made before; its folds are used, and nothing of it is changed. The fine-tuned model is the study's teacher
-trained for two epochs whatever the validation part says, so that all shares have one recipe.
+The run has been made before; its folds are used, and nothing of it is changed. The fine-tuned model is the study's
+teacher trained for two epochs whatever the validation part says, so that all shares have one recipe.
 """
 
 import argparse
