@@ -5,7 +5,7 @@ import pytest
 
 from emocap import EmotionCaptioner
 from emocap.errors import EmocapError
-from emocap.files import read_json
+from emocap.files import read_json, write_json
 from emocap.report.page import write_report
 from emocap.study.config import load_config
 from emocap.study.run import run_study, units_of
@@ -76,6 +76,26 @@ def test_held_out_pictures_are_in_no_training(finished, tiny_study) -> None:
     assert len(study.whole("source")) - len(study.pairs("source")) == 2 * 24
 
 
+def test_pictures_of_the_target_are_never_judged_on_nor_those_with_one_caption(
+    tiny_study, tiny_corpora, tmp_path
+) -> None:
+    """The teacher has seen the target's training pictures; a picture with one caption has no reference."""
+    corpus = read_json(tiny_corpora / "captions_source.json")
+    for image in corpus["images"][:20]:
+        image["file_name"] = f"{image['id'] + 5}.jpg"  # as pictures of the target are called
+    corpus["annotations"] = [one for one in corpus["annotations"] if one["image_id"] < 70 or one["id"] % 2]
+    write_json(tmp_path / "shared.json", corpus)
+    source = {"format": "coco", "path": str(tmp_path / "shared.json"), "images": "source"}
+    folder = tmp_path / "run"
+    path = study_of(tiny_study, source=source)
+    run_study(load_config(path), folder, report=write_report, until="splits")
+    images = read_json(folder / "caption_images.json")
+    held_out = {*images["choose"], *images["judge"]}
+    assert len(held_out) == 24
+    assert all(len(name) > len("119.jpg") for name in held_out), "none of the target's"
+    assert all(int(name.removesuffix(".jpg")) < 70 for name in held_out), "two captions each"
+
+
 def test_the_default_is_the_point_of_most_alignment_that_keeps_the_captions_true(finished) -> None:
     found = read_json(finished / "captioner" / "captions.json")
     points, plain = found["trade_off"]["points"], found["trade_off"]["plain"]["cider_d"]
@@ -107,9 +127,10 @@ def test_what_was_chosen_is_the_default_of_the_saved_captioner(finished, tiny_co
     assert "lost" in one.caption.lower().split()
 
 
-def test_a_captioner_needs_a_source_and_one_unit(tiny_study, tmp_path) -> None:
-    with pytest.raises(EmocapError, match="captioner needs a source"):
-        load_config(tiny_study(captioner=CAPTIONER, source=None))
+def test_a_captioner_needs_a_source_with_pictures_and_one_unit(tiny_study, tmp_path) -> None:
+    for changes in ({"source": None}, {"features": None}, {"source": {"format": "coco", "path": "c.json"}}):
+        with pytest.raises(EmocapError, match="captioner needs a source with pictures"):
+            load_config(tiny_study(captioner=CAPTIONER, **changes))
     with pytest.raises(EmocapError, match="one split and one seed"):
         load_config(tiny_study(captioner=CAPTIONER, folds=3))
     with pytest.raises(EmocapError, match="hold out less than half"):

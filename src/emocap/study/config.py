@@ -313,8 +313,9 @@ class StudyConfig(Section):
             for name in names:
                 if name not in known:
                     raise ValueError(f"evaluation.{key} names {name!r}, but this study has {', '.join(known)}")
-        if self.source is None and self.captioner is not None:
-            raise ValueError("captioner needs a source, whose captions it learns from; name one or leave it out")
+        pictures = self.source is not None and (self.source.images is not None or self.source.store is not None)
+        if self.captioner is not None and (self.features is None or not pictures):
+            raise ValueError("captioner needs a source with pictures and features of them; give both or leave it out")
         if self.captioner is not None and len(self.units) > 1:
             raise ValueError("captioner is trained for one split and one seed; leave folds and seeds out, or captioner")
         if self.source is None and self.pseudo_labels.study is not None:
