@@ -218,11 +218,9 @@ def caption(
 
     Example: `emocap caption --model runs/demo-captions dog.jpg --emotion sad --avoid angry --max-chars 125`
     """
-    from emocap.inference.captioner import EmotionCaptioner, is_captioner, picture_of
+    from emocap.inference.captioner import EmotionCaptioner, best_of, picture_of
 
-    if not is_captioner(model) and writer is None:
-        raise EmocapError(f"{model}: holds no captioner; give a run that has one, or --writer and a model folder")
-    if writer is None and clip is None:
+    if writer is None:
         captioner = EmotionCaptioner.from_pretrained(model, allow_other_features=allow_other_features)
         found = captioner.caption(
             *(image, emotion, n),
@@ -231,23 +229,17 @@ def caption(
             avoid=avoid or [],
             max_chars=max_chars,
             seed=seed,
+            similarity=_similarity(clip),
         )
         _print_ranked(found)
         return
-    if guidance is not None and writer is not None:
+    if guidance is not None:
         raise EmocapError("caption: --guidance is for emocap's own captioner; leave it out with --writer")
-    picture = picture_of(image)
-    if writer is not None:
-        from emocap.inference.borrowed import ImageToText
+    from emocap.inference.borrowed import ImageToText
 
-        candidates = ImageToText(writer).write(picture, max(8, 3 * n), seed=seed)
-    else:
-        captioner = EmotionCaptioner.from_pretrained(model, allow_other_features=allow_other_features)
-        written = captioner.caption(image, emotion, max(8, 3 * n), guidance=guidance, strength=strength, seed=seed)
-        candidates = [one.caption for one in written]
-    _print_ranked(
-        _ranked(model, image, candidates, emotion, avoid, max_chars, strength, clip, allow_other_features)[:n]
-    )
+    candidates = ImageToText(writer).write(picture_of(image), max(8, 3 * n), seed=seed)
+    ranked = _ranked(model, image, candidates, emotion, avoid, max_chars, strength, clip, allow_other_features)
+    _print_ranked(best_of(ranked, n))
 
 
 @app.command()
@@ -274,7 +266,7 @@ def rank(
 
     if len(words) > 2:
         raise EmocapError(f"rank takes a picture and a file of captions, found {len(words)} paths")
-    captions = [line for line in read_text(words[-1]).splitlines() if line.strip()]
+    captions = [line.removesuffix("\r") for line in read_text(words[-1]).split("\n") if line.strip()]
     if not captions:
         raise EmocapError(f"{words[-1]}: holds no captions; write one a line")
     image = words[0] if len(words) == 2 else None
@@ -293,27 +285,34 @@ def _ranked(
     allow_other: bool,
 ) -> list[Any]:
     """Captions in order, by a captioner's run or by a classifier's folder."""
-    from emocap.inference.captioner import EmotionCaptioner, is_captioner, order_captions
+    from emocap.inference.captioner import EmotionCaptioner, order_captions
     from emocap.inference.predictor import EmotionPredictor
+    from emocap.training.captioner_folder import RANKER, find_captioner
 
-    similarity = None
-    if clip is not None:
-        from emocap.inference.borrowed import ImageTextSimilarity
-
-        similarity = ImageTextSimilarity(clip)
-    how: dict[str, Any] = {"avoid": avoid or [], "max_chars": max_chars, "similarity": similarity}
-    if is_captioner(model) and image is not None:
-        captioner = EmotionCaptioner.from_pretrained(model, allow_other_features=allow_other)
+    how: dict[str, Any] = {"avoid": avoid or [], "max_chars": max_chars, "similarity": _similarity(clip)}
+    place = find_captioner(model)
+    if place is not None and image is not None:
+        captioner = EmotionCaptioner.from_pretrained(place, allow_other_features=allow_other)
         return captioner.rank(image, captions, emotion, strength=strength, **how)
-    predictor = EmotionPredictor.from_pretrained(model, allow_other_features=allow_other)
+    classifier = model if place is None else place / RANKER
+    predictor = EmotionPredictor.from_pretrained(classifier, allow_other_features=allow_other)
     return order_captions(predictor, image, captions, emotion, strength=1.0 if strength is None else strength, **how)
+
+
+def _similarity(clip: str | None) -> Any:
+    if clip is None:
+        return None
+    from emocap.inference.borrowed import ImageTextSimilarity
+
+    return ImageTextSimilarity(clip)
 
 
 def _print_ranked(ranked: list[Any]) -> None:
     for place, one in enumerate(ranked, 1):
         faithful = "" if one.faithfulness is None else f"  {one.faithfulness:6.2f}"
         remarks = f"  [{'; '.join(one.remarks)}]" if one.remarks else ""
-        typer.echo(f"{place:3}  {one.probability:6.1%}{faithful}  {one.caption}{remarks}")
+        shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in one.caption)
+        typer.echo(f"{place:3}  {one.probability:6.1%}{faithful}  {shown}{remarks}")
 
 
 @app.command()

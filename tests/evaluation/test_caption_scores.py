@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emocap.evaluation.caption_scores import aligned, knee, score_captions, summarise
+from emocap.evaluation.caption_scores import aligned, most_aligned, score_captions, summarise
 
 LABELS = ["happy", "sad", "awe", "calm"]
 REFERENCES = [["a dog sits on the beach", "a small dog by the sea"], ["a boat on a lake", "the boat lies still"]]
@@ -36,7 +36,7 @@ def test_naming_the_emotion_is_counted_and_costs_the_truth() -> None:
     assert attack["alignment"].mean() == honest["alignment"].mean() == 1.0
     assert attack["cider_d"].mean() < 0.1 * honest["cider_d"].mean()
     points = [{"alignment": 1.0, "cider_d": float(found["cider_d"].mean())} for found in (attack, honest)]
-    assert knee(points, plain=points[1]["cider_d"], max_loss=0.1) == 1, "never the default"
+    assert most_aligned(points, plain=points[1]["cider_d"], max_loss=0.1) == 1, "never the default"
 
 
 def test_differences_are_paired_and_zero_to_itself() -> None:
@@ -45,6 +45,9 @@ def test_differences_are_paired_and_zero_to_itself() -> None:
     scores, differences = summarise({"plain": one, "same": one, "better": better}, "plain")
     assert differences["same"]["cider_d"] == {"difference": 0.0, "low": 0.0, "high": 0.0}
     assert differences["better"]["cider_d"] == {"difference": 1.0, "low": 1.0, "high": 1.0}
+    share = differences["better"]["cider_d_share"]
+    assert share["low"] < share["share"] == (49.5 + 1) / 49.5 < share["high"], "the same draws above and below"
+    assert differences["same"]["cider_d_share"] == {"share": 1.0, "low": 1.0, "high": 1.0}
     gain = differences["better"]["alignment"]
     assert gain["difference"] == pytest.approx(0.05)
     assert gain["low"] < 0.05 < gain["high"]
@@ -55,7 +58,7 @@ def test_differences_are_paired_and_zero_to_itself() -> None:
 
 def test_where_every_point_loses_too_much_the_one_that_loses_least_is_taken() -> None:
     points = [{"alignment": 0.9, "cider_d": 0.2}, {"alignment": 0.1, "cider_d": 0.3}]
-    assert knee(points, plain=1.0, max_loss=0.1) == 1
+    assert most_aligned(points, plain=1.0, max_loss=0.1) == 1
 
 
 def test_the_judges_best_three_of_many() -> None:

@@ -1,5 +1,7 @@
 """Models of others: a tiny BLIP that writes and a tiny CLIP that compares, saved to folders as the hub has them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -18,6 +20,7 @@ from transformers import (
 )
 
 from emocap import EmocapError
+from emocap.files import read_json, write_json
 from emocap.inference.borrowed import ImageTextSimilarity, ImageToText
 
 SMALL = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
@@ -71,14 +74,13 @@ def test_an_image_to_text_model_writes_different_captions(blip, picture) -> None
     assert model.write(picture, 6, max_new_tokens=6) == found, "the same seed, the same captions"
 
 
-def test_similarity_is_the_cosine_of_the_models_own_vectors(clip, picture) -> None:
+def test_similarity_is_the_models_own_logit(clip, picture) -> None:
     captions = ["a dog", "the sea at night", "a dog"]
     found = ImageTextSimilarity(clip)(picture, captions)
     model, processor = CLIPModel.from_pretrained(clip).eval(), CLIPProcessor.from_pretrained(clip)
     with torch.inference_mode():
         out = model(**processor(text=captions, images=picture, return_tensors="pt", padding=True))
-    expected = (out.text_embeds @ out.image_embeds.T)[:, 0].numpy()
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(found, out.logits_per_image[0].numpy(), atol=1e-4)
     assert found[0] == pytest.approx(found[2])
 
 
@@ -88,9 +90,36 @@ def test_a_text_longer_than_the_model_reads_is_cut(clip, picture) -> None:
 
 @pytest.mark.parametrize("kind", [ImageToText, ImageTextSimilarity])
 def test_what_is_not_there_is_one_line(kind, tmp_path) -> None:
-    with pytest.raises(EmocapError, match="no model that") as caught:
-        kind(str(tmp_path / "nowhere"))
-    assert "\n" not in str(caught.value)
+    (tmp_path / "empty").mkdir()
+    for name, message in (
+        (str(tmp_path / "nowhere"), "neither a folder nor a name"),
+        ("some/model", "not in the hub's cache"),
+        (str(tmp_path / "empty"), "no model that"),
+    ):
+        with pytest.raises(EmocapError, match=message) as caught:
+            kind(name)
+        assert "\n" not in str(caught.value)
+
+
+def test_code_that_a_folder_brings_is_not_run(blip, tmp_path) -> None:
+    folder = Path(blip)
+    config = read_json(folder / "config.json")
+    code = {"AutoConfig": "theirs.Config", "AutoModelForImageTextToText": "theirs.Model"}
+    write_json(folder / "config.json", config | {"model_type": "theirs", "auto_map": code})
+    (folder / "theirs.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    with pytest.raises(EmocapError, match="no model that writes"):
+        ImageToText(blip)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_settings_that_a_folder_brings_do_not_narrow_what_is_written(blip, picture) -> None:
+    write_json(Path(blip) / "generation_config.json", {"top_k": 1, "temperature": 0.01, "bos_token_id": 2})
+    assert len(ImageToText(blip).write(picture, 6, max_new_tokens=6)) > 1
+
+
+def test_a_writer_that_fails_is_one_line(blip, picture) -> None:
+    with pytest.raises(EmocapError, match="cannot write for a picture"):
+        ImageToText(blip).write(picture, 2, max_new_tokens=200)  # it has 32 places
 
 
 def test_a_writer_compares_nothing(blip) -> None:

@@ -90,7 +90,7 @@ def test_a_classifier_alone_orders_too(captioner, photo) -> None:
 
 
 def test_a_similarity_takes_the_place_of_likelihood_and_holds_its_floor(captioner, photo) -> None:
-    fits = {CAPTIONS[0]: 0.30, CAPTIONS[1]: 0.05, CAPTIONS[2]: 0.29}
+    fits = {CAPTIONS[0]: 30.0, CAPTIONS[1]: 5.0, CAPTIONS[2]: 29.0}
     ranked = captioner.rank(
         photo, CAPTIONS, ["sad"], similarity=lambda image, captions: np.array([fits[c] for c in captions])
     )
@@ -138,6 +138,8 @@ def test_what_cannot_be_written_is_refused(captioner, captioner_run, photo) -> N
         ({"image": None}, "needs a picture"),
         ({"image": photo, "n": 0}, "n is 0"),
         ({"image": photo, "guidance": -1.0}, "guidance is -1.0"),
+        ({"image": photo, "strength": float("nan")}, "strength is nan"),
+        ({"image": photo, "seed": -1}, "seed is -1"),
     ):
         with pytest.raises(EmocapError, match=message):
             captioner.caption(**{"emotions": ["sad"], **how})
@@ -162,7 +164,7 @@ def test_a_folder_that_is_no_captioner_or_was_changed_is_refused(captioner_run, 
     for change, message in (
         ({"labels": ["happy", "awe", "sad"]}, "do not have the hash"),
         ({"schema": 9}, "not of schema 1"),
-        ({"guidance": "much"}, "guidance"),
+        ({"candidates": "many"}, "candidates"),
         ({"more": 1}, "more"),
     ):
         before = read_json(path)

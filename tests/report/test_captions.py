@@ -80,6 +80,8 @@ def captions():
 @pytest.fixture
 def captioned(run_dir):
     run_dir.write(FILE, captions())
+    stage = {"name": "captions", "seconds": 60.0, "finished": "2026-11-23T10:00:00Z"}
+    run_dir.change("manifest.json", lambda it: it["stages"].append(stage))
     run_dir.write("captioner/history.json", history("captioner", 60, 30, 4.0, 2.0) | {"validation": []})
     (run_dir.folder / "captioner/gallery").mkdir()
     Image.new("RGB", (320, 240), (90, 140, 200)).save(run_dir.folder / "captioner/gallery/01.jpg")
@@ -98,6 +100,11 @@ def plain(text):
 
 def figure_texts(drawing):
     return [element.text for element in ElementTree.fromstring(drawing.svg).iter() if element.tag.endswith("text")]
+
+
+def test_captions_that_a_former_configuration_left_are_not_shown(captioned):
+    captioned.change("manifest.json", lambda it: it["stages"].pop())
+    assert "Captions for emotions" not in made(captioned).text
 
 
 def test_the_verdict_tells_gain_and_cost_with_their_intervals():

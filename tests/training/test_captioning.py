@@ -38,31 +38,32 @@ def test_the_decoder_reads_a_caption_and_is_asked_for_the_next_token() -> None:
 
 
 def test_captions_are_asked_for_their_own_emotions_and_sometimes_for_none() -> None:
-    torch.manual_seed(0)
     data = dataset([[1, 0, 1], [0, 0, 0]])
-    found = Counter(prompt for _ in range(500) for prompt in asked(data.collate([0, 1]))[:1])
+    found = Counter(prompt for epoch in range(500) for prompt in asked(data.collate([2 * epoch])))
     assert set(found) == {(2, 3), (2, 10, 3), (2, 13, 3), (2, 10, 13, 3), (2, 13, 10, 3)}
     assert found[(2, 3)] / 500 == pytest.approx(0.2, abs=0.05)
-    assert {prompt for _ in range(20) for prompt in asked(data.collate([1]))} == {(2, 3)}, "nothing known, none asked"
+    assert {prompt for n in range(20) for prompt in asked(data.collate([2 * n + 1]))} == {(2, 3)}, "nothing known"
 
 
 def test_rare_emotions_are_asked_for_as_often_as_common_ones() -> None:
-    torch.manual_seed(0)
     targets = np.zeros((20, 3), np.float32)
     targets[:, 0] = 0.5  # every caption may be asked for the first emotion, two for the second as well
     targets[:2, 1] = 0.5
     data = CaptionDataset([[2, 5, 3]] * 20, ["a"] * 20, targets, PROMPTS, None, 0.0)
-    first = Counter(data._drawn(0)[0] for _ in range(400))
+    first = Counter(data.drawn(20 * epoch)[0] for epoch in range(400))
     assert first[1] / first[0] == pytest.approx(10, rel=0.5), "ten times as rare, ten times as likely where it is"
 
 
-def test_the_same_generator_draws_the_same_prompts() -> None:
+def test_a_draw_depends_on_seed_epoch_and_caption_alone() -> None:
+    """Whatever was drawn before, in whichever process: a run that goes on within an epoch draws as an unbroken one."""
     data = dataset([[1, 1, 1], [1, 1, 1]])
-    drawn = []
-    for _ in range(2):
-        torch.manual_seed(3)
-        drawn.append([asked(data.collate([0, 1])) for _ in range(5)])
-    assert drawn[0] == drawn[1]
+    drawn = [data.drawn(item) for item in range(12)]
+    assert [data.drawn(item) for item in reversed(range(12))] == drawn[::-1]
+    assert len({tuple(one) for one in drawn}) > 3
+    other = CaptionDataset(data.captions, data.images, data.targets, PROMPTS, None, 0.2, seed=1)
+    assert [other.drawn(item) for item in range(12)] != drawn
+    batch = data.collate([5, 4])
+    assert batch["labels"].tolist() == [[7, 3, IGNORED], [5, 6, 3]], "items of epoch 2 are the captions of epoch 0"
 
 
 def test_the_loss_is_the_mean_over_tokens_that_are_no_padding() -> None:
@@ -78,13 +79,14 @@ class Killed(Exception):
     pass
 
 
-def test_a_killed_captioner_goes_on_as_an_unbroken_one(tiny_model, tmp_path) -> None:
-    """The drawn emotions too: they come from torch's generator, which checkpoints keep."""
+@pytest.mark.parametrize("save_steps", [None, 1])
+def test_a_killed_captioner_goes_on_as_an_unbroken_one(tiny_model, tmp_path, save_steps) -> None:
+    """After an epoch's end and within one, the drawn emotions too."""
     rng = np.random.default_rng(0)
     captions = [[2, *rng.integers(5, 30, 5).tolist(), 3] for _ in range(64)]
     targets = rng.random((64, 3)).astype(np.float32)
     data = CaptionDataset(captions, ["x"] * 64, targets, PROMPTS, None, 0.3)
-    settings = TrainSettings(epochs=3, learning_rate=3e-3, batch_size=16, select_by=None)
+    settings = TrainSettings(epochs=3, learning_rate=3e-3, batch_size=16, select_by=None, save_steps=save_steps)
     calls = 0
 
     def dying(rows):

@@ -79,7 +79,8 @@ def summarise(
 
     Returns:
         System to its scores, arrays become {"mean", "low", "high"}; and system to {"alignment", "cider_d"}, each with
-        "difference", "low" and "high".
+        "difference", "low" and "high", and "cider_d_share", its CIDEr-D over the reference's, with "share", "low" and
+        "high", null where the reference has none.
     """
     n = len(next(iter(systems.values()))["alignment"])
     draws = np.random.default_rng(seed).integers(n, size=(n_bootstrap, n))
@@ -101,13 +102,25 @@ def summarise(
         if name != reference:
             differences[name] = {}
             for key in ("alignment", "cider_d"):
-                paired = found[key] - systems[reference][key]
-                low, high = interval(paired)
-                differences[name][key] = {"difference": float(paired.mean()), "low": low, "high": high}
+                if key in found:
+                    paired = found[key] - systems[reference][key]
+                    low, high = interval(paired)
+                    differences[name][key] = {"difference": float(paired.mean()), "low": low, "high": high}
+            if "cider_d" in found:
+                differences[name]["cider_d_share"] = _share(found["cider_d"], systems[reference]["cider_d"], draws)
     return scores, differences
 
 
-def knee(points: Sequence[Mapping[str, float]], plain: float, max_loss: float) -> int:
+def _share(values: np.ndarray, reference: np.ndarray, draws: np.ndarray) -> dict[str, float] | None:
+    """The ratio of two means over the same images, its interval from the same draws."""
+    below = reference[draws].mean(axis=1)
+    if reference.mean() <= 0 or (below <= 0).any():
+        return None
+    low, high = np.percentile(values[draws].mean(axis=1) / below, [2.5, 97.5])
+    return {"share": float(values.mean() / reference.mean()), "low": float(low), "high": float(high)}
+
+
+def most_aligned(points: Sequence[Mapping[str, float]], plain: float, max_loss: float) -> int:
     """The number of the point with the greatest alignment among those whose CIDEr-D loses no more than `max_loss`.
 
     Args:
@@ -119,7 +132,7 @@ def knee(points: Sequence[Mapping[str, float]], plain: float, max_loss: float) -
 
     >>> tried = [(0.5, 0.95), (0.8, 0.9), (0.9, 0.5)]
     >>> points = [{"alignment": alignment, "cider_d": cider} for alignment, cider in tried]
-    >>> knee(points, plain=1.0, max_loss=0.1), knee(points, plain=1.0, max_loss=0.0)
+    >>> most_aligned(points, plain=1.0, max_loss=0.1), most_aligned(points, plain=1.0, max_loss=0.0)
     (1, 0)
     """
     kept = [i for i, point in enumerate(points) if point["cider_d"] >= (1 - max_loss) * plain - 1e-12]

@@ -11,6 +11,8 @@ import numpy as np
 
 from emocap.evaluation.caption_scores import among
 
+UNFIT = "does not fit the picture"
+
 
 @dataclass(frozen=True)
 class Ranked:
@@ -20,7 +22,8 @@ class Ranked:
         caption: as it was given.
         number: its place among the candidates, from 0.
         probability: that annotators name all the wanted emotions, taken as independent.
-        faithfulness: mean log-probability in nats of its tokens without an emotion; None where no captioner judged it.
+        faithfulness: mean log-probability in nats of its tokens without an emotion, or log-odds by a model that
+            compares texts with pictures; None where neither judged it.
         score: what it was ordered by.
         remarks: why it stands behind; none where nothing speaks against it.
     """
@@ -52,8 +55,8 @@ def rerank(
         probabilities: (N, E) of the emotions, for the picture with each.
         labels: E emotions.
         wanted, avoid: emotion numbers.
-        faithfulness: (N,) nats a token, or None.
-        floor: a candidate more than so many nats a token below the most faithful one does not fit the picture.
+        faithfulness: (N,) or None.
+        floor: a candidate more than so much below the most faithful one does not fit the picture.
         strength: of the emotions against faithfulness.
         max_chars: longer candidates stand behind.
 
@@ -76,7 +79,7 @@ def rerank(
     for row, caption in enumerate(captions):
         remarks = []
         if faithfulness is not None and best - faithfulness[row] > floor:
-            remarks.append("does not fit the picture")
+            remarks.append(UNFIT)
         if max_chars is not None and len(caption) > max_chars:
             remarks.append(f"{len(caption) - max_chars} characters too long")
         if evoked := [labels[i] for i in avoid if ranks[row, i] < among(len(labels))]:

@@ -5,6 +5,7 @@ CLIP (Radford et al. 2021, arXiv 2103.00020) and its kin compare. Nothing that a
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,10 @@ from transformers.utils import logging
 
 from emocap.errors import EmocapError
 from emocap.training.predict import best_device
+from emocap.weights import snapshot
 
+FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
+LOGIT_SCALE = 4.6  # ln 100, where CLIP's training ends
 REQUEST = "Write one short caption for this picture."
 
 
@@ -30,20 +34,36 @@ class ImageToText:
     """
 
     def __init__(self, name: str) -> None:
+        self._name = name
         self._processor, self._model = _load(name, AutoModelForImageTextToText, "writes text for a picture")
         self._device = best_device()
         self._model.to(self._device).eval()
 
     @torch.inference_mode()
     def write(self, image: Image.Image, n: int, *, max_new_tokens: int = 40, seed: int = 0) -> list[str]:
-        """At most n different captions, drawn from the likeliest words that hold 0.9 of the probability."""
+        """At most n different captions, drawn from the likeliest words that hold 0.9 of the probability.
+
+        Raises:
+            EmocapError: the model cannot write for this picture.
+        """
         inputs = self._inputs(image)
         asked = inputs["input_ids"].shape[1] if self._is_chat else 0
         with torch.random.fork_rng(devices=[self._device] if self._device.type == "cuda" else []):
             torch.manual_seed(seed)
-            ids = self._model.generate(
-                **inputs, do_sample=True, top_p=0.9, num_return_sequences=n, max_new_tokens=max_new_tokens
-            )
+            try:
+                ids = self._model.generate(
+                    **inputs,
+                    do_sample=True,
+                    top_p=0.9,
+                    top_k=0,
+                    temperature=1.0,
+                    num_beams=1,
+                    num_return_sequences=n,
+                    max_new_tokens=max_new_tokens,
+                )
+            except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                raise EmocapError(f"{self._name}: cannot write for a picture ({reason}); take another model") from error
         texts = self._processor.batch_decode(ids[:, asked:], skip_special_tokens=True)
         return [text for text in dict.fromkeys(" ".join(text.split()) for text in texts) if text]
 
@@ -85,13 +105,16 @@ class ImageTextSimilarity:
 
     @torch.inference_mode()
     def __call__(self, image: Image.Image, captions: Sequence[str]) -> np.ndarray:
-        """(N,) cosines between the picture and each caption, which is cut at what the model reads."""
+        """(N,) log-odds, up to one number for all: cosines times the model's own scale; long captions are cut."""
         pixels = self._processor(images=image, return_tensors="pt")["pixel_values"].to(self._device)
-        words = self._processor(text=list(captions), return_tensors="pt", padding=True, truncation=True)
+        # SigLIP reads a caption's last place, whatever stands there, and learnt that with padding up to there.
+        padding = "max_length" if "siglip" in self._model.config.model_type else True
+        words = self._processor(text=list(captions), return_tensors="pt", padding=padding, truncation=True)
         seen = _vector(self._model.get_image_features(pixel_values=pixels))
         given = {key: words[key].to(self._device) for key in ("input_ids", "attention_mask") if key in words}
         told = _vector(self._model.get_text_features(**given))
-        return torch.nn.functional.cosine_similarity(told, seen).cpu().numpy().astype(np.float64)
+        scale = getattr(self._model, "logit_scale", torch.tensor(LOGIT_SCALE)).exp()
+        return (scale * torch.nn.functional.cosine_similarity(told, seen)).cpu().numpy().astype(np.float64)
 
 
 def _vector(features: Any) -> torch.Tensor:
@@ -101,9 +124,11 @@ def _vector(features: Any) -> torch.Tensor:
 def _load(name: str, kind: Any, what: str) -> tuple[Any, Any]:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    folder = Path(name) if Path(name).is_dir() else snapshot(name, FILES)
+    how = {"trust_remote_code": False, "local_files_only": True}
     try:
-        processor = AutoProcessor.from_pretrained(name)
-        model, found = kind.from_pretrained(name, use_safetensors=True, output_loading_info=True)
+        processor = AutoProcessor.from_pretrained(str(folder), **how)
+        model, found = kind.from_pretrained(str(folder), use_safetensors=True, output_loading_info=True, **how)
     except Exception as error:  # the library lets whatever a hub or a damaged file causes through
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise EmocapError(

@@ -12,9 +12,9 @@ from PIL import Image
 
 from emocap.corpora.pairs import is_text
 from emocap.errors import EmocapError
-from emocap.evaluation.rerank import Ranked, rerank
+from emocap.evaluation.rerank import UNFIT, Ranked, rerank
 from emocap.inference.predictor import EmotionPredictor, Picture
-from emocap.training.captioner_folder import CARD, RANKER, SavedCaptioner, load_captioner
+from emocap.training.captioner_folder import RANKER, SavedCaptioner, check_strengths, load_captioner
 from emocap.training.predict import best_device
 from emocap.training.writing import in_batches
 
@@ -23,6 +23,8 @@ MOST_CANDIDATES = 1000
 BATCH = 32
 SMALL = (32, 32)
 LEAST_CONTRAST = 4  # of 255, in every channel
+LEAST_LIKELY = 1.0  # nats a token below the most faithful candidate
+LEAST_SIMILAR = 3.0  # log-odds below it
 # Emotions of Socratis' vocabulary that pull in opposite directions.
 GLAD = frozenset({
     "amazed", "awe", "beautiful", "calm", "excited", "good", "happy", "hopeful", "impressed", "inspired", "joy",
@@ -37,7 +39,7 @@ class Similarity(Protocol):
     """How well texts fit a picture, by a model such as CLIP."""
 
     def __call__(self, image: Image.Image, captions: Sequence[str]) -> np.ndarray:
-        """(N,) cosines."""
+        """(N,) log-odds of each text to be this picture's, up to one number for all."""
 
 
 class EmotionCaptioner:
@@ -48,7 +50,7 @@ class EmotionCaptioner:
     'The small dog was left alone after the funeral'
     """
 
-    def __init__(self, saved: SavedCaptioner, ranker: EmotionPredictor, *, allow_other_features: bool = False) -> None:
+    def __init__(self, saved: SavedCaptioner, ranker: EmotionPredictor) -> None:
         self._saved, self._ranker = saved, ranker
         self._writer = saved.writer(best_device())
 
@@ -60,6 +62,8 @@ class EmotionCaptioner:
             EmocapError: there is none, or a broken one.
         """
         saved = load_captioner(Path(folder))
+        if not (saved.folder / RANKER).is_dir():
+            raise EmocapError(f"{saved.folder}: its captions were not judged yet; let the study go on to its end")
         ranker = EmotionPredictor.from_pretrained(saved.folder / RANKER, allow_other_features=allow_other_features)
         saved.vocabulary.require_same(ranker.labels, str(saved.folder / RANKER))
         return cls(saved, ranker)
@@ -85,6 +89,7 @@ class EmotionCaptioner:
         avoid: Sequence[str] = (),
         max_chars: int | None = None,
         seed: int = 0,
+        similarity: Similarity | None = None,
     ) -> list[Ranked]:
         """Captions of a picture for the emotions that are wanted, best first; none that is too long or evokes `avoid`.
 
@@ -97,32 +102,30 @@ class EmotionCaptioner:
             avoid: emotions that must not be among the strongest.
             max_chars: of a caption, such as 125 for alt text.
             seed: of the draws; the same gives the same captions.
+            similarity: judges how well a text fits the picture, in place of the captioner's own likelihood.
 
         Raises:
             EmocapError: no picture, an unknown or contradictory emotion, or nothing left to give.
         """
-        card = self._saved.card
-        guidance = card.guidance if guidance is None else guidance
+        choice = self._saved.choice
+        guidance = choice.guidance if guidance is None else guidance
+        strength = choice.strength if strength is None else strength
+        check_strengths(guidance, strength)
         wanted, shunned = choose_emotions(self.labels, emotions, avoid)
         if n < 1 or n > MOST_CANDIDATES:
             raise EmocapError(f"caption: n is {n}, expected 1 to {MOST_CANDIDATES}")
-        if not 0 <= guidance <= 20:
-            raise EmocapError(f"caption: guidance is {guidance}, expected 0 to 20; 1 is what was learnt")
+        if not 0 <= seed < 2**31:
+            raise EmocapError(f"caption: seed is {seed}, expected 0 to {2**31 - 1}")
         features = self._features(image)
         found: list[str] = []
-        most = max(card.candidates, 3 * n)
+        most = max(self._saved.card.candidates, 3 * n)
         for number, rows in enumerate(in_batches(most, BATCH)):
             (written,) = self._writer.write(
                 [features], [wanted], n=min(rows.stop, most) - rows.start, guidance=guidance, seed=seed + number
             )
             found += written
         candidates = [caption for caption in dict.fromkeys(found) if caption]
-        ranked = self._ordered(image, features, candidates, wanted, shunned, max_chars, strength)
-        kept = [one for one in ranked if not one.remarks or one.remarks == ["does not fit the picture"]][:n]
-        if not kept:
-            reasons = "; ".join(dict.fromkeys(remark for one in ranked for remark in one.remarks)) or "nothing written"
-            raise EmocapError(f"caption: none of {len(candidates)} candidates is left ({reasons}); ask for less")
-        return kept
+        return best_of(self._ordered(image, features, candidates, wanted, shunned, max_chars, strength, similarity), n)
 
     def rank(
         self,
@@ -143,6 +146,8 @@ class EmotionCaptioner:
         Raises:
             EmocapError: no caption, an empty one, an unknown or contradictory emotion.
         """
+        strength = self._saved.choice.strength if strength is None else strength
+        check_strengths(self._saved.choice.guidance, strength)
         wanted, shunned = choose_emotions(self.labels, emotions, avoid)
         check_candidates(captions)
         features = self._features(image)
@@ -167,24 +172,24 @@ class EmotionCaptioner:
         wanted: list[int],
         shunned: list[int],
         max_chars: int | None,
-        strength: float | None,
-        similarity: Similarity | None = None,
+        strength: float,
+        similarity: Similarity | None,
     ) -> list[Ranked]:
         if not captions:
             return []
         if similarity is None:
             rows = in_batches(len(captions), BATCH)
-            likely = [self._writer.likelihood([features] * len(captions[part]), captions[part]) for part in rows]
-            faithfulness, floor = np.concatenate(likely), 1.0
+            faithfulness = np.concatenate([self._writer.likelihood([features], captions[part]) for part in rows])
+            floor = LEAST_LIKELY
         else:
             assert image is not None, "a picture was described above"
-            faithfulness, floor = similarity(picture_of(image), captions), 0.1
+            faithfulness, floor = similarity(picture_of(image), captions), LEAST_SIMILAR
         return rerank(
             *(captions, self._ranker.probabilities_for(features, captions), self.labels, wanted),
             avoid=shunned,
             faithfulness=faithfulness,
             floor=floor,
-            strength=self._saved.card.strength if strength is None else strength,
+            strength=strength,
             max_chars=max_chars,
         )
 
@@ -205,6 +210,7 @@ def order_captions(
     Raises:
         EmocapError: as there.
     """
+    check_strengths(1.0, strength)
     wanted, shunned = choose_emotions(predictor.labels, emotions, avoid)
     check_candidates(captions)
     features = predictor.features([image])[0] if predictor.sees_pictures else None
@@ -219,11 +225,24 @@ def order_captions(
         *(captions, predictor.probabilities_for(features, captions), predictor.labels, wanted),
         avoid=shunned,
         faithfulness=faithfulness,
-        floor=0.1,
+        floor=LEAST_SIMILAR,
         strength=strength,
         max_chars=max_chars,
     )
     return [replace(one, remarks=[*one.remarks, *predictor.oddities(one.caption)]) for one in ranked]
+
+
+def best_of(ranked: Sequence[Ranked], n: int) -> list[Ranked]:
+    """The n best of what was written, without what is too long or evokes what is to be avoided.
+
+    Raises:
+        EmocapError: nothing is left.
+    """
+    kept = [one for one in ranked if not one.remarks or one.remarks == [UNFIT]][:n]
+    if not kept:
+        reasons = "; ".join(dict.fromkeys(remark for one in ranked for remark in one.remarks)) or "nothing written"
+        raise EmocapError(f"caption: none of {len(ranked)} candidates is left ({reasons}); ask for less")
+    return kept
 
 
 def choose_emotions(
@@ -288,8 +307,3 @@ def picture_of(image: str | Path | bytes | Image.Image) -> Image.Image:
     if isinstance(image, Image.Image):
         return image.convert("RGB")
     return open_image(Path(image) if isinstance(image, str) else image)
-
-
-def is_captioner(folder: Path) -> bool:
-    """Whether a folder, or the run directory that it is, holds a captioner."""
-    return any((place / CARD).is_file() for place in (folder, folder / "model", folder / "captioner" / "model"))

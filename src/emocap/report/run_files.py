@@ -165,6 +165,7 @@ def read_run(run_dir: Path) -> Run:
     manifest = _read(folder / "manifest.json", Manifest)
     unit = folder / manifest.units[0]
     histories = {name: _read_optional(unit / name / "history.json", History) for name in RUNS}
+    judged = any(stage.name == "captions" for stage in manifest.stages)  # one that was left behind is not this run's
     return Run(
         folder=folder,
         results=results,
@@ -172,7 +173,7 @@ def read_run(run_dir: Path) -> Run:
         histories={name: history for name, history in histories.items() if history is not None},
         audit=_read_optional(unit / "audit.json", Audit),
         gallery=_read_optional(folder / "gallery.json", Gallery),
-        captions=_read_optional(folder / "captioner" / "captions.json", Captions),
+        captions=_read_optional(folder / "captioner" / "captions.json", Captions) if judged else None,
     )
 
 

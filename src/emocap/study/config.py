@@ -196,6 +196,20 @@ class TransferConfig(Section):
     _distinct_values = field_validator("seeds", "layers")(_distinct)
 
 
+class CaptionerTrainSettings(TrainSettings):
+    """Training of a captioner: two epochs at 3e-4, the last is kept, by the cross-entropy of the next token."""
+
+    epochs: int = Field(2, ge=1, le=10_000)
+    learning_rate: float = Field(3e-4, gt=0)
+    select_by: Literal["bce", "mean_average_precision"] | None = None
+
+    @model_validator(mode="after")
+    def _has_what_a_captioner_has(self) -> "CaptionerTrainSettings":
+        if self.loss.name != "bce" or self.select_by is not None or self.layer_decay is not None:
+            raise ValueError("a captioner has one loss, one learning rate and no validation; leave those settings out")
+        return self
+
+
 class CaptionerConfig(Section):
     """The model that writes captions for emotions, learnt from the pseudo-labelled source.
 
@@ -208,8 +222,9 @@ class CaptionerConfig(Section):
         strength: weights of the emotions against faithfulness in re-ranking that are tried; 0 is faithfulness alone.
         candidates: written for a caption that re-ranking chooses.
         max_loss: share of CIDEr-D that guidance and re-ranking may lose against the same captioner without emotions.
-        judge: the family of the model that judges; trained on the target's test pairs alone.
-        training: as for the other models; `learning_rate` is for all of it.
+        judge: the model whose alignments are told first, trained on the target's test pairs alone; the other of "tfidf"
+            and "vectors" judges too. Sentence vectors may come from the backbone itself.
+        training: as for the other models, but for what a captioner has not; `learning_rate` is for all of it.
     """
 
     decoder_layers: int | None = Field(None, ge=1)
@@ -219,8 +234,8 @@ class CaptionerConfig(Section):
     strength: list[Annotated[float, Field(ge=0, le=20)]] = Field(default_factory=lambda: [0.0, 1.0, 3.0], min_length=1)
     candidates: int = Field(8, ge=1, le=100)
     max_loss: float = Field(0.1, ge=0, le=1)
-    judge: Literal["tfidf", "vectors"] = "vectors"
-    training: TrainSettings = Field(default_factory=lambda: TrainSettings(epochs=2, learning_rate=3e-4, select_by=None))
+    judge: Literal["tfidf", "vectors"] = "tfidf"
+    training: CaptionerTrainSettings = Field(default_factory=CaptionerTrainSettings)
 
     _distinct_values = field_validator("guidance", "strength")(_distinct)
 

@@ -15,7 +15,7 @@ from emocap.corpora.read import corpus_files
 from emocap.errors import EmocapError
 from emocap.files import read_json, write_json
 from emocap.regions.extractor import extractor_and_settings
-from emocap.study import captioning, pseudo_label_study, signal, stages, transfer_study
+from emocap.study import caption_judging, captioning, pseudo_label_study, signal, stages, transfer_study
 from emocap.study.config import CorpusConfig, StudyConfig
 from emocap.study.evaluation import evaluation
 from emocap.study.prepare import count_faults, features, image_faults, prepare, splits
@@ -103,10 +103,17 @@ UNIT_STAGES: dict[str, Stage] = {
     ),
     "captioner": Stage(
         captioning.captioner,
-        ["captioner", "baselines"],
-        ["selection", "student", "AnB+"],
-        [captioning.RUN, *(f"{captioning.RUN}/{name}" for name in ("model", "history.json", "captions.json"))],
-        rooms=["labelling", "evaluation", "study/captioning", "study/gallery"],
+        ["captioner.decoder_layers", "captioner.drop_emotions", "captioner.training", "captioner.candidates"],
+        ["selection", "student"],
+        [captioning.RUN, f"{captioning.RUN}/model", f"{captioning.RUN}/history.json"],
+        rooms=["study/captioning"],
+    ),
+    "captions": Stage(
+        caption_judging.captions,
+        ["captioner", "baselines.vectors"],
+        ["splits", "captioner", "AnB+"],
+        [f"{captioning.RUN}/{name}" for name in ("captions.json", "gallery", "model/ranker", "model/choice.json")],
+        rooms=["evaluation", "study/caption_judging", "study/gallery"],
     ),
     "signal": Stage(
         signal.signal, [], ["features", "teacher", "AnB+", "labelled_AnB+"], ["signal"], rooms=["study/signal"]
@@ -122,7 +129,7 @@ def unit_stages(config: StudyConfig) -> list[str]:
         *("splits", "baselines", "teacher", *of_source, *of_labelled),
         *(["transfer_study"] if config.transfer.layers is not None else []),
         *(["pseudo_label_study"] if config.pseudo_labels.study is not None else []),
-        *(["captioner"] if config.captioner is not None else []),
+        *(["captioner", "captions"] if config.captioner is not None else []),
         *(["signal"] if config.target_has_pictures else []),
     ]
 

@@ -1,12 +1,12 @@
 """A captioner's folder: the encoder-decoder as transformers saves it, its word pieces, and what emocap must know.
 
-`captioner.json` beside the weights holds the vocabulary with its hash, the kind of region features and the strength of
-the emotions. `ranker/` in it is a classifier of the same study, which orders what the captioner writes.
+`captioner.json` beside the weights holds the vocabulary with its hash and the kind of region features. Once the
+captions are judged, `choice.json` holds how strong the emotions are made, and `ranker/` what orders them.
 """
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from pydantic import TypeAdapter, ValidationError
@@ -21,8 +21,10 @@ from emocap.training.captioning import Prompts
 from emocap.training.checkpoint import FeatureCard, load_tokenizer
 from emocap.training.writing import Writer
 
+Read = TypeVar("Read")
 SCHEMA = 1
 CARD = "captioner.json"
+CHOICE = "choice.json"
 RANKER = "ranker"
 
 
@@ -35,8 +37,6 @@ class CaptionerCard:
         vocabulary: their hash.
         max_length: tokens of a caption, special ones included.
         features: of the store it was trained on; None where it never saw a picture.
-        guidance: strength of the emotions, where the study found the knee of alignment against faithfulness.
-        strength: of the emotions in re-ranking, likewise.
         candidates: written for each caption that is kept.
         training: where it came from, for people.
     """
@@ -45,12 +45,38 @@ class CaptionerCard:
     vocabulary: str
     max_length: int
     features: FeatureCard | None
-    guidance: float = 1.0
-    strength: float = 1.0
     candidates: int = 8
     training: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How strong the emotions are made unless somebody says otherwise, as the study found it.
+
+    Attributes:
+        guidance: of the emotions in writing; 1 is what was learnt.
+        strength: of the emotions against likelihood in ordering.
+    """
+
+    guidance: float = 1.0
+    strength: float = 1.0
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
+    def __post_init__(self) -> None:
+        check_strengths(self.guidance, self.strength)
+
+
+def check_strengths(guidance: float, strength: float) -> None:
+    """Refuse strengths that mean nothing.
+
+    Raises:
+        EmocapError: not between 0 and 20.
+    """
+    for name, value in (("guidance", guidance), ("strength", strength)):
+        if not 0 <= value <= 20:
+            raise EmocapError(f"captioner: {name} is {value}, expected 0 to 20")
 
 
 @dataclass
@@ -61,6 +87,7 @@ class SavedCaptioner:
     tokenizer: Any
     vocabulary: Vocabulary
     card: CaptionerCard
+    choice: Choice
     folder: Path
 
     def writer(self, device: torch.device) -> Writer:
@@ -81,15 +108,20 @@ def save_captioner(folder: Path, model: VisualBertForCaptioning, tokenizer: Any,
         write_json(temporary / CARD, asdict(card))
 
 
+def find_captioner(folder: Path) -> Path | None:
+    """Where the captioner of a run directory, or of its folder, lies; None where there is none."""
+    places = (folder, folder / "model", folder / "captioner" / "model")
+    return next((place for place in places if (place / CARD).is_file()), None)
+
+
 def captioner_folder(folder: Path) -> Path:
-    """Where the captioner of a run directory, or of its folder, lies.
+    """The same.
 
     Raises:
         EmocapError: there is none.
     """
-    for place in (folder, folder / "model", folder / "captioner" / "model"):
-        if (place / CARD).is_file():
-            return place
+    if (place := find_captioner(folder)) is not None:
+        return place
     raise EmocapError(
         f"{folder}: holds no captioner ({CARD}); give a run whose study has a captioner, or its captioner/model"
     )
@@ -105,12 +137,10 @@ def load_captioner(folder: Path) -> SavedCaptioner:
     values = read_json(folder / CARD)
     if not isinstance(values, dict) or values.get("schema") != SCHEMA:
         raise EmocapError(f"{folder / CARD}: not of schema {SCHEMA}; use a matching emocap")
-    try:
-        card = TypeAdapter(CaptionerCard).validate_python(values)
-    except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        place = ".".join(map(str, fault["loc"]))
-        raise EmocapError(f"{folder / CARD}: {place}: {fault['msg']}; train the captioner again") from None
+    card = _validated(CaptionerCard, folder / CARD, values)
+    choice = Choice()
+    if (folder / CHOICE).is_file():
+        choice = _validated(Choice, folder / CHOICE, read_json(folder / CHOICE))
     vocabulary = Vocabulary(tuple(card.labels))
     if vocabulary.hash != card.vocabulary:
         raise EmocapError(f"{folder / CARD}: labels do not have the hash {card.vocabulary}; the file was changed")
@@ -133,4 +163,13 @@ def load_captioner(folder: Path) -> SavedCaptioner:
             f"{folder}: tokenizer knows {len(tokenizer)} words, the captioner {model.config.decoder.vocab_size}; "
             "restore its files"
         )
-    return SavedCaptioner(model.eval(), tokenizer, vocabulary, card, folder)
+    return SavedCaptioner(model.eval(), tokenizer, vocabulary, card, choice, folder)
+
+
+def _validated(kind: type[Read], path: Path, values: Any) -> Read:
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        place = ".".join(map(str, fault["loc"]))
+        raise EmocapError(f"{path}: {place}: {fault['msg']}; train the captioner again") from None

@@ -57,6 +57,8 @@ class CaptionDataset(Dataset):
         prompts: the emotions as text.
         store: region features, or None without pictures.
         drop: how often a caption is learnt without emotions, 0 to 1.
+        seed: of the draws, which depend on it and on a caption's number in its epoch alone: item e * N + i is caption i
+            as it is seen in epoch e.
     """
 
     captions: Sequence[Sequence[int]]
@@ -65,19 +67,20 @@ class CaptionDataset(Dataset):
     prompts: Prompts
     store: FeatureStore | None
     drop: float
+    seed: int = 0
 
     @classmethod
     def of(
         cls, pairs: Pairs, targets: np.ndarray, prompts: Prompts, tokenizer: Any, max_length: int,
-        store: FeatureStore | None, drop: float,
+        store: FeatureStore | None, drop: float, seed: int = 0,
     ) -> "CaptionDataset":  # fmt: skip
         """Tokenize the captions, each cut at `max_length` tokens."""
         encoded = tokenizer(pairs.captions, truncation=True, max_length=max_length, return_attention_mask=False)
-        return cls(encoded["input_ids"], pairs.images, targets, prompts, store, drop)
+        return cls(encoded["input_ids"], pairs.images, targets, prompts, store, drop, seed)
 
     def __post_init__(self) -> None:
         totals = self.targets.sum(axis=0, dtype=np.float64)
-        self._weights = torch.as_tensor(self.targets / np.where(totals > 0, totals, 1.0))
+        self._weights = self.targets / np.where(totals > 0, totals, 1.0)
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -90,7 +93,7 @@ class CaptionDataset(Dataset):
         """Each caption's number of tokens."""
         return [len(ids) for ids in self.captions]
 
-    def collate(self, rows: Sequence[int]) -> dict[str, torch.Tensor]:
+    def collate(self, items: Sequence[int]) -> dict[str, torch.Tensor]:
         """One batch of B captions.
 
         Returns:
@@ -98,7 +101,8 @@ class CaptionDataset(Dataset):
             decoder_input_ids, decoder_attention_mask (B, L): the captions without their last token; labels (B, L):
             without their first, -100 where there is padding.
         """
-        batch = self.prompts.batch([self._drawn(row) for row in rows])
+        rows = [item % len(self) for item in items]
+        batch = self.prompts.batch([self.drawn(item) for item in items])
         captions = [self.captions[row] for row in rows]
         before, behind = pad_tokens([ids[:-1] for ids in captions]), pad_tokens([ids[1:] for ids in captions])
         batch |= {f"decoder_{key}": tensor for key, tensor in before.items()}
@@ -108,14 +112,15 @@ class CaptionDataset(Dataset):
             batch |= pad_regions([self.store[image][0] if image in self.store else None for image in images])
         return batch
 
-    def _drawn(self, row: int) -> list[int]:
-        """The emotions that a caption is asked for this time, from torch's generator, whose state checkpoints keep."""
-        weights = self._weights[row]
+    def drawn(self, item: int) -> list[int]:
+        """The numbers of the emotions that a caption is asked for this time."""
+        weights = self._weights[item % len(self)]
+        generator = np.random.default_rng([self.seed, item])
         known = int((weights > 0).sum())
-        if not known or torch.rand(1).item() < self.drop:
+        if not known or generator.random() < self.drop:
             return []
-        number = int(torch.randint(1, min(known, MOST_EMOTIONS) + 1, (1,)).item())
-        return torch.multinomial(weights, number).tolist()
+        number = int(generator.integers(1, min(known, MOST_EMOTIONS) + 1))
+        return generator.choice(len(weights), number, replace=False, p=weights / weights.sum()).tolist()
 
 
 def caption_loss(outputs: Any, labels: torch.Tensor, **kwargs: Any) -> torch.Tensor:

@@ -40,17 +40,23 @@ Metrics = Callable[[np.ndarray, np.ndarray], dict[str, float]]
 
 
 class EpochSampler(Sampler[int]):
-    """Row numbers in an order drawn from (seed, epoch), neighbours of like length."""
+    """Row numbers in an order drawn from (seed, epoch), neighbours of like length.
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+    Args:
+        counts_on: the rows of epoch e are numbered from e * N on, for items that change from epoch to epoch.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, *, counts_on: bool = False) -> None:
         self.lengths, self.batch_size, self.seed, self.epoch = list(lengths), batch_size, seed, 0
+        self.counts_on = counts_on
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
-        return iter(get_length_grouped_indices(self.lengths, self.batch_size, generator=generator))
+        first = self.epoch * len(self.lengths) if self.counts_on else 0
+        return (first + row for row in get_length_grouped_indices(self.lengths, self.batch_size, generator=generator))
 
 
 class EmotionTrainer(Trainer):
@@ -152,7 +158,7 @@ def train(
         def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
             return of_logits(outputs.logits, labels)
 
-    sampler = EpochSampler(lengths, settings.batch_size, seed)
+    sampler = EpochSampler(lengths, settings.batch_size, seed, counts_on=isinstance(training, CaptionDataset))
     set_seed(seed)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()

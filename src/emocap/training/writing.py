@@ -88,11 +88,17 @@ class Writer:
 
     @torch.inference_mode()
     def likelihood(self, features: Features, captions: Sequence[str]) -> np.ndarray:
-        """(B,) mean log-probability in nats of each caption's tokens, its end included, with no emotion asked for."""
+        """(B,) mean log-probability in nats of each caption's tokens, its end included, with no emotion asked for.
+
+        Args:
+            features: B times (R, D) or None; or one for all captions.
+        """
         encoded = self.tokenizer(
             list(captions), truncation=True, max_length=self.max_length, return_attention_mask=False
         )["input_ids"]
-        states, mask = self._encoded(features, [[] for _ in captions])
+        states, mask = self._encoded(features, [[] for _ in features])
+        if len(features) < len(captions):
+            states, mask = (tensor.expand(len(captions), *tensor.shape[1:]) for tensor in (states, mask))
         before, behind = pad_tokens([ids[:-1] for ids in encoded]), pad_tokens([ids[1:] for ids in encoded])
         labels = behind["input_ids"].masked_fill(behind["attention_mask"] == 0, IGNORED).to(self.device)
         logits = self.model(
