@@ -142,6 +142,8 @@ def splits(study: Study) -> None:
 def _hold_out(study: Study, source: Pairs, rows: np.ndarray, unknown: np.ndarray) -> np.ndarray:
     """Draw the images that the captioner is chosen and judged on, write them down, and give the rows that are left.
 
+    Left out with them are pairs with a copy of their pictures or with one of their captions.
+
     Args:
         rows: numbers of the source's pairs that may be used.
         unknown: those of them that show nothing of the target, its training part included; images are drawn of these.
@@ -163,7 +165,11 @@ def _hold_out(study: Study, source: Pairs, rows: np.ndarray, unknown: np.ndarray
     parts = {"choose": sorted(images[i] for i in drawn[:half]), "judge": sorted(images[i] for i in drawn[half:])}
     write_json(study.run / "caption_images.json", parts)
     gone = {*parts["choose"], *parts["judge"]}
-    return np.array([row for row in rows if source.images[row] not in gone], dtype=np.int64)
+    held_out = source.select([row for row in rows if source.images[row] in gone])
+    first = same_content(source)
+    copies = {image: [other for other in gone if first.get(other, other) == first.get(image, image)] for image in first}
+    left = source.select(rows)
+    return rows[without_held_out(left, held_out, "source", copies)]
 
 
 def fix_backbone(config: StudyConfig, vocabulary: Vocabulary) -> dict[str, str]:
@@ -191,13 +197,12 @@ def fix_backbone(config: StudyConfig, vocabulary: Vocabulary) -> dict[str, str]:
             f"{built.max_position_embeddings} tokens"
         )
     for key, numbers in (
-        ("n_transferred", [config.transfer.n_transferred or 0]),
-        ("layers", config.transfer.layers or []),
+        ("transfer.n_transferred", [config.transfer.n_transferred or 0]),
+        ("transfer.layers", config.transfer.layers or []),
+        ("captioner.decoder_layers", [(config.captioner and config.captioner.decoder_layers) or 0]),
     ):
         if max(numbers, default=0) > built.num_hidden_layers:
-            raise EmocapError(
-                f"transfer.{key} is {max(numbers)}, but {backbone.name} has {built.num_hidden_layers} layers"
-            )
+            raise EmocapError(f"{key} is {max(numbers)}, but {backbone.name} has {built.num_hidden_layers} layers")
     return {"name": backbone.name, "sha256": sha256_of(weights_file(backbone.folder))}
 
 
