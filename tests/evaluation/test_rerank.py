@@ -54,3 +54,11 @@ def test_equals_keep_their_order_and_no_wish_leaves_faithfulness() -> None:
 def test_lengths_that_differ_are_refused() -> None:
     with pytest.raises(ValueError, match="2 captions"):
         rerank(["a", "b"], P, LABELS, [0])
+
+
+def test_of_many_emotions_the_three_strongest_are_evoked() -> None:
+    labels = [f"e{i}" for i in range(12)]
+    probabilities = np.array([np.linspace(0.9, 0.1, 12)])
+    for emotion, evoked in ((0, True), (2, True), (3, False)):
+        (one,) = rerank(["a"], probabilities, labels, [5], avoid=[emotion])
+        assert bool(one.remarks) == evoked

@@ -1,6 +1,7 @@
 """EmotionCaptioner: captions in order, within what was asked, and anybody's captions ranked and left as they are."""
 
 import logging
+import shutil
 
 import numpy as np
 import pytest
@@ -174,4 +175,70 @@ def test_a_folder_that_is_no_captioner_or_was_changed_is_refused(captioner_run, 
         write_json(path, before)
     (path.parent / "model.safetensors").write_bytes(b"nothing")
     with pytest.raises(EmocapError, match="weights cannot be read"):
+        EmotionCaptioner.from_pretrained(run)
+
+
+class Recorded:
+    """A writer that writes down what it is asked for, and gives the captions it was given."""
+
+    def __init__(self, captions) -> None:
+        self.captions, self.asked = captions, []
+
+    def write(self, features, emotions, *, n, guidance, seed):
+        self.asked.append({"emotions": emotions, "n": n, "guidance": guidance, "seed": seed})
+        return [[self.captions[i % len(self.captions)] for i in range(n)]]
+
+    def likelihood(self, features, captions):
+        return np.array([-0.1 * self.captions.index(caption) for caption in captions])
+
+
+@pytest.fixture
+def recorded(captioner_run, monkeypatch):
+    """A captioner of four captions; the ranker names happy for the even ones and sad for the odd ones."""
+    run = captioner_run("chosen")
+    write_json(run / "captioner" / "model" / "choice.json", {"guidance": 2.5, "strength": 0.5})
+    made = EmotionCaptioner.from_pretrained(run)
+    captions = ["zero", "one", "two", "three"]
+    writer = Recorded(captions)
+    chances = {c: [0.9, 0.2, 0.1] if i % 2 == 0 else [0.2, 0.6 + i / 10, 0.1] for i, c in enumerate(captions)}
+    monkeypatch.setattr(made, "_writer", writer)
+    monkeypatch.setattr(made.ranker, "probabilities_for", lambda f, cs: np.array([chances[c] for c in cs]))
+    return made, writer
+
+
+def test_what_the_study_chose_is_the_default_and_what_is_given_goes_over_it(recorded, photo) -> None:
+    captioner, writer = recorded
+    found = captioner.caption(photo, ["sad"], n=1)
+    assert writer.asked == [{"emotions": [[1]], "n": 6, "guidance": 2.5, "seed": 0}], "six candidates, by the card"
+    assert found[0].caption == "one"
+    assert found[0].score == pytest.approx(0.5 * np.log(0.7) - 0.1)
+    captioner.caption(photo, ["sad"], guidance=0.5, seed=4)
+    assert (writer.asked[-1]["guidance"], writer.asked[-1]["seed"]) == (0.5, 4)
+    (best, *_) = captioner.caption(photo, ["sad"], strength=0.0)
+    assert best.caption == "zero", "faithfulness alone"
+    (best, *_) = captioner.caption(photo, ["sad"], strength=3.0)
+    assert best.caption == "three", "the emotion above all"
+
+
+def test_many_candidates_come_in_batches_of_other_draws_each_once(recorded, photo) -> None:
+    captioner, writer = recorded
+    found = captioner.caption(photo, ["sad"], n=20)
+    assert [(one["n"], one["seed"]) for one in writer.asked] == [(32, 0), (28, 1)]
+    assert sorted(one.caption for one in found) == ["one", "three", "two", "zero"]
+
+
+def test_nothing_that_evokes_what_is_to_be_avoided_is_given(recorded, photo) -> None:
+    captioner, _ = recorded
+    found = captioner.caption(photo, ["sad"], avoid=["happy"])
+    assert [one.caption for one in found] == ["one", "three"]
+    ranked = captioner.rank(photo, ["zero", "one"], ["sad"], avoid=["happy"])
+    assert [(one.caption, "evokes happy" in one.remarks) for one in ranked] == [("one", False), ("zero", True)]
+    (least, *_) = reversed(order_captions(captioner.ranker, photo, ["zero", "one"], ["happy"], avoid=["sad"]))
+    assert (least.caption, "evokes sad" in least.remarks) == ("one", True)
+
+
+def test_a_captioner_whose_captions_were_not_judged_yet_says_so(captioner_run) -> None:
+    run = captioner_run("early")
+    shutil.rmtree(run / "captioner" / "model" / "ranker")
+    with pytest.raises(EmocapError, match="not judged yet"):
         EmotionCaptioner.from_pretrained(run)
