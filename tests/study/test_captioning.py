@@ -9,6 +9,7 @@ from emocap import EmotionCaptioner
 from emocap.errors import EmocapError
 from emocap.files import read_json, write_json
 from emocap.report.page import write_report
+from emocap.study import caption_judging
 from emocap.study.config import load_config
 from emocap.study.run import run_study, units_of
 
@@ -115,6 +116,60 @@ def test_pictures_of_the_target_are_never_judged_on_nor_those_with_one_caption(
     assert len(held_out) == 24
     assert all(len(name) > len("119.jpg") for name in held_out), "none of the target's"
     assert all(int(name.removesuffix(".jpg")) < 70 for name in held_out), "two captions each"
+
+
+def test_people_are_no_reference_of_their_own_and_both_halves_are_their_own(finished, tiny_study) -> None:
+    (study,) = units_of(load_config(study_of(tiny_study)), finished)
+    parts = read_json(finished / "caption_images.json")
+    source = study.whole("source")
+    for name in ("choose", "judge"):
+        bench = caption_judging._bench(study, name)
+        assert bench.images == parts[name]
+        for image, human, references in zip(bench.images, bench.human, bench.references, strict=True):
+            told = [c for i, c in zip(source.images, source.captions, strict=True) if i == image]
+            assert [human, *references] == told
+    judged = read_json(finished / "captioner" / "captions.json")
+    assert [entry["image"] for entry in judged["captions"]] == parts["judge"]
+    assert judged["n_images"] == judged["trade_off"]["n_images"] == 12
+
+
+def test_the_nearest_picture_lends_its_caption(finished, tiny_study) -> None:
+    (study,) = units_of(load_config(study_of(tiny_study)), finished)
+    pairs, store = study.pairs("source"), study.store("source")
+    images = list(dict.fromkeys(pairs.images))[::7]
+    bench = caption_judging.Bench(images, [], [], [store[image][0] for image in images], [])
+    assert caption_judging._nearest(study, bench) == [pairs.captions[pairs.images.index(image)] for image in images]
+
+
+def test_the_ranker_decides_and_guidance_reaches_what_is_judged(finished, tiny_study, monkeypatch) -> None:
+    """A writer whose words depend on guidance alone, a ranker that likes one of them, a judge that likes another."""
+    (study,) = units_of(load_config(study_of(tiny_study)), finished)
+    bench = caption_judging._bench(study, "choose")
+
+    def candidates(writer, bench, wanted, guidance, n):
+        word = "plain" if not any(wanted) else f"g{guidance:g}"
+        return [([f"{word} a", f"{word} b"], np.array([-1.0, -1.5])) for _ in wanted]
+
+    def ranker(ranker, bench, found):
+        return [np.array([[0.9 if caption == "g2 b" else 0.1, 0.5, 0.5] for caption in one]) for one in found]
+
+    def judge(captions):
+        return np.array([[0.9, 0.1, 0.1] if caption.startswith("g1") else [0.1, 0.9, 0.1] for caption in captions])
+
+    monkeypatch.setattr(caption_judging, "_candidates", candidates)
+    monkeypatch.setattr(caption_judging, "_rank_probabilities", ranker)
+    monkeypatch.setattr(caption_judging, "cider_d", lambda texts, references: np.ones(len(texts)))
+    bench.wanted = [0] * len(bench.images)
+    labels = study.vocabulary.labels
+    found, choice = caption_judging._choose(study.config.captioner, labels, None, None, bench, judge)
+    assert (choice.guidance, choice.strength) == (2.0, 1.0)
+    points = {(p["guidance"], p["strength"]): p for p in found["trade_off"]["points"]}
+    assert (points[2, 1]["alignment"], points[2, 1]["judged_alignment"]) == (1.0, 0.0)
+    assert (points[1, 0]["alignment"], points[1, 0]["judged_alignment"]) == (0.0, 1.0)
+    systems = caption_judging._systems(study, study.config.captioner, choice, None, None, bench)
+    assert {name: texts[0] for name, texts in systems.items() if "picture" not in name and name != "people"} == {
+        "without emotion": "plain a", "emotion, not guided": "g1 a", "guided": "g2 a", "guided and re-ranked": "g2 b",
+    }  # fmt: skip
 
 
 def test_the_default_is_the_point_of_most_alignment_that_keeps_the_captions_true(finished) -> None:
