@@ -19,7 +19,7 @@ CAPTIONER = {
     "strength": [0.0, 1.0],
     "candidates": 4,
     "judge": "tfidf",
-    "training": {"epochs": 30, "learning_rate": 3e-3, "batch_size": 16},
+    "training": {"epochs": 30, "learning_rate": 3e-3, "head_learning_rate": 3e-3, "batch_size": 16},
 }
 
 
@@ -170,6 +170,19 @@ def test_the_ranker_decides_and_guidance_reaches_what_is_judged(finished, tiny_s
     assert {name: texts[0] for name, texts in systems.items() if "picture" not in name and name != "people"} == {
         "without emotion": "plain a", "emotion, not guided": "g1 a", "guided": "g2 a", "guided and re-ranked": "g2 b",
     }  # fmt: skip
+
+
+def test_a_captioner_deaf_to_emotions_is_told_of(finished, tiny_study, monkeypatch, caplog, tmp_path) -> None:
+    shutil.copytree(finished, tmp_path / "run")
+    (study,) = units_of(load_config(study_of(tiny_study)), tmp_path / "run")
+    hears = caption_judging._candidates
+    caption_judging.captions(study)
+    assert "does not hear it" not in caplog.text
+    monkeypatch.setattr(
+        caption_judging, "_candidates", lambda w, bench, wanted, g, n: hears(w, bench, [[] for _ in wanted], 1.0, n)
+    )
+    caption_judging.captions(study)
+    assert "100% are the same with the emotion as without; the captioner does not hear it" in caplog.text
 
 
 def test_the_default_is_the_point_of_most_alignment_that_keeps_the_captions_true(finished) -> None:

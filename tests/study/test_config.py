@@ -142,3 +142,18 @@ def test_units_and_models_are_what_the_yaml_asks_for(study) -> None:
     alone = load_config(study(MINIMAL + "seed: 4\n"))
     assert (alone.units, alone.members) == ([(4, None)], []), "one model is no ensemble"
     assert load_config(study(MINIMAL + "seeds: [0, 1]\n")).members == ["teacher"]
+
+
+def test_a_captioners_training_keeps_its_defaults_and_refuses_what_it_has_not(tmp_path) -> None:
+    source = {"format": "coco", "path": "c.json", "images": "pictures"}
+
+    def load(**training):
+        study = {"target": {"format": "table", "path": "t.csv"}, "source": source, "captioner": {"training": training}}
+        (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
+        return load_config(tmp_path / "study.yaml").captioner.training
+
+    found = load(epochs=1)
+    assert (found.epochs, found.learning_rate, found.head_learning_rate, found.select_by) == (1, 5e-5, 5e-4, None)
+    for training in ({"loss": "focal"}, {"select_by": "bce"}, {"layer_decay": 0.9}):
+        with pytest.raises(EmocapError, match="a captioner has one loss"):
+            load(**training)

@@ -11,7 +11,7 @@ import torch
 from emocap.models.captioner import build_captioner
 from emocap.training.captioning import IGNORED, CaptionDataset, Prompts, caption_loss
 from emocap.training.settings import TrainSettings
-from emocap.training.train import train
+from emocap.training.train import _optimizer, train
 
 SPECIAL = SimpleNamespace(cls_token_id=2, sep_token_id=3, pad_token_id=0)
 PROMPTS = Prompts([[10], [11, 12], [13]], first=2, last=3)
@@ -116,3 +116,12 @@ def test_a_killed_captioner_goes_on_as_an_unbroken_one(tiny_model, tmp_path, sav
     torch.manual_seed(99)
     assert fit("broken") == unbroken
     assert np.mean(unbroken[-4:]) < np.mean(unbroken[:4]) - 0.2, "something was learnt"
+
+
+def test_the_decoder_learns_at_the_heads_rate_and_the_encoder_at_its_own(tiny_model) -> None:
+    model = build_captioner(tiny_model.visualbert, tiny_model.visualbert, SPECIAL, layers=1, seed=0)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    groups = _optimizer(model, TrainSettings(learning_rate=1e-5, head_learning_rate=1e-3)).param_groups
+    rates = {names[id(parameter)]: group["lr"] for group in groups for parameter in group["params"]}
+    assert {rate for name, rate in rates.items() if name.startswith("encoder.")} == {1e-5}
+    assert {rate for name, rate in rates.items() if name.startswith("decoder.")} == {1e-3}

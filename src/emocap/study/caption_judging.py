@@ -35,6 +35,7 @@ from emocap.training.writing import Writer, in_batches
 logger = logging.getLogger("emocap")
 JUDGES = ("tfidf", "vectors")
 PLAIN = "without emotion"
+MOST_THE_SAME = 0.9
 BATCH = 16
 SHOWN = 6
 EMOTIONS_SHOWN = 4
@@ -70,6 +71,12 @@ def captions(study: Study) -> None:
     choosing, judging = (_bench(study, part) for part in ("choose", "judge"))
     found, choice = _choose(settings, labels, writer, ranker, choosing, judge)
     systems = _systems(study, settings, choice, writer, ranker, judging)
+    if (same := _share_of_same(systems["emotion, not guided"], systems[PLAIN])) > MOST_THE_SAME:
+        logger.warning(
+            "captions: %.0f%% are the same with the emotion as without; the captioner does not hear it, train it "
+            "longer or with a lower captioner.training.learning_rate",
+            100 * same,
+        )
     scored = _scored(study, systems, judging, judge)
     others = {
         name: {"judge": about} | _opinion(study, systems, judging, other) for name, (other, about) in judges.items()
@@ -206,6 +213,10 @@ def _systems(
         "nearest picture's": _nearest(study, bench),
         "people": bench.human,
     }
+
+
+def _share_of_same(texts: Sequence[str], others: Sequence[str]) -> float:
+    return sum(one == other for one, other in zip(texts, others, strict=True)) / len(texts)
 
 
 def _scored(study: Study, systems: dict[str, list[str]], bench: Bench, judge: Answer) -> dict[str, Any]:

@@ -197,10 +197,10 @@ class TransferConfig(Section):
 
 
 class CaptionerTrainSettings(TrainSettings):
-    """Training of a captioner: two epochs at 3e-4, the last is kept, by the cross-entropy of the next token."""
+    """Training of a captioner: two epochs by the cross-entropy of the next token, the last is kept."""
 
     epochs: int = Field(2, ge=1, le=10_000)
-    learning_rate: float = Field(3e-4, gt=0)
+    head_learning_rate: float | None = Field(5e-4, gt=0)
     select_by: Literal["bce", "mean_average_precision"] | None = None
 
     @model_validator(mode="after")
@@ -224,7 +224,7 @@ class CaptionerConfig(Section):
         max_loss: share of CIDEr-D that guidance and re-ranking may lose against the same captioner without emotions.
         judge: the model whose alignments are told first, trained on the target's test pairs alone; the other of "tfidf"
             and "vectors" judges too. Sentence vectors may come from the backbone itself.
-        training: as for the other models, but for what a captioner has not; `learning_rate` is for all of it.
+        training: as for the other models, but for what a captioner has not; `head_learning_rate` is the decoder's.
     """
 
     decoder_layers: int | None = Field(None, ge=1)

@@ -95,7 +95,7 @@ class TrainSettings(BaseModel):
         eval_batch_size: pairs per batch without gradients.
         optimizer: "adamw" (decoupled weight decay) or "adam" (as the founding study).
         learning_rate: of the encoder, at its peak.
-        head_learning_rate: of `fc`, at its peak; None means the encoder's.
+        head_learning_rate: of `fc`, or of a captioner's decoder, at its peak; None means the encoder's.
         layer_decay: layer l of L (the embeddings being 0) learns at learning_rate * layer_decay ** (L - l), the pooler
             as the last layer (Howard & Ruder 2018, arXiv 1801.06146; BEiT, Bao et al. 2022, arXiv 2106.08254); None or
             1 means one rate for all.

@@ -274,7 +274,7 @@ def _optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimiz
 
 def _rate(name: str, n_layers: int, settings: TrainSettings) -> float:
     """The peak learning rate of the parameter of that name."""
-    if name.startswith("fc."):
+    if name.startswith(("fc.", "decoder.")):
         return settings.head_learning_rate or settings.learning_rate
     if settings.layer_decay is None:
         return settings.learning_rate
