@@ -6,10 +6,9 @@ captions are judged, `choice.json` holds how strong the emotions are made, and `
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from transformers.utils import logging
 
@@ -18,10 +17,9 @@ from emocap.errors import EmocapError
 from emocap.files import read_json, whole_folder, write_json
 from emocap.models.captioner import VisualBertForCaptioning
 from emocap.training.captioning import Prompts
-from emocap.training.checkpoint import FeatureCard, load_tokenizer
+from emocap.training.checkpoint import FeatureCard, load_tokenizer, validated
 from emocap.training.writing import Writer
 
-Read = TypeVar("Read")
 SCHEMA = 1
 CARD = "captioner.json"
 CHOICE = "choice.json"
@@ -137,10 +135,10 @@ def load_captioner(folder: Path) -> SavedCaptioner:
     values = read_json(folder / CARD)
     if not isinstance(values, dict) or values.get("schema") != SCHEMA:
         raise EmocapError(f"{folder / CARD}: not of schema {SCHEMA}; use a matching emocap")
-    card = _validated(CaptionerCard, folder / CARD, values)
+    card = validated(CaptionerCard, folder / CARD, values)
     choice = Choice()
     if (folder / CHOICE).is_file():
-        choice = _validated(Choice, folder / CHOICE, read_json(folder / CHOICE))
+        choice = validated(Choice, folder / CHOICE, read_json(folder / CHOICE))
     vocabulary = Vocabulary(tuple(card.labels))
     if vocabulary.hash != card.vocabulary:
         raise EmocapError(f"{folder / CARD}: labels do not have the hash {card.vocabulary}; the file was changed")
@@ -164,12 +162,3 @@ def load_captioner(folder: Path) -> SavedCaptioner:
             "restore its files"
         )
     return SavedCaptioner(model.eval(), tokenizer, vocabulary, card, choice, folder)
-
-
-def _validated(kind: type[Read], path: Path, values: Any) -> Read:
-    try:
-        return TypeAdapter(kind).validate_python(values)
-    except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        place = ".".join(map(str, fault["loc"]))
-        raise EmocapError(f"{path}: {place}: {fault['msg']}; train the captioner again") from None

@@ -5,7 +5,7 @@
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
@@ -21,6 +21,7 @@ from emocap.models.backbone import TOKENIZER_FILES
 from emocap.models.classifier import VisualBertForEmotion
 from emocap.progress import logger
 
+Card = TypeVar("Card")
 SCHEMA = 1
 
 
@@ -150,12 +151,7 @@ def load_model(folder: Path) -> SavedModel:
     if not isinstance(values, dict) or values.get("schema") != SCHEMA:
         found = values.get("schema") if isinstance(values, dict) else type(values).__name__
         raise EmocapError(f"{folder / 'emocap.json'}: schema is {found!r}, expected {SCHEMA}; use a matching emocap")
-    try:
-        card = TypeAdapter(ModelCard).validate_python(values)
-    except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        place = ".".join(map(str, fault["loc"]))
-        raise EmocapError(f"{folder / 'emocap.json'}: {place}: {fault['msg']}; train the model again") from None
+    card = validated(ModelCard, folder / "emocap.json", values)
     vocabulary = Vocabulary(tuple(card.labels))
     if vocabulary.hash != card.vocabulary:
         raise EmocapError(
@@ -179,6 +175,20 @@ def load_model(folder: Path) -> SavedModel:
     if not 0 < card.temperature < float("inf"):
         raise EmocapError(f"{folder / 'emocap.json'}: temperature is {card.temperature}; train the model again")
     return SavedModel(model.eval(), tokenizer, vocabulary, card, folder)
+
+
+def validated(kind: type[Card], path: Path, values: Any) -> Card:
+    """A card of what a file holds.
+
+    Raises:
+        EmocapError: it is not one; one line that names the key.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        place = ".".join(map(str, fault["loc"]))
+        raise EmocapError(f"{path}: {place}: {fault['msg']}; train the model again") from None
 
 
 def _config(path: Path) -> VisualBertConfig:
