@@ -89,6 +89,16 @@ def test_judging_anew_keeps_the_trained_captioner(finished, tiny_study, tmp_path
     assert read_json(tmp_path / "run" / "captioner" / "captions.json")["guidance"] == 1.0
 
 
+def test_a_lost_list_of_held_out_pictures_is_drawn_again_and_nothing_trained(finished, tiny_study, tmp_path) -> None:
+    shutil.copytree(finished, tmp_path / "run")
+    images, weights = (tmp_path / "run" / name for name in ("caption_images.json", "captioner/model/model.safetensors"))
+    before, trained = images.read_bytes(), weights.stat().st_mtime_ns
+    images.unlink()
+    run(study_of(tiny_study), tmp_path / "run")
+    assert images.read_bytes() == before
+    assert weights.stat().st_mtime_ns == trained
+
+
 def test_held_out_pictures_are_in_no_training(finished, tiny_study) -> None:
     images = read_json(finished / "caption_images.json")
     assert (len(images["choose"]), len(images["judge"])) == (12, 12)

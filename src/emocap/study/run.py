@@ -68,7 +68,8 @@ def _back(run: str, base: str) -> Stage:
 
 UNIT_STAGES: dict[str, Stage] = {
     "splits": Stage(
-        *(splits, ["splits", "folds", "captioner.held_out_images"], ["prepare"], ["splits.json", "source_rows.npy"]),
+        *(splits, ["splits", "folds", "captioner.held_out_images"], ["prepare"]),
+        outputs=["splits.json", "source_rows.npy", "caption_images.json"],
         rooms=["corpora/duplicates", "study/prepare"],
     ),
     "baselines": Stage(
@@ -304,6 +305,10 @@ def _drop_models(folder: Path) -> None:
 
 def _run_unit_stage(run: RunDir, study: Study, name: str) -> None:
     stage, dump = UNIT_STAGES[name], study.config.dump()
+    made = {
+        "source_rows.npy": study.config.source is not None,
+        "caption_images.json": study.config.captioner is not None,
+    }
     run.stage(
         name,
         lambda: stage.work(study),
@@ -315,7 +320,7 @@ def _run_unit_stage(run: RunDir, study: Study, name: str) -> None:
         },
         rooms=[*LEARNING, *stage.rooms],
         after=[before for before in stage.after if before in run.fingerprints],
-        outputs=[output for output in stage.outputs if output != "source_rows.npy" or study.config.source is not None],
+        outputs=[output for output in stage.outputs if made.get(output, True)],
         outdates=RESULTS if study.run == study.root else (),
         grows=[_part(dump, key) for key in stage.grows] or None,
     )
