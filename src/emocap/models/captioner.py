@@ -17,7 +17,7 @@ from transformers.models.encoder_decoder.configuration_encoder_decoder import En
 from transformers.models.encoder_decoder.modeling_encoder_decoder import EncoderDecoderModel
 from transformers.models.visual_bert.modeling_visual_bert import VisualBertModel
 
-from emocap.models.visualbert import fuse_attention
+from emocap.models.visualbert import fuse_attention, read_pairs
 
 BERT_KEYS = (
     "vocab_size", "hidden_size", "num_attention_heads", "intermediate_size", "hidden_act", "hidden_dropout_prob",
@@ -52,18 +52,11 @@ class VisualBertForCaptioning(EncoderDecoderModel):
                 emotion is asked for.
             visual_embeds, visual_attention_mask: (B, R, D) and (B, R), or None without pictures.
         """
-        mask, types = attention_mask, None
-        if visual_embeds is not None:
-            assert visual_attention_mask is not None, "regions come with their mask"
-            types = torch.full_like(visual_attention_mask, self.config.encoder.visual_token_type)
-            mask = torch.cat([attention_mask, visual_attention_mask], dim=1)
-        output = self.encoder(
+        output, mask = read_pairs(
+            *(self.encoder, self.config.encoder.visual_token_type, attention_mask),
             input_ids=input_ids,
-            attention_mask=attention_mask,
             visual_embeds=visual_embeds,
             visual_attention_mask=visual_attention_mask,
-            visual_token_type_ids=types,
-            return_dict=True,
         )
         return output.last_hidden_state, mask
 

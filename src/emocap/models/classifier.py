@@ -8,7 +8,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.models.visual_bert.configuration_visual_bert import VisualBertConfig
 from transformers.models.visual_bert.modeling_visual_bert import VisualBertPreTrainedModel
 
-from emocap.models.visualbert import build_visualbert
+from emocap.models.visualbert import build_visualbert, read_pairs
 
 POOLINGS = ("pooler", "mean", "first", "first+mean")
 
@@ -62,21 +62,12 @@ class VisualBertForEmotion(VisualBertPreTrainedModel):
         assert text is not None, "input_ids or inputs_embeds is needed"
         if attention_mask is None:
             attention_mask = torch.ones(text.shape[:2], device=text.device, dtype=torch.long)
-        visual_token_type_ids = None
-        mask = attention_mask
-        if visual_embeds is not None:
-            if visual_attention_mask is None:
-                visual_attention_mask = torch.ones(visual_embeds.shape[:2], device=text.device, dtype=torch.long)
-            visual_token_type_ids = torch.full_like(visual_attention_mask, self.visual_token_type, dtype=torch.long)
-            mask = torch.cat([attention_mask, visual_attention_mask], dim=1)
-        output = self.visualbert(
+        output, mask = read_pairs(
+            *(self.visualbert, self.visual_token_type, attention_mask),
             input_ids=input_ids,
             inputs_embeds=inputs_embeds,
-            attention_mask=attention_mask,
             visual_embeds=visual_embeds,
             visual_attention_mask=visual_attention_mask,
-            visual_token_type_ids=visual_token_type_ids,
-            return_dict=True,
         )
         if self.pooling == "pooler":
             return output.pooler_output

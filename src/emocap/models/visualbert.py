@@ -54,3 +54,40 @@ def fuse_attention(encoder: VisualBertModel) -> None:
     """Exchange the class of each attention in place, so that parameters keep the library's names and objects."""
     for layer in encoder.encoder.layer:
         layer.attention.self.__class__ = FusedSelfAttention
+
+
+def read_pairs(
+    encoder: VisualBertModel,
+    visual_token_type: int,
+    attention_mask: torch.Tensor,
+    *,
+    input_ids: torch.Tensor | None = None,
+    inputs_embeds: torch.Tensor | None = None,
+    visual_embeds: torch.Tensor | None = None,
+    visual_attention_mask: torch.Tensor | None = None,
+) -> tuple[Any, torch.Tensor]:
+    """The encoder's output over text and regions, and the mask (B, T + R) of both.
+
+    Args:
+        visual_token_type: of every region.
+        attention_mask: (B, T).
+        input_ids, inputs_embeds: (B, T) or (B, T, H), one of them.
+        visual_embeds: (B, R, D), or None without pictures.
+        visual_attention_mask: (B, R); None means no padding.
+    """
+    visual_token_type_ids, mask = None, attention_mask
+    if visual_embeds is not None:
+        if visual_attention_mask is None:
+            visual_attention_mask = attention_mask.new_ones(visual_embeds.shape[:2])
+        visual_token_type_ids = torch.full_like(visual_attention_mask, visual_token_type, dtype=torch.long)
+        mask = torch.cat([attention_mask, visual_attention_mask], dim=1)
+    output = encoder(
+        input_ids=input_ids,
+        inputs_embeds=inputs_embeds,
+        attention_mask=attention_mask,
+        visual_embeds=visual_embeds,
+        visual_attention_mask=visual_attention_mask,
+        visual_token_type_ids=visual_token_type_ids,
+        return_dict=True,
+    )
+    return output, mask
