@@ -197,3 +197,37 @@ def test_the_same_picture_at_another_size_has_nearly_the_same_colours():
 def test_a_setting_out_of_range_is_told(settings):
     with pytest.raises(EmocapError, match=f"extractor grid: .*{next(iter(settings))}.* expected"):
         GridExtractor(**settings)
+
+
+def test_a_window_holds_its_cells_row_by_row():
+    cells, windows = GridExtractor(3, 4), GridExtractor(3, 4, window=2)
+    one, many = cells.prepare(photo_like()), windows.prepare(photo_like())
+    assert many.shape == (2 * 3 + 1, 4 * SIZE)
+    grid = one[:-1].reshape(3, 4, SIZE)
+    by_hand = [grid[1, 2], grid[1, 3], grid[2, 2], grid[2, 3]]
+    assert (many[5] == np.concatenate(by_hand)).all()
+    assert (many[-1] == np.tile(one[-1], 4)).all()
+
+
+def test_windows_have_the_boxes_of_their_cells_and_features_of_the_norm_of_others():
+    extractor = GridExtractor(3, 4, window=2)
+    (found,) = extractor.describe([extractor.prepare(photo_like())], [(120, 90)])
+    assert found.features.shape == (7, 2048)
+    assert found.boxes_xyxy[0].tolist() == [0, 0, 60, 60]
+    assert found.boxes_xyxy[5].tolist() == [60, 30, 120, 90]
+    assert found.boxes_xyxy[6].tolist() == [0, 0, 120, 90]
+    (single,) = (cells := GridExtractor(3, 4)).describe([cells.prepare(photo_like())], [(120, 90)])
+    norms = [np.linalg.norm(regions.features, axis=1).mean() for regions in (found, single)]
+    assert norms[0] == pytest.approx(norms[1], rel=0.3)
+
+
+def test_a_window_of_one_cell_is_the_grid_and_leaves_its_settings_as_they_were():
+    assert GridExtractor(2, 2, window=1).settings == GridExtractor(2, 2).settings
+    assert "window" not in GridExtractor(2, 2).settings
+    assert GridExtractor(2, 2, window=2).settings["window"] == 2
+
+
+@pytest.mark.parametrize("window", [0, 3, 2.5])
+def test_a_window_larger_than_the_grid_is_refused(window):
+    with pytest.raises(EmocapError, match="window"):
+        GridExtractor(2, 4, window=window)

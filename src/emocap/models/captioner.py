@@ -1,6 +1,8 @@
 """The captioner: a VisualBERT that reads regions with emotions as its text, and a BERT that writes what it saw.
 
 transformers' encoder-decoder holds both, so that its `generate` (beams, sampling, cached keys) writes the captions.
+What regions show reaches the decoder on two ways: through the encoder, which learnt feelings rather than things, and
+through a reader of regions into word vectors, which is added (`emocap.models.region_words`).
 Emotions are strengthened by classifier-free guidance (Ho and Salimans 2022, arXiv 2207.12598): the same picture
 without emotions is what the words are pushed away from. Left out: a decoder that shares the encoder's word vectors.
 """
@@ -17,6 +19,7 @@ from transformers.models.encoder_decoder.configuration_encoder_decoder import En
 from transformers.models.encoder_decoder.modeling_encoder_decoder import EncoderDecoderModel
 from transformers.models.visual_bert.modeling_visual_bert import VisualBertModel
 
+from emocap.models.region_words import RegionReader
 from emocap.models.visualbert import fuse_attention, read_pairs
 
 BERT_KEYS = (
@@ -37,6 +40,7 @@ class VisualBertForCaptioning(EncoderDecoderModel):
     ) -> None:
         super().__init__(config, encoder, decoder)
         fuse_attention(self.encoder)
+        self.regions = RegionReader(self.encoder.config.visual_embedding_dim, self.encoder.config.hidden_size)
 
     def encode(
         self,
@@ -58,7 +62,11 @@ class VisualBertForCaptioning(EncoderDecoderModel):
             visual_embeds=visual_embeds,
             visual_attention_mask=visual_attention_mask,
         )
-        return output.last_hidden_state, mask
+        states = output.last_hidden_state
+        if visual_embeds is not None:
+            words = input_ids.shape[1]
+            states = torch.cat([states[:, :words], states[:, words:] + self.regions(visual_embeds)], dim=1)
+        return states, mask
 
     def forward(
         self,
@@ -105,7 +113,7 @@ def build_captioner(
         encoder: the student's; used as it is.
         backbone: what the decoder's embeddings and lowest layers are copied from.
         layers: of the decoder; None means as many as the backbone has.
-        seed: of what the backbone has not: cross-attention and the layer before the words.
+        seed: of what the backbone has not: cross-attention, the layer before the words and the reader of regions.
     """
     known = backbone.config
     with torch.random.fork_rng(devices=[]):
@@ -117,11 +125,11 @@ def build_captioner(
             add_cross_attention=True,
         )
         decoder = BertLMHeadModel(config)
+        both = EncoderDecoderConfig.from_encoder_decoder_configs(encoder.config, config)
+        model = VisualBertForCaptioning(both, encoder, decoder)
     own = decoder.bert.state_dict()
     copied = {name: tensor for name, tensor in backbone.state_dict().items() if name in own}
     decoder.bert.load_state_dict(copied, strict=False)
-    both = EncoderDecoderConfig.from_encoder_decoder_configs(encoder.config, config)
-    model = VisualBertForCaptioning(both, encoder, decoder)
     for settings in (model.config, model.generation_config):
         settings.decoder_start_token_id = tokenizer.cls_token_id
         settings.eos_token_id = tokenizer.sep_token_id

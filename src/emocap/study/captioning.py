@@ -1,18 +1,28 @@
 """The study's captioner, trained on the pseudo-labelled sample of the source."""
 
+from pathlib import Path
+from typing import Any
+
+import torch
+
 from emocap.files import write_json
-from emocap.models.captioner import build_captioner
+from emocap.models.captioner import VisualBertForCaptioning, build_captioner
+from emocap.models.region_words import WordsOfRegions, words_loss
 from emocap.study.stages import selected
 from emocap.study.study import Study
 from emocap.training.captioner_folder import CaptionerCard, save_captioner
-from emocap.training.captioning import CaptionDataset, Prompts, caption_loss
+from emocap.training.captioning import CaptionDataset, PictureWords, Prompts, caption_loss
 from emocap.training.train import discard_checkpoints, train
 
 RUN = "captioner"
+WORDS = "words"
 
 
 def captioner(study: Study) -> None:
-    """Train the captioner: the student as its encoder, the backbone's lowest layers as its decoder."""
+    """Train the captioner: the student as its encoder, the backbone's lowest layers as its decoder.
+
+    Its reader of regions learns the words of pictures first: through the decoder alone it would take far longer.
+    """
     settings = study.config.captioner
     assert settings is not None, "the stage exists only where there is a captioner"
     folder = study.folder(RUN)
@@ -29,6 +39,7 @@ def captioner(study: Study) -> None:
         drop=settings.drop_emotions,
         seed=study.seed,
     )
+    words = None if data.store is None else _read_regions(study, model, data, folder)
     history = train(
         *(model, data, None, settings.training, folder),
         name=RUN,
@@ -49,3 +60,27 @@ def captioner(study: Study) -> None:
     save_captioner(folder / "model", model, tokenizer, card)
     write_json(folder / "history.json", history)
     discard_checkpoints(folder)
+    if words is not None:
+        write_json(folder / "words.json", words)
+        discard_checkpoints(folder / WORDS)
+        (folder / WORDS).rmdir()
+
+
+def _read_regions(
+    study: Study, model: VisualBertForCaptioning, captions: CaptionDataset, folder: Path
+) -> dict[str, Any]:
+    """Train the reader of regions in place; what `words.json` holds."""
+    settings = study.config.captioner
+    assert settings is not None, "the stage exists only where there is a captioner"
+    data = PictureWords.of(captions)
+    vectors = model.decoder.get_input_embeddings().weight[data.words]
+    return train(
+        *(WordsOfRegions(model.regions, vectors, torch.as_tensor(data.targets.mean(axis=0))), data, None),
+        *(settings.words, folder / WORDS),
+        name=f"{RUN}'s words",
+        seed=study.seed,
+        metrics=None,
+        collate=data.collate,
+        lengths=[1] * len(data),
+        loss=words_loss,
+    )

@@ -210,6 +210,15 @@ class CaptionerTrainSettings(TrainSettings):
         return self
 
 
+class WordsTrainSettings(CaptionerTrainSettings):
+    """Training of a captioner's reader of regions by the words of pictures; it is small, and cheap to train."""
+
+    epochs: int = Field(15, ge=1, le=10_000)
+    batch_size: int = Field(128, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    head_learning_rate: float | None = Field(None, gt=0)
+
+
 class CaptionerConfig(Section):
     """The model that writes captions for emotions, learnt from the pseudo-labelled source.
 
@@ -224,6 +233,7 @@ class CaptionerConfig(Section):
         max_loss: share of CIDEr-D that guidance and re-ranking may lose against the same captioner without emotions.
         judge: the model whose alignments are told first, trained on the target's test pairs alone; the other of "tfidf"
             and "vectors" judges too. Sentence vectors may come from the backbone itself.
+        words: training of the reader of regions, before the captioner's.
         training: as for the other models, but for what a captioner has not; `head_learning_rate` is the decoder's.
     """
 
@@ -235,6 +245,7 @@ class CaptionerConfig(Section):
     candidates: int = Field(8, ge=1, le=100)
     max_loss: float = Field(0.1, ge=0, le=1)
     judge: Literal["tfidf", "vectors"] = "tfidf"
+    words: WordsTrainSettings = Field(default_factory=WordsTrainSettings)
     training: CaptionerTrainSettings = Field(default_factory=CaptionerTrainSettings)
 
     _distinct_values = field_validator("guidance", "strength")(_distinct)

@@ -104,7 +104,13 @@ UNIT_STAGES: dict[str, Stage] = {
     ),
     "captioner": Stage(
         captioning.captioner,
-        ["captioner.decoder_layers", "captioner.drop_emotions", "captioner.training", "captioner.candidates"],
+        [
+            "captioner.decoder_layers",
+            "captioner.drop_emotions",
+            "captioner.words",
+            "captioner.training",
+            "captioner.candidates",
+        ],
         ["selection", "student"],
         [captioning.RUN, f"{captioning.RUN}/model", f"{captioning.RUN}/history.json"],
         rooms=["study/captioning"],

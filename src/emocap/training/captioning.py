@@ -1,5 +1,6 @@
 """Triples (picture, caption, emotions) as batches for the captioner, and what it minimises."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from emocap.training.batching import pad_regions, pad_tokens
 
 IGNORED = -100
 MOST_EMOTIONS = 3
+MOST_WORDS = 1000
 
 
 @dataclass
@@ -121,6 +123,51 @@ class CaptionDataset(Dataset):
             return []
         number = int(generator.integers(1, min(known, MOST_EMOTIONS) + 1))
         return generator.choice(len(weights), number, replace=False, p=weights / weights.sum()).tolist()
+
+
+@dataclass
+class PictureWords(Dataset):
+    """N pictures with the words that people say of them, for the reader of regions.
+
+    Attributes:
+        images: N image keys, each in the store.
+        words: W token numbers, the most frequent first.
+        targets: (N, W) float32, the share of a picture's captions that have the word.
+        store: region features.
+    """
+
+    images: Sequence[str]
+    words: Sequence[int]
+    targets: np.ndarray
+    store: FeatureStore
+
+    @classmethod
+    def of(cls, captions: CaptionDataset, most: int = MOST_WORDS) -> "PictureWords":
+        """The pictures of a data set of captions that have features, and its `most` most frequent words."""
+        assert captions.store is not None, "there are pictures"
+        said: dict[str, list[set[int]]] = {}
+        for image, ids in zip(captions.images, captions.captions, strict=True):
+            if image in captions.store:
+                said.setdefault(image, []).append(set(ids[1:-1]))
+        counts = Counter(word for sets in said.values() for words in sets for word in words)
+        words = [word for word, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:most]]
+        column = {word: number for number, word in enumerate(words)}
+        targets = np.zeros((len(said), len(words)), np.float32)
+        for row, sets in enumerate(said.values()):
+            for word in (word for words in sets for word in words if word in column):
+                targets[row, column[word]] += 1 / len(sets)
+        return cls(list(said), words, np.minimum(targets, 1), captions.store)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, row: int) -> int:
+        return row
+
+    def collate(self, rows: Sequence[int]) -> dict[str, torch.Tensor]:
+        """visual_embeds, visual_attention_mask as for a classifier, and labels (B, W)."""
+        regions = pad_regions([self.store[self.images[row]][0] for row in rows])
+        return regions | {"labels": torch.as_tensor(self.targets[list(rows)])}
 
 
 def caption_loss(outputs: Any, labels: torch.Tensor, **kwargs: Any) -> torch.Tensor:

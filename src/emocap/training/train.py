@@ -27,7 +27,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from emocap.errors import EmocapError
 from emocap.files import read_json, whole_file, write_json
 from emocap.training.batching import PairDataset, PooledDataset
-from emocap.training.captioning import CaptionDataset
+from emocap.training.captioning import CaptionDataset, PictureWords
 from emocap.training.losses import bce, build_loss
 from emocap.training.predict import finite
 from emocap.training.settings import TrainSettings
@@ -114,8 +114,8 @@ class _Epochs(TrainerCallback):
 
 def train(
     model: nn.Module,
-    training: PairDataset | PooledDataset | CaptionDataset,
-    validation: PairDataset | PooledDataset | CaptionDataset | None,
+    training: PairDataset | PooledDataset | CaptionDataset | PictureWords,
+    validation: PairDataset | PooledDataset | CaptionDataset | PictureWords | None,
     settings: TrainSettings,
     folder: Path,
     *,
