@@ -35,7 +35,7 @@ def table(run: Path) -> None:
     for name, score in found["systems"].items():
         cells = [
             _interval(score["alignment"]),
-            f"{score['alignment_by_emotion']:.3f}",
+            f"{score['alignment_by_emotion']['mean']:.3f}",
             _interval(score["cider_d"]),
             *(f"{score[key]:.3f}" for key in ("bleu_4", "rouge_l", "distinct_captions", "names_emotion")),
             f"{score['words']:.1f}",

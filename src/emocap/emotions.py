@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,14 @@ import numpy as np
 from emocap.errors import EmocapError
 
 ABSENT = frozenset({"", "none", "not entered"})
+# Of Socratis' vocabulary.
+GLAD = frozenset({
+    "amazed", "awe", "beautiful", "calm", "excited", "good", "happy", "hopeful", "impressed", "inspired", "joy",
+    "proud",
+})  # fmt: skip
+GRIEVED = frozenset({
+    "anger", "angry", "annoyed", "bored", "concerned", "disgusted", "fear", "sad", "scared", "upset", "worried",
+})  # fmt: skip
 _WRAPPING = re.compile(r"[\"'`“”‘’\[\](){}]")
 _WORD = re.compile(r"[^\W\d_]{2,}(?:-[^\W\d_]+)*")
 
@@ -31,6 +39,16 @@ def clean_emotion(text: str | None) -> str | None:
     if word in ABSENT or not _WORD.fullmatch(word):
         return None
     return word
+
+
+def opposites(emotions: Set[str]) -> tuple[set[str], set[str]] | None:
+    """Those that are pleasant and those that are not, where there are both.
+
+    >>> opposites({"happy", "sad", "curious"}), opposites({"sad", "angry"})
+    (({'happy'}, {'sad'}), None)
+    """
+    glad, grieved = GLAD.intersection(emotions), GRIEVED.intersection(emotions)
+    return (set(glad), set(grieved)) if glad and grieved else None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ def scored(captions, judged):
 def test_scores_that_one_can_count() -> None:
     found = scored(["a dog sits on the beach", "a boat on a lake"], [[0.1, 0.9, 0, 0], [0.9, 0.1, 0, 0]])
     assert found["alignment"].tolist() == [1.0, 0.0]
-    assert found["alignment_by_emotion"] == 0.5
+    assert np.nanmean(found["alignment_by_emotion"]) == 0.5
     assert (found["words"], found["distinct_captions"], found["names_emotion"]) == (5.5, 1.0, 0.0)
     assert found["cider_d"].shape == (2,)
 
@@ -25,7 +25,10 @@ def test_each_emotion_counts_alike_in_its_own_mean() -> None:
     judged = np.eye(4)[[0, 0, 0, 1]]
     found = score_captions(["a b"] * 4, [["a b"]] * 4, [0, 0, 0, 2], judged, LABELS)
     assert found["alignment"].mean() == 0.75
-    assert found["alignment_by_emotion"] == 0.5
+    summary, _ = summarise({"a": found, "b": found}, "b", seed=1)
+    alike = summary["a"]["alignment_by_emotion"]
+    # Emotion 0 is met in all its captions, emotion 2 in none: draws hold both, or one of them alone.
+    assert (alike["mean"], alike["low"], alike["high"]) == (0.5, 0.5, 1.0)
 
 
 def test_naming_the_emotion_is_counted_and_costs_the_truth() -> None:

@@ -19,11 +19,15 @@ from .test_page import Page, made
 FILE = "captioner/captions.json"
 
 
+def around(mean, by=0.1):
+    return {"mean": mean, "low": max(0.0, mean - by), "high": mean + by}
+
+
 def system(alignment, cider_d, **more):
     return {
-        "alignment": {"mean": alignment, "low": alignment - 0.1, "high": alignment + 0.1},
-        "alignment_by_emotion": alignment - 0.05,
-        "cider_d": {"mean": cider_d, "low": cider_d - 0.2, "high": cider_d + 0.2},
+        "alignment": around(alignment),
+        "alignment_by_emotion": around(alignment - 0.05),
+        "cider_d": around(cider_d, 0.2),
         **{"bleu_4": 0.211, "rouge_l": 0.433, "distinct_2": 0.512, "distinct_captions": 0.93, "names_emotion": 0.02},
         "words": 9.84,
         **more,
@@ -37,8 +41,9 @@ def apart(difference, low, high):
 def captions():
     """Aligned for 45 of 100 pictures, for 20 without emotion; 0.1 of CIDEr-D is lost."""
     points = [
-        {"guidance": g, "strength": s, "alignment": 0.2 + g / 10 + s / 50, "judged_alignment": 0.1 + g / 10 + s / 100,
-         "cider_d": 0.7 - g / 20 - s / 50} for g in (1.0, 2.0, 3.0) for s in (0.0, 1.0)
+        {"guidance": g, "strength": s, "alignment": around(0.2 + g / 10 + s / 50),
+         "judged_alignment": around(0.1 + g / 10 + s / 100), "cider_d": around(0.7 - g / 20 - s / 50)}
+        for g in (1.0, 2.0, 3.0) for s in (0.0, 1.0)
     ]  # fmt: skip
     return {
         "schema": 1,
@@ -171,10 +176,12 @@ def test_every_score_is_in_the_table_in_the_order_of_the_file(captioned):
     text = plain(made(captioned).text)
     table = text[text.index("Ways to a caption") :]
     rows = [
-        "without emotion 0.200 [0.100, 0.300] – 0.150 0.700 [0.500, 0.900] – 0.211 0.433 93% 0.512 2% 9.8",
-        "guided and re-ranked 0.450 [0.350, 0.550] better: +0.250 [+0.150, +0.350] 0.400 0.600 [0.400, 0.800] "
-        "worse: −0.100 [−0.150, −0.050] 0.211 0.433 93% 0.512 13% 9.8",
-        "nearest picture's 0.150 [0.050, 0.250] −0.050 [−0.120, +0.020] 0.100 0.400 [0.200, 0.600] worse: −0.300",
+        "without emotion 0.200 [0.100, 0.300] – 0.150 [0.050, 0.250] 0.700 [0.500, 0.900] – 0.211 0.433 93% 0.512 2% "
+        "9.8",
+        "guided and re-ranked 0.450 [0.350, 0.550] better: +0.250 [+0.150, +0.350] 0.400 [0.300, 0.500] "
+        "0.600 [0.400, 0.800] worse: −0.100 [−0.150, −0.050] 0.211 0.433 93% 0.512 13% 9.8",
+        "nearest picture's 0.150 [0.050, 0.250] −0.050 [−0.120, +0.020] 0.100 [0.000, 0.200] 0.400 [0.200, 0.600] "
+        "worse: −0.300",
     ]
     places = [table.index(row) for row in rows]
     assert places == sorted(places)
@@ -187,16 +194,17 @@ def test_the_trade_off_is_drawn_and_told(captioned):
     assert drawing.caption == (
         "Of the settings that lose no more than 15% of CIDEr-D, guidance 2 with strength 1 was chosen: judged "
         "alignment 0.310 at CIDEr-D 0.580; without emotion 0.170 at 0.680; judged best is guidance 3 with strength 1, "
-        "0.410 at 0.530. The larger a mark, the stronger the guidance."
+        "0.410 at 0.530. The larger a mark, the stronger the guidance; thin lines are 95% intervals."
     )
     assert ElementTree.fromstring(drawing.svg).find("desc").text == drawing.caption
     texts = figure_texts(drawing)
     assert [text for text in texts if str(text).startswith("strength")] == ["strength 0", "strength 1"]
     assert {"without emotion", "chosen", "least CIDEr-D allowed"} <= set(texts)
-    text = made(captioned).text
+    text = plain(made(captioned).text)
     table = text[text.index("Every setting that was tried") :]
-    assert "without emotion 0.170 – 0.680 1 0 0.200 0.300 0.650 1 1 0.210 0.320 0.630 2 0 0.300 0.400 0.600 " in table
-    assert "chosen: 2 1 0.310 0.420 0.580 3 0" in table
+    first = "1 0 0.200 [0.100, 0.300] 0.300 [0.200, 0.400] 0.650 [0.550, 0.750] 1 1 0.210 [0.110, 0.310] 0.320"
+    assert f"without emotion 0.170 – 0.680 {first}" in table
+    assert "chosen: 2 1 0.310 [0.210, 0.410] 0.420 [0.320, 0.520] 0.580 [0.480, 0.680] 3 0" in table
     assert table.count("chosen: ") == 1
 
 

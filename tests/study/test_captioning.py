@@ -4,14 +4,16 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 
 from emocap import EmotionCaptioner
 from emocap.errors import EmocapError
 from emocap.files import read_json, write_json
 from emocap.report.page import write_report
-from emocap.study import caption_judging
+from emocap.study import caption_judging, captioning
 from emocap.study.config import load_config
 from emocap.study.run import run_study, units_of
+from emocap.training.captioner_folder import find_captioner
 
 CAPTIONER = {
     "held_out_images": 24,
@@ -61,6 +63,41 @@ def test_what_is_asked_for_is_written_and_the_judge_sees_it(finished) -> None:
     gain = found["differences"]["guided and re-ranked"]["alignment"]
     assert gain["difference"] > 0.15
     assert systems["guided and re-ranked"]["alignment"]["mean"] > systems["people"]["alignment"]["mean"]
+
+
+def test_the_captioner_begins_with_the_students_encoder_and_a_reader_that_knows_words(
+    finished, tiny_study, monkeypatch
+) -> None:
+    (study,) = units_of(load_config(study_of(tiny_study)), finished)
+    began = {}
+
+    def instead(model, *args, name, **kwargs):
+        began[name] = {key: value.clone() for key, value in model.state_dict().items()}
+        if name == "captioner":
+            raise InterruptedError
+        return train(model, *args, name=name, **kwargs)
+
+    train = captioning.train
+    monkeypatch.setattr(captioning, "train", instead)
+    with pytest.raises(InterruptedError):
+        captioning.captioner(study)
+    shutil.rmtree(finished / "captioner" / "words")
+    student = study.load("student").model.visualbert.state_dict()
+    for key, value in student.items():
+        assert torch.equal(began["captioner"][f"encoder.{key}"], value), key
+    before, after = began["captioner's words"]["reader.0.weight"], began["captioner"]["regions.0.weight"]
+    assert not torch.equal(before, after)
+    losses = [row["loss"] for row in read_json(finished / "captioner" / "words.json")["train"]]
+    assert np.mean(losses[-3:]) < np.mean(losses[:3])
+
+
+def test_a_captioner_that_a_former_configuration_left_is_not_taken(finished, tiny_study, tmp_path) -> None:
+    shutil.copytree(finished, tmp_path / "run")
+    assert find_captioner(tmp_path / "run") == tmp_path / "run" / "captioner" / "model"
+    run(study_of(tiny_study, captioner=None), tmp_path / "run")
+    assert find_captioner(tmp_path / "run") is None
+    with pytest.raises(EmocapError, match="holds no captioner"):
+        EmotionCaptioner.from_pretrained(tmp_path / "run")
 
 
 def test_the_judge_was_fitted_to_pairs_that_no_model_saw(finished) -> None:
@@ -171,11 +208,11 @@ def test_the_ranker_decides_and_guidance_reaches_what_is_judged(finished, tiny_s
     monkeypatch.setattr(caption_judging, "cider_d", lambda texts, references: np.ones(len(texts)))
     bench.wanted = [0] * len(bench.images)
     labels = study.vocabulary.labels
-    found, choice = caption_judging._choose(study.config.captioner, labels, None, None, bench, judge)
+    found, choice = caption_judging._choose(study.config.captioner, labels, None, None, bench, judge, 0)
     assert (choice.guidance, choice.strength) == (2.0, 1.0)
     points = {(p["guidance"], p["strength"]): p for p in found["trade_off"]["points"]}
-    assert (points[2, 1]["alignment"], points[2, 1]["judged_alignment"]) == (1.0, 0.0)
-    assert (points[1, 0]["alignment"], points[1, 0]["judged_alignment"]) == (0.0, 1.0)
+    assert (points[2, 1]["alignment"]["mean"], points[2, 1]["judged_alignment"]["mean"]) == (1.0, 0.0)
+    assert (points[1, 0]["alignment"]["mean"], points[1, 0]["judged_alignment"]["mean"]) == (0.0, 1.0)
     systems = caption_judging._systems(study, study.config.captioner, choice, None, None, bench)
     assert {name: texts[0] for name, texts in systems.items() if "picture" not in name and name != "people"} == {
         "without emotion": "plain a", "emotion, not guided": "g1 a", "guided": "g2 a", "guided and re-ranked": "g2 b",
@@ -199,8 +236,9 @@ def test_the_default_is_the_point_of_most_alignment_that_keeps_the_captions_true
     found = read_json(finished / "captioner" / "captions.json")
     points, plain = found["trade_off"]["points"], found["trade_off"]["plain"]["cider_d"]
     assert [(point["guidance"], point["strength"]) for point in points] == [(1, 0), (1, 1), (2, 0), (2, 1)]
-    kept = [point for point in points if point["cider_d"] >= 0.9 * plain] or [max(points, key=lambda p: p["cider_d"])]
-    best = max(kept, key=lambda point: (point["alignment"], point["cider_d"]))
+    true = [point for point in points if point["cider_d"]["mean"] >= 0.9 * plain]
+    kept = true or [max(points, key=lambda point: point["cider_d"]["mean"])]
+    best = max(kept, key=lambda point: (point["alignment"]["mean"], point["cider_d"]["mean"]))
     assert (found["guidance"], found["strength"]) == (best["guidance"], best["strength"])
 
 

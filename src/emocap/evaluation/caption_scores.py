@@ -13,6 +13,8 @@ import numpy as np
 from emocap.evaluation.captions import bleu, cider_d, distinct_n, rouge_l, share_distinct, share_naming, words
 from emocap.evaluation.metrics import ranking
 
+N_BOOTSTRAP = 1000
+
 
 def among(n_emotions: int) -> int:
     """How many of a judge's best emotions count: 3, or the best quarter where there are fewer than twelve.
@@ -54,14 +56,16 @@ def score_captions(
         labels: E emotions.
 
     Returns:
-        "alignment" and "cider_d" as (N,) arrays; "bleu_4", "rouge_l", "distinct_2", "distinct_captions",
-        "names_emotion", "words" and "alignment_by_emotion" (each emotion counts alike) as numbers.
+        "alignment" and "cider_d" as (N,) arrays; "alignment_by_emotion" (each emotion counts alike) as (N, E), NaN but
+        for the emotion that was asked for; "bleu_4", "rouge_l", "distinct_2", "distinct_captions", "names_emotion" and
+        "words" as numbers.
     """
     hits = aligned(judged, wanted)
-    by_emotion = [hits[np.asarray(wanted) == emotion].mean() for emotion in sorted(set(wanted))]
+    by_emotion = np.full((len(captions), len(labels)), np.nan)
+    by_emotion[np.arange(len(captions)), wanted] = hits
     return {
         "alignment": hits,
-        "alignment_by_emotion": float(np.mean(by_emotion)),
+        "alignment_by_emotion": by_emotion,
         "cider_d": cider_d(captions, references),
         "bleu_4": float(bleu(captions, references)[3]),
         "rouge_l": float(rouge_l(captions, references).mean()),
@@ -73,7 +77,7 @@ def score_captions(
 
 
 def summarise(
-    systems: Mapping[str, Mapping[str, Any]], reference: str, *, n_bootstrap: int = 1000, seed: int = 0
+    systems: Mapping[str, Mapping[str, Any]], reference: str, *, n_bootstrap: int = N_BOOTSTRAP, seed: int = 0
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
     """Means with intervals of every system, and paired differences to one of them.
 
@@ -84,31 +88,44 @@ def summarise(
     """
     n = len(next(iter(systems.values()))["alignment"])
     draws = np.random.default_rng(seed).integers(n, size=(n_bootstrap, n))
-
-    def interval(values: np.ndarray) -> tuple[float, float]:
-        low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5])
-        return float(low), float(high)
-
     scores: dict[str, dict[str, Any]] = {}
     differences: dict[str, dict[str, Any]] = {}
     for name, found in systems.items():
         scores[name] = {}
         for key, value in found.items():
-            if isinstance(value, np.ndarray):
-                low, high = interval(value)
-                scores[name][key] = {"mean": float(value.mean()), "low": low, "high": high}
-            else:
-                scores[name][key] = value
+            scores[name][key] = estimate(value, draws) if isinstance(value, np.ndarray) else value
         if name != reference:
             differences[name] = {}
             for key in ("alignment", "cider_d"):
                 if key in found:
-                    paired = found[key] - systems[reference][key]
-                    low, high = interval(paired)
-                    differences[name][key] = {"difference": float(paired.mean()), "low": low, "high": high}
+                    paired = estimate(found[key] - systems[reference][key], draws)
+                    differences[name][key] = {"difference": paired.pop("mean"), **paired}
             if "cider_d" in found:
                 differences[name]["cider_d_share"] = _share(found["cider_d"], systems[reference]["cider_d"], draws)
     return scores, differences
+
+
+def estimate(values: np.ndarray, draws: np.ndarray) -> dict[str, float]:
+    """A mean over images with the middle 95% of its bootstrap: "mean", "low", "high".
+
+    Args:
+        values: (N,); or (N, E) with NaN where there is none, for the mean over E of the means over N.
+        draws: (B, N) image numbers.
+
+    >>> estimate(np.array([[1, np.nan], [1, np.nan], [np.nan, 0]]), np.array([[0, 1, 2]]))
+    {'mean': 0.5, 'low': 0.5, 'high': 0.5}
+    """
+    grouped = values[:, None] if values.ndim == 1 else values
+    there = (~np.isnan(grouped)).astype(np.float64)
+    times = np.stack([np.bincount(draw, minlength=len(grouped)) for draw in draws]).astype(np.float64)
+    low, high = np.percentile(_mean_of_means(times @ np.nan_to_num(grouped), times @ there), [2.5, 97.5])
+    mean = _mean_of_means(np.nan_to_num(grouped).sum(axis=0)[None], there.sum(axis=0)[None])[0]
+    return {"mean": float(mean), "low": float(low), "high": float(high)}
+
+
+def _mean_of_means(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """(B,) from (B, E): the mean of those means whose count is not 0."""
+    return np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0).sum(axis=1) / (counts > 0).sum(axis=1)
 
 
 def _share(values: np.ndarray, reference: np.ndarray, draws: np.ndarray) -> dict[str, float] | None:

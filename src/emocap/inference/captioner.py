@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from emocap.corpora.pairs import is_text
+from emocap.emotions import opposites
 from emocap.errors import EmocapError
 from emocap.evaluation.rerank import UNFIT, Ranked, rerank
 from emocap.inference.predictor import EmotionPredictor, Picture
@@ -25,14 +26,6 @@ SMALL = (32, 32)
 LEAST_CONTRAST = 4  # of 255, in every channel
 LEAST_LIKELY = 1.0  # nats a token below the most faithful candidate
 LEAST_SIMILAR = 3.0  # log-odds below it
-# Emotions of Socratis' vocabulary that pull in opposite directions.
-GLAD = frozenset({
-    "amazed", "awe", "beautiful", "calm", "excited", "good", "happy", "hopeful", "impressed", "inspired", "joy",
-    "proud",
-})  # fmt: skip
-GRIEVED = frozenset({
-    "anger", "angry", "annoyed", "bored", "concerned", "disgusted", "fear", "sad", "scared", "upset", "worried",
-})  # fmt: skip
 
 
 class Similarity(Protocol):
@@ -270,11 +263,10 @@ def choose_emotions(
     wanted, shunned = numbers
     if both := [labels[i] for i in wanted if i in shunned]:
         raise EmocapError(f"{both[0]} is both wanted and to be avoided; leave one of them out")
-    asked = {labels[i] for i in wanted}
-    if (glad := asked & GLAD) and (grieved := asked & GRIEVED):
+    if opposite := opposites({labels[i] for i in wanted}):
         logger.warning(
             "%s and %s pull in opposite directions; a caption for both is a compromise",
-            *(" and ".join(sorted(names)) for names in (glad, grieved)),
+            *(" and ".join(sorted(names)) for names in opposite),
         )
     return wanted, shunned
 

@@ -168,7 +168,7 @@ def _row(captions: Captions, name: str, system: System) -> Row:
         [
             _score(system.alignment),
             _less(None if apart is None else apart.alignment),
-            Cell(number(system.alignment_by_emotion)),
+            _score(system.alignment_by_emotion),
             _score(system.cider_d),
             _less(None if apart is None else apart.cider_d),
             *(Cell(number(value)) for value in (system.bleu_4, system.rouge_l)),
@@ -215,8 +215,11 @@ def _tried(captions: Captions) -> list[tuple[list[str], bool]]:
     return [
         (
             [
-                *(f"{point.guidance:g}", f"{point.strength:g}", number(point.judged_alignment)),
-                *(number(point.alignment), number(point.cider_d)),
+                *(f"{point.guidance:g}", f"{point.strength:g}"),
+                *(
+                    f"{number(estimated.mean)} {between((estimated.low, estimated.high))}"
+                    for estimated in (point.judged_alignment, point.alignment, point.cider_d)
+                ),
             ],
             captions.is_chosen(point),
         )

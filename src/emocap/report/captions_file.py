@@ -37,7 +37,7 @@ class System(BaseModel):
     """Scores of one way to a caption, one caption a picture."""
 
     alignment: Share
-    alignment_by_emotion: Unit
+    alignment_by_emotion: Share
     cider_d: Estimated
     bleu_4: Unit
     rouge_l: Unit
@@ -83,9 +83,9 @@ class Point(BaseModel):
 
     guidance: NotNegative
     strength: NotNegative
-    alignment: Unit
-    judged_alignment: Unit
-    cider_d: NotNegative
+    alignment: Share
+    judged_alignment: Share
+    cider_d: Estimated
 
 
 class PlainPoint(BaseModel):

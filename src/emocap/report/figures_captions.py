@@ -27,17 +27,18 @@ def trade_off(captions: Captions) -> Drawing:
     chosen, plain = captions.chosen, captions.trade_off.plain
     n_tried = len(captions.trade_off.points)
     parts = [
-        f"{_chosen(captions)}: judged alignment {number(chosen.judged_alignment)} at CIDEr-D {number(chosen.cider_d)}",
+        f"{_chosen(captions)}: judged alignment {number(chosen.judged_alignment.mean)} at CIDEr-D "
+        f"{number(chosen.cider_d.mean)}",
         f"without emotion {number(plain.judged_alignment)} at {number(plain.cider_d)}",
     ]
     if n_tried > 1:
-        best = max(captions.trade_off.points, key=lambda point: (point.judged_alignment, point.cider_d))
+        best = max(captions.trade_off.points, key=lambda point: (point.judged_alignment.mean, point.cider_d.mean))
         if captions.is_chosen(best):
             parts.append("no other setting is judged better aligned")
         else:
             where = f"guidance {best.guidance:g} with strength {best.strength:g}"
-            parts.append(f"judged best is {where}, {number(best.judged_alignment)} at {number(best.cider_d)}")
-    caption = sentence_of(parts) + " The larger a mark, the stronger the guidance."
+            parts.append(f"judged best is {where}, {number(best.judged_alignment.mean)} at {number(best.cider_d.mean)}")
+    caption = sentence_of(parts) + " The larger a mark, the stronger the guidance; thin lines are 95% intervals."
     return drawing_of("trade-off", HEIGHT + 0.6, _trade_off(captions), "What stronger emotions cost", caption)
 
 
@@ -46,7 +47,7 @@ def _chosen(captions: Captions) -> str:
     if len(captions.trade_off.points) == 1:
         return f"the one setting tried is {where}"
     lost = percent(captions.max_loss)
-    if captions.chosen.cider_d < captions.least_cider_d - ROUNDING:
+    if captions.chosen.cider_d.mean < captions.least_cider_d - ROUNDING:
         return f"every setting loses more than {lost} of CIDEr-D, and {where}, which loses least, was chosen"
     return f"of the settings that lose no more than {lost} of CIDEr-D, {where} was chosen"
 
@@ -62,18 +63,22 @@ def _trade_off(captions: Captions) -> Draw:
     def draw(axes: Axes) -> None:
         axes.axvline(captions.least_cider_d, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)), zorder=1,
                      label="least CIDEr-D allowed")  # fmt: skip
+        interval: dict[str, Any] = {"linewidth": 1.0, "alpha": 0.35, "zorder": 1}
         for place, strength in enumerate(strengths):
             colour, marker = SERIES[place % len(SERIES)], MARKERS[place % len(MARKERS)]
             points = sorted((p for p in tried if p.strength == strength), key=lambda point: point.guidance)
-            axes.plot([p.cider_d for p in points], [p.judged_alignment for p in points], color=colour, linewidth=1.6,
-                      zorder=2)  # fmt: skip
+            across, up = [p.cider_d.mean for p in points], [p.judged_alignment.mean for p in points]
+            axes.plot(across, up, color=colour, linewidth=1.6, zorder=2)
             mark: dict[str, Any] = {"color": colour, "marker": marker, "markeredgecolor": PAPER, "markeredgewidth": 0.7}
             mark["linestyle"] = "none"
             for point in points:
-                axes.plot([point.cider_d], [point.judged_alignment], markersize=size(point), zorder=3, **mark)
+                truth, alignment = point.cider_d, point.judged_alignment
+                axes.plot([truth.low, truth.high], [alignment.mean] * 2, **interval, color=colour)
+                axes.plot([truth.mean] * 2, [alignment.low, alignment.high], **interval, color=colour)
+                axes.plot([point.cider_d.mean], [point.judged_alignment.mean], markersize=size(point), zorder=3, **mark)
             axes.plot([], [], markersize=7, label=f"strength {strength:g}", **mark)
         ring: dict[str, Any] = {"marker": "o", "color": INK, "markerfacecolor": "none", "linestyle": "none"}
-        axes.plot([chosen.cider_d], [chosen.judged_alignment], markersize=17, zorder=4, **ring)
+        axes.plot([chosen.cider_d.mean], [chosen.judged_alignment.mean], markersize=17, zorder=4, **ring)
         axes.plot([], [], markersize=10, label="chosen", **ring)
         axes.plot([plain.cider_d], [plain.judged_alignment], color=INK, marker="X", markersize=9, linestyle="none",
                   markeredgecolor=PAPER, zorder=4, label="without emotion")  # fmt: skip

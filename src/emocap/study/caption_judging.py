@@ -15,21 +15,20 @@ from typing import Any
 import numpy as np
 
 from emocap.evaluation.baselines import Answer, fit_baseline
-from emocap.evaluation.caption_scores import aligned, most_aligned, score_captions, summarise
+from emocap.evaluation.caption_scores import N_BOOTSTRAP, aligned, estimate, most_aligned, score_captions, summarise
 from emocap.evaluation.captions import cider_d
 from emocap.evaluation.metrics import mean_average_precision, recall_at_k, top_k_accuracy
 from emocap.evaluation.rerank import rerank
 from emocap.evaluation.sentence_vectors import sentence_vectors
 from emocap.files import whole_folder, write_json
 from emocap.progress import track
+from emocap.study.captioner_config import CaptionerConfig
 from emocap.study.captioning import RUN
-from emocap.study.config import CaptionerConfig
 from emocap.study.gallery import thumbnail
 from emocap.study.study import Study, read_value
-from emocap.training.batching import PairDataset
 from emocap.training.captioner_folder import CHOICE, RANKER, Choice, load_captioner
 from emocap.training.checkpoint import SavedModel
-from emocap.training.predict import best_device, predict_probabilities
+from emocap.training.predict import best_device, predict_captions
 from emocap.training.writing import Writer, in_batches
 
 logger = logging.getLogger("emocap")
@@ -69,7 +68,7 @@ def captions(study: Study) -> None:
     judges = {name: _judge(study, name) for name in (settings.judge, *(n for n in JUDGES if n != settings.judge))}
     judge, told = judges.pop(settings.judge)
     choosing, judging = (_bench(study, part) for part in ("choose", "judge"))
-    found, choice = _choose(settings, labels, writer, ranker, choosing, judge)
+    found, choice = _choose(settings, labels, writer, ranker, choosing, judge, study.seed)
     systems = _systems(study, settings, choice, writer, ranker, judging)
     if (same := _share_of_same(systems["emotion, not guided"], systems[PLAIN])) > MOST_THE_SAME:
         logger.warning(
@@ -154,12 +153,14 @@ def _choose(
     ranker: SavedModel,
     bench: Bench,
     judge: Answer,
+    seed: int,
 ) -> tuple[dict[str, Any], Choice]:
     """Every strength of guidance and re-ranking tried on images of their own; the ranker, not the judge, decides."""
     plain = _likeliest(_candidates(writer, bench, [[] for _ in bench.images], 1.0, settings.candidates))
     reference = float(cider_d(plain, bench.references).mean())
     wanted = [[emotion] for emotion in bench.wanted]
-    points: list[dict[str, float]] = []
+    points: list[dict[str, Any]] = []
+    draws = np.random.default_rng(seed).integers(len(bench.images), size=(N_BOOTSTRAP, len(bench.images)))
     for guidance in track(settings.guidance, "captions: guidance", len(settings.guidance), "strengths"):
         written = _candidates(writer, bench, wanted, guidance, settings.candidates)
         judged = _rank_probabilities(ranker, bench, [found for found, _ in written])
@@ -174,14 +175,15 @@ def _choose(
                 {
                     "guidance": guidance,
                     "strength": strength,
-                    "alignment": float(aligned(own, bench.wanted).mean()),
-                    "judged_alignment": float(aligned(judge(texts), bench.wanted).mean()),
-                    "cider_d": float(cider_d(texts, bench.references).mean()),
+                    "alignment": estimate(aligned(own, bench.wanted), draws),
+                    "judged_alignment": estimate(aligned(judge(texts), bench.wanted), draws),
+                    "cider_d": estimate(cider_d(texts, bench.references), draws),
                 }
             )
-    number = most_aligned(points, reference, settings.max_loss)
+    tried = [{key: point[key]["mean"] for key in ("alignment", "cider_d")} for point in points]
+    number = most_aligned(tried, reference, settings.max_loss)
     best = points[number]
-    if best["cider_d"] < (1 - settings.max_loss) * reference:
+    if tried[number]["cider_d"] < (1 - settings.max_loss) * reference:
         logger.warning(
             "captions: no strength keeps the loss of CIDEr-D within %.0f%%; guidance %g and strength %g lose least",
             *(100 * settings.max_loss, best["guidance"], best["strength"]),
@@ -257,15 +259,8 @@ def _likeliest(candidates: Sequence[tuple[list[str], np.ndarray]]) -> list[str]:
 def _rank_probabilities(ranker: SavedModel, bench: Bench, candidates: Sequence[Sequence[str]]) -> list[np.ndarray]:
     """N times (n, E): what the study's own classifier says of each picture with each candidate."""
     captions = [caption for found in candidates for caption in found]
-    keys = [str(row) for row, found in enumerate(candidates) for _ in found]
-    store = None
-    if ranker.card.features is not None:
-        store = {str(row): (features,) for row, features in enumerate(bench.features) if features is not None}
-    encoded = ranker.tokenizer(
-        captions, truncation=True, max_length=ranker.card.max_length, return_attention_mask=False
-    )["input_ids"]
-    dataset = PairDataset(encoded, keys, None, store)  # type: ignore[arg-type]  # a dict reads as a store does
-    probabilities = predict_probabilities(ranker.model, dataset, 64, "captioner: re-ranking", ranker.card.temperature)
+    features = [bench.features[row] for row, found in enumerate(candidates) for _ in found]
+    probabilities = predict_captions(ranker, features, captions, 64, "captions: re-ranking")
     ends = np.cumsum([len(found) for found in candidates])
     return np.split(probabilities, ends[:-1])
 

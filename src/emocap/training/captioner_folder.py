@@ -107,9 +107,24 @@ def save_captioner(folder: Path, model: VisualBertForCaptioning, tokenizer: Any,
 
 
 def find_captioner(folder: Path) -> Path | None:
-    """Where the captioner of a run directory, or of its folder, lies; None where there is none."""
-    places = (folder, folder / "model", folder / "captioner" / "model")
+    """Where the captioner of a run directory, or of its folder, lies; None where there is none.
+
+    One that a former configuration of the run left behind is none of it.
+    """
+    places = [folder, folder / "model"]
+    if _is_of_the_run(folder / "manifest.json"):
+        places.append(folder / "captioner" / "model")
     return next((place for place in places if (place / CARD).is_file()), None)
+
+
+def _is_of_the_run(manifest: Path) -> bool:
+    if not manifest.is_file():
+        return True
+    values = read_json(manifest)
+    stages = values.get("stages") if isinstance(values, dict) else None
+    if not isinstance(stages, list):
+        raise EmocapError(f"{manifest}: not the manifest of a run; restore it, or give the captioner/model beside it")
+    return any(isinstance(stage, dict) and stage.get("name") == "captioner" for stage in stages)
 
 
 def captioner_folder(folder: Path) -> Path:

@@ -1,6 +1,6 @@
 """A model's probabilities for many pairs, longest captions first, in the pairs' own order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -10,6 +10,7 @@ from emocap.errors import EmocapError
 from emocap.models.classifier import VisualBertForEmotion
 from emocap.progress import track
 from emocap.training.batching import PairDataset
+from emocap.training.checkpoint import SavedModel
 
 
 def best_device() -> torch.device:
@@ -51,6 +52,21 @@ def predict_probabilities(
     """(N, E) float32 probabilities of the logits divided by `temperature`, dropout off."""
     logits = _run(model, dataset, batch_size, what, head=True)
     return finite(torch.sigmoid(torch.from_numpy(logits) / temperature).numpy())
+
+
+def predict_captions(
+    saved: SavedModel, features: Sequence[np.ndarray | None], captions: Sequence[str], batch_size: int, what: str
+) -> np.ndarray:
+    """(N, E) float32 calibrated probabilities of N captions, each with its picture's (R, D) features or None."""
+    store = None
+    if saved.card.features is not None:
+        store = {str(row): (found,) for row, found in enumerate(features) if found is not None}
+    encoded = saved.tokenizer(
+        list(captions), truncation=True, max_length=saved.card.max_length, return_attention_mask=False
+    )["input_ids"]
+    keys = [str(row) for row in range(len(captions))]
+    dataset = PairDataset(encoded, keys, None, store)  # type: ignore[arg-type]  # a dict reads as a store does
+    return predict_probabilities(saved.model, dataset, batch_size, what, saved.card.temperature)
 
 
 def _run(model: VisualBertForEmotion, dataset: PairDataset, batch_size: int, what: str, *, head: bool) -> np.ndarray:
