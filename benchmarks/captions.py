@@ -53,7 +53,7 @@ def table(run: Path) -> None:
     print(f"| no emotion | | {plain['judged_alignment']:.3f} | {plain['cider_d']:.3f} |")
     for point in found["trade_off"]["points"]:
         print(f"| {point['guidance']:g} | {point['strength']:g} ", end="")
-        print(f"| {point['judged_alignment']:.3f} | {point['cider_d']:.3f} |")
+        print(f"| {_interval(point['judged_alignment'])} | {_interval(point['cider_d'])} |")
 
 
 def truth(run: Path) -> None:

@@ -157,14 +157,64 @@ def predict(
 
     Example: `emocap predict --model runs/demo/AnB+ dog.jpg "A dog waits at the door, all alone."`
     """
-    if len(words) > 2:
-        raise EmocapError(f"predict takes an image and a caption, found {len(words)} words; put the caption in quotes")
+    image, caption = _pair("predict", words)
     from emocap.inference.predictor import EmotionPredictor
 
-    image = Path(words[0]) if len(words) == 2 else None
     predictor = EmotionPredictor.from_pretrained(model, allow_other_features=allow_other_features)
-    for found in predictor.predict(image, words[-1])[:top]:
+    for found in predictor.predict(image, caption)[:top]:
         typer.echo(f"{found.probability:6.1%}  {found.emotion}")
+
+
+@app.command()
+def explain(
+    model: ModelOption,
+    words: Annotated[
+        list[str], typer.Argument(metavar="[IMAGE] CAPTION", help="The caption, before it its picture if any.")
+    ],
+    emotion: Annotated[
+        str | None, typer.Option("--emotion", "-e", help="The emotion to explain; the likeliest if left out.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Also write the picture and the caption tinted, as .html or .png.")
+    ] = None,
+    allow_other_features: OtherFeaturesOption = False,
+) -> None:
+    """Tell which words and regions move an emotion, and what other wordings would do.
+
+    Example: `emocap explain --model runs/demo/AnB+ dog.jpg "A dog waits, all alone." --emotion sad --out why.html`
+    """
+    image, caption = _pair("explain", words)
+    from emocap.inference.explanation_file import MOST_CHANGES, check_ending, write_explanation
+    from emocap.inference.predictor import EmotionPredictor
+    from emocap.regions.images import open_image
+
+    if out is not None:
+        check_ending(out)
+    predictor = EmotionPredictor.from_pretrained(model, allow_other_features=allow_other_features)
+    found = predictor.explain(image, caption, emotion)
+    typer.echo(f"{found.probability:6.1%}  {found.emotion}\n")
+    for one in found.words:
+        typer.echo(f"{one.effect:+7.2f}  {one.word}")
+    if found.regions:
+        typer.echo(
+            f"{sum(region.effect for region in found.regions):+7.2f}  the picture's {len(found.regions)} regions"
+        )
+    typer.echo(f"  log-odds {found.log_odds:.2f}, {found.reference:.2f} with nothing to read or see\n")
+    for change in found.changes[:MOST_CHANGES]:
+        instead = f"{change.instead} for {change.word}" if change.instead else f"without {change.word}"
+        typer.echo(f"{100 * change.moves[found.emotion]:+6.1f} points  {instead}")
+    if out is not None:
+        write_explanation(found, None if image is None else open_image(image), out)
+        typer.echo(f"\n{out}")
+
+
+def _pair(command: str, words: list[str]) -> tuple[Path | None, str]:
+    """A picture, if any, and a caption."""
+    if len(words) > 2:
+        raise EmocapError(
+            f"{command} takes an image and a caption, found {len(words)} words; put the caption in quotes"
+        )
+    return (Path(words[0]) if len(words) == 2 else None), words[-1]
 
 
 @app.command()

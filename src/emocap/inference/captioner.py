@@ -1,6 +1,5 @@
 """The public way to have captions written for an emotion, and to have anybody's captions ordered by one."""
 
-import difflib
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from emocap.corpora.pairs import is_text
-from emocap.emotions import opposites
 from emocap.errors import EmocapError
 from emocap.evaluation.rerank import UNFIT, Ranked, rerank
+from emocap.inference.choice import choose_emotions
 from emocap.inference.predictor import EmotionPredictor, Picture
 from emocap.training.captioner_folder import RANKER, SavedCaptioner, check_strengths, load_captioner
 from emocap.training.predict import best_device
@@ -236,39 +235,6 @@ def best_of(ranked: Sequence[Ranked], n: int) -> list[Ranked]:
         reasons = "; ".join(dict.fromkeys(remark for one in ranked for remark in one.remarks)) or "nothing written"
         raise EmocapError(f"caption: none of {len(ranked)} candidates is left ({reasons}); ask for less")
     return kept
-
-
-def choose_emotions(
-    labels: Sequence[str], emotions: Sequence[str], avoid: Sequence[str] = ()
-) -> tuple[list[int], list[int]]:
-    """The numbers of wanted and avoided emotions, each once.
-
-    Raises:
-        EmocapError: one that is not known, with those of the nearest names; or one that is both wanted and avoided.
-
-    >>> choose_emotions(["happy", "hopeful", "sad"], ["Happy", "happy"], ["sad"])
-    ([0], [2])
-    """
-    numbers: list[list[int]] = []
-    for what, names in (("emotion", emotions), ("avoid", avoid)):
-        found: dict[int, None] = {}
-        for name in names:
-            plain = name.strip().lower()
-            if plain not in labels:
-                near = difflib.get_close_matches(plain, labels, n=3, cutoff=0.4)
-                known = f"nearest by name are {', '.join(near)}" if near else f"known are {', '.join(labels)}"
-                raise EmocapError(f"{what} {name!r}: not an emotion of this model; {known}")
-            found[list(labels).index(plain)] = None
-        numbers.append(list(found))
-    wanted, shunned = numbers
-    if both := [labels[i] for i in wanted if i in shunned]:
-        raise EmocapError(f"{both[0]} is both wanted and to be avoided; leave one of them out")
-    if opposite := opposites({labels[i] for i in wanted}):
-        logger.warning(
-            "%s and %s pull in opposite directions; a caption for both is a compromise",
-            *(" and ".join(sorted(names)) for names in opposite),
-        )
-    return wanted, shunned
 
 
 def check_candidates(captions: Sequence[str]) -> None:

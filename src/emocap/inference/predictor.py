@@ -14,8 +14,10 @@ from PIL import Image
 from emocap.corpora.pairs import is_text
 from emocap.errors import EmocapError
 from emocap.evaluation.metrics import ranking
+from emocap.inference.choice import choose_emotions
+from emocap.inference.explanation import Change, Explanation, WordEffect, boxed, effects, other_wordings, words_of
 from emocap.regions.extract import Prepared, prepare_source
-from emocap.regions.extractor import EXTRACTORS, Extractor, build_extractor
+from emocap.regions.extractor import EXTRACTORS, Extractor, Regions, build_extractor
 from emocap.regions.store import kind_of
 from emocap.training.batching import pad_regions, pad_tokens
 from emocap.training.checkpoint import SavedModel, load_model
@@ -140,14 +142,59 @@ class EmotionPredictor:
 
     def features(self, images: Sequence[Picture]) -> list[np.ndarray | None]:
         """Each picture's (R, D) float16 region features, or None without a picture."""
+        return [None if found is None else found.features.astype(np.float16) for found in self.regions(images)]
+
+    def regions(self, images: Sequence[Picture]) -> list[Regions | None]:
+        """Each picture's regions as the model sees them, or None without a picture."""
         prepared = [self._prepared(image) for image in images if image is not None]
-        found: list[np.ndarray] = []
+        found: list[Regions] = []
         size = self._extractor.batch_size if prepared else 1
         for start in range(0, len(prepared), size):
             values, sizes = zip(*prepared[start : start + size], strict=True)
-            found += [regions.features.astype(np.float16) for regions in self._extractor.describe(values, sizes)]
+            found += self._extractor.describe(values, sizes)
         left = iter(found)
         return [None if image is None else next(left) for image in images]
+
+    def explain(self, image: Picture, caption: str, emotion: str | None = None) -> Explanation:
+        """Which words and regions move an emotion, and what other wordings would do.
+
+        Args:
+            image: as for `predict`.
+            emotion: one of `labels`; None takes the likeliest.
+
+        Raises:
+            EmocapError: as `predict`; or the emotion is not known.
+        """
+        first, *_ = self.predict(image, caption)
+        number = self.labels.index(first.emotion)
+        if emotion is not None:
+            ((number,), _) = choose_emotions(self.labels, [emotion])
+        (found,) = self.regions([image]) if self.sees_pictures else [None]
+        features = None if found is None else found.features.astype(np.float16)
+        ids, spans, places = words_of(self._saved.tokenizer, caption, self._saved.card.max_length)
+        by_word, by_region, log_odds, reference = effects(self._saved, self._device, ids, places, features, number)
+        others = other_wordings(self._saved, caption, spans)
+        chances = self.probabilities_for(features, [caption, *(text for *_, text in others)])
+        changes = [
+            Change(
+                *(text, caption[start:end], start, end, instead),
+                {label: float(move) for label, move in zip(self.labels, after - chances[0], strict=True)},
+            )
+            for (start, end, instead, text), after in zip(others, chances[1:], strict=True)
+        ]
+        name = self.labels[number]
+        return Explanation(
+            emotion=name,
+            probability=float(chances[0, number]),
+            log_odds=log_odds,
+            reference=reference,
+            words=[
+                WordEffect(caption[start:end], start, end, float(effect))
+                for (start, end), effect in zip(spans, by_word, strict=True)
+            ],
+            regions=[] if found is None else boxed(found, by_region),
+            changes=sorted(changes, key=lambda change: -abs(change.moves[name])),
+        )
 
     def _prepared(self, image: str | Path | bytes | Image.Image) -> Prepared:
         return prepare_source(Path(image) if isinstance(image, str) else image, self._extractor)

@@ -1,5 +1,6 @@
 """The study's captioner, trained on the pseudo-labelled sample of the source."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,7 @@ def captioner(study: Study) -> None:
     discard_checkpoints(folder)
     if words is not None:
         write_json(folder / "words.json", words)
-        discard_checkpoints(folder / WORDS)
-        (folder / WORDS).rmdir()
+        shutil.rmtree(folder / WORDS)
 
 
 def _read_regions(
