@@ -35,7 +35,7 @@ def table(run: Path) -> None:
     for name, score in found["systems"].items():
         cells = [
             _interval(score["alignment"]),
-            f"{score['alignment_by_emotion']['mean']:.3f}",
+            _interval(score["alignment_by_emotion"]),
             _interval(score["cider_d"]),
             *(f"{score[key]:.3f}" for key in ("bleu_4", "rouge_l", "distinct_captions", "names_emotion")),
             f"{score['words']:.1f}",
@@ -50,7 +50,7 @@ def table(run: Path) -> None:
         print(f"| {name} | " + " | ".join(cells) + " |")
     plain = found["trade_off"]["plain"]
     print("\n| guidance | strength | judged alignment | CIDEr-D |\n| --- | --- | --- | --- |")
-    print(f"| no emotion | | {plain['judged_alignment']:.3f} | {plain['cider_d']:.3f} |")
+    print(f"| no emotion | | {_interval(plain['judged_alignment'])} | {_interval(plain['cider_d'])} |")
     for point in found["trade_off"]["points"]:
         print(f"| {point['guidance']:g} | {point['strength']:g} ", end="")
         print(f"| {_interval(point['judged_alignment'])} | {_interval(point['cider_d'])} |")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emocap.evaluation.caption_scores import aligned, most_aligned, score_captions, summarise
+from emocap.evaluation.caption_scores import aligned, estimate, most_aligned, score_captions, summarise
 
 LABELS = ["happy", "sad", "awe", "calm"]
 REFERENCES = [["a dog sits on the beach", "a small dog by the sea"], ["a boat on a lake", "the boat lies still"]]
@@ -26,9 +26,16 @@ def test_each_emotion_counts_alike_in_its_own_mean() -> None:
     found = score_captions(["a b"] * 4, [["a b"]] * 4, [0, 0, 0, 2], judged, LABELS)
     assert found["alignment"].mean() == 0.75
     summary, _ = summarise({"a": found, "b": found}, "b", seed=1)
-    alike = summary["a"]["alignment_by_emotion"]
-    # Emotion 0 is met in all its captions, emotion 2 in none: draws hold both, or one of them alone.
-    assert (alike["mean"], alike["low"], alike["high"]) == (0.5, 0.5, 1.0)
+    assert summary["a"]["alignment_by_emotion"]["mean"] == 0.5
+
+
+def test_rare_emotions_do_not_lift_the_interval_above_its_own_mean() -> None:
+    values = np.full((100, 21), np.nan)
+    values[:80, 0] = 1.0
+    values[np.arange(80, 100), np.arange(1, 21)] = 0.0
+    found = estimate(values, np.random.default_rng(0).integers(100, size=(1000, 100)))
+    assert found["mean"] == pytest.approx(1 / 21)
+    assert found["low"] < found["mean"] < found["high"]
 
 
 def test_naming_the_emotion_is_counted_and_costs_the_truth() -> None:

@@ -34,10 +34,24 @@ def test_the_decoder_starts_from_the_backbones_lowest_layers(captioner, tiny_mod
 def test_what_the_backbone_has_not_is_drawn_by_the_seed(tiny_model) -> None:
     def drawn(seed):
         model = build_captioner(tiny_model.visualbert, tiny_model.visualbert, Tokens, layers=1, seed=seed)
-        return model.decoder.bert.encoder.layer[0].crossattention.self.query.weight.clone()
+        attention = model.decoder.bert.encoder.layer[0].crossattention
+        return attention.self.query.weight.clone(), model.regions[0].weight.clone()
 
-    assert torch.equal(drawn(0), drawn(0))
-    assert not torch.equal(drawn(0), drawn(1))
+    for first, again, other in zip(drawn(0), drawn(0), drawn(1), strict=True):
+        assert torch.equal(first, again)
+        assert not torch.equal(first, other)
+
+
+@torch.inference_mode()
+def test_what_is_read_of_regions_is_added_at_their_places_alone(captioner, tiny_batch) -> None:
+    states, _ = captioner.encode(**tiny_batch)
+    read = captioner.regions(tiny_batch["visual_embeds"])
+    for weight in captioner.regions.parameters():
+        weight.zero_()
+    alone, _ = captioner.encode(**tiny_batch)
+    torch.testing.assert_close(states[:, :5], alone[:, :5])
+    torch.testing.assert_close(states[:, 5:], alone[:, 5:] + read)
+    assert read.abs().max() > 0.01
 
 
 def test_all_layers_are_copied_unless_told_otherwise(tiny_model) -> None:

@@ -1,6 +1,7 @@
 """The reader of regions: which region has a word is learnt from pictures alone, and padding counts for nothing."""
 
 import torch
+from transformers.modeling_outputs import SequenceClassifierOutput
 
 from emocap.models.region_words import RegionReader, WordsOfRegions, words_loss
 
@@ -46,7 +47,18 @@ def test_regions_that_are_padding_count_for_nothing() -> None:
     other = regions.clone()
     other[0, 3:] = 100.0
     torch.testing.assert_close(model(regions, mask).logits, model(other, mask).logits)
+    alone = model(regions[:1, :3], torch.ones(1, 3)).logits
+    torch.testing.assert_close(model(regions, mask).logits[:1], alone)
     assert not torch.allclose(model(regions, mask).logits[1], model(other.flip(1), mask).logits[0])
+
+
+def test_a_picture_without_regions_has_the_shares_of_all_and_teaches_the_reader_nothing() -> None:
+    model = model_of()
+    mask = torch.tensor([[0, 0], [1, 1]])
+    found = model(torch.randn(2, 2, 8), mask)
+    torch.testing.assert_close(torch.sigmoid(found.logits[0]), torch.full((3,), 0.3))
+    words_loss(SequenceClassifierOutput(logits=found.logits[:1]), torch.ones(1, 3)).backward()
+    assert all(bool((weight.grad == 0).all()) for weight in model.reader.parameters())
 
 
 @torch.no_grad()

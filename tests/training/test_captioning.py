@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from emocap.models.captioner import build_captioner
-from emocap.training.captioning import IGNORED, CaptionDataset, Prompts, caption_loss
+from emocap.models.region_words import RegionReader, WordsOfRegions, words_loss
+from emocap.training.captioning import IGNORED, CaptionDataset, PictureWords, Prompts, caption_loss
 from emocap.training.settings import TrainSettings
 from emocap.training.train import _optimizer, train
 
@@ -125,3 +126,48 @@ def test_the_decoder_learns_at_the_heads_rate_and_the_encoder_at_its_own(tiny_mo
     rates = {names[id(parameter)]: group["lr"] for group in groups for parameter in group["params"]}
     assert {rate for name, rate in rates.items() if name.startswith("encoder.")} == {1e-5}
     assert {rate for name, rate in rates.items() if name.startswith("decoder.")} == {1e-3}
+
+
+def test_the_words_of_a_picture_are_those_of_its_captions() -> None:
+    store = {"a": (np.ones((2, 4)),), "b": (np.ones((1, 4)),), "empty": (np.ones((0, 4)),)}
+    captions = [(2, 5, 6, 5, 3), (2, 6, 3), (2, 7, 6, 3), (2, 8, 3), (2, 9, 3)]
+    images = ["a", "a", "b", "empty", "not in the store"]
+    data = PictureWords.of(CaptionDataset(captions, images, np.ones((5, 3)), PROMPTS, store, 0.2), most=2)
+    assert (data.images, data.words) == (["a", "b"], [6, 5])
+    assert data.targets.tolist() == [[1.0, 0.5], [1.0, 0.0]]
+    batch = data.collate([1, 0])
+    assert batch["labels"].tolist() == [[1.0, 0.0], [1.0, 0.5]]
+    assert batch["visual_attention_mask"].tolist() == [[1, 0], [1, 1]]
+
+
+def test_the_reader_learns_more_than_shares_and_from_the_picture_itself(tmp_path) -> None:
+    generator = np.random.default_rng(0)
+    things = 3 * generator.normal(size=(4, 8))
+    kinds = generator.integers(4, size=128)
+    store = {}
+    for number, kind in enumerate(kinds):
+        regions = generator.normal(size=(3, 8)).astype(np.float32)
+        regions[generator.integers(3)] += things[kind]
+        store[str(number)] = (regions,)
+    captions = [(2, 20, 30 + int(kind), 3) for kind in kinds]
+    data = PictureWords.of(CaptionDataset(captions, list(store), np.ones((128, 3)), PROMPTS, store, 0.2))
+    torch.manual_seed(0)
+    model = WordsOfRegions(RegionReader(8, 16), torch.randn(5, 16), torch.as_tensor(data.targets.mean(axis=0)))
+    batch = data.collate(range(128))
+    labels = batch.pop("labels")
+
+    def loss(found) -> float:
+        with torch.no_grad():
+            return float(words_loss(found, labels))
+
+    shares = loss(SimpleNamespace(logits=model.bias.detach().expand(128, -1)))
+    settings = TrainSettings(epochs=40, batch_size=32, learning_rate=3e-3, select_by=None)
+    train(
+        *(model, data, None, settings, tmp_path), name="words", seed=0, metrics=None, collate=data.collate,
+        lengths=[1] * 128, loss=words_loss,
+    )  # fmt: skip
+    model.eval()
+    own = loss(model(**batch))
+    others = loss(model(**{key: value.roll(1, 0) for key, value in batch.items()}))
+    assert own < 0.5 * shares
+    assert others > shares

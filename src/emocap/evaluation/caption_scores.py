@@ -109,7 +109,8 @@ def estimate(values: np.ndarray, draws: np.ndarray) -> dict[str, float]:
     """A mean over images with the middle 95% of its bootstrap: "mean", "low", "high".
 
     Args:
-        values: (N,); or (N, E) with NaN where there is none, for the mean over E of the means over N.
+        values: (N,); or (N, E) with NaN where there is none, for the mean over E of the means over N, whose interval is
+            moved by the bootstrap's bias.
         draws: (B, N) image numbers.
 
     >>> estimate(np.array([[1, np.nan], [1, np.nan], [np.nan, 0]]), np.array([[0, 1, 2]]))
@@ -118,9 +119,12 @@ def estimate(values: np.ndarray, draws: np.ndarray) -> dict[str, float]:
     grouped = values[:, None] if values.ndim == 1 else values
     there = (~np.isnan(grouped)).astype(np.float64)
     times = np.stack([np.bincount(draw, minlength=len(grouped)) for draw in draws]).astype(np.float64)
-    low, high = np.percentile(_mean_of_means(times @ np.nan_to_num(grouped), times @ there), [2.5, 97.5])
+    means = _mean_of_means(times @ np.nan_to_num(grouped), times @ there)
     mean = _mean_of_means(np.nan_to_num(grouped).sum(axis=0)[None], there.sum(axis=0)[None])[0]
-    return {"mean": float(mean), "low": float(low), "high": float(high)}
+    if values.ndim > 1:  # a draw may miss a rare group, which shifts its mean of means
+        means += mean - means.mean()
+    low, high = np.percentile(means, [2.5, 97.5])
+    return {"mean": float(mean), "low": float(min(low, mean)), "high": float(max(high, mean))}
 
 
 def _mean_of_means(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:

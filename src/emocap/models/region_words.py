@@ -2,10 +2,10 @@
 
 After Fang et al. 2015 (arXiv 1411.4952): a picture has a word if one of its regions has it, and no caption says which.
 Here the many become one by a smooth maximum (Pinheiro and Collobert 2015, arXiv 1411.6228), and a region is read into
-the space of the decoder's word vectors, where it can say what it shows.
+the space of the decoder's word vectors, where it can say what it shows. Left out: the noisy-or of the former, the
+sharpness of the latter.
 """
 
-import math
 from typing import Any
 
 import torch
@@ -42,10 +42,11 @@ class WordsOfRegions(nn.Module):
     ) -> SequenceClassifierOutput:
         """Logits (B, W) from (B, R, D) with its mask (B, R): the smooth maximum over a picture's regions."""
         logits = self.reader(visual_embeds) @ self.vectors.T
-        hidden = (visual_attention_mask == 0)[:, :, None]
+        there = visual_attention_mask != 0
+        n_regions = there.sum(dim=1, keepdim=True)
         lowest = torch.finfo(logits.dtype).min
-        pooled = logits.masked_fill(hidden, lowest).logsumexp(dim=1) - math.log(logits.shape[1])
-        return SequenceClassifierOutput(logits=pooled + self.bias)
+        pooled = logits.masked_fill(~there[:, :, None], lowest).logsumexp(dim=1) - n_regions.clamp(min=1).log()
+        return SequenceClassifierOutput(logits=torch.where(n_regions > 0, pooled, 0.0) + self.bias)
 
 
 def words_loss(outputs: Any, labels: torch.Tensor, **kwargs: Any) -> torch.Tensor:
@@ -54,6 +55,9 @@ def words_loss(outputs: Any, labels: torch.Tensor, **kwargs: Any) -> torch.Tenso
     Args:
         outputs: with `logits` (B, W).
         labels: (B, W), the share of a picture's captions that have each word.
+
+    >>> round(words_loss(SequenceClassifierOutput(logits=torch.zeros(1, 2)), torch.tensor([[1.0, 0.5]])).item(), 4)
+    1.3863
     """
     logits = outputs.logits.float()
     return nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="sum") / len(logits)

@@ -18,19 +18,21 @@ MOST_DIM = 65_536
 MOST_WINDOW = 5
 _STEP = 2.0**-16
 _BLOCK = 64
+_LEAST = 8
 
 
 class GridExtractor:
     """Describes rows x columns cells, row by row, and then the whole image.
 
-    Every cell's 84 numbers (`emocap.regions.descriptor`) are turned into `dim` by a fixed random projection with
-    orthogonal rows. Distances between regions are kept where dim >= 84, up to the factor sqrt(dim / 84). Over
-    photographs each feature has about mean 0 and deviation 1, so that a region's norm is near sqrt(dim), as that of
-    the pooled features of a Faster R-CNN.
+    Every region's n = 84 numbers (`emocap.regions.descriptor`) are turned into `dim` by a fixed random projection with
+    orthogonal rows. Distances between regions are kept where dim >= n, up to the factor sqrt(dim / n). Over photographs
+    each feature has about mean 0 and deviation 1, so that a region's norm is near sqrt(dim), as that of the pooled
+    features of a Faster R-CNN.
 
     A thing fills more than one cell. With `window` cells on a side a region is as large as a thing, and its numbers,
-    84 a cell one behind another, keep what is above and beside what, as the spatial envelope of Oliva and Torralba 2001
-    does for a scene. Windows lie one cell apart, and the whole image is a window whose cells all look like the whole.
+    n = 84 * window**2, a cell behind another, keep what is above and beside what, as the spatial envelope of Oliva and
+    Torralba 2001 does for a scene. Windows lie one cell apart, and the whole image is a window whose cells all look
+    like the whole.
 
     Args:
         rows, columns: the grid; 5 x 7 cells and the whole image are 36 regions.
@@ -117,13 +119,14 @@ def projection(dim: int, seed: int, n_numbers: int = SIZE) -> np.ndarray:
 
 @cache
 def _blocks(dim: int, seed: int, n_numbers: int) -> np.ndarray:
-    """(B, n_numbers, 64) float64: the projection in blocks of columns, the last filled up with 0.
+    """(B, n_numbers, C) float64: the projection in blocks of C columns, 64 for 84 numbers, the last filled up with 0.
 
     Products this small stay on one thread in OpenBLAS; its waiting threads would take the cores of other workers.
     """
-    n_blocks = -(-dim // _BLOCK)
-    padded = np.pad(projection(dim, seed, n_numbers), ((0, 0), (0, n_blocks * _BLOCK - dim)))
-    return np.ascontiguousarray(padded.reshape(n_numbers, n_blocks, _BLOCK).transpose(1, 0, 2))
+    width = max(_LEAST, _BLOCK * SIZE // n_numbers)
+    n_blocks = -(-dim // width)
+    padded = np.pad(projection(dim, seed, n_numbers), ((0, 0), (0, n_blocks * width - dim)))
+    return np.ascontiguousarray(padded.reshape(n_numbers, n_blocks, width).transpose(1, 0, 2))
 
 
 def _on_steps(values: np.ndarray) -> np.ndarray:

@@ -95,7 +95,7 @@ def section(run: Run) -> Section | None:
         rows=[_row(found, name, system) for name, system in found.systems.items()],
         meanings=_meanings(found),
         figures=[drawing for drawing in drawn if drawing is not None],
-        plain=(number(found.trade_off.plain.judged_alignment), number(found.trade_off.plain.cider_d)),
+        plain=(_bounded(found.trade_off.plain.judged_alignment), _bounded(found.trade_off.plain.cider_d)),
         tried=_tried(found),
         pictures=[
             Pictured(gallery.picture(run.folder, one.image), one.people, one.without, one.captions)
@@ -211,15 +211,16 @@ def _meanings(captions: Captions) -> list[tuple[str, str]]:
     return [(name, words[name]) for name in captions.systems if name in words]
 
 
+def _bounded(estimated: Estimated) -> str:
+    return f"{number(estimated.mean)} {between((estimated.low, estimated.high))}"
+
+
 def _tried(captions: Captions) -> list[tuple[list[str], bool]]:
     return [
         (
             [
                 *(f"{point.guidance:g}", f"{point.strength:g}"),
-                *(
-                    f"{number(estimated.mean)} {between((estimated.low, estimated.high))}"
-                    for estimated in (point.judged_alignment, point.alignment, point.cider_d)
-                ),
+                *(_bounded(estimated) for estimated in (point.judged_alignment, point.alignment, point.cider_d)),
             ],
             captions.is_chosen(point),
         )

@@ -91,8 +91,8 @@ class Point(BaseModel):
 class PlainPoint(BaseModel):
     """The captioner without emotion on the pictures of the trade-off."""
 
-    judged_alignment: Unit
-    cider_d: NotNegative
+    judged_alignment: Share
+    cider_d: Estimated
 
 
 class TradeOff(BaseModel):
@@ -160,4 +160,4 @@ class Captions(BaseModel):
     @property
     def least_cider_d(self) -> float:
         """The CIDEr-D below which no setting was to be chosen."""
-        return (1 - self.max_loss) * self.trade_off.plain.cider_d
+        return (1 - self.max_loss) * self.trade_off.plain.cider_d.mean

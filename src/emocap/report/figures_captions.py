@@ -29,7 +29,7 @@ def trade_off(captions: Captions) -> Drawing:
     parts = [
         f"{_chosen(captions)}: judged alignment {number(chosen.judged_alignment.mean)} at CIDEr-D "
         f"{number(chosen.cider_d.mean)}",
-        f"without emotion {number(plain.judged_alignment)} at {number(plain.cider_d)}",
+        f"without emotion {number(plain.judged_alignment.mean)} at {number(plain.cider_d.mean)}",
     ]
     if n_tried > 1:
         best = max(captions.trade_off.points, key=lambda point: (point.judged_alignment.mean, point.cider_d.mean))
@@ -80,8 +80,9 @@ def _trade_off(captions: Captions) -> Draw:
         ring: dict[str, Any] = {"marker": "o", "color": INK, "markerfacecolor": "none", "linestyle": "none"}
         axes.plot([chosen.cider_d.mean], [chosen.judged_alignment.mean], markersize=17, zorder=4, **ring)
         axes.plot([], [], markersize=10, label="chosen", **ring)
-        axes.plot([plain.cider_d], [plain.judged_alignment], color=INK, marker="X", markersize=9, linestyle="none",
-                  markeredgecolor=PAPER, zorder=4, label="without emotion")  # fmt: skip
+        cross: dict[str, Any] = {"marker": "X", "color": INK, "markeredgecolor": PAPER, "linestyle": "none"}
+        axes.plot([plain.cider_d.mean], [plain.judged_alignment.mean], markersize=9, zorder=4, **cross,
+                  label="without emotion")  # fmt: skip
         axes.set_xlabel("CIDEr-D against what people wrote")
         axes.set_ylabel("alignment by the judge")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6))

@@ -188,10 +188,13 @@ def _choose(
             "captions: no strength keeps the loss of CIDEr-D within %.0f%%; guidance %g and strength %g lose least",
             *(100 * settings.max_loss, best["guidance"], best["strength"]),
         )
-    without = float(aligned(judge(plain), bench.wanted).mean())
+    without = {
+        "cider_d": estimate(cider_d(plain, bench.references), draws),
+        "judged_alignment": estimate(aligned(judge(plain), bench.wanted), draws),
+    }
     trade_off = {
         "n_images": len(bench.images),
-        "plain": {"cider_d": reference, "judged_alignment": without},
+        "plain": without,
         "points": points,
     }
     return {"trade_off": trade_off}, Choice(best["guidance"], best["strength"])

@@ -28,7 +28,7 @@ class WordsTrainSettings(CaptionerTrainSettings):
     epochs: int = Field(15, ge=1, le=10_000)
     batch_size: int = Field(128, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
-    head_learning_rate: float | None = Field(None, gt=0)
+    head_learning_rate: None = None
 
 
 class CaptionerConfig(Section):

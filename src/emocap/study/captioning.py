@@ -40,7 +40,7 @@ def captioner(study: Study) -> None:
         drop=settings.drop_emotions,
         seed=study.seed,
     )
-    words = None if data.store is None else _read_regions(study, model, data, folder)
+    words = _read_regions(study, model, data, folder)
     history = train(
         *(model, data, None, settings.training, folder),
         name=RUN,
@@ -60,19 +60,20 @@ def captioner(study: Study) -> None:
     )
     save_captioner(folder / "model", model, tokenizer, card)
     write_json(folder / "history.json", history)
-    discard_checkpoints(folder)
     if words is not None:
         write_json(folder / "words.json", words)
-        shutil.rmtree(folder / WORDS)
+    discard_checkpoints(folder)
+    shutil.rmtree(folder / WORDS, ignore_errors=True)
 
 
 def _read_regions(
     study: Study, model: VisualBertForCaptioning, captions: CaptionDataset, folder: Path
-) -> dict[str, Any]:
-    """Train the reader of regions in place; what `words.json` holds."""
+) -> dict[str, Any] | None:
+    """Train the reader of regions in place; what `words.json` holds, None where there are no regions to read."""
     settings = study.config.captioner
     assert settings is not None, "the stage exists only where there is a captioner"
-    data = PictureWords.of(captions)
+    if captions.store is None or not len(data := PictureWords.of(captions)):
+        return None
     vectors = model.decoder.get_input_embeddings().weight[data.words]
     return train(
         *(WordsOfRegions(model.regions, vectors, torch.as_tensor(data.targets.mean(axis=0))), data, None),

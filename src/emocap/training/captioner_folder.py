@@ -111,20 +111,21 @@ def find_captioner(folder: Path) -> Path | None:
 
     One that a former configuration of the run left behind is none of it.
     """
-    places = [folder, folder / "model"]
-    if _is_of_the_run(folder / "manifest.json"):
-        places.append(folder / "captioner" / "model")
-    return next((place for place in places if (place / CARD).is_file()), None)
+    for place in (folder, folder / "model"):
+        if (place / CARD).is_file():
+            return place
+    place = folder / "captioner" / "model"
+    return place if (place / CARD).is_file() and _is_of_the_run(folder / "manifest.json") else None
 
 
 def _is_of_the_run(manifest: Path) -> bool:
     if not manifest.is_file():
         return True
     values = read_json(manifest)
-    stages = values.get("stages") if isinstance(values, dict) else None
-    if not isinstance(stages, list):
+    config = values.get("config") if isinstance(values, dict) else None
+    if not isinstance(config, dict):
         raise EmocapError(f"{manifest}: not the manifest of a run; restore it, or give the captioner/model beside it")
-    return any(isinstance(stage, dict) and stage.get("name") == "captioner" for stage in stages)
+    return config.get("captioner") is not None
 
 
 def captioner_folder(folder: Path) -> Path:

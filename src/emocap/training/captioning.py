@@ -147,7 +147,7 @@ class PictureWords(Dataset):
         assert captions.store is not None, "there are pictures"
         said: dict[str, list[set[int]]] = {}
         for image, ids in zip(captions.images, captions.captions, strict=True):
-            if image in captions.store:
+            if image in captions.store and len(captions.store[image][0]):
                 said.setdefault(image, []).append(set(ids[1:-1]))
         counts = Counter(word for sets in said.values() for words in sets for word in words)
         words = [word for word, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:most]]
