@@ -93,7 +93,7 @@ def test_the_captioner_begins_with_the_students_encoder_and_a_reader_that_was_tr
 def test_a_captioner_that_a_former_configuration_left_is_not_taken(finished, tiny_study, tmp_path) -> None:
     shutil.copytree(finished, tmp_path / "run")
     assert find_captioner(tmp_path / "run") == tmp_path / "run" / "captioner" / "model"
-    run_study(load_config(study_of(tiny_study)), tmp_path / "run", until="splits")
+    run_study(load_config(study_of(tiny_study)), tmp_path / "run", report=write_report, until="splits")
     assert find_captioner(tmp_path / "run") is not None, "stopped early, the run still has it"
     run(study_of(tiny_study, captioner=None), tmp_path / "run")
     assert find_captioner(tmp_path / "run") is None
