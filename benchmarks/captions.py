@@ -2,6 +2,7 @@
 
 python benchmarks/captions.py table runs/demo-captions
 python benchmarks/captions.py truth runs/demo-captions
+python benchmarks/captions.py ceiling runs/demo-captions
 python benchmarks/captions.py speed runs/demo-captions
 """
 
@@ -9,6 +10,7 @@ import argparse
 import json
 import time
 from collections import Counter
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,37 @@ def _feelings(subject: str | None, tone: str | None) -> np.ndarray:
     return bayes_probabilities([scene], image=False, caption=known)
 
 
+def ceiling(run: Path) -> None:
+    """What the judges say of a writer who knows the truth: of the sentences that people wrote of the subject, one in
+    the tone that most evokes the emotion by the written-down model.
+    """
+    from emocap.study import caption_judging
+    from emocap.study.config import load_config
+    from emocap.study.run import units_of
+
+    preset = files("emocap") / "study" / "presets" / "demo-captions.yaml"
+    (study,) = units_of(load_config(Path(str(preset)), [f"data_root={run / 'corpora'}"]), run)
+    sentences: dict[str, dict[str, list[str]]] = {}
+    for caption in dict.fromkeys(study.whole("source").captions):
+        subject, tone = read_caption(caption)
+        if subject is not None and tone is not None:
+            sentences.setdefault(subject, {}).setdefault(tone, []).append(caption)
+    generator = np.random.default_rng(0)
+    bench = caption_judging._bench(study, "judge")
+    wanted = [LABELS.index(study.vocabulary.labels[number]) for number in bench.wanted]
+    written, feelings = [], []
+    for human, emotion in zip(bench.human, wanted, strict=True):
+        subject = read_caption(human)[0]
+        assert subject is not None, "people name their subject"
+        tone = max(sorted(sentences[subject]), key=lambda tone: _feelings(subject, tone)[0][emotion])
+        written.append(str(generator.choice(sentences[subject][tone])))
+        feelings.append(_feelings(subject, tone))
+    print(f"truth: {aligned(np.concatenate(feelings), wanted).mean():.3f}")
+    for name in caption_judging.JUDGES:
+        judge, _ = caption_judging._judge(study, name)
+        print(f"{name}: {aligned(judge(written), bench.wanted).mean():.3f}")
+
+
 def speed(run: Path, n_batches: int) -> None:
     """Captions per second in batches of 16 pictures, and what re-ranking costs."""
     from emocap.inference.captioner import EmotionCaptioner
@@ -123,11 +156,11 @@ def _interval(value: dict[str, float]) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("table", "truth", "speed"))
+    parser.add_argument("what", choices=("table", "truth", "ceiling", "speed"))
     parser.add_argument("run", type=Path)
     parser.add_argument("-n", type=int, default=4, help="batches to time")
     arguments = parser.parse_args()
     if arguments.what == "speed":
         speed(arguments.run, arguments.n)
     else:
-        {"table": table, "truth": truth}[arguments.what](arguments.run)
+        {"table": table, "truth": truth, "ceiling": ceiling}[arguments.what](arguments.run)

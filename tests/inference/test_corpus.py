@@ -1,5 +1,6 @@
 """A model over a user's corpus: pictures used, faults told, nothing left behind."""
 
+import csv
 import json
 import logging
 from functools import partial
@@ -189,3 +190,29 @@ def test_a_model_answers_at_its_temperature_and_thresholds(model, data, tmp_path
     (model / "emocap.json").write_text(json.dumps(card | {"thresholds": [0.5]}))
     with pytest.raises(EmocapError, match="1 thresholds for 3 labels"):
         answers(model)
+
+
+def test_rows_whose_picture_cannot_be_read_are_set_aside_with_the_reason(model, data, tmp_path) -> None:
+    with data.open("a") as file:
+        file.write("a.jpg,,sad\n")
+    out, aside = tmp_path / "out.parquet", tmp_path / "aside.csv"
+    assert label_corpus(model, data, out, format_=None, images=tmp_path / "pics", aside=aside) == 2
+    assert pq.read_table(out)["image"].to_pylist() == ["a.jpg", "b.jpg"]
+    with aside.open() as file:
+        found = list(csv.DictReader(file))
+    assert ["caption" in row["reason"] for row in found] == [True, False, False]
+    assert [row["reason"].split(":")[0] for row in found[1:]] == ["bad.jpg", "gone.jpg"]
+    whole = EmotionPredictor.from_pretrained(model).predict(tmp_path / "pics" / "b.jpg", "the long night at sea")
+    row = dict(zip(("happy", "sad", "awe"), pq.read_table(out)["probabilities"].to_pylist()[1], strict=True))
+    assert row == pytest.approx({one.emotion: one.probability for one in whole}, abs=1e-3)
+
+
+def test_nothing_is_set_aside_where_all_can_be_read_and_nothing_written_where_none_can(model, data, tmp_path) -> None:
+    data.write_text("image,caption\na.jpg,the dog\n")
+    aside = tmp_path / "aside.csv"
+    assert label_corpus(model, data, tmp_path / "o.csv", format_=None, images=tmp_path / "pics", aside=aside) == 1
+    assert not aside.exists()
+    data.write_text("image,caption\nbad.jpg,the dog\n")
+    with pytest.raises(EmocapError, match="no row has a picture that can be read"):
+        label_corpus(model, data, tmp_path / "p.csv", format_=None, images=tmp_path / "pics", aside=aside)
+    assert not (tmp_path / "p.csv").exists()

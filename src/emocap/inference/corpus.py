@@ -3,6 +3,8 @@
 import json
 import os
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +42,9 @@ def label_corpus(
     p: int | None = None,
     store: Path | None = None,
     allow_other_features: bool = False,
+    aside: Path | None = None,
 ) -> int:
-    """Write each pair's p best emotions and all probabilities.
+    """Write each pair's p best emotions and all probabilities, in the data's order.
 
     The columns are pair_id, image, caption, emotions and probabilities; the last holds one number per emotion of the
     model, whose names in order are the Parquet's metadata `labels`; in CSV and JSONL it is one column or key each.
@@ -49,6 +52,8 @@ def label_corpus(
     Args:
         store: feature store of the images; None makes their features.
         allow_other_features: take features of another kind than the model was trained on.
+        aside: CSV of `row` and `reason` to write of rows that cannot be used, those included whose picture cannot be
+            read; written only where there are some. None judges a caption alone where its picture cannot be read.
 
     Returns:
         The number of pairs written.
@@ -66,7 +71,10 @@ def label_corpus(
     if not 1 <= p <= len(saved.vocabulary):
         raise EmocapError(f"--p {p}: the model knows {len(saved.vocabulary)} emotions")
     pairs = _read(data, format_, images)
-    probabilities = _probabilities(saved, pairs, out.parent, store, allow_other_features)
+    with _features(saved, pairs, out.parent, store, allow_other_features, "" if aside else ALONE) as (features, faults):
+        if aside is not None:
+            pairs = _set_aside(pairs, faults, aside)
+        probabilities = _probabilities(saved, pairs, features)
     labels = saved.vocabulary.labels
     best = [[labels[i] for i in row] for row in ranking(probabilities)[:, :p]]
     columns: dict[str, Any] = {"pair_id": pairs.pair_ids, "image": pairs.images, "caption": pairs.captions}
@@ -115,7 +123,8 @@ def evaluate_corpus(
             "%s: %d of %d pairs have no emotion that the model knows", data, len(pairs) - len(usable), len(pairs)
         )
     pairs = pairs.select(usable)
-    probabilities = _probabilities(saved, pairs, Path(tempfile.gettempdir()), store, allow_other_features)
+    with _features(saved, pairs, Path(tempfile.gettempdir()), store, allow_other_features) as (features, _):
+        probabilities = _probabilities(saved, pairs, features)
     targets, labels = pairs.targets(saved.vocabulary), saved.vocabulary.labels
     card = saved.card
     thresholds = np.full(len(labels), card.threshold) if card.thresholds is None else np.array(card.thresholds)
@@ -138,10 +147,30 @@ def _read(data: Path, format_: str | None, images: Path | None) -> Pairs:
     return pairs
 
 
-def _probabilities(
-    saved: SavedModel, pairs: Pairs, scratch: Path, stored: Path | None, allow_other_features: bool
-) -> np.ndarray:
-    """(N, E) for these pairs, region features made on the way where the model uses them and there are images."""
+def _set_aside(pairs: Pairs, faults: Mapping[str, str], aside: Path) -> Pairs:
+    """The pairs whose picture can be read; `aside` tells of all others."""
+    rows = [{"row": found.where, "reason": found.reason} for found in pairs.quarantined]
+    rows += [
+        {"row": pair_id, "reason": f"{image}: {faults[image]}"}
+        for pair_id, image in zip(pairs.pair_ids, pairs.images, strict=True)
+        if image in faults
+    ]
+    kept = [row for row, image in enumerate(pairs.images) if image not in faults]
+    if not kept:
+        raise EmocapError(f"no row has a picture that can be read; the first: {rows[0]['row']}: {rows[0]['reason']}")
+    aside.unlink(missing_ok=True)
+    if rows:
+        with whole_file(aside) as temporary:
+            pyarrow.csv.write_csv(pa.Table.from_pylist(rows), temporary)
+        logger.warning("%s: %d rows set aside", aside, len(rows))
+    return pairs.select(kept)
+
+
+@contextmanager
+def _features(
+    saved: SavedModel, pairs: Pairs, scratch: Path, stored: Path | None, allow_other_features: bool, then: str = ALONE
+) -> Iterator[tuple[FeatureStore | None, dict[str, str]]]:
+    """Region features where the model uses them and there are images, and what is wrong with the other images."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise EmocapError("a model judges a corpus in one process for now; start it without torchrun")
     if stored is not None and pairs.image_root is not None:
@@ -151,21 +180,27 @@ def _probabilities(
     except OSError as error:
         raise EmocapError(f"{scratch}: cannot be written ({error.strerror or error}); choose another place") from error
     with folder as name:
-        store = None
+        store, faults = None, {}
         if stored is not None:
             store = FeatureStore.open(stored)
             saved.require_features(store.kind, store.header.dim, allow_other=allow_other_features)
             absent = [image for image in pairs.distinct_images() if image not in store]
             if absent:
-                logger.warning(
-                    "%s: holds no features of %d images, such as %s%s", stored, len(absent), absent[0], ALONE
-                )
+                logger.warning("%s: holds no features of %d images, such as %s%s", stored, len(absent), absent[0], then)
+            faults = dict.fromkeys(absent, f"no features in {stored}")
         elif saved.card.features is not None and pairs.image_root is not None:
             extractor = model_extractor(saved, allow_other=allow_other_features)
             path = Path(name) / "features"
-            tell_faults(extract(pairs.distinct_images(), pairs.image_root, extractor, path), then=ALONE)
+            report = extract(pairs.distinct_images(), pairs.image_root, extractor, path)
+            tell_faults(report, then=then)
+            faults = dict.fromkeys(report.missing, "no such image")
+            faults |= {found.where: found.reason for found in report.quarantined}
             store = FeatureStore.open(path)
         elif saved.card.features is not None:
             logger.warning("no --images: the model judges the captions alone")
-        dataset = PairDataset.of(pairs, saved.tokenizer, saved.card.max_length, store)
-        return predict_probabilities(saved.model, dataset, BATCH_SIZE, "scoring", saved.card.temperature)
+        yield store, faults
+
+
+def _probabilities(saved: SavedModel, pairs: Pairs, store: FeatureStore | None) -> np.ndarray:
+    dataset = PairDataset.of(pairs, saved.tokenizer, saved.card.max_length, store)
+    return predict_probabilities(saved.model, dataset, BATCH_SIZE, "scoring", saved.card.temperature)
