@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from emocap.cli_captions import caption, rank
+from emocap.cli_captions import caption, printable, rank
 from emocap.cli_features import extract, store_app
 from emocap.cli_options import FormatOption, ImagesOption, ModelOption, OtherFeaturesOption, SetOption, StoreOption
 from emocap.errors import EmocapError
@@ -213,18 +213,23 @@ def explain(
 
     if out is not None:
         check_ending(out)
+        if image is not None and out.resolve() == image.resolve():
+            raise EmocapError(f"{out}: is the picture itself; give --out another name")
     predictor = EmotionPredictor.from_pretrained(model, allow_other_features=allow_other_features)
     found = predictor.explain(image, caption, emotion)
+    for remark in predictor.oddities(caption):
+        typer.echo(f"emocap: the caption: {remark}", err=True)
     typer.echo(f"{found.probability:6.1%}  {found.emotion}\n")
     for one in found.words:
-        typer.echo(f"{one.effect:+7.2f}  {one.word}")
+        typer.echo(f"{one.effect:+7.2f}  {printable(one.word)}")
     if found.regions:
         typer.echo(
             f"{sum(region.effect for region in found.regions):+7.2f}  the picture's {len(found.regions)} regions"
         )
     typer.echo(f"  log-odds {found.log_odds:.2f}, {found.reference:.2f} with nothing to read or see\n")
     for change in found.changes[:MOST_CHANGES]:
-        instead = f"{change.instead} for {change.word}" if change.instead else f"without {change.word}"
+        word = printable(change.word)
+        instead = f"{change.instead} for {word}" if change.instead else f"without {word}"
         typer.echo(f"{100 * change.moves[found.emotion]:+6.1f} points  {instead}")
     if out is not None:
         write_explanation(found, None if image is None else open_image(image), out)
@@ -237,6 +242,8 @@ def _pair(command: str, words: list[str]) -> tuple[Path | None, str]:
         raise EmocapError(
             f"{command} takes an image and a caption, found {len(words)} words; put the caption in quotes"
         )
+    if len(words) == 1 and len(words[0]) < 1000 and Path(words[0]).is_file():
+        raise EmocapError(f"{words[0]}: is a file; give {command} a caption behind it")
     return (Path(words[0]) if len(words) == 2 else None), words[-1]
 
 

@@ -138,5 +138,9 @@ def _print_ranked(ranked: list[Any]) -> None:
     for place, one in enumerate(ranked, 1):
         faithful = "" if one.faithfulness is None else f"  {one.faithfulness:6.2f}"
         remarks = f"  [{'; '.join(one.remarks)}]" if one.remarks else ""
-        shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in one.caption)
-        typer.echo(f"{place:3}  {one.probability:6.1%}{faithful}  {shown}{remarks}")
+        typer.echo(f"{place:3}  {one.probability:6.1%}{faithful}  {printable(one.caption)}{remarks}")
+
+
+def printable(text: str) -> str:
+    """The text with whatever would steer a terminal escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

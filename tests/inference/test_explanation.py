@@ -48,6 +48,8 @@ def drawn(generator, n):
 
 def learn(model, tokenizer) -> None:
     """Sad where there is a storm, awe where the second region is bright."""
+    torch.manual_seed(0)
+    model.train()
     generator = np.random.default_rng(0)
     optimiser = torch.optim.Adam(model.parameters(), 3e-3)
     for _ in range(150):
@@ -88,13 +90,16 @@ def test_effects_sum_to_what_the_pair_has_more_than_nothing(trained) -> None:
 
 
 def test_the_word_and_the_region_that_decide_are_found(trained) -> None:
-    captions, regions, labels = drawn(np.random.default_rng(6), 20)
+    captions, regions, labels = drawn(np.random.default_rng(6), 40)
+    storms, by_region = [], []
     for caption, features, (_, sad, _) in zip(captions, regions, labels, strict=True):
         if sad:
             words = explained(trained, caption, features, 1)[2][0]
-            assert caption.split()[int(words.argmax())] == "storm"
-        by_region = explained(trained, caption, features, 2)[2][1]
-        assert int(np.abs(by_region).argmax()) == 1
+            storms.append(caption.split()[int(words.argmax())] == "storm")
+        by_region.append(np.abs(explained(trained, caption, features, 2)[2][1]))
+    assert np.mean(storms) > 0.9
+    first, decides, last = np.mean(by_region, axis=0)
+    assert decides > 2 * max(first, last)
 
 
 def test_taking_the_first_word_away_costs_more_than_taking_any(trained) -> None:

@@ -85,3 +85,27 @@ def test_weights_are_loaded_exactly(predictor, tmp_path) -> None:
     again = EmotionPredictor.from_pretrained(tmp_path / "model")
     one, two = predictor._saved.model.state_dict(), again._saved.model.state_dict()
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_pillow_image_is_read_as_its_file_is(predictor, picture, tmp_path) -> None:
+    """Orientation, transparency and 16 bits: what a file's reader does holds for an opened file too."""
+    turned = picture.getexif()
+    turned[0x0112] = 6
+    picture.save(tmp_path / "turned.jpg", exif=turned)
+    clear = picture.convert("RGBA")
+    clear.putalpha(Image.linear_gradient("L").resize(picture.size))
+    clear.save(tmp_path / "clear.png")
+    deep = np.random.default_rng(1).integers(0, 65535, (40, 60)).astype(np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    for name in ("turned.jpg", "clear.png", "deep.png"):
+        opened = predictor.predict(Image.open(tmp_path / name), "a dog")
+        assert opened == predictor.predict(tmp_path / name, "a dog"), name
+
+
+def test_a_pillow_image_that_cannot_be_used_is_refused(predictor, picture, tmp_path) -> None:
+    picture.save(tmp_path / "whole.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:600])
+    with pytest.raises(EmocapError, match="cut short"):
+        predictor.predict(Image.open(tmp_path / "cut.png"), "a dog")
+    with pytest.raises(EmocapError, match="without pixels"):
+        predictor.predict(Image.new("RGB", (0, 0)), "a dog")

@@ -243,7 +243,9 @@ def check_candidates(captions: Sequence[str]) -> None:
     Raises:
         EmocapError: none, too many, or one that is empty or no Unicode text.
     """
-    if not captions:
+    if isinstance(captions, str):
+        raise EmocapError("rank: the candidates are one text; give a list of captions")
+    if not len(captions):
         raise EmocapError("rank: no candidates; give one caption a line")
     if len(captions) > MOST_CANDIDATES:
         raise EmocapError(f"rank: {len(captions)} candidates, expected at most {MOST_CANDIDATES}")
@@ -260,8 +262,8 @@ def picture_of(image: str | Path | bytes | Image.Image) -> Image.Image:
     Raises:
         EmocapError: it cannot be read.
     """
-    from emocap.regions.images import open_image
+    from emocap.regions.images import open_image, upright_rgb
 
     if isinstance(image, Image.Image):
-        return image.convert("RGB")
+        return upright_rgb(image)
     return open_image(Path(image) if isinstance(image, str) else image)

@@ -22,7 +22,11 @@ def choose_emotions(
     ([0], [2])
     """
     numbers: list[list[int]] = []
+    if not len(emotions):
+        raise EmocapError("no emotion is asked for; name one")
     for what, names in (("emotion", emotions), ("avoid", avoid)):
+        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+            raise EmocapError(f"{what}: {names!r} is no list of emotions; write [{str(names)!r}]")
         found: dict[int, None] = {}
         for name in names:
             plain = name.strip().lower()

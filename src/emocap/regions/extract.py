@@ -25,7 +25,7 @@ from emocap.errors import EmocapError
 from emocap.files import locked, read_json, sync, write_json
 from emocap.progress import logger, track
 from emocap.regions.extractor import Extractor, Regions
-from emocap.regions.images import FORMATS, ImageFault, ImageMissing, full_size, open_image
+from emocap.regions.images import FORMATS, ImageFault, ImageMissing, full_size, open_image, upright_rgb
 from emocap.regions.store import is_complete, kind_of
 from emocap.regions.store_writer import (
     IMAGES_PER_SHARD,
@@ -96,9 +96,7 @@ def prepare_source(source: Path | bytes | Image.Image, extractor: Extractor) -> 
         ImageMissing: there is no such file.
         ImageFault: the image cannot be used.
     """
-    image = (
-        source.convert("RGB") if isinstance(source, Image.Image) else open_image(source, at_least=extractor.at_least)
-    )
+    image = upright_rgb(source) if isinstance(source, Image.Image) else open_image(source, at_least=extractor.at_least)
     return Prepared(extractor.prepare(image), full_size(image))
 
 

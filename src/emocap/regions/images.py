@@ -75,15 +75,33 @@ def open_image(source: Path | bytes, max_pixels: int = MAX_PIXELS, at_least: int
             raise ImageFault(where, "an image without pixels; replace or remove it")
         if width * height > max_pixels:
             raise ImageFault(where, _too_large(max_pixels))
-        try:
-            if at_least is not None:
-                image.draft(None, (at_least, at_least))
-            image.load()
-            upright, sideways = _upright(image)
-            rgb = _to_rgb(upright)
-        except Exception as error:
-            raise ImageFault(where, _damaged(error)) from error
-    rgb.info = {"full_size": (height, width) if sideways else (width, height)}
+        return _decoded(image, where, at_least)
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """A Pillow image as `open_image` gives the file that it came from.
+
+    Raises:
+        ImageFault: damaged, cut short, closed or without pixels.
+    """
+    where = f"image of {image.width} x {image.height} pixels"
+    if min(image.size) < 1:
+        raise ImageFault(where, "an image without pixels; replace or remove it")
+    return _decoded(image, where, None)
+
+
+def _decoded(image: Image.Image, where: str, at_least: int | None) -> Image.Image:
+    width, height = image.size
+    try:
+        if at_least is not None:
+            image.draft(None, (at_least, at_least))
+        image.load()
+        upright, sideways = _upright(image)
+        rgb = _to_rgb(upright)
+    except Exception as error:
+        raise ImageFault(where, _damaged(error)) from error
+    rgb = rgb.copy() if rgb is image else rgb
+    rgb.info = {"full_size": (height, width) if sideways else image.info.get("full_size", (width, height))}
     return rgb
 
 

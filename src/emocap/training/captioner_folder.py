@@ -152,6 +152,11 @@ def load_captioner(folder: Path) -> SavedCaptioner:
     if not isinstance(values, dict) or values.get("schema") != SCHEMA:
         raise EmocapError(f"{folder / CARD}: not of schema {SCHEMA}; use a matching emocap")
     card = validated(CaptionerCard, folder / CARD, values)
+    if card.max_length < 3 or card.candidates < 1:
+        raise EmocapError(
+            f"{folder / CARD}: max_length is {card.max_length} and candidates {card.candidates}, expected 3 and 1 or "
+            "more; restore the file"
+        )
     choice = Choice()
     if (folder / CHOICE).is_file():
         choice = validated(Choice, folder / CHOICE, read_json(folder / CHOICE))
@@ -171,6 +176,9 @@ def load_captioner(folder: Path) -> SavedCaptioner:
     faults = [f"{kind} {', '.join(sorted(map(str, names))[:4])}" for kind, names in found.items() if names]
     if faults:
         raise EmocapError(f"{folder}: its weights do not fit ({'; '.join(faults)}); train the captioner again")
+    most = model.config.decoder.max_position_embeddings
+    if card.max_length > most:
+        raise EmocapError(f"{folder / CARD}: max_length is {card.max_length}, the model reads {most}; restore the file")
     tokenizer = load_tokenizer(folder)
     if len(tokenizer) != model.config.decoder.vocab_size:
         raise EmocapError(
