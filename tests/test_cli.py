@@ -22,7 +22,10 @@ PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
     "0000000c49444154789c63f8ffff3f0005fe02fe0def46b80000000049454e44ae426082"
 )
-COMMANDS = ("demo", "run", "label", "evaluate", "predict", "caption", "rank", "extract", "store", "report", "download")
+COMMANDS = (
+    *("demo", "run", "label", "evaluate", "predict", "explain"),
+    *("caption", "rank", "extract", "store", "report", "download"),
+)
 
 
 def emocap(*arguments, cwd=None) -> subprocess.CompletedProcess:
@@ -70,6 +73,41 @@ def test_predict_a_caption(model_folder) -> None:
     shares = [float(line.split("%")[0]) for line in lines]
     assert shares == sorted(shares, reverse=True)
     assert {line.split()[-1] for line in lines} < {"happy", "sad", "awe"}
+
+
+def test_explain_a_caption(model_folder, tmp_path) -> None:
+    done = emocap(
+        "explain", "--model", model_folder, "the dog\x1bc waits", "--emotion", "sad", "--out", tmp_path / "a.png"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout
+    assert "holds control characters" in done.stderr
+    assert re.search(r"^ +[+-][0-9.]+  waits$", done.stdout, re.M)
+    assert re.search(r"points  without waits$", done.stdout, re.M)
+    assert Image.open(tmp_path / "a.png").width > 300
+
+
+def test_explain_keeps_the_picture_and_asks_for_a_forgotten_caption(model_folder, tmp_path) -> None:
+    picture = tmp_path / "p.png"
+    picture.write_bytes(PIXEL)
+    done = emocap("explain", "--model", model_folder, picture, "a dog", "--out", picture)
+    assert (done.returncode, "is the picture itself" in done.stderr) == (1, True)
+    assert picture.read_bytes() == PIXEL
+    for command in ("explain", "predict"):
+        done = emocap(command, "--model", model_folder, picture)
+        assert done.returncode == 1
+        assert f"is a file; give {command} a caption" in done.stderr
+
+
+def test_predict_a_table_sets_aside_what_it_cannot_use(model_folder, tmp_path) -> None:
+    (tmp_path / "in.csv").write_text("caption\nthe dog\n  \nlost storm\n")
+    how = ["predict", "--model", model_folder, "--input", tmp_path / "in.csv"]
+    done = emocap(*how, "--output", tmp_path / "out.csv", "--top", 2)
+    assert done.returncode == 0, done.stderr
+    assert "2 pairs" in done.stdout
+    assert "caption is empty" in (tmp_path / "out-aside.csv").read_text()
+    assert "takes --output" in emocap(*how).stderr
+    assert "takes a caption" in emocap("predict", "--model", model_folder).stderr
 
 
 def test_rank_texts_by_a_classifier(model_folder, tmp_path) -> None:

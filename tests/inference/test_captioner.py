@@ -131,7 +131,7 @@ def test_opposite_emotions_are_asked_for_with_a_warning(vocabulary, caplog) -> N
 )
 def test_candidates_that_cannot_be_ordered(captions, message) -> None:
     with pytest.raises(EmocapError, match=message):
-        check_candidates(captions)
+        check_candidates(captions, [0])
 
 
 def test_what_cannot_be_written_is_refused(captioner, captioner_run, photo) -> None:
@@ -166,6 +166,10 @@ def test_a_folder_that_is_no_captioner_or_was_changed_is_refused(captioner_run, 
         ({"labels": ["happy", "awe", "sad"]}, "do not have the hash"),
         ({"schema": 9}, "not of schema 1"),
         ({"candidates": "many"}, "candidates"),
+        ({"candidates": 0}, "candidates 0, expected"),
+        ({"max_length": 2}, "max_length is 2 and"),
+        ({"max_length": 100_000}, "max_length is 100000, the model reads 32"),
+        ({"features": read_json(path)["features"] | {"kind": "0" * 16}}, "are of kind 0000"),
         ({"more": 1}, "more"),
     ):
         before = read_json(path)
@@ -242,3 +246,23 @@ def test_a_captioner_whose_captions_were_not_judged_yet_says_so(captioner_run) -
     shutil.rmtree(run / "captioner" / "model" / "ranker")
     with pytest.raises(EmocapError, match="not judged yet"):
         EmotionCaptioner.from_pretrained(run)
+
+
+def test_without_an_emotion_it_writes_what_is_likeliest(captioner, photo) -> None:
+    found = captioner.caption(photo, n=3)
+    assert len(found) == 3
+    faithful = [one.faithfulness for one in found]
+    assert faithful == sorted(faithful, reverse=True)
+
+
+def test_ranking_needs_a_list_of_captions_and_an_emotion(captioner, photo) -> None:
+    for captions, emotions, message in (
+        ("dog", ["sad"], "one text; give a list"),
+        (CAPTIONS, [], "no emotion to order by"),
+        (CAPTIONS, "sad", r"write \['sad'\]"),
+        (CAPTIONS, [1], "is no list of emotions"),
+    ):
+        with pytest.raises(EmocapError, match=message):
+            captioner.rank(photo, captions, emotions)
+        with pytest.raises(EmocapError, match=message):
+            order_captions(captioner.ranker, photo, captions, emotions)

@@ -58,6 +58,8 @@ class EmotionCaptioner:
             raise EmocapError(f"{saved.folder}: its captions were not judged yet; let the study go on to its end")
         ranker = EmotionPredictor.from_pretrained(saved.folder / RANKER, allow_other_features=allow_other_features)
         saved.vocabulary.require_same(ranker.labels, str(saved.folder / RANKER))
+        if saved.card.features is not None:
+            ranker.require_features(saved.card.features["kind"], saved.card.features["dim"])
         return cls(saved, ranker)
 
     @property
@@ -141,7 +143,7 @@ class EmotionCaptioner:
         strength = self._saved.choice.strength if strength is None else strength
         check_strengths(self._saved.choice.guidance, strength)
         wanted, shunned = choose_emotions(self.labels, emotions, avoid)
-        check_candidates(captions)
+        check_candidates(captions, wanted)
         features = self._features(image)
         ranked = self._ordered(image, features, list(captions), wanted, shunned, max_chars, strength, similarity)
         return [replace(one, remarks=[*one.remarks, *self._ranker.oddities(one.caption)]) for one in ranked]
@@ -204,7 +206,7 @@ def order_captions(
     """
     check_strengths(1.0, strength)
     wanted, shunned = choose_emotions(predictor.labels, emotions, avoid)
-    check_candidates(captions)
+    check_candidates(captions, wanted)
     features = predictor.features([image])[0] if predictor.sees_pictures else None
     if features is None and image is not None and similarity is None:
         logger.warning("rank: the model learnt from captions alone, so the picture is not looked at")
@@ -237,12 +239,14 @@ def best_of(ranked: Sequence[Ranked], n: int) -> list[Ranked]:
     return kept
 
 
-def check_candidates(captions: Sequence[str]) -> None:
+def check_candidates(captions: Sequence[str], wanted: Sequence[int]) -> None:
     """Refuse candidates that cannot be ordered.
 
     Raises:
-        EmocapError: none, too many, or one that is empty or no Unicode text.
+        EmocapError: none, too many, or one that is empty or no Unicode text; or no emotion to order them by.
     """
+    if not wanted:
+        raise EmocapError("rank: no emotion to order by; name one")
     if isinstance(captions, str):
         raise EmocapError("rank: the candidates are one text; give a list of captions")
     if not len(captions):

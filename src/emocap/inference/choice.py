@@ -22,8 +22,6 @@ def choose_emotions(
     ([0], [2])
     """
     numbers: list[list[int]] = []
-    if not len(emotions):
-        raise EmocapError("no emotion is asked for; name one")
     for what, names in (("emotion", emotions), ("avoid", avoid)):
         if isinstance(names, str) or not all(isinstance(name, str) for name in names):
             raise EmocapError(f"{what}: {names!r} is no list of emotions; write [{str(names)!r}]")

@@ -72,8 +72,9 @@ def label_corpus(
         raise EmocapError(f"--p {p}: the model knows {len(saved.vocabulary)} emotions")
     pairs = _read(data, format_, images)
     with _features(saved, pairs, out.parent, store, allow_other_features, "" if aside else ALONE) as (features, faults):
+        useless: list[dict[str, str]] = []
         if aside is not None:
-            pairs = _set_aside(pairs, faults, aside)
+            pairs, useless = _readable(pairs, faults)
         probabilities = _probabilities(saved, pairs, features)
     labels = saved.vocabulary.labels
     best = [[labels[i] for i in row] for row in ranking(probabilities)[:, :p]]
@@ -92,6 +93,8 @@ def label_corpus(
             else:
                 lines = (json.dumps(row, ensure_ascii=False) for row in table.to_pylist())
                 temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if aside is not None:
+        _tell_aside(useless, aside)
     return len(pairs)
 
 
@@ -147,8 +150,8 @@ def _read(data: Path, format_: str | None, images: Path | None) -> Pairs:
     return pairs
 
 
-def _set_aside(pairs: Pairs, faults: Mapping[str, str], aside: Path) -> Pairs:
-    """The pairs whose picture can be read; `aside` tells of all others."""
+def _readable(pairs: Pairs, faults: Mapping[str, str]) -> tuple[Pairs, list[dict[str, str]]]:
+    """The pairs whose picture can be read, and of all other rows where they are and why."""
     rows = [{"row": found.where, "reason": found.reason} for found in pairs.quarantined]
     rows += [
         {"row": pair_id, "reason": f"{image}: {faults[image]}"}
@@ -158,12 +161,16 @@ def _set_aside(pairs: Pairs, faults: Mapping[str, str], aside: Path) -> Pairs:
     kept = [row for row, image in enumerate(pairs.images) if image not in faults]
     if not kept:
         raise EmocapError(f"no row has a picture that can be read; the first: {rows[0]['row']}: {rows[0]['reason']}")
-    aside.unlink(missing_ok=True)
-    if rows:
-        with whole_file(aside) as temporary:
-            pyarrow.csv.write_csv(pa.Table.from_pylist(rows), temporary)
-        logger.warning("%s: %d rows set aside", aside, len(rows))
-    return pairs.select(kept)
+    return pairs.select(kept), rows
+
+
+def _tell_aside(rows: list[dict[str, str]], aside: Path) -> None:
+    if not rows:
+        aside.unlink(missing_ok=True)
+        return
+    with whole_file(aside) as temporary:
+        pyarrow.csv.write_csv(pa.Table.from_pylist(rows), temporary)
+    logger.warning("%s: %d rows set aside", aside, len(rows))
 
 
 @contextmanager

@@ -8,12 +8,12 @@ import io
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image, ImageDraw, ImageFont
 
 from emocap.errors import EmocapError
 from emocap.files import whole_file, write_text
 from emocap.inference.explanation import Explanation, RegionEffect
+from emocap.pages import templates_of
 
 RAISES, LOWERS = (0, 114, 178), (213, 94, 0)
 LONGEST_SIDE, LEAST_SIDE = 640, 480
@@ -73,26 +73,23 @@ def tinted(image: Image.Image, regions: list[RegionEffect]) -> Image.Image:
 
 def page(explanation: Explanation, picture: Image.Image | None) -> str:
     """One HTML page that fetches nothing."""
-    environment = Environment(
-        loader=PackageLoader("emocap.inference", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     uri = None
     if picture is not None:
         buffer = io.BytesIO()
         picture.save(buffer, format="PNG")
         uri = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
     greatest = max((abs(one.effect) for one in explanation.words), default=0.0) or 1.0
-    return environment.get_template("explanation.html").render(
-        found=explanation,
-        uri=uri,
-        size=None if picture is None else picture.size,
-        shades=[round(abs(one.effect) / greatest, 3) for one in explanation.words],
-        changes=explanation.changes[:MOST_CHANGES],
-        regions_effect=sum(one.effect for one in explanation.regions),
+    return (
+        templates_of("emocap.inference")
+        .get_template("explanation.html")
+        .render(
+            found=explanation,
+            uri=uri,
+            size=None if picture is None else picture.size,
+            shades=[round(abs(one.effect) / greatest, 3) for one in explanation.words],
+            changes=explanation.changes[:MOST_CHANGES],
+            regions_effect=sum(one.effect for one in explanation.regions),
+        )
     )
 
 

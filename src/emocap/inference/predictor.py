@@ -85,10 +85,7 @@ class EmotionPredictor:
         if not pairs:
             return []
         for number, (_, caption) in enumerate(pairs, 1):
-            if not isinstance(caption, str) or not caption.strip():
-                raise EmocapError(f"pair {number}: the caption is empty; give some text")
-            if not is_text(caption):
-                raise EmocapError(f"pair {number}: the caption is not Unicode text; give it in UTF-8")
+            _check_caption(caption, f"pair {number}: ")
         probabilities = self._probabilities(
             self.features([image for image, _ in pairs]), [caption for _, caption in pairs]
         )
@@ -125,6 +122,14 @@ class EmotionPredictor:
     def sees_pictures(self) -> bool:
         """Whether the model learnt from pictures too."""
         return self._saved.card.features is not None
+
+    def require_features(self, kind: str, dim: int) -> None:
+        """Refuse region features of another kind than the model learnt from, unless others are allowed.
+
+        Raises:
+            EmocapError: the kinds differ.
+        """
+        self._saved.require_features(kind, dim, allow_other=self._allow_other_features)
 
     def _probabilities(self, features: Sequence[np.ndarray | None], captions: Sequence[str]) -> np.ndarray:
         encoded = self._saved.tokenizer(
@@ -165,16 +170,15 @@ class EmotionPredictor:
         Raises:
             EmocapError: as `predict`; or the emotion is not known.
         """
-        first, *_ = self.predict(image, caption)
-        number = self.labels.index(first.emotion)
-        if emotion is not None:
-            ((number,), _) = choose_emotions(self.labels, [emotion])
-        (found,) = self.regions([image]) if self.sees_pictures else [None]
+        _check_caption(caption)
+        wanted, _ = choose_emotions(self.labels, [] if emotion is None else [emotion])
+        (found,) = self.regions([image])
         features = None if found is None else found.features.astype(np.float16)
         ids, spans, places = words_of(self._saved.tokenizer, caption, self._saved.card.max_length)
-        by_word, by_region, log_odds, reference = effects(self._saved, self._device, ids, places, features, number)
         others = other_wordings(self._saved, caption, spans)
         chances = self.probabilities_for(features, [caption, *(text for *_, text in others)])
+        number = wanted[0] if wanted else int(chances[0].argmax())
+        by_word, by_region, log_odds, reference = effects(self._saved, self._device, ids, places, features, number)
         changes = [
             Change(
                 *(text, caption[start:end], start, end, instead),
@@ -198,6 +202,13 @@ class EmotionPredictor:
 
     def _prepared(self, image: str | Path | bytes | Image.Image) -> Prepared:
         return prepare_source(Path(image) if isinstance(image, str) else image, self._extractor)
+
+
+def _check_caption(caption: str, where: str = "") -> None:
+    if not isinstance(caption, str) or not caption.strip():
+        raise EmocapError(f"{where}the caption is empty; give some text")
+    if not is_text(caption):
+        raise EmocapError(f"{where}the caption is not Unicode text; give it in UTF-8")
 
 
 def model_extractor(saved: SavedModel, *, allow_other: bool = False) -> Extractor:

@@ -101,7 +101,7 @@ def _decoded(image: Image.Image, where: str, at_least: int | None) -> Image.Imag
     except Exception as error:
         raise ImageFault(where, _damaged(error)) from error
     rgb = rgb.copy() if rgb is image else rgb
-    rgb.info = {"full_size": (height, width) if sideways else image.info.get("full_size", (width, height))}
+    rgb.info = {"full_size": (height, width) if sideways else (width, height)}
     return rgb
 
 

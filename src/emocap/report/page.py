@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from emocap.files import write_text
+from emocap.pages import templates_of
 from emocap.report import captions, figures, figures_transfer, figures_trust, gallery
 from emocap.report.findings import pseudo_label_sentence, signal_sentence, transfer_sentence
 from emocap.report.results_file import PER_EMOTION, PRIMARY, Difference, PseudoLabelStudy, Results, TransferStudy
@@ -72,13 +73,7 @@ def render(run: Run) -> str:
 
 def page_environment() -> Environment:
     """Templates of the report's pages with the filters that they use."""
-    environment = Environment(
-        loader=PackageLoader("emocap.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates_of("emocap.report")
     environment.filters |= {
         **{"number": number, "percent": percent, "opening": opening, "metric": metric_name},
         **{"duration": duration, "moment": moment},

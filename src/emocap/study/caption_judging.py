@@ -157,10 +157,14 @@ def _choose(
 ) -> tuple[dict[str, Any], Choice]:
     """Every strength of guidance and re-ranking tried on images of their own; the ranker, not the judge, decides."""
     plain = _likeliest(_candidates(writer, bench, [[] for _ in bench.images], 1.0, settings.candidates))
-    reference = float(cider_d(plain, bench.references).mean())
+    draws = np.random.default_rng(seed).integers(len(bench.images), size=(N_BOOTSTRAP, len(bench.images)))
+    without = {
+        "cider_d": estimate(cider_d(plain, bench.references), draws),
+        "judged_alignment": estimate(aligned(judge(plain), bench.wanted), draws),
+    }
+    reference = without["cider_d"]["mean"]
     wanted = [[emotion] for emotion in bench.wanted]
     points: list[dict[str, Any]] = []
-    draws = np.random.default_rng(seed).integers(len(bench.images), size=(N_BOOTSTRAP, len(bench.images)))
     for guidance in track(settings.guidance, "captions: guidance", len(settings.guidance), "strengths"):
         written = _candidates(writer, bench, wanted, guidance, settings.candidates)
         judged = _rank_probabilities(ranker, bench, [found for found, _ in written])
@@ -188,10 +192,6 @@ def _choose(
             "captions: no strength keeps the loss of CIDEr-D within %.0f%%; guidance %g and strength %g lose least",
             *(100 * settings.max_loss, best["guidance"], best["strength"]),
         )
-    without = {
-        "cider_d": estimate(cider_d(plain, bench.references), draws),
-        "judged_alignment": estimate(aligned(judge(plain), bench.wanted), draws),
-    }
     trade_off = {
         "n_images": len(bench.images),
         "plain": without,

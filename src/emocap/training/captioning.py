@@ -145,10 +145,13 @@ class PictureWords(Dataset):
     def of(cls, captions: CaptionDataset, most: int = MOST_WORDS) -> "PictureWords":
         """The pictures of a data set of captions that have features, and its `most` most frequent words."""
         assert captions.store is not None, "there are pictures"
-        said: dict[str, list[set[int]]] = {}
+        store = captions.store
+        said: dict[str, list[set[int]]] = {
+            image: [] for image in dict.fromkeys(captions.images) if image in store and len(store[image][0])
+        }
         for image, ids in zip(captions.images, captions.captions, strict=True):
-            if image in captions.store and len(captions.store[image][0]):
-                said.setdefault(image, []).append(set(ids[1:-1]))
+            if image in said:
+                said[image].append(set(ids[1:-1]))
         counts = Counter(word for sets in said.values() for words in sets for word in words)
         words = [word for word, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:most]]
         column = {word: number for number, word in enumerate(words)}
@@ -156,7 +159,7 @@ class PictureWords(Dataset):
         for row, sets in enumerate(said.values()):
             for word in (word for words in sets for word in words if word in column):
                 targets[row, column[word]] += 1 / len(sets)
-        return cls(list(said), words, np.minimum(targets, 1), captions.store)
+        return cls(list(said), words, np.minimum(targets, 1), store)
 
     def __len__(self) -> int:
         return len(self.images)
