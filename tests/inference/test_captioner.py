@@ -9,7 +9,7 @@ from PIL import Image
 
 from emocap import EmocapError, EmotionCaptioner
 from emocap.files import read_json, write_json
-from emocap.inference.captioner import check_candidates, choose_emotions, order_captions
+from emocap.inference.captioner import check_candidates, choose_emotions, order_captions, picture_of
 from emocap.training.captioner_folder import CARD
 
 CAPTIONS = ["the child celebrates at home", "lost lost storm", "a dog sits"]
@@ -266,3 +266,12 @@ def test_ranking_needs_a_list_of_captions_and_an_emotion(captioner, photo) -> No
             captioner.rank(photo, captions, emotions)
         with pytest.raises(EmocapError, match=message):
             order_captions(captioner.ranker, photo, captions, emotions)
+
+
+def test_a_pillow_image_is_looked_at_as_its_file_is(photo, tmp_path) -> None:
+    image = Image.open(photo)
+    turned = image.getexif()
+    turned[0x0112] = 6
+    image.save(tmp_path / "turned.png", exif=turned)
+    assert picture_of(Image.open(tmp_path / "turned.png")) == picture_of(tmp_path / "turned.png")
+    assert picture_of(tmp_path / "turned.png").size == image.size[::-1]

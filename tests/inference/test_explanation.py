@@ -26,7 +26,8 @@ def saved_in(folder, tiny_bert, vocabulary, train=False, sees=True):
         learn(model, load_tokenizer(tiny_bert))
     settings = GridExtractor(**SETTINGS).settings
     features = {"kind": kind_of("grid", settings, "", 16), "extractor": "grid", "settings": settings, "dim": 16}
-    card = ModelCard(list(vocabulary.labels), vocabulary.hash, 16, features if sees else None, "AnB+")
+    features = features if sees else None
+    card = ModelCard(list(vocabulary.labels), vocabulary.hash, 16, features, "AnB+", temperature=1.0 if train else 3.0)
     save_model(folder / "model", model, load_tokenizer(tiny_bert), card)
     return folder
 

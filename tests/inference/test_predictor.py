@@ -1,6 +1,7 @@
 """EmotionPredictor: order, batches, pictures, refusals."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from emocap.models.backbone import build_config, load_backbone
 from emocap.regions.grid import GridExtractor
 from emocap.regions.store import kind_of
 from emocap.training.checkpoint import ModelCard, load_tokenizer, save_model
+from emocap.training.predict import predict_captions
 
 SETTINGS = {"rows": 1, "columns": 2, "dim": 16}
 
@@ -109,3 +111,15 @@ def test_a_pillow_image_that_cannot_be_used_is_refused(predictor, picture, tmp_p
         predictor.predict(Image.open(tmp_path / "cut.png"), "a dog")
     with pytest.raises(EmocapError, match="without pixels"):
         predictor.predict(Image.new("RGB", (0, 0)), "a dog")
+
+
+def test_captions_in_batches_are_calibrated_as_one_by_one(predictor, picture) -> None:
+    saved = predictor._saved
+    saved = replace(saved, card=replace(saved.card, temperature=2.5))
+    calibrated = EmotionPredictor(saved)
+    captions = ["a dog", "the child runs by the sea and sits", "storm"]
+    (features,) = calibrated.features([picture])
+    together = predict_captions(saved, [features, None, features], captions, 2, "test")
+    for row, (image, caption) in zip(together, zip([picture, None, picture], captions, strict=True), strict=True):
+        alone = {one.emotion: one.probability for one in calibrated.predict(image, caption)}
+        assert row == pytest.approx([alone[label] for label in calibrated.labels], abs=1e-5)
