@@ -14,6 +14,9 @@ from emocap.errors import EmocapError
 from emocap.evaluation.rerank import UNFIT, Ranked, rerank
 from emocap.inference.choice import choose_emotions
 from emocap.inference.predictor import EmotionPredictor, Picture
+from emocap.regions.extract import Prepared
+from emocap.regions.extractor import Regions
+from emocap.regions.images import open_image, upright_rgb
 from emocap.training.captioner_folder import RANKER, SavedCaptioner, check_strengths, load_captioner
 from emocap.training.predict import best_device
 from emocap.training.writing import in_batches
@@ -154,7 +157,10 @@ class EmotionCaptioner:
         if self._saved.card.features is None:
             raise EmocapError(f"{self._saved.folder}: never saw a picture; train a captioner on a source with images")
         (features,) = self._ranker.features([image])
-        if np.ptp(np.asarray(picture_of(image).resize(SMALL)), axis=(0, 1)).max() < LEAST_CONTRAST:
+        if (
+            not isinstance(image, Prepared | Regions)
+            and np.ptp(np.asarray(picture_of(image).resize(SMALL)), axis=(0, 1)).max() < LEAST_CONTRAST
+        ):
             logger.warning("the picture is of one colour; what is written of it is invented")
         return features
 
@@ -176,7 +182,6 @@ class EmotionCaptioner:
             faithfulness = np.concatenate([self._writer.likelihood([features], captions[part]) for part in rows])
             floor = LEAST_LIKELY
         else:
-            assert image is not None, "a picture was described above"
             faithfulness, floor = similarity(picture_of(image), captions), LEAST_SIMILAR
         return rerank(
             *(captions, self._ranker.probabilities_for(features, captions), self.labels, wanted),
@@ -260,14 +265,14 @@ def check_candidates(captions: Sequence[str], wanted: Sequence[int]) -> None:
             raise EmocapError(f"rank: candidate {number} is not Unicode text; give it in UTF-8")
 
 
-def picture_of(image: str | Path | bytes | Image.Image) -> Image.Image:
+def picture_of(image: Picture) -> Image.Image:
     """A picture as RGB.
 
     Raises:
-        EmocapError: it cannot be read.
+        EmocapError: it cannot be read, or only its regions are there.
     """
-    from emocap.regions.images import open_image, upright_rgb
-
+    if image is None or isinstance(image, Prepared | Regions):
+        raise EmocapError("a similarity needs the picture itself; give its file")
     if isinstance(image, Image.Image):
         return upright_rgb(image)
     return open_image(Path(image) if isinstance(image, str) else image)

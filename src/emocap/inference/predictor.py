@@ -18,6 +18,7 @@ from emocap.inference.choice import choose_emotions
 from emocap.inference.explanation import Change, Explanation, WordEffect, boxed, effects, other_wordings, words_of
 from emocap.regions.extract import Prepared, prepare_source
 from emocap.regions.extractor import EXTRACTORS, Extractor, Regions, build_extractor
+from emocap.regions.images import MAX_PIXELS
 from emocap.regions.store import kind_of
 from emocap.training.batching import pad_regions, pad_tokens
 from emocap.training.checkpoint import SavedModel, load_model
@@ -26,7 +27,7 @@ from emocap.training.writing import in_batches
 
 BATCH = 64
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-Picture = str | Path | bytes | Image.Image | None
+Picture = str | Path | bytes | Image.Image | Prepared | Regions | None
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ class EmotionPredictor:
         """Every emotion with its probability, best first.
 
         Args:
-            image: a file, its bytes, a Pillow image, or None for the caption alone.
+            image: a file, its bytes, a Pillow image, what `prepare` or `regions` made of one, or None for the caption
+                alone.
             caption: any text that is not empty.
 
         Raises:
@@ -85,10 +87,13 @@ class EmotionPredictor:
         if not pairs:
             return []
         for number, (_, caption) in enumerate(pairs, 1):
-            _check_caption(caption, f"pair {number}: ")
-        probabilities = self._probabilities(
-            self.features([image for image, _ in pairs]), [caption for _, caption in pairs]
+            check_caption(caption, f"pair {number}: ")
+        return self.named(
+            self.pair_probabilities(self.features([image for image, _ in pairs]), [caption for _, caption in pairs])
         )
+
+    def named(self, probabilities: np.ndarray) -> list[list[EmotionProbability]]:
+        """(N, E) probabilities with their emotions, best first."""
         return [
             [EmotionProbability(self.labels[i], float(row[i])) for i in order]
             for row, order in zip(probabilities, ranking(probabilities), strict=True)
@@ -100,10 +105,11 @@ class EmotionPredictor:
         Args:
             features: (R, D) of the picture, by `features`; None for captions alone.
         """
-        found = [
-            self._probabilities([features] * len(captions[rows]), captions[rows])
-            for rows in in_batches(len(captions), BATCH)
-        ]
+        return self.pair_probabilities([features] * len(captions), captions)
+
+    def pair_probabilities(self, features: Sequence[np.ndarray | None], captions: Sequence[str]) -> np.ndarray:
+        """(N, E) calibrated probabilities of N pairs, each of features as in `probabilities_for` and a caption."""
+        found = [self._probabilities(features[rows], captions[rows]) for rows in in_batches(len(captions), BATCH)]
         return np.concatenate(found)
 
     def oddities(self, caption: str) -> list[str]:
@@ -151,14 +157,28 @@ class EmotionPredictor:
 
     def regions(self, images: Sequence[Picture]) -> list[Regions | None]:
         """Each picture's regions as the model sees them, or None without a picture."""
-        prepared = [self._prepared(image) for image in images if image is not None]
+        prepared = [self.prepare(image) for image in images if image is not None and not isinstance(image, Regions)]
         found: list[Regions] = []
         size = self._extractor.batch_size if prepared else 1
         for start in range(0, len(prepared), size):
             values, sizes = zip(*prepared[start : start + size], strict=True)
             found += self._extractor.describe(values, sizes)
         left = iter(found)
-        return [None if image is None else next(left) for image in images]
+        return [image if image is None or isinstance(image, Regions) else next(left) for image in images]
+
+    def prepare(self, image: str | Path | bytes | Image.Image | Prepared, *, max_pixels: int = MAX_PIXELS) -> Prepared:
+        """Decode a picture, the part of `regions` that several threads may do at once.
+
+        Args:
+            max_pixels: more are refused.
+
+        Raises:
+            EmocapError: it cannot be read, is too large, or the model knows no images.
+        """
+        if isinstance(image, Prepared):
+            return image
+        source = Path(image) if isinstance(image, str) else image
+        return prepare_source(source, self._extractor, max_pixels=max_pixels)
 
     def explain(self, image: Picture, caption: str, emotion: str | None = None) -> Explanation:
         """Which words and regions move an emotion, and what other wordings would do.
@@ -170,7 +190,7 @@ class EmotionPredictor:
         Raises:
             EmocapError: as `predict`; or the emotion is not known.
         """
-        _check_caption(caption)
+        check_caption(caption)
         wanted, _ = choose_emotions(self.labels, [] if emotion is None else [emotion])
         (found,) = self.regions([image])
         features = None if found is None else found.features.astype(np.float16)
@@ -200,11 +220,13 @@ class EmotionPredictor:
             changes=sorted(changes, key=lambda change: -abs(change.moves[name])),
         )
 
-    def _prepared(self, image: str | Path | bytes | Image.Image) -> Prepared:
-        return prepare_source(Path(image) if isinstance(image, str) else image, self._extractor)
 
+def check_caption(caption: str, where: str = "") -> None:
+    """Refuse a caption that cannot be judged.
 
-def _check_caption(caption: str, where: str = "") -> None:
+    Raises:
+        EmocapError: it is empty or no Unicode text.
+    """
     if not isinstance(caption, str) or not caption.strip():
         raise EmocapError(f"{where}the caption is empty; give some text")
     if not is_text(caption):

@@ -25,7 +25,7 @@ from emocap.errors import EmocapError
 from emocap.files import locked, read_json, sync, write_json
 from emocap.progress import logger, track
 from emocap.regions.extractor import Extractor, Regions
-from emocap.regions.images import FORMATS, ImageFault, ImageMissing, full_size, open_image, upright_rgb
+from emocap.regions.images import FORMATS, MAX_PIXELS, ImageFault, ImageMissing, full_size, open_image, upright_rgb
 from emocap.regions.store import is_complete, kind_of
 from emocap.regions.store_writer import (
     IMAGES_PER_SHARD,
@@ -89,14 +89,17 @@ def images_below(folder: Path) -> list[str]:
     return images
 
 
-def prepare_source(source: Path | bytes | Image.Image, extractor: Extractor) -> Prepared:
-    """Decode an image file, its bytes or an image.
+def prepare_source(source: Path | bytes | Image.Image, extractor: Extractor, max_pixels: int = MAX_PIXELS) -> Prepared:
+    """Decode an image file, its bytes or an image of at most `max_pixels`.
 
     Raises:
         ImageMissing: there is no such file.
         ImageFault: the image cannot be used.
     """
-    image = upright_rgb(source) if isinstance(source, Image.Image) else open_image(source, at_least=extractor.at_least)
+    if isinstance(source, Image.Image):
+        image = upright_rgb(source)
+    else:
+        image = open_image(source, max_pixels, at_least=extractor.at_least)
     return Prepared(extractor.prepare(image), full_size(image))
 
 
