@@ -13,6 +13,7 @@ import typer
 from emocap.cli_captions import caption, printable, rank
 from emocap.cli_features import extract, store_app
 from emocap.cli_options import FormatOption, ImagesOption, ModelOption, OtherFeaturesOption, SetOption, StoreOption
+from emocap.cli_serve import serve
 from emocap.errors import EmocapError
 from emocap.progress import set_up_logging
 
@@ -336,7 +337,7 @@ def _print_table(rows: dict[str, dict[str, Any]]) -> None:
     Console().print(table)
 
 
-for command in (caption, rank, extract):
+for command in (caption, rank, extract, serve):
     app.command()(command)
 app.add_typer(store_app, name="store")
 

@@ -3,11 +3,16 @@
 import difflib
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from emocap.emotions import opposites
 from emocap.errors import EmocapError
 
 logger = logging.getLogger("emocap")
+STRONG = 0.3
+UNUSUAL = 1.5
 
 
 def choose_emotions(
@@ -37,9 +42,65 @@ def choose_emotions(
     wanted, shunned = numbers
     if both := [labels[i] for i in wanted if i in shunned]:
         raise EmocapError(f"{both[0]} is both wanted and to be avoided; leave one of them out")
-    if opposite := opposites({labels[i] for i in wanted}):
-        logger.warning(
-            "%s and %s pull in opposite directions; a caption for both is a compromise",
-            *(" and ".join(sorted(names)) for names in opposite),
-        )
+    if remark := compromise([labels[i] for i in wanted]):
+        logger.warning(remark)
     return wanted, shunned
+
+
+def compromise(emotions: Sequence[str]) -> str | None:
+    """A remark where some of the wanted emotions are pleasant and some are not.
+
+    >>> compromise(["happy", "sad"])
+    'happy and sad pull in opposite directions; a caption for both is a compromise'
+    """
+    opposite = opposites(set(emotions))
+    if opposite is None:
+        return None
+    glad, grieved = (" and ".join(sorted(names)) for names in opposite)
+    return f"{glad} and {grieved} pull in opposite directions; a caption for both is a compromise"
+
+
+@dataclass(frozen=True)
+class Unintended:
+    """An emotion that nobody asked for and that is likelier than usual.
+
+    Attributes:
+        probability, usual: of this pair, and the share of the model's training pairs; None where that is not known.
+        opposes: whether it is pleasant and a wanted one is not, or the other way round.
+    """
+
+    emotion: str
+    probability: float
+    usual: float | None
+    opposes: bool
+
+
+def unintended(
+    labels: Sequence[str], probabilities: np.ndarray, frequencies: np.ndarray | None, wanted: Sequence[int]
+) -> list[Unintended]:
+    """Emotions of at least 30% that are half as likely again as usual and not wanted; the worst first.
+
+    That are those that pull against a wanted one, then the most unusual.
+
+    Args:
+        labels: E emotions.
+        probabilities: (E,) of a pair.
+        frequencies: (E,) of the training pairs; None takes every emotion of at least 30%.
+        wanted: emotion numbers.
+
+    >>> unintended(["happy", "sad", "awe"], np.array([0.7, 0.6, 0.1]), np.array([0.6, 0.3, 0.1]), [2])
+    [Unintended(emotion='sad', probability=0.6, usual=0.3, opposes=True)]
+    """
+    usual = np.zeros(len(labels)) if frequencies is None else frequencies
+    asked = {labels[i] for i in wanted}
+    strong = [i for i, p in enumerate(probabilities) if i not in wanted and p >= STRONG and p >= UNUSUAL * usual[i]]
+    found = [
+        Unintended(
+            labels[i],
+            float(probabilities[i]),
+            None if frequencies is None else float(usual[i]),
+            any(opposites({labels[i], one}) is not None for one in asked),
+        )
+        for i in sorted(strong, key=lambda i: usual[i] / probabilities[i])
+    ]
+    return sorted(found, key=lambda one: not one.opposes)

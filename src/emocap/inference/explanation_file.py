@@ -5,6 +5,7 @@ Blue raises, orange lowers, two colours that every kind of colour vision tells a
 
 import base64
 import io
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,23 @@ def tinted(image: Image.Image, regions: list[RegionEffect]) -> Image.Image:
 
 def page(explanation: Explanation, picture: Image.Image | None) -> str:
     """One HTML page that fetches nothing."""
+    return _render("explanation.html", explanation, picture, level=2)
+
+
+def fragment(explanation: Explanation, picture: Image.Image | None) -> str:
+    """What the page shows below its heading, to stand in another page below a heading of the second level.
+
+    `style` is what it looks like.
+    """
+    return _render("explanation_body.html", explanation, picture, level=3)
+
+
+def style() -> str:
+    """CSS of `fragment`."""
+    return (files("emocap.inference") / "templates" / "explanation.css").read_text(encoding="utf-8")
+
+
+def _render(name: str, explanation: Explanation, picture: Image.Image | None, level: int) -> str:
     uri = None
     if picture is not None:
         buffer = io.BytesIO()
@@ -81,9 +99,10 @@ def page(explanation: Explanation, picture: Image.Image | None) -> str:
     greatest = max((abs(one.effect) for one in explanation.words), default=0.0) or 1.0
     return (
         templates_of("emocap.inference")
-        .get_template("explanation.html")
+        .get_template(name)
         .render(
             found=explanation,
+            level=level,
             uri=uri,
             size=None if picture is None else picture.size,
             shades=[round(abs(one.effect) / greatest, 3) for one in explanation.words],

@@ -125,6 +125,21 @@ class EmotionPredictor:
         return found
 
     @property
+    def folder(self) -> Path:
+        """Where the model was read from."""
+        return self._saved.folder
+
+    @property
+    def name(self) -> str:
+        """The experiment that it came from, such as AnB+."""
+        return self._saved.card.run
+
+    @property
+    def frequencies(self) -> list[float] | None:
+        """Share of the training pairs that name each emotion; None where it is not known."""
+        return self._saved.card.frequencies
+
+    @property
     def sees_pictures(self) -> bool:
         """Whether the model learnt from pictures too."""
         return self._saved.card.features is not None

@@ -1,0 +1,202 @@
+"""What every request passes before it is read: key, size, time, a place in the queue; and what is kept of it after.
+
+The log holds when, where to, how long and how it ended, never what was asked or answered.
+"""
+
+import asyncio
+import hmac
+import json
+import logging
+import time
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from emocap.app.limits import Limits
+from emocap.app.metrics import Metrics
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+logger = logging.getLogger("emocap.requests")
+QUESTIONS = ("/v1/predict", "/v1/rank", "/v1/explain", "/v1/caption")
+KNOWN = (*QUESTIONS, "/v1/model", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs")
+STREAMS = "/gradio_api/heartbeat/"
+GUARDED = ("/v1/", "/metrics")
+# The page's own scripts evaluate templates; nothing may come from, or go to, another host.
+POLICY = (
+    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; object-src 'none'; base-uri 'self'; "
+    "frame-ancestors 'self'"
+)
+HEADERS = (
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+
+
+class Refused(Exception):
+    """A request that is not let in.
+
+    Attributes:
+        status: of the answer.
+        detail: one sentence.
+        retry_after: seconds, or None.
+    """
+
+    def __init__(self, status: int, detail: str, retry_after: int | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.retry_after = status, detail, retry_after
+
+
+class Gate:
+    """ASGI middleware around page and REST.
+
+    Args:
+        app: what is guarded.
+        is_full: whether a question would find no place.
+        key: that `Authorization: Bearer` must bring, or None.
+    """
+
+    def __init__(
+        self, app: App, limits: Limits, metrics: Metrics, is_full: Callable[[], bool], key: str | None = None
+    ) -> None:
+        self._app, self._limits, self._metrics, self._is_full, self._key = app, limits, metrics, is_full, key
+        self._streams: set[asyncio.Task[None]] = set()
+
+    def end_streams(self) -> None:
+        """Cut what would go on for as long as a page is open."""
+        for stream in self._streams:
+            stream.cancel()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request in, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start = time.perf_counter()
+        number = uuid.uuid4().hex[:16]
+        status = 0
+        size = 0
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *HEADERS, (b"x-request-id", number.encode())]
+            await send(message)
+
+        try:
+            self._admit(scope)
+            body = await self._body(scope, receive)
+            size = len(body)
+            if scope["path"].startswith(STREAMS):
+                await self._stream(scope, receive, noted)
+            else:
+                await self._app(scope, _replayed(body, receive), noted)
+        except Refused as refusal:
+            await _refuse(noted, refusal)
+        except Exception as error:
+            logger.error(json.dumps({"request": number, "error": type(error).__name__}), exc_info=error)
+            if status == 0:
+                await _refuse(noted, Refused(500, f"something failed here; the log has it as request {number}"))
+        finally:
+            self._note(scope, number, status, size, time.perf_counter() - start)
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        stream = asyncio.create_task(self._passed(scope, receive, send))
+        self._streams.add(stream)
+        try:
+            await asyncio.wait([stream])
+            if not stream.cancelled() and (error := stream.exception()) is not None:
+                raise error
+        finally:
+            stream.cancel()
+            self._streams.discard(stream)
+
+    async def _passed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+    def _admit(self, scope: Scope) -> None:
+        path, headers = scope["path"], dict(scope["headers"])
+        if self._key is not None and path.startswith(GUARDED):
+            given = headers.get(b"authorization", b"").removeprefix(b"Bearer ")
+            if not hmac.compare_digest(given, self._key.encode()):
+                raise Refused(401, "no valid key; send Authorization: Bearer KEY")
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > self._limits.bytes:
+            raise self._too_large()
+        if path in QUESTIONS and self._is_full():
+            raise Refused(429, "too many requests are waiting already; ask again in a moment", retry_after=1)
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+        if scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            return b""
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise Refused(400, "the connection was cut before the request was whole")
+                    parts.append(message.get("body", b""))
+                    size += len(parts[-1])
+                    if size > self._limits.bytes:
+                        raise self._too_large()
+                    if not message.get("more_body", False):
+                        return b"".join(parts)
+        except TimeoutError:
+            raise Refused(
+                408, f"the request did not arrive within {self._limits.body_seconds:g} s; send it again"
+            ) from None
+
+    def _too_large(self) -> Refused:
+        return Refused(413, f"more than {self._limits.bytes:,} bytes; send a smaller picture or less text")
+
+    def _note(self, scope: Scope, number: str, status: int, size: int, seconds: float) -> None:
+        path = scope["path"]
+        route = path if path in KNOWN else "other" if path.startswith("/v1/") else "page"
+        self._metrics.requests.labels(route, str(status)).inc()
+        self._metrics.seconds.labels(route).observe(seconds)
+        logger.info(
+            json.dumps(
+                {
+                    "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                    "request": number,
+                    "method": scope["method"],
+                    "route": route,
+                    "status": status,
+                    "bytes": size,
+                    "ms": round(1e3 * seconds, 1),
+                }
+            )
+        )
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """The body as one message, and whatever the connection says after it."""
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+async def _refuse(send: Send, refusal: Refused) -> None:
+    body = json.dumps({"detail": refusal.detail}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if refusal.retry_after is not None:
+        headers.append((b"retry-after", str(refusal.retry_after).encode()))
+    if refusal.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,138 @@
+"""The REST interface: questions in, answers or one sentence out."""
+
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
+
+from emocap.app import schemas
+from emocap.app.metrics import Metrics
+from emocap.app.service import Busy, NoCaptioner, Service, TooSlow
+from emocap.errors import EmocapError
+from emocap.inference.choice import compromise
+
+ABOUT = (
+    "The chance that annotators name an emotion for a picture with its caption, as an audience may feel about content. "
+    "It says nothing of what a person in a picture feels."
+)
+STATUS = {Busy: 429, TooSlow: 504, NoCaptioner: 404}
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    number: {"model": schemas.Refusal, "description": what}
+    for number, what in {
+        400: "The request is not whole, or no JSON.",
+        401: "The key is missing or wrong.",
+        408: "The request arrived too slowly.",
+        413: "The request is too large.",
+        422: "Something in it cannot be used.",
+        429: "Too many requests are waiting.",
+        504: "No answer in time.",
+    }.items()
+}
+
+
+def build_rest(service: Service, metrics: Metrics) -> FastAPI:
+    """The routes for one model; the gate stands before them."""
+    app = FastAPIOffline(title="emocap", version=version("emocap"), description=ABOUT, redoc_url=None)
+
+    @app.exception_handler(EmocapError)
+    async def refused(request: Request, error: EmocapError) -> Response:
+        status = STATUS.get(type(error), 422)
+        return _refusal(status, str(error), {"retry-after": "1"} if status == 429 else None)
+
+    @app.exception_handler(RequestValidationError)
+    async def not_understood(request: Request, error: RequestValidationError) -> Response:
+        return _refusal(422, _first_fault(error))
+
+    @app.exception_handler(HTTPException)
+    async def no_such_thing(request: Request, error: HTTPException) -> Response:
+        return _refusal(error.status_code, str(error.detail), error.headers)
+
+    @app.post("/v1/predict", response_model=schemas.PredictAnswer, responses=REFUSALS, tags=["emotions"])
+    async def predict(question: schemas.PredictQuestion) -> Any:
+        """What people are likely to feel on seeing each caption with the picture."""
+        image = schemas.image_bytes(question.image)
+        found = await service.predict(image, question.captions, question.emotions)
+        return {"predictions": [asdict(one) | {"emotions": one.emotions[: question.top]} for one in found]}
+
+    @app.post("/v1/rank", response_model=schemas.RankAnswer, responses=REFUSALS, tags=["emotions"])
+    async def rank(question: schemas.RankQuestion) -> Any:
+        """Captions ordered by the emotions that are wanted; none is changed or left out."""
+        found = await service.rank(
+            schemas.image_bytes(question.image),
+            *(question.captions, question.emotions, question.avoid, question.max_chars, question.strength),
+        )
+        return {"captions": found, "note": compromise(_plain(question.emotions))}
+
+    @app.post("/v1/explain", response_model=schemas.ExplainAnswer, responses=REFUSALS, tags=["emotions"])
+    async def explain(question: schemas.ExplainQuestion) -> Any:
+        """Which words and regions move an emotion, and what other wordings would do."""
+        return await service.explain(schemas.image_bytes(question.image), question.caption, question.emotion)
+
+    unable = {404: {"model": schemas.Refusal, "description": "The model writes no captions."}}
+
+    @app.post("/v1/caption", response_model=schemas.RankAnswer, responses=REFUSALS | unable, tags=["captions"])
+    async def caption(question: schemas.CaptionQuestion) -> Any:
+        """Captions written for a picture that make people feel the emotions, best first."""
+        image = schemas.image_bytes(question.image)
+        assert image is not None, "the schema asks for it"
+        found = await service.write(
+            *(image, question.emotions, question.n, question.avoid, question.max_chars, question.guidance),
+            seed=question.seed,
+        )
+        return {"captions": found, "note": compromise(_plain(question.emotions))}
+
+    @app.get("/v1/model", response_model=schemas.ModelAnswer, responses={401: REFUSALS[401]}, tags=["server"])
+    async def model() -> Any:
+        """The model's emotions, what it was measured to be worth, and the limits of a request."""
+        served = service.served
+        return {
+            "name": served.name,
+            "emotions": served.predictor.labels,
+            "sees_pictures": served.predictor.sees_pictures,
+            "writes_captions": served.captioner is not None,
+            "measured": served.measured,
+            "about": ABOUT,
+            "limits": schemas.shown_limits(service.limits),
+        }
+
+    @app.get("/healthz", tags=["server"])
+    async def alive() -> dict[str, str]:
+        """Whether the process answers."""
+        return {"status": "alive"}
+
+    @app.get("/readyz", responses={503: {"model": schemas.Refusal}}, tags=["server"])
+    async def ready() -> Any:
+        """Whether questions are answered."""
+        return {"status": "ready"} if service.is_ready else _refusal(503, "the server is stopping")
+
+    @app.get("/metrics", response_class=Response, responses={401: REFUSALS[401]}, tags=["server"])
+    async def told() -> Response:
+        """Counters for Prometheus."""
+        return Response(metrics.told(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return app
+
+
+def _plain(emotions: list[str]) -> list[str]:
+    return [emotion.strip().lower() for emotion in emotions]
+
+
+def _refusal(status: int, detail: str, headers: Any = None) -> JSONResponse:
+    plain = detail.encode("utf-8", "backslashreplace").decode()
+    return JSONResponse({"detail": " ".join(plain.split())}, status, headers)
+
+
+def _first_fault(error: RequestValidationError) -> str:
+    """The first fault in one sentence, without the value, which may be long or private."""
+    fault = error.errors()[0]
+    place = ".".join(str(part) for part in fault["loc"][1:]) or "the request"
+    if fault["type"] == "json_invalid":
+        return f"no JSON at character {place}; send a JSON object"
+    if fault["type"] == "extra_forbidden":
+        return f"{place[:100]}: not a key of this question; leave it out"
+    return f"{place[:100]}: {fault['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,229 @@
+"""The questions and answers of the REST interface, as its OpenAPI document shows them."""
+
+import base64
+import binascii
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+
+from emocap.app.limits import Limits
+from emocap.app.service import MOST_WRITTEN
+
+EXAMPLE_IMAGE = base64.b64encode(
+    bytes.fromhex(
+        "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415478"
+        "9c63f8ffff3f0005fe02fe0def46b80000000049454e44ae426082"
+    )
+).decode()
+
+
+def _decoded(text: str | None) -> str | None:
+    """Refuse what is no base64; the bytes are taken by `image_bytes`."""
+    image_bytes(text)
+    return text
+
+
+def image_bytes(text: str | None) -> bytes | None:
+    """A picture's bytes from base64.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if text is None:
+        return None
+    if text[:5].lower() in ("http:", "https", "file:", "data:"):
+        raise ValueError("is an address; emocap fetches none, send the file's bytes as base64")
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("is not base64; send the file's bytes as base64") from None
+
+
+Image = Annotated[
+    str,
+    AfterValidator(_decoded),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "byte",
+            "description": "The bytes of a picture file (JPEG, PNG, WebP ...) as base64. Addresses are not fetched.",
+            "examples": [EXAMPLE_IMAGE],
+        }
+    ),
+]
+Emotion = Annotated[str, Field(max_length=100)]
+Emotions = Annotated[
+    list[Emotion], Field(description="Of the model's emotions; GET /v1/model lists them.", examples=[["hopeful"]])
+]
+Strength = Annotated[float | None, Field(ge=0, le=20, allow_inf_nan=False)]
+CAPTIONS = ["At last the lighthouse celebrates.", "The old lighthouse was left alone."]
+MOST_EMOTIONS = 100
+
+
+class Question(BaseModel):
+    """What all questions share: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class PredictQuestion(Question):
+    """Captions, with a picture or without."""
+
+    image: Image | None = None
+    captions: list[str] = Field(description="Each is judged with the picture.", examples=[CAPTIONS], min_length=1)
+    emotions: Emotions = Field(
+        default=[], max_length=MOST_EMOTIONS, description="Meant to be felt, and so never reported as unintended."
+    )
+    top: int | None = Field(default=None, ge=1, description="Emotions given for each caption; all if left out.")
+
+
+class RankQuestion(Question):
+    """Captions to be ordered by the emotions that are wanted."""
+
+    image: Image | None = None
+    captions: list[str] = Field(examples=[CAPTIONS], min_length=1)
+    emotions: Emotions = Field(min_length=1, max_length=MOST_EMOTIONS)
+    avoid: list[Emotion] = Field(default=[], max_length=MOST_EMOTIONS, examples=[["scared"]])
+    max_chars: int | None = Field(default=None, ge=1, le=10**6, description="Longer captions stand behind.")
+    strength: Strength = Field(default=None, description="Of the emotions against faithfulness to the picture.")
+
+
+class ExplainQuestion(Question):
+    """A pair, and the emotion to explain; the likeliest if left out."""
+
+    image: Image | None = None
+    caption: str = Field(examples=[CAPTIONS[0]])
+    emotion: Emotion | None = Field(default=None, examples=["happy"])
+
+
+class CaptionQuestion(Question):
+    """A picture to write captions for, and what they are to make people feel."""
+
+    image: Image
+    emotions: Emotions = Field(max_length=MOST_EMOTIONS)
+    n: int = Field(default=5, ge=1, le=MOST_WRITTEN, description="At most so many.")
+    avoid: list[Emotion] = Field(default=[], max_length=MOST_EMOTIONS, examples=[["scared"]])
+    max_chars: int | None = Field(default=None, ge=1, le=10**6, examples=[125])
+    guidance: Strength = Field(default=None, description="Strength of the emotions in writing; 1 is as learnt.")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="The same gives the same captions.")
+
+
+class EmotionAnswer(BaseModel):
+    """An emotion and the probability that at least one of a pair's annotators names it."""
+
+    emotion: str
+    probability: float
+
+
+class UnintendedAnswer(BaseModel):
+    """An emotion that stands out and was not asked for."""
+
+    emotion: str
+    probability: float
+    usual: float | None = Field(description="Share of the training pairs that name it.")
+    opposes: bool = Field(description="Whether it pulls against a wanted emotion.")
+
+
+class PredictionAnswer(BaseModel):
+    """A caption with its emotions, best first."""
+
+    caption: str
+    emotions: list[EmotionAnswer]
+    unintended: list[UnintendedAnswer]
+    remarks: list[str]
+
+
+class PredictAnswer(BaseModel):
+    """One entry for each caption, in the order asked."""
+
+    predictions: list[PredictionAnswer]
+
+
+class RankedAnswer(BaseModel):
+    """A caption in its place."""
+
+    caption: str
+    number: int = Field(description="Its place among the captions asked, from 0.")
+    probability: float = Field(description="That annotators name all the wanted emotions, taken as independent.")
+    faithfulness: float | None = Field(description="Mean log-probability of its tokens for the picture, in nats.")
+    score: float
+    remarks: list[str]
+
+
+class RankAnswer(BaseModel):
+    """Captions, best first; those that something speaks against stand behind and say what."""
+
+    captions: list[RankedAnswer]
+    note: str | None
+
+
+class WordAnswer(BaseModel):
+    """A word of the caption and what it adds to the emotion's log-odds."""
+
+    word: str
+    start: int
+    end: int
+    effect: float
+
+
+class RegionAnswer(BaseModel):
+    """A region's corners in pixels of the upright picture, and what it adds to the emotion's log-odds."""
+
+    box_xyxy: tuple[float, float, float, float]
+    effect: float
+
+
+class ChangeAnswer(BaseModel):
+    """Another wording: a word left out (`instead` is empty) or exchanged, and how far each emotion moves."""
+
+    caption: str
+    word: str
+    start: int
+    end: int
+    instead: str
+    moves: dict[str, float]
+
+
+class ExplainAnswer(BaseModel):
+    """What moves an emotion: effects sum to `log_odds` - `reference` up to the error of the numerical integral."""
+
+    emotion: str
+    probability: float
+    log_odds: float
+    reference: float
+    words: list[WordAnswer]
+    regions: list[RegionAnswer]
+    changes: list[ChangeAnswer]
+
+
+class MeasuredAnswer(BaseModel):
+    """Scores on held-out pairs of the model's study, beside those of the constant answer."""
+
+    pairs: int
+    scores: dict[str, float]
+    prior: dict[str, float]
+    intervals: dict[str, tuple[float, float]] = Field(description="95%, of the scores.")
+    made_up: bool = Field(description="Whether the pairs were drawn and worded by emocap itself.")
+
+
+class ModelAnswer(BaseModel):
+    """What the model is, and what it is worth."""
+
+    name: str
+    emotions: list[str]
+    sees_pictures: bool
+    writes_captions: bool
+    measured: MeasuredAnswer | None
+    about: str
+    limits: dict[str, Any]
+
+
+class Refusal(BaseModel):
+    """Why there is no answer, in one sentence."""
+
+    detail: str
+
+
+def shown_limits(limits: Limits) -> dict[str, Any]:
+    """The limits that a caller can keep to."""
+    return {name: getattr(limits, name) for name in ("bytes", "pixels", "captions", "characters", "seconds")}

@@ -1,0 +1,255 @@
+"""The web page: a picture, some captions, and what people are likely to feel; by Gradio, with nothing from elsewhere.
+
+What is shown is HTML of our own, so that it reads well aloud, on a phone and in the dark; Gradio carries the controls.
+"""
+
+import base64
+import csv
+import io
+import tempfile
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from fastapi import FastAPI
+from markupsafe import Markup
+
+from emocap.app.served import Example
+from emocap.app.service import Busy, Prediction, Service, TooSlow
+from emocap.errors import EmocapError
+from emocap.evaluation.rerank import Ranked
+from emocap.inference.choice import compromise
+from emocap.inference.explanation_file import fragment, style, tinted
+from emocap.pages import templates_of
+
+BARS = 5
+WRITTEN = 5
+USER = "emocap"
+LIKELIEST = "the likeliest"
+# Gradio's containers say nothing to a screen reader when their contents change.
+SCRIPT = """() => {
+  for (const id of ["results", "why", "written"])
+    document.getElementById(id)?.setAttribute("aria-live", "polite");
+}"""
+
+
+def build_page(service: Service, folder: Path) -> gr.Blocks:
+    """The page for one model.
+
+    Args:
+        folder: for the pictures of the examples.
+    """
+    served, labels = service.served, list(service.served.predictor.labels)
+    with gr.Blocks(title="emocap: what will people feel?", analytics_enabled=False, delete_cache=(600, 3600)) as page:
+        gr.HTML(_render("head.html", measured=served.measured, n_emotions=len(labels),
+                        sees_pictures=served.predictor.sees_pictures))  # fmt: skip
+        with gr.Row():
+            with gr.Column():
+                picture = _picture(served.predictor.sees_pictures)
+                captions = gr.Textbox(
+                    label=f"Captions, one a line, at most {service.limits.captions}", lines=5, max_lines=20,
+                    placeholder="A dog waits at the door, all alone.", elem_id="captions",
+                )  # fmt: skip
+                wanted = gr.Dropdown(
+                    labels, multiselect=True, label="What people are to feel (optional)", elem_id="wanted"
+                )
+                avoid = gr.Dropdown(
+                    labels, multiselect=True, label="What they must not feel (optional)", elem_id="avoid"
+                )
+                ask = gr.Button("Predict", variant="primary", elem_id="ask")
+            with gr.Column():
+                results = gr.HTML(
+                    _render("results.html", cards=[], sees_pictures=served.predictor.sees_pictures), elem_id="results"
+                )
+        with gr.Accordion("Why? Words and regions that move an emotion", open=False, elem_id="why-part"):
+            with gr.Row():
+                which = gr.Dropdown([], label="Caption", elem_id="which")
+                emotion = gr.Dropdown([LIKELIEST, *labels], value=LIKELIEST, label="Emotion", elem_id="emotion")
+            explain = gr.Button("Explain", elem_id="explain")
+            why = gr.HTML(elem_id="why")
+        if served.captioner is not None:
+            _add_writing(service, picture, captions, wanted, avoid)
+        examples = gr.Dataset(
+            components=[picture, captions, wanted],
+            samples=_example_rows(served.examples, folder),
+            samples_per_page=10,
+            label="Examples",
+            elem_id="examples",
+        )
+
+        async def predict(image: bytes | None, text: str, wish: list[str], shunned: list[str]) -> tuple[str, Any, str]:
+            lines = _lines(text)
+            html = await _answered(_results(service, image, lines, wish or [], shunned or []))
+            choices = [(f"{number}. {line[:80]}", line) for number, line in enumerate(lines, 1)]
+            return html, gr.Dropdown(choices=choices, value=lines[0]), ""
+
+        async def tell(image: bytes | None, caption: str | None, about: str) -> str:
+            if not caption:
+                raise gr.Error("Press Predict first, then choose a caption to explain.", print_exception=False)
+            return await _answered(_explained(service, image, caption, None if about == LIKELIEST else about))
+
+        private: dict[str, Any] = {"api_visibility": "private"}
+        inputs, outputs = [picture, captions, wanted, avoid], [results, which, why]
+        ask.click(predict, inputs, outputs, **private)
+        examples.click(lambda row: row, [examples], [picture, captions, wanted], **private).then(
+            predict, inputs, outputs, **private
+        )
+        explain.click(tell, [picture, which, emotion], [why], **private)
+    return page
+
+
+def mount_page(app: FastAPI, service: Service, folder: Path, key: str | None) -> FastAPI:
+    """Put the page at `/`, behind everything that the app answers itself.
+
+    Args:
+        key: password of the page's one user, or None.
+    """
+    page = build_page(service, folder)
+    page.queue(max_size=64, default_concurrency_limit=service.limits.waiting)
+    system = ("system-ui", "sans-serif")
+    return gr.mount_gradio_app(
+        *(app, page, "/"),
+        auth=None if key is None else (USER, key),
+        auth_message=f"User name {USER}, password the server's key." if key is not None else None,
+        theme=gr.themes.Base(primary_hue="blue", font=system, font_mono=("ui-monospace", "monospace")).set(
+            button_primary_background_fill="#1d4ed8",
+            button_primary_background_fill_dark="#1d4ed8",
+            **dict.fromkeys(
+                ("button_primary_background_fill_hover", "button_primary_background_fill_hover_dark"), "#1e3a8a"
+            ),
+        ),
+        css=(files("emocap.app") / "templates" / "page.css").read_text(encoding="utf-8") + style(),
+        js=SCRIPT,
+        footer_links=[],
+        run_history=False,
+        show_error=True,
+        ssr_mode=False,
+        pwa=False,
+        max_file_size=service.limits.bytes,
+        allowed_paths=[str(folder)],
+    )
+
+
+def _picture(visible: bool) -> gr.Image:
+    """Where a picture is dropped; functions are given the file's bytes as they came, not yet decoded."""
+
+    def sent(payload: Any) -> bytes | None:
+        return None if payload is None or payload.path is None else Path(payload.path).read_bytes()
+
+    picture = gr.Image(
+        label="Picture", sources=["upload", "clipboard"], height=260, buttons=[], visible=visible, elem_id="picture"
+    )
+    picture.preprocess = sent  # Gradio's own decodes whatever comes, of any size
+    return picture
+
+
+def _add_writing(service: Service, picture: Any, captions: Any, wanted: Any, avoid: Any) -> None:
+    """The part of the page that writes captions."""
+    with gr.Accordion("Have captions written", open=False, elem_id="write-part"):
+        length = gr.Number(label="Longest, in characters (125 for alt text)", value=125, precision=0, minimum=1)
+        write = gr.Button("Write captions for these emotions", elem_id="write")
+        found = gr.HTML(elem_id="written")
+        texts = gr.State([])
+        take = gr.Button("Put them among my captions", elem_id="take")
+
+    async def written(
+        image: bytes | None, wish: list[str], shunned: list[str], longest: float | None
+    ) -> tuple[str, list[str]]:
+        if image is None:
+            raise gr.Error("Give a picture to write for.", print_exception=False)
+        most = None if longest is None else int(longest)
+        ranked = await _answered(service.write(image, wish or [], WRITTEN, shunned or [], most))
+        return _render("written.html", captions=ranked, wanted=wish or []), [one.caption for one in ranked]
+
+    def put(text: str, found: list[str]) -> str:
+        have = _lines(text, needed=False)
+        return "\n".join([*have, *(one for one in found if one not in have)][: service.limits.captions])
+
+    write.click(written, [picture, wanted, avoid, length], [found, texts], api_visibility="private")
+    take.click(put, [captions, texts], [captions], api_visibility="private")
+
+
+async def _results(service: Service, image: bytes | None, lines: list[str], wanted: list[str], avoid: list[str]) -> str:
+    predictions = await service.predict(image, lines, wanted)
+    ranked = await service.rank(image, lines, wanted, avoid) if wanted else []
+    order = [one.number for one in ranked] or list(range(len(lines)))
+    cards = [_card(predictions[number], wanted) for number in order]
+    for card, one in zip(cards, ranked, strict=bool(ranked)):
+        card["probability"] = one.probability
+        card["remarks"] = one.remarks
+    return _render(
+        "results.html",
+        cards=cards,
+        wanted=wanted,
+        note=compromise(wanted),
+        csv=_csv([predictions[number] for number in order], ranked, service.served.predictor.labels),
+    )
+
+
+def _card(prediction: Prediction, wanted: Sequence[str]) -> dict[str, Any]:
+    """What is shown of a caption: its likeliest emotions, and those that are wanted wherever they stand."""
+    bars = [
+        {"emotion": one.emotion, "probability": one.probability, "wanted": one.emotion in wanted}
+        for place, one in enumerate(prediction.emotions)
+        if place < BARS or one.emotion in wanted
+    ]
+    return {
+        "caption": prediction.caption,
+        "bars": bars,
+        "unintended": prediction.unintended if wanted else [],
+        "remarks": prediction.remarks,
+    }
+
+
+def _csv(predictions: Sequence[Prediction], ranked: Sequence[Ranked], labels: Sequence[str]) -> str:
+    """All probabilities, a row for each caption in the order shown, as base64 of UTF-8 with its mark."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["place", "caption", "wanted", "remarks", *labels])
+    for place, prediction in enumerate(predictions):
+        one = ranked[place] if ranked else None
+        chance = {found.emotion: found.probability for found in prediction.emotions}
+        remarks = "; ".join(one.remarks if one is not None else prediction.remarks)
+        wanted = "" if one is None else f"{one.probability:.4f}"
+        writer.writerow([place + 1, prediction.caption, wanted, remarks, *(f"{chance[label]:.4f}" for label in labels)])
+    return base64.b64encode(out.getvalue().encode("utf-8-sig")).decode()
+
+
+async def _explained(service: Service, image: bytes | None, caption: str, emotion: str | None) -> str:
+    found = await service.explain(image, caption, emotion)
+    picture = tinted(await service.picture(image), found.regions) if image is not None and found.regions else None
+    return _render("why.html", found=found, fragment=Markup(fragment(found, picture)))  # noqa: S704  escaped there
+
+
+async def _answered(question: Any) -> Any:
+    """The answer, or one sentence on the page that says why there is none."""
+    try:
+        return await question
+    except (Busy, TooSlow, EmocapError) as error:
+        told = " ".join(str(error).split())
+        raise gr.Error(told[0].upper() + told[1:], print_exception=False) from None
+
+
+def _lines(text: str | None, needed: bool = True) -> list[str]:
+    lines = [line.removesuffix("\r") for line in (text or "").split("\n") if line.strip()]
+    if needed and not lines:
+        raise gr.Error("Write at least one caption.", print_exception=False)
+    return lines
+
+
+def _example_rows(examples: Sequence[Example], folder: Path) -> list[list[Any]]:
+    rows = []
+    for example in examples:
+        name = None
+        if example.image is not None:
+            with tempfile.NamedTemporaryFile(suffix=".jpg", dir=folder, delete=False) as file:
+                file.write(example.image)
+            name = file.name
+        rows.append([name, "\n".join(example.captions), [example.emotion]])
+    return rows
+
+
+def _render(name: str, **values: Any) -> str:
+    return templates_of("emocap.app").get_template(name).render(**values)
