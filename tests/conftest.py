@@ -82,3 +82,22 @@ def detector_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from .small_detector import write_detector
 
     return write_detector(tmp_path_factory.mktemp("detector"))
+
+
+@pytest.fixture
+def captioner_run(tiny_bert, vocabulary, tmp_path):
+    """Writes a run directory with a small captioner and its ranker: `captioner_run("name", max_length=...)`."""
+    from .small_captioner import write_captioner
+
+    return lambda name="run", **changes: write_captioner(tmp_path / name, tiny_bert, vocabulary, **changes)
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """A picture file."""
+    import numpy as np
+    from PIL import Image
+
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 60, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"

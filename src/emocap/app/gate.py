@@ -8,8 +8,10 @@ import hmac
 import json
 import logging
 import time
+import traceback
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
 from typing import Any
 
 from emocap.app.limits import Limits
@@ -24,6 +26,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 logger = logging.getLogger("emocap.requests")
 QUESTIONS = ("/v1/predict", "/v1/rank", "/v1/explain", "/v1/caption")
 KNOWN = (*QUESTIONS, "/v1/model", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs")
+FAILED = "something failed here; the server's log has it by the answer's x-request-id"
 STREAMS = "/gradio_api/heartbeat/"
 GUARDED = ("/v1/", "/metrics")
 # The page's own scripts evaluate templates; nothing may come from, or go to, another host.
@@ -100,9 +103,11 @@ class Gate:
         except Refused as refusal:
             await _refuse(noted, refusal)
         except Exception as error:
-            logger.error(json.dumps({"request": number, "error": type(error).__name__}), exc_info=error)
+            # The error's own words may hold what was asked.
+            stack = [f"{Path(one.filename).name}:{one.lineno}" for one in traceback.extract_tb(error.__traceback__)]
+            logger.error(json.dumps({"request": number, "error": type(error).__name__, "at": stack[-8:]}))
             if status == 0:
-                await _refuse(noted, Refused(500, f"something failed here; the log has it as request {number}"))
+                await _refuse(noted, Refused(500, FAILED))
         finally:
             self._note(scope, number, status, size, time.perf_counter() - start)
 

@@ -11,6 +11,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from emocap.app import schemas
+from emocap.app.gate import FAILED
 from emocap.app.metrics import Metrics
 from emocap.app.service import Busy, NoCaptioner, Service, TooSlow
 from emocap.errors import EmocapError
@@ -51,6 +52,10 @@ def build_rest(service: Service, metrics: Metrics) -> FastAPI:
     @app.exception_handler(HTTPException)
     async def no_such_thing(request: Request, error: HTTPException) -> Response:
         return _refusal(error.status_code, str(error.detail), error.headers)
+
+    @app.exception_handler(Exception)
+    async def failed(request: Request, error: Exception) -> Response:
+        return _refusal(500, FAILED)
 
     @app.post("/v1/predict", response_model=schemas.PredictAnswer, responses=REFUSALS, tags=["emotions"])
     async def predict(question: schemas.PredictQuestion) -> Any:

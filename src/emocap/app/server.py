@@ -2,9 +2,11 @@
 
 import logging
 import os
+import signal
 import socket
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
@@ -61,8 +63,11 @@ def serve(served: Served, limits: Limits, *, host: str, port: int, page: bool = 
         )
         shown = f"[{host}]" if ":" in host else host
         logger.info("%s: http://%s:%d (stop with Ctrl-C)", served.folder, shown, listening.getsockname()[1])
+        # The library sends itself the signal again when it has stopped; by then there is only cleaning up to do.
+        signal.signal(signal.SIGTERM, lambda number, frame: None)
         try:
-            _Server(config, gate).run(sockets=[listening])
+            with suppress(KeyboardInterrupt):
+                _Server(config, gate).run(sockets=[listening])
         finally:
             service.stop()
 

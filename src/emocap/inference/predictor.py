@@ -1,11 +1,13 @@
 """The public way to ask a trained model what people are likely to feel."""
 
+import copy
 import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -115,7 +117,7 @@ class EmotionPredictor:
     def oddities(self, caption: str) -> list[str]:
         """What keeps the model from reading a text as people would, each in a few words."""
         found = ["holds control characters"] if _CONTROL.search(caption) else []
-        tokenizer = self._saved.tokenizer
+        tokenizer = self._reader
         ids = tokenizer(caption, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
         if len(ids) > self._saved.card.max_length - 2:
             found.append("judged by its beginning, the rest is more than the model reads")
@@ -160,6 +162,11 @@ class EmotionPredictor:
         with torch.inference_mode():
             logits = self._model(**{key: tensor.to(self._device) for key, tensor in batch.items()}).logits
         return finite(torch.sigmoid(logits.float() / self._saved.card.temperature).cpu().numpy())
+
+    @cached_property
+    def _reader(self) -> Any:
+        """Word pieces that are never cut. A tokenizer keeps how it cuts, so one for both is not safe in threads."""
+        return copy.deepcopy(self._saved.tokenizer)
 
     @cached_property
     def _extractor(self) -> Extractor:

@@ -1,0 +1,69 @@
+"""A served tiny model, untrained, with a study's results beside it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emocap.app.limits import Limits
+from emocap.app.served import Served, load_served
+from emocap.app.server import build_app
+from emocap.emotions import Vocabulary
+
+from ..small_captioner import write_captioner
+
+SCORES = {"top1_accuracy": 0.8, "top3_accuracy": 0.9, "recall_at_3": 0.5, "mean_average_precision": 0.4}
+PRIOR = {"top1_accuracy": 0.7, "top3_accuracy": 0.8, "recall_at_3": 0.4, "mean_average_precision": 0.1}
+FREQUENCIES = np.array([0.6, 0.3, 0.1])
+
+
+def write_run(folder: Path, bert: Path) -> Path:
+    """A run directory with a captioner over happy, sad and awe, and results."""
+    write_captioner(folder, bert, Vocabulary(("happy", "sad", "awe")))
+    results = {
+        "n_test_pairs": 234,
+        "models": {"AnB+": SCORES, "prior": PRIOR},
+        "intervals": {"AnB+": {name: [value - 0.05, value + 0.05] for name, value in SCORES.items()}},
+    }
+    (folder / "results.json").write_text(json.dumps(results))
+    (folder / "manifest.json").write_text(json.dumps({"config": {"captioner": {}, "target": {"oracle": "o.parquet"}}}))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run(tiny_bert, tmp_path_factory) -> Path:
+    """The run directory of a study with a captioner and results; not to be changed."""
+    return write_run(tmp_path_factory.mktemp("served") / "run", tiny_bert)
+
+
+@pytest.fixture(scope="session")
+def loaded(run) -> Served:
+    """What is served of it, with the frequencies of its emotions."""
+    return replace(load_served(run), frequencies=FREQUENCIES)
+
+
+@pytest.fixture
+def served(loaded) -> Served:
+    """The same, to be changed."""
+    return replace(loaded)
+
+
+@pytest.fixture
+def serving(served, tmp_path):
+    """Builds a client of REST alone: `serving(key=..., waiting=...)`; servers are stopped at the end."""
+    from starlette.testclient import TestClient
+
+    services = []
+
+    def build(key=None, **limits):
+        gate, service = build_app(served, Limits(**limits), tmp_path, page=False, key=key)
+        services.append(service)
+        client = TestClient(gate, raise_server_exceptions=False)
+        client.service = service
+        return client
+
+    yield build
+    for service in services:
+        service.stop()

@@ -1,0 +1,184 @@
+"""Whatever is sent, the server answers in one sentence, no fault of its own, and keeps answering."""
+
+import base64
+import io
+import json
+import math
+import struct
+import zlib
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+PATHS = ("/v1/predict", "/v1/rank", "/v1/explain", "/v1/caption")
+
+
+@pytest.fixture
+def client(serving):
+    return serving(bytes=2_000_000, pixels=1_000_000)
+
+
+def encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def picture(kind="PNG", size=(20, 10)) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", size, "red").save(buffer, kind)
+    return buffer.getvalue()
+
+
+def png_of(width: int, height: int, data: bytes) -> bytes:
+    """A PNG that says so of its size, with these bytes as its compressed rows."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+BAD_PICTURES = {
+    "nothing": b"",
+    "text": b"hello",
+    "a script": b"#!/bin/sh\nrm -rf /\n",
+    "zeros": bytes(1000),
+    "half a picture": picture("JPEG")[:200],
+    "a picture's beginning": picture()[:30],
+    "a bomb by its header": png_of(50_000, 50_000, zlib.compress(b"")),
+    "a bomb by its rows": png_of(1500, 1500, zlib.compress(bytes(1500 * 4501))),
+    "rows that are missing": png_of(900, 900, zlib.compress(b"")),
+    "no columns": png_of(0, 10, zlib.compress(b"")),
+    "SVG": b'<svg xmlns="http://www.w3.org/2000/svg"><image href="http://example.org/a.png"/></svg>',
+    "EPS": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n(/etc/passwd) run\n",
+    "PDF": b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\n",
+    "a ZIP": b"PK\x03\x04" + bytes(60),
+}
+
+
+@pytest.mark.parametrize("name", list(BAD_PICTURES))
+@pytest.mark.parametrize("path", PATHS)
+def test_what_is_no_picture_gets_one_sentence(client, name, path) -> None:
+    asked = {"image": encoded(BAD_PICTURES[name])}
+    asked |= {"emotions": ["sad"]} if path in ("/v1/rank", "/v1/caption") else {}
+    asked |= {"caption": "a dog"} if path == "/v1/explain" else {}
+    asked |= {"captions": ["a dog"]} if path in ("/v1/predict", "/v1/rank") else {}
+    answer = client.post(path, json=asked)
+    assert answer.status_code == 422, answer.text
+    assert "\n" not in answer.json()["detail"]
+    assert client.post("/v1/predict", json={"captions": ["a dog"]}).status_code == 200
+
+
+@pytest.mark.parametrize("tail", [b"<script>alert(1)</script>", b"PK\x03\x04" + bytes(500), b"%PDF-1.4", bytes(10_000)])
+def test_a_polyglot_is_the_picture_that_it_is(client, tail) -> None:
+    answers = [
+        client.post("/v1/predict", json={"image": encoded(data), "captions": ["a dog"]})
+        for data in (picture(), picture() + tail)
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].json() == answers[1].json()
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    "kind",
+    [None, "", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "image/png"],
+)
+def test_another_content_type_is_refused(client, path, kind) -> None:
+    answer = client.post(
+        path, content=json.dumps({"captions": ["a dog"]}), headers={"content-type": kind} if kind else {}
+    )
+    assert answer.status_code in (400, 415, 422)
+    assert "\n" not in answer.json()["detail"]
+
+
+BODIES = {
+    "nothing": b"",
+    "no JSON": b"{captions: [a]}",
+    "half": b'{"captions": ["a dog"',
+    "a number": b"1",
+    "null": b"null",
+    "a list": b"[]",
+    "depth 1,000": b"[" * 1000 + b"]" * 1000,
+    "depth 100,000": b"[" * 100_000,
+    "deep objects": b'{"captions":' * 1000 + b"1" + b"}" * 1000,
+    "NaN": b'{"captions": NaN}',
+    "NaN in a caption": b'{"captions": ["a", NaN]}',
+    "an infinite number": b'{"captions": ["a dog"], "top": Infinity}',
+    "a number too large": b'{"captions": ["a dog"], "top": 1e999}',
+    "a number too long": b'{"captions": ["a dog"], "top": ' + b"9" * 10_000 + b"}",
+    "not UTF-8": b'{"captions": ["\xff\xfe"]}',
+    "UTF-16": '{"captions": ["a dog"], "x": 1}'.encode("utf-16"),
+    "half a pair": b'{"captions": ["\\ud800"]}',
+    "half a pair as a key": b'{"captions": ["a"], "\\ud800": 1}',
+    "half a pair as an emotion": b'{"captions": ["a"], "emotions": ["\\udfff"]}',
+    "half a pair as a picture": b'{"captions": ["a"], "image": "\\ud800"}',
+    "a long key": b'{"captions": ["a"], "' + b"k" * 100_000 + b'": 1}',
+    "a long emotion": b'{"captions": ["a"], "emotions": ["' + b"e" * 100_000 + b'"]}',
+    "many emotions": json.dumps({"captions": ["a"], "emotions": ["sad"] * 10_000}).encode(),
+    "many captions": json.dumps({"captions": ["a"] * 100_000}).encode(),
+    "a caption of a megabyte": json.dumps({"captions": ["a dog " * 170_000]}).encode(),
+    "nothing but spaces": json.dumps({"captions": [" \t\u00a0\u2003"]}).encode(),
+}
+
+
+@pytest.mark.parametrize("name", list(BODIES))
+def test_a_body_that_cannot_be_used_gets_one_short_sentence(client, name) -> None:
+    answer = client.post("/v1/predict", content=BODIES[name], headers={"content-type": "application/json"})
+    assert answer.status_code in (400, 422), answer.text[:300]
+    assert set(answer.json()) == {"detail"}
+    assert len(answer.json()["detail"]) < 1000
+    assert "\n" not in answer.json()["detail"]
+
+
+def test_a_caption_of_fifty_megabytes_is_refused_before_it_is_read(client) -> None:
+    sent = 0
+
+    def parts():
+        nonlocal sent
+        yield b'{"captions": ["'
+        for _ in range(50):
+            sent += 1
+            yield b"a" * 1_000_000
+        yield b'"]}'
+
+    assert client.post("/v1/predict", content=parts()).status_code == 413
+    declared = {"content-length": "50000000", "content-type": "application/json"}
+    assert client.post("/v1/predict", content=b"{}", headers=declared).status_code == 413
+
+
+TEXTS = [
+    "привет мир", "狗在门口", "كلب وحيد", "כלב", "🐶🐶🐶", "👩\u200d👧", "e\u0301" * 50, "\u202eevil", "a\x00b",
+    "\x1b[31mred", "\ufdfd" * 20,
+    "Z\u0336\u0310\u035b" * 30, "\ufeffdog", "\u200b", "'; DROP TABLE--", "{{7*7}}", "<b>bold</b>", "%s%n",
+    "[MASK] [SEP] [PAD]", "a" * 2000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_text_of_every_kind_is_judged_and_given_back_as_it_came(client, text) -> None:
+    answer = client.post("/v1/predict", json={"captions": [text]})
+    assert answer.status_code in (200, 422)
+    if answer.status_code == 200:
+        (given,) = answer.json()["predictions"]
+        assert given["caption"] == text
+        assert all(math.isfinite(one["probability"]) for one in given["emotions"])
+    told = client.post("/v1/explain", json={"caption": text})
+    assert told.status_code == answer.status_code
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+KEYS = ("image", "captions", "caption", "emotions", "emotion", "avoid", "n", "max_chars", "guidance", "seed", "top")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(path=st.sampled_from(PATHS), asked=st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=5))
+def test_any_json_is_answered(client, path, asked) -> None:
+    answer = client.post(path, content=json.dumps(asked).encode(), headers={"content-type": "application/json"})
+    assert answer.status_code in (200, 400, 422), answer.text
