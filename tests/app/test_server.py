@@ -1,57 +1,16 @@
 """The command in a process of its own: it starts, stops gracefully, outlives bad callers and leaves nothing behind."""
 
-import http.client
 import json
 import os
-import re
-import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
-PATIENCE = 60.0
-
-
-class Server:
-    """`emocap serve` in a process.
-
-    Attributes:
-        port: that it listens on.
-    """
-
-    def __init__(self, folder: Path, model: Path, *options: str) -> None:
-        self.log = folder / "serve.log"
-        self.temporary = folder / "temporary"
-        self.temporary.mkdir()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "emocap", "serve", "--model", str(model), "--port", "0", *options],
-            stderr=self.log.open("w"),
-            env=os.environ | {"TMPDIR": str(self.temporary)},
-        )
-        end = time.monotonic() + PATIENCE
-        while not (found := re.search(r"http://127.0.0.1:(\d+)", self.log.read_text())):
-            if self.process.poll() is not None or time.monotonic() > end:
-                raise AssertionError(self.log.read_text())
-            time.sleep(0.05)
-        self.port = int(found[1])
-
-    def ask(self, method: str, path: str, body: object = None, timeout: float = PATIENCE) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
-        connection.request(
-            method, path, None if body is None else json.dumps(body), {"content-type": "application/json"}
-        )
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-
-    def stop(self) -> int:
-        """Ask it to stop, and give its exit status."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE)
+from .process import PATIENCE, Server
 
 
 @pytest.fixture
@@ -101,7 +60,7 @@ def test_slow_and_broken_callers_harm_nobody(start) -> None:
     assert server.ask("POST", "/v1/predict", {"captions": ["a dog"]})[0] == 200
     for one in slow:
         one.settimeout(PATIENCE)
-        told = one.recv(10_000)
+        told = b"".join(iter(lambda one=one: one.recv(10_000), b""))
         assert told.startswith(b"HTTP/1.1 408")
         assert b"did not arrive within 1 s" in told
         one.close()

@@ -1,0 +1,50 @@
+"""`emocap serve` in a process of its own."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PATIENCE = 60.0
+
+
+class Server:
+    """`emocap serve` in a process.
+
+    Attributes:
+        port: that it listens on.
+    """
+
+    def __init__(self, folder: Path, model: Path, *options: str) -> None:
+        self.log = folder / "serve.log"
+        self.temporary = folder / "temporary"
+        self.temporary.mkdir()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "emocap", "serve", "--model", str(model), "--port", "0", *options],
+            stderr=self.log.open("w"),
+            env=os.environ | {"TMPDIR": str(self.temporary)},
+        )
+        end = time.monotonic() + PATIENCE
+        while not (found := re.search(r"http://127.0.0.1:(\d+)", self.log.read_text())):
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise AssertionError(self.log.read_text())
+            time.sleep(0.05)
+        self.port = int(found[1])
+
+    def ask(self, method: str, path: str, body: object = None, timeout: float = PATIENCE) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        connection.request(
+            method, path, None if body is None else json.dumps(body), {"content-type": "application/json"}
+        )
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+    def stop(self) -> int:
+        """Ask it to stop, and give its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
