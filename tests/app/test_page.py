@@ -28,6 +28,10 @@ DROP = """([element, name, data]) => {
   element.dispatchEvent(new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true}));
 }"""
 
+SETTLED = """() => Promise.all(document.getAnimations()
+  .filter((one) => Number.isFinite(one.effect.getComputedTiming().endTime))
+  .map((one) => one.finished.catch(() => {})))"""
+
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium; install it, or name it in EMOCAP_CHROMIUM")
 
 
@@ -97,7 +101,8 @@ def choose(page: Page, label: str, emotion: str) -> None:
 
 
 def require_accessible(page: Page) -> None:
-    """No fault that axe calls serious or critical."""
+    """No fault that axe calls serious or critical, once everything has faded in."""
+    page.evaluate(SETTLED)
     faults = [
         (fault["id"], [node["html"][:200] for node in fault["nodes"]])
         for fault in Axe().run(page).response["violations"]
@@ -151,8 +156,16 @@ def test_a_person_finds_the_caption_that_lands_and_why(opened, loaded, size, sch
     expect(page.locator("#why img")).to_be_visible()
     require_accessible(page)
     require_fitting(page, size)
+    with page.expect_download() as waiting:
+        page.get_by_role("link", name="Download all probabilities as CSV").click()
+    assert waiting.value.suggested_filename == "emocap.csv"
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{size}-{scheme}.png", full_page=True)
+
+    page.locator("#examples tbody tr").nth(1).locator("td").nth(1).click()
+    expect(page.locator("#why .ec-words")).to_have_count(0)
+    expect(cards.first.locator("h3")).not_to_have_text(ranked[0].caption)
+    require_fitting(page, size)
 
 
 def test_the_table_that_is_downloaded_has_every_probability(opened, loaded, tmp_path) -> None:
@@ -163,7 +176,6 @@ def test_the_table_that_is_downloaded_has_every_probability(opened, loaded, tmp_
     with page.expect_download() as waiting:
         page.get_by_role("link", name="Download all probabilities as CSV").click()
     waiting.value.save_as(tmp_path / "emocap.csv")
-    assert waiting.value.suggested_filename == "emocap.csv"
     with (tmp_path / "emocap.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["caption"] for row in rows] == [*CAPTIONS, odd]

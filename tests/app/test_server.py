@@ -101,6 +101,24 @@ def test_the_page_is_behind_the_key_too_and_stopping_does_not_wait_for_it(start,
     assert "a secret key" not in server.log.read_text()
 
 
+def test_the_pages_own_routes_give_nothing_away_and_take_no_nonsense(start, run) -> None:
+    server = start()
+    for path in ("/etc/passwd", str(run / "results.json"), "http://127.0.0.1:1/x", "../../etc/passwd"):
+        assert server.ask("GET", f"/gradio_api/file={path}")[0] in (403, 404)
+    assert server.ask("GET", "/gradio_api/proxy=http://127.0.0.1:1/")[0] == 400
+    events = [
+        {}, [], {"data": [None] * 4, "fn_index": 99, "session_hash": "x"}, {"data": "x", "fn_index": 0},
+        {"data": [1, 2, 3, 4], "fn_index": 0, "session_hash": "x"},
+        {"data": [{"path": "/etc/passwd"}, "a dog", [], []], "fn_index": 0, "session_hash": "x"},
+        {"data": [None, "a dog", ["nothing"], []], "fn_index": 0, "session_hash": "x"},
+    ]  # fmt: skip
+    for event in events:
+        assert server.ask("POST", "/gradio_api/queue/join", event)[0] < 500, event
+    assert server.ask("POST", "/gradio_api/upload", {})[0] < 500
+    assert b"root:" not in server.ask("GET", "/gradio_api/queue/data?session_hash=x")[1]
+    assert server.ask("POST", "/v1/predict", {"captions": ["a dog"]})[0] == 200
+
+
 def fails(*options: str, **environment: str) -> str:
     found = subprocess.run(
         [sys.executable, "-m", "emocap", "serve", *options],

@@ -103,9 +103,7 @@ class Gate:
         except Refused as refusal:
             await _refuse(noted, refusal)
         except Exception as error:
-            # The error's own words may hold what was asked.
-            stack = [f"{Path(one.filename).name}:{one.lineno}" for one in traceback.extract_tb(error.__traceback__)]
-            logger.error(json.dumps({"request": number, "error": type(error).__name__, "at": stack[-8:]}))
+            note_fault(error, number)
             if status == 0:
                 await _refuse(noted, Refused(500, FAILED))
         finally:
@@ -180,6 +178,14 @@ class Gate:
                 }
             )
         )
+
+
+def note_fault(error: Exception, number: str | None = None) -> str:
+    """Log what failed and where, without the error's own words, which may hold what was asked; gives its number."""
+    number = uuid.uuid4().hex[:16] if number is None else number
+    stack = [f"{Path(one.filename).name}:{one.lineno}" for one in traceback.extract_tb(error.__traceback__)]
+    logger.error(json.dumps({"request": number, "error": type(error).__name__, "at": stack[-8:]}))
+    return number
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 from markupsafe import Markup
 
+from emocap.app.gate import note_fault
 from emocap.app.served import Example
-from emocap.app.service import Busy, Prediction, Service, TooSlow
+from emocap.app.service import Prediction, Service
 from emocap.errors import EmocapError
 from emocap.evaluation.rerank import Ranked
 from emocap.inference.choice import compromise
@@ -27,6 +29,7 @@ from emocap.pages import templates_of
 BARS = 5
 WRITTEN = 5
 USER = "emocap"
+BLUE, DARK_BLUE = "#1d4ed8", "#1e3a8a"  # with white on them in every state
 LIKELIEST = "the likeliest"
 # Gradio's containers say nothing to a screen reader when their contents change.
 SCRIPT = """() => {
@@ -39,7 +42,7 @@ def build_page(service: Service, folder: Path) -> gr.Blocks:
     """The page for one model.
 
     Args:
-        folder: for the pictures of the examples.
+        folder: for the pictures of the examples, which the page shows.
     """
     served, labels = service.served, list(service.served.predictor.labels)
     with gr.Blocks(title="emocap: what will people feel?", analytics_enabled=False, delete_cache=(600, 3600)) as page:
@@ -104,21 +107,23 @@ def mount_page(app: FastAPI, service: Service, folder: Path, key: str | None) ->
     """Put the page at `/`, behind everything that the app answers itself.
 
     Args:
+        folder: for files while the server runs.
         key: password of the page's one user, or None.
     """
-    page = build_page(service, folder)
+    examples = folder / "examples"
+    examples.mkdir()
+    page = build_page(service, examples)
     page.queue(max_size=64, default_concurrency_limit=service.limits.waiting)
     system = ("system-ui", "sans-serif")
-    return gr.mount_gradio_app(
+    app = gr.mount_gradio_app(
         *(app, page, "/"),
         auth=None if key is None else (USER, key),
         auth_message=f"User name {USER}, password the server's key." if key is not None else None,
         theme=gr.themes.Base(primary_hue="blue", font=system, font_mono=("ui-monospace", "monospace")).set(
-            button_primary_background_fill="#1d4ed8",
-            button_primary_background_fill_dark="#1d4ed8",
-            **dict.fromkeys(
-                ("button_primary_background_fill_hover", "button_primary_background_fill_hover_dark"), "#1e3a8a"
-            ),
+            button_primary_background_fill=BLUE,
+            button_primary_background_fill_dark=BLUE,
+            button_primary_background_fill_hover=DARK_BLUE,
+            button_primary_background_fill_hover_dark=DARK_BLUE,
         ),
         css=(files("emocap.app") / "templates" / "page.css").read_text(encoding="utf-8") + style(),
         js=SCRIPT,
@@ -128,8 +133,16 @@ def mount_page(app: FastAPI, service: Service, folder: Path, key: str | None) ->
         ssr_mode=False,
         pwa=False,
         max_file_size=service.limits.bytes,
-        allowed_paths=[str(folder)],
+        allowed_paths=[str(examples)],
     )
+    mounted: Any = app.routes[-1]
+    mounted.app.add_exception_handler(KeyError, _not_of_the_page)
+    return app
+
+
+async def _not_of_the_page(request: Request, error: Exception) -> Response:
+    """Gradio takes an unknown number of a function for a fault of its own."""
+    return JSONResponse({"detail": "not a question of this page; use /v1/..."}, 422)
 
 
 def _picture(visible: bool) -> gr.Image:
@@ -227,9 +240,11 @@ async def _answered(question: Any) -> Any:
     """The answer, or one sentence on the page that says why there is none."""
     try:
         return await question
-    except (Busy, TooSlow, EmocapError) as error:
+    except EmocapError as error:
         told = " ".join(str(error).split())
-        raise gr.Error(told[0].upper() + told[1:], print_exception=False) from None
+    except Exception as error:  # Gradio would print its words, which may hold what was asked
+        told = f"something failed here; the server's log has it as {note_fault(error)}"
+    raise gr.Error(told[0].upper() + told[1:], print_exception=False)
 
 
 def _lines(text: str | None, needed: bool = True) -> list[str]:
