@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from emocap.cli_options import OtherFeaturesOption
 from emocap.errors import EmocapError
 
 KEY = "EMOCAP_API_KEY"
+LEAST_KEY = 16
 
 
 def serve(
@@ -28,6 +30,10 @@ def serve(
         list[str] | None,
         typer.Option("--limit", metavar="NAME=VALUE", help="Such as waiting=20; docs/SERVE.md has all."),
     ] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--host-name", metavar="NAME", help="Name that callers use, where a proxy stands before it."),
+    ] = None,
     allow_other_features: OtherFeaturesOption = False,
 ) -> None:
     """Serve a model as a web page and over REST, until Ctrl-C.
@@ -42,12 +48,13 @@ def serve(
     from emocap.app.served import load_served
     from emocap.files import read_text
 
-    values = dict(_limit(text) for text in limits or [])
-    key = read_text(key_file).strip() if key_file is not None else os.environ.get(KEY)
-    if key is not None and len(key) < 8:
-        raise EmocapError(f"serve: the key has {len(key)} characters, expected 8 or more")
-    served = load_served(model, allow_other_features=allow_other_features)
-    run(served, Limits(**values), host=host, port=port, page=page, key=key)
+    held = Limits(**dict(_limit(text) for text in limits or []))
+    given = read_text(key_file) if key_file is not None else os.environ.get(KEY)
+    key = None if given is None else given.strip()
+    if key is not None and len(key) < LEAST_KEY:
+        raise EmocapError(f"serve: the key has {len(key)} characters, expected {LEAST_KEY} or more")
+    load = partial(load_served, model, allow_other_features=allow_other_features)
+    run(load, held, host=host, port=port, page=page, key=key, names=names or ())
 
 
 def _limit(text: str) -> tuple[str, int]:
@@ -55,6 +62,6 @@ def _limit(text: str) -> tuple[str, int]:
 
     name, _, value = text.partition("=")
     known = [field.name for field in fields(Limits)]
-    if name not in known or not value.isdigit():
+    if name not in known or not (value.isascii() and value.isdecimal()):
         raise EmocapError(f"--limit {text}: expected NAME=NUMBER with a name of {', '.join(known)}")
     return name, int(value)

@@ -74,21 +74,24 @@ def test_a_question_that_fails_harms_no_other_in_its_batch(engine) -> None:
         raise found[2]
 
 
-def test_other_work_runs_alone_and_in_its_turn(engine) -> None:
+def test_other_work_takes_turns_with_batches(engine) -> None:
+    """However much of it waits, a prediction waits for one piece of it at most."""
+
     async def ask():
+        def batches_so_far():
+            return len(engine._predictor.batches)
+
         first = asyncio.ensure_future(engine.probabilities(None, ["first"]))
         await asyncio.sleep(0.05)
-        work = [
-            asyncio.ensure_future(engine.probabilities(None, ["a"])),
-            asyncio.ensure_future(engine.run(lambda: len(engine._predictor.batches))),
-            asyncio.ensure_future(engine.probabilities(None, ["b"])),
-        ]
+        others = [asyncio.ensure_future(engine.run(batches_so_far)) for _ in range(3)]
+        predictions = [asyncio.ensure_future(engine.probabilities(None, list("abc"))) for _ in range(2)]
         await asyncio.sleep(0.05)
+        assert engine.depth == 6
         engine._predictor.go.set()
-        return await asyncio.gather(first, *work)
+        return (await asyncio.gather(first, *others, *predictions))[1:4]
 
-    assert asyncio.run(ask())[2] == 2
-    assert engine._predictor.batches == [["first"], ["a"], ["b"]]
+    assert asyncio.run(ask()) == [1, 2, 3]
+    assert engine.depth == 0
 
 
 def test_stopping_finishes_what_waits() -> None:
@@ -124,16 +127,17 @@ def held(service):
 
 
 def test_one_more_than_may_wait_is_refused_and_the_next_after_an_answer_is_not(service) -> None:
-    service = service(waiting=2)
+    service = service(waiting=3)
 
     async def ask():
         let_go, work = held(service)
         blocking = asyncio.ensure_future(work)
+        await asyncio.sleep(0.05)
         taken = [asyncio.ensure_future(service.predict(None, ["a dog"])) for _ in range(2)]
         await asyncio.sleep(0.05)
-        assert service.accepted == 2
+        assert service.accepted == 3
         assert service.is_full
-        with pytest.raises(Busy, match="2 requests are waiting already; ask again in a moment"):
+        with pytest.raises(Busy, match="too many requests are waiting already; ask again in a moment"):
             await service.predict(None, ["a dog"])
         let_go.set()
         await asyncio.gather(blocking, *taken)
@@ -143,7 +147,7 @@ def test_one_more_than_may_wait_is_refused_and_the_next_after_an_answer_is_not(s
     assert asyncio.run(ask())[0].caption == "a dog"
 
 
-def test_an_answer_that_takes_too_long_is_given_up_and_its_place_is_free(service) -> None:
+def test_an_answer_that_takes_too_long_is_given_up_and_its_place_is_free_when_its_work_is(service) -> None:
     service = service(waiting=1, seconds=0.2)
 
     async def ask():
@@ -152,10 +156,32 @@ def test_an_answer_that_takes_too_long_is_given_up_and_its_place_is_free(service
         await asyncio.sleep(0.05)
         with pytest.raises(TooSlow, match=r"no answer within 0.2 s; ask for less, or again later"):
             await service.predict(None, ["a dog"])
-        assert service.accepted == 0
+        assert service.accepted == 1, "the work that holds it up still runs"
+        with pytest.raises(Busy):
+            await service.predict(None, ["a dog"])
         let_go.set()
         await blocking
+        assert service.accepted == 0
         return await service.predict(None, ["a dog"])
+
+    assert asyncio.run(ask())[0].caption == "a dog"
+
+
+def test_explanations_and_writing_may_not_take_every_place(service) -> None:
+    service = service(waiting=6, slow=1)
+
+    async def ask():
+        let_go, work = held(service)
+        blocking = asyncio.ensure_future(work)
+        explaining = asyncio.ensure_future(service.explain(None, "a dog"))
+        await asyncio.sleep(0.05)
+        with pytest.raises(Busy):
+            await service.explain(None, "a dog")
+        predicting = asyncio.ensure_future(service.predict(None, ["a dog"]))
+        await asyncio.sleep(0.05)
+        let_go.set()
+        await asyncio.gather(blocking, explaining)
+        return await predicting
 
     assert asyncio.run(ask())[0].caption == "a dog"
 

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import struct
+import time
 import zlib
 
 import pytest
@@ -133,20 +134,17 @@ def test_a_body_that_cannot_be_used_gets_one_short_sentence(client, name) -> Non
     assert "\n" not in answer.json()["detail"]
 
 
-def test_a_caption_of_fifty_megabytes_is_refused_before_it_is_read(client) -> None:
-    sent = 0
-
-    def parts():
-        nonlocal sent
-        yield b'{"captions": ["'
-        for _ in range(50):
-            sent += 1
-            yield b"a" * 1_000_000
-        yield b'"]}'
-
-    assert client.post("/v1/predict", content=parts()).status_code == 413
-    declared = {"content-length": "50000000", "content-type": "application/json"}
-    assert client.post("/v1/predict", content=b"{}", headers=declared).status_code == 413
+@pytest.mark.parametrize(
+    "body",
+    [b'{"captions": [' + b"1," * 900_000 + b"1]}", b"{" + b",".join(b'"k%d":1' % i for i in range(150_000)) + b"}"],
+    ids=["wrong captions", "unknown keys"],
+)
+def test_many_faults_cost_no_more_to_refuse_than_one(client, body) -> None:
+    begun = time.perf_counter()
+    answer = client.post("/v1/predict", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 422
+    assert len(answer.json()["detail"]) < 200
+    assert time.perf_counter() - begun < 5, "each fault by itself takes half a minute"
 
 
 TEXTS = [
@@ -160,13 +158,11 @@ TEXTS = [
 @pytest.mark.parametrize("text", TEXTS)
 def test_text_of_every_kind_is_judged_and_given_back_as_it_came(client, text) -> None:
     answer = client.post("/v1/predict", json={"captions": [text]})
-    assert answer.status_code in (200, 422)
-    if answer.status_code == 200:
-        (given,) = answer.json()["predictions"]
-        assert given["caption"] == text
-        assert all(math.isfinite(one["probability"]) for one in given["emotions"])
-    told = client.post("/v1/explain", json={"caption": text})
-    assert told.status_code == answer.status_code
+    assert answer.status_code == 200
+    (given,) = answer.json()["predictions"]
+    assert given["caption"] == text
+    assert all(math.isfinite(one["probability"]) for one in given["emotions"])
+    assert client.post("/v1/explain", json={"caption": text}).status_code == 200
 
 
 VALUES = st.recursive(

@@ -47,7 +47,9 @@ def server(run, tmp_path_factory):
 @pytest.fixture(scope="module")
 def browser():
     with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
 
 
 @pytest.fixture
@@ -190,6 +192,18 @@ def test_an_example_fills_the_page_and_is_judged(opened) -> None:
     expect(page.locator("#results .ec-card")).to_have_count(3)
     expect(page.locator("#picture img")).to_be_visible()
     assert len(page.get_by_label("Captions, one a line").input_value().splitlines()) == 3
+
+
+def test_what_people_must_not_feel_is_remarked_on_though_nothing_is_wanted(opened, loaded) -> None:
+    page = opened()
+    page.get_by_label("Captions, one a line").fill("\n".join(CAPTIONS))
+    evoked = loaded.predictor.predict(None, CAPTIONS[1])[0].emotion
+    choose(page, "What they must not feel", evoked)
+    page.get_by_role("button", name="Predict", exact=True).click()
+    cards = page.locator("#results .ec-card")
+    expect(cards).to_have_count(3)
+    assert cards.locator("h3").all_inner_texts() == CAPTIONS
+    assert f"Evokes {evoked}." in cards.nth(1).inner_text()
 
 
 def test_captions_are_written_and_taken_over(opened) -> None:

@@ -7,7 +7,9 @@ import logging
 import pytest
 
 from emocap.app import schemas
+from emocap.app.limits import Limits
 from emocap.app.rest import ABOUT
+from emocap.app.server import build_app
 
 CAPTIONS = ["the child celebrates at home", "lost lost storm", "a dog sits"]
 
@@ -73,6 +75,16 @@ def test_rank_without_a_picture_is_by_the_classifier_and_says_what_is_a_compromi
     assert answer["note"] == "happy and sad pull in opposite directions; a caption for both is a compromise"
 
 
+def test_a_picture_of_one_colour_is_remarked_on_where_captions_are_written(client, tmp_path) -> None:
+    from PIL import Image
+
+    Image.new("RGB", (30, 20), "red").save(tmp_path / "red.png")
+    asked = {"image": base64.b64encode((tmp_path / "red.png").read_bytes()).decode(), "emotions": ["sad"], "n": 1}
+    assert client.post("/v1/caption", json=asked).json()["note"] == (
+        "the picture is of one colour; what is written of it is invented"
+    )
+
+
 def test_explanation_is_the_predictors(client, served, image, photo) -> None:
     given = client.post("/v1/explain", json={"image": image, "caption": CAPTIONS[0], "emotion": "awe"}).json()
     expected = served.predictor.explain(photo, CAPTIONS[0], "awe")
@@ -105,7 +117,7 @@ def test_the_model_tells_its_emotions_worth_and_limits(client, served) -> None:
     assert told["measured"]["pairs"] == 234
     assert told["measured"]["made_up"]
     assert told["about"] == ABOUT
-    assert "not" in ABOUT or "nothing" in ABOUT
+    assert "says nothing of what a person in a picture feels" in ABOUT
     assert told["limits"]["captions"] == 20
 
 
@@ -113,6 +125,7 @@ def test_the_model_tells_its_emotions_worth_and_limits(client, served) -> None:
     ("asked", "told"),
     [
         ({"captions": []}, "captions: List should have at least 1 item"),
+        ({"captions": ["a"] * 20_000}, "captions: List should have at most 10000 items"),
         ({"captions": [" "]}, "the caption is empty; give some text"),
         ({"captions": ["a", ""]}, "caption 2: the caption is empty; give some text"),
         ({"captions": ["a"] * 21}, "21 captions, expected at most 20"),
@@ -155,15 +168,41 @@ def test_a_key_is_asked_for_where_there_is_one(serving) -> None:
     client = serving(key="a secret key")
     for path in ("/v1/model", "/metrics"):
         assert detail(client.get(path), 401) == "no valid key; send Authorization: Bearer KEY"
-        assert client.get(path, headers={"Authorization": "Bearer a secret kez"}).status_code == 401
-        assert client.get(path, headers={"Authorization": "Bearer a secret key"}).status_code == 200
+        for wrong in ("Bearer a secret kez", "a secret key", "Basic a secret key", "Bearer", ""):
+            assert client.get(path, headers={"Authorization": wrong}).status_code == 401, wrong
+        for right in ("Bearer a secret key", "bearer a secret key"):
+            assert client.get(path, headers={"Authorization": right}).status_code == 200
+    document = client.get("/openapi.json").json()
+    assert document["paths"]["/v1/predict"]["post"]["security"] == [{"HTTPBearer": []}]
     assert client.get("/healthz").status_code == client.get("/readyz").status_code == 200
+
+
+def test_only_its_own_names_and_its_own_pages_may_ask_where_that_is_said(served, tmp_path) -> None:
+    from starlette.testclient import TestClient
+
+    gate, service = build_app(served, Limits(), tmp_path, page=False, hosts=("localhost", "::1"))
+    client = TestClient(gate)
+    try:
+        for host in ("localhost", "localhost:8000", "[::1]:80"):
+            assert client.get("/healthz", headers={"host": host}).status_code == 200
+        told = detail(client.get("/v1/model", headers={"host": "evil.example"}), 400)
+        assert told == "this server does not go by that name; start it with --host-name NAME"
+        asked = {"captions": ["a dog"]}
+        own = {"host": "localhost:80", "origin": "http://localhost:80"}
+        assert client.post("/v1/predict", json=asked, headers=own).status_code == 200
+        strange = {"host": "localhost:80", "origin": "http://evil.example"}
+        assert detail(client.post("/v1/predict", json=asked, headers=strange), 403) == (
+            "another site's page may not ask this server"
+        )
+    finally:
+        service.stop()
 
 
 def test_health_readiness_and_a_stopped_server(client) -> None:
     assert client.get("/healthz").json() == {"status": "alive"}
     assert client.get("/readyz").json() == {"status": "ready"}
-    client.service.stop()
+    client.service.begin_stop()
+    assert client.post("/v1/predict", json={"captions": ["a dog"]}).status_code == 200
     assert detail(client.get("/readyz"), 503) == "the server is stopping"
     assert client.get("/healthz").status_code == 200
 
@@ -178,6 +217,7 @@ def test_metrics_count_requests_by_route_and_status(client) -> None:
     assert 'emocap_requests_total{route="other",status="404"} 1.0' in told
     assert "emocap_batch_captions_sum 3.0" in told
     assert "emocap_waiting 0.0" in told
+    assert 'emocap_questions_total{kind="predict"} 1.0' in told
     assert "xxx" not in told
 
 
@@ -202,7 +242,7 @@ def test_the_log_holds_how_it_went_and_nothing_of_what_was_asked(client, caplog,
 def test_answers_carry_headers_that_keep_a_browser_at_home(client) -> None:
     headers = client.get("/healthz").headers
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["content-security-policy"].startswith("default-src 'self'")
+    assert headers["content-security-policy"].startswith("default-src 'self'; script-src 'self'")
 
 
 def test_the_documents_examples_are_questions_that_get_answers(client) -> None:

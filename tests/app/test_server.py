@@ -1,5 +1,6 @@
 """The command in a process of its own: it starts, stops gracefully, outlives bad callers and leaves nothing behind."""
 
+import http.client
 import json
 import os
 import socket
@@ -69,6 +70,29 @@ def test_slow_and_broken_callers_harm_nobody(start) -> None:
     assert "Traceback" not in server.log.read_text()
 
 
+def test_fifty_megabytes_get_their_sentence_when_they_have_been_sent(start) -> None:
+    server = start("--no-page")
+    status, told = server.ask("POST", "/v1/predict", {"captions": ["a" * 50_000_000]})
+    assert status == 413
+    assert b"more than 16,777,216 bytes; send a smaller picture or less text" in told
+    assert server.ask("GET", "/readyz")[0] == 200
+
+
+def test_slow_heads_take_no_place_for_long_and_too_many_connections_are_told(start) -> None:
+    server = start("--no-page", "--limit", "header_seconds=2", "--limit", "connections=20")
+    slow = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(40)]
+    for one in slow:
+        one.sendall(b"GET /v1/model HTTP/1.1\r\nHost: 127")
+    status, told = server.ask("GET", "/v1/model")
+    assert (status, json.loads(told)["detail"][:24]) == (429, "too many connections are")
+    assert server.ask("GET", "/healthz")[0] == 200
+    for one in slow:
+        one.settimeout(PATIENCE)
+        assert one.recv(100) == b""
+        one.close()
+    assert server.ask("GET", "/v1/model")[0] == 200
+
+
 def test_a_caller_that_leaves_before_the_answer_harms_nobody(start) -> None:
     server = start("--no-page")
     body = json.dumps({"captions": ["a dog"] * 20}).encode()
@@ -86,7 +110,7 @@ def test_a_caller_that_leaves_before_the_answer_harms_nobody(start) -> None:
 
 
 def test_the_page_is_behind_the_key_too_and_stopping_does_not_wait_for_it(start, tmp_path) -> None:
-    (tmp_path / "key").write_text("a secret key\n")
+    (tmp_path / "key").write_text("a secret key of some length\n")
     server = start("--key-file", str(tmp_path / "key"))
     assert server.ask("GET", "/v1/model")[0] == 401
     assert b"emocap_" not in server.ask("GET", "/config")[1]
@@ -101,22 +125,61 @@ def test_the_page_is_behind_the_key_too_and_stopping_does_not_wait_for_it(start,
     assert "a secret key" not in server.log.read_text()
 
 
-def test_the_pages_own_routes_give_nothing_away_and_take_no_nonsense(start, run) -> None:
+def file(place: str) -> dict[str, object]:
+    """What Gradio takes for an uploaded file."""
+    return {"path": place, "meta": {"_type": "gradio.FileData"}}
+
+
+def test_the_pages_own_routes_give_nothing_away_and_take_no_nonsense(start, run, tmp_path) -> None:
     server = start()
-    for path in ("/etc/passwd", str(run / "results.json"), "http://127.0.0.1:1/x", "../../etc/passwd"):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("PRIVATEWORD")
+    for path in (secret, run / "results.json", "http://127.0.0.1:1/x", "../../etc/passwd"):
         assert server.ask("GET", f"/gradio_api/file={path}")[0] in (403, 404)
-    assert server.ask("GET", "/gradio_api/proxy=http://127.0.0.1:1/")[0] == 400
-    events = [
-        {}, [], {"data": [None] * 4, "fn_index": 99, "session_hash": "x"}, {"data": "x", "fn_index": 0},
-        {"data": [1, 2, 3, 4], "fn_index": 0, "session_hash": "x"},
-        {"data": [{"path": "/etc/passwd"}, "a dog", [], []], "fn_index": 0, "session_hash": "x"},
-        {"data": [None, "a dog", ["nothing"], []], "fn_index": 0, "session_hash": "x"},
-    ]  # fmt: skip
-    for event in events:
-        assert server.ask("POST", "/gradio_api/queue/join", event)[0] < 500, event
+    for path in ("proxy=http://127.0.0.1:1/", "component_server", "run/predict", "call/predict", "deep_link"):
+        assert server.ask("GET", f"/gradio_api/{path}")[0] == server.ask("POST", f"/gradio_api/{path}", {})[0] == 404
+    strange = [file(str(secret)), file("http://example.org/PRIVATEWORD.png"), file(f"{secret.parent}/x/../secret.txt")]
+    for one in strange:
+        for data in ([one, "a dog", [], []], [None, one, [], []], [None, [{"a": one}], [], []]):
+            asked = {"data": data, "fn_index": 0, "session_hash": "x"}
+            status, told = server.ask("POST", "/gradio_api/queue/join", asked)
+            assert (status, json.loads(told)["detail"]) == (
+                422, "a file that was not uploaded to this page; upload it first",
+            )  # fmt: skip
+    for event in ({}, [], 1, *({"data": [], "fn_index": number} for number in (99, -1, "0", None, True))):
+        assert server.ask("POST", "/gradio_api/queue/join", event)[0] == 422
+    odd = [[None, {"PRIVATEWORD": 1}, [], []], [None, "a dog", ["PRIVATEWORD"], []], [None, "a dog", 5, []]]
+    for number, data in enumerate(odd):
+        asked = {"data": data, "fn_index": 0, "session_hash": f"odd{number}"}
+        assert server.ask("POST", "/gradio_api/queue/join", asked)[0] == 200
+        told = server.ask("GET", f"/gradio_api/queue/data?session_hash=odd{number}")[1]
+        assert b'"success":false' in told, told
     assert server.ask("POST", "/gradio_api/upload", {})[0] < 500
-    assert b"root:" not in server.ask("GET", "/gradio_api/queue/data?session_hash=x")[1]
+    kept = [one.read_bytes() for one in server.temporary.rglob("*") if one.is_file()]
+    assert not any(b"PRIVATEWORD" in content for content in kept)
+    assert "PRIVATEWORD" not in server.log.read_text()
     assert server.ask("POST", "/v1/predict", {"captions": ["a dog"]})[0] == 200
+
+
+def test_what_the_page_keeps_is_bounded_and_never_shown_as_a_page(start) -> None:
+    server = start("--limit", "kept=300000")
+    page = b"<script>alert(1)</script>" + b" " * 100_000
+    body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.html"\r\n\r\n' + page + b"\r\n--x--\r\n"
+    statuses = []
+    for _ in range(4):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+        body = body.replace(b"alert(", b"alert(1")
+        connection.request("POST", "/gradio_api/upload", body, {"content-type": "multipart/form-data; boundary=x"})
+        answer = connection.getresponse()
+        statuses.append(answer.status)
+        places = json.loads(answer.read())
+        if answer.status == 200:
+            connection.request("GET", f"/gradio_api/file={places[0]}")
+            shown = connection.getresponse()
+            shown.read()
+            assert shown.headers["content-disposition"].startswith("attachment")
+    assert 200 in statuses
+    assert statuses[-1] == 429
 
 
 def fails(*options: str, **environment: str) -> str:
@@ -130,12 +193,14 @@ def fails(*options: str, **environment: str) -> str:
 
 
 def test_what_cannot_be_served_is_one_line(run, tmp_path) -> None:
-    assert "holds" in fails("--model", str(tmp_path)) or "not a model folder" in fails("--model", str(tmp_path))
+    assert "not a model folder (no emocap.json)" in fails("--model", str(tmp_path))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert f"cannot listen on 127.0.0.1:{port}" in fails("--model", str(run), "--port", str(port), "--no-page")
+    assert "--limit waiting=²: expected" in fails("--model", str(run), "--limit", "waiting=²")
+    assert "serve: waiting is 0, expected more than 0" in fails("--model", str(run), "--limit", "waiting=0")
     assert "--limit size=3: expected NAME=NUMBER" in fails("--model", str(run), "--limit", "size=3")
-    assert "the key has 3 characters, expected 8 or more" in fails("--model", str(run), EMOCAP_API_KEY="abc")
+    assert "the key has 3 characters, expected 16 or more" in fails("--model", str(run), EMOCAP_API_KEY="abc")
 
 
 def test_without_a_model_and_a_demo_it_says_what_to_do(tmp_path, monkeypatch) -> None:

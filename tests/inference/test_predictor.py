@@ -1,6 +1,8 @@
 """EmotionPredictor: order, batches, pictures, refusals."""
 
 import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -53,8 +55,55 @@ def test_the_picture_counts_and_a_file_its_bytes_and_the_image_are_the_same(pred
         predictor.predict(way, "a dog")
         for way in (picture, buffer.getvalue(), tmp_path / "p.png", str(tmp_path / "p.png"))
     ]
+    prepared = predictor.prepare(buffer.getvalue())
+    (regions,) = predictor.regions([prepared])
+    ways += [predictor.predict(way, "a dog") for way in (prepared, regions)]
     assert all(way == ways[0] for way in ways)
     assert predictor.predict(None, "a dog") != ways[0]
+
+
+def test_a_picture_of_too_many_pixels_is_refused_where_a_limit_is_given(predictor, picture, tmp_path) -> None:
+    picture.save(tmp_path / "p.png")
+    with pytest.raises(EmocapError, match="more than 2,399 pixels; make it smaller"):
+        predictor.prepare(tmp_path / "p.png", max_pixels=2399)
+    with pytest.raises(EmocapError, match="more than 2,399 pixels; make it smaller"):
+        predictor.prepare(picture, max_pixels=2399)
+    assert predictor.prepare(tmp_path / "p.png", max_pixels=2400).size == (60, 40)
+
+
+def test_remarks_on_a_text_may_be_asked_for_while_others_are_judged(predictor) -> None:
+    """A tokenizer keeps how it cuts: one that all threads shared would let a long caption through uncut."""
+    expected = predictor.predict(None, "dog " * 100)
+    ended = threading.Event()
+
+    def remark() -> None:
+        while not ended.is_set():
+            assert len(predictor.oddities("dog " * 100)) == 1
+
+    with ThreadPoolExecutor(1) as pool:
+        remarking = pool.submit(remark)
+        try:
+            found = [predictor.predict(None, "dog " * 100) for _ in range(20)]
+        finally:
+            ended.set()
+    assert remarking.result() is None
+    assert all(one == expected for one in found)
+
+
+def test_pairs_of_unequal_numbers_and_none_are_refused(predictor) -> None:
+    with pytest.raises(EmocapError, match="1 pictures and 2 captions; give as many of both"):
+        predictor.pair_probabilities([None], ["a dog", "a cat"])
+    with pytest.raises(EmocapError, match="0 pictures and 0 captions"):
+        predictor.pair_probabilities([], [])
+
+
+@pytest.mark.parametrize(
+    ("caption", "remark"),
+    [("\u200b\u200d", "holds no words"), ("!?", "holds no words"), ("a\x07", "holds control characters")],
+)
+def test_odd_texts_are_remarked_on(predictor, caption, remark) -> None:
+    assert remark in predictor.oddities(caption)
+    assert "holds no words" not in predictor.oddities("a dog 2")
 
 
 def test_a_batch_equals_one_by_one(predictor, picture) -> None:

@@ -1,7 +1,7 @@
 """One thread that owns the models: what waits for a prediction goes through the model together.
 
 A batch is not waited for. While one is computed the next gathers, so that a lone request is answered at once and many
-share the cost of a pass.
+share the cost of a pass. Explanations and writing take their turn alone, one between two batches.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ class Job:
 
 
 class Engine:
-    """Runs jobs in their order, predictions that wait together in one batch.
+    """Runs jobs, predictions that wait together in one batch, and other work in turn with them.
 
     Args:
         predictor: judges captions.
@@ -45,7 +45,9 @@ class Engine:
     ) -> None:
         self._predictor = predictor
         self._batch, self._on_batch = batch, on_batch
-        self._jobs: deque[Job] = deque()
+        self._predictions: deque[Job] = deque()
+        self._others: deque[Job] = deque()
+        self._running: list[Job] = []
         self._news = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._work, name="emocap-engine", daemon=True)
@@ -56,17 +58,24 @@ class Engine:
         """Whether jobs are done."""
         return self._thread.is_alive() and not self._stopping
 
+    @property
+    def depth(self) -> int:
+        """Jobs that wait or run, without those that were given up before they ran."""
+        with self._news:
+            waiting = [*self._predictions, *self._others]
+            return len(self._running) + sum(not job.future.cancelled() for job in waiting)
+
     async def probabilities(self, image: Picture, captions: Sequence[str]) -> np.ndarray:
         """(N, E) of N captions of one picture.
 
         Raises:
             EmocapError: the picture or a caption cannot be used.
         """
-        return await self._answer(Job(captions=captions, image=image))
+        return await self._answer(Job(captions=captions, image=image), self._predictions)
 
     async def run(self, work: Callable[[], Any]) -> Any:
         """What `work` returns or raises, run in the thread of the models."""
-        return await self._answer(Job(alone=work))
+        return await self._answer(Job(alone=work), self._others)
 
     def stop(self) -> None:
         """Do what waits, and end the thread."""
@@ -75,33 +84,34 @@ class Engine:
             self._news.notify()
         self._thread.join()
 
-    async def _answer(self, job: Job) -> Any:
+    async def _answer(self, job: Job, waiting: deque[Job]) -> Any:
         with self._news:
-            self._jobs.append(job)
+            waiting.append(job)
             self._news.notify()
         return await asyncio.wrap_future(job.future)
 
     def _work(self) -> None:
+        others_turn = False
         while True:
             with self._news:
-                while not self._jobs and not self._stopping:
+                while not (self._predictions or self._others or self._stopping):
                     self._news.wait()
-                if not self._jobs:
+                if not (self._predictions or self._others):
                     return
-                taken = self._take()
-            wanted = [job for job in taken if job.future.set_running_or_notify_cancel()]
-            if wanted:
-                self._do(wanted)
+                is_other = bool(self._others) and (others_turn or not self._predictions)
+                taken = [self._others.popleft()] if is_other else self._gathered()
+                self._running = [job for job in taken if job.future.set_running_or_notify_cancel()]
+            others_turn = not is_other
+            if self._running:
+                self._do(self._running)
+            self._running = []
 
-    def _take(self) -> list[Job]:
-        """The first job, and behind a prediction all that wait and fit into the batch."""
-        taken = [self._jobs.popleft()]
+    def _gathered(self) -> list[Job]:
+        """The first prediction, and behind it all that fit into the batch."""
+        taken = [self._predictions.popleft()]
         size = len(taken[0].captions)
-        while taken[0].alone is None and self._jobs and self._jobs[0].alone is None:
-            size += len(self._jobs[0].captions)
-            if size > self._batch:
-                break
-            taken.append(self._jobs.popleft())
+        while self._predictions and (size := size + len(self._predictions[0].captions)) <= self._batch:
+            taken.append(self._predictions.popleft())
         return taken
 
     def _do(self, jobs: Sequence[Job]) -> None:

@@ -10,7 +10,8 @@ import logging
 import time
 import traceback
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,17 @@ logger = logging.getLogger("emocap.requests")
 QUESTIONS = ("/v1/predict", "/v1/rank", "/v1/explain", "/v1/caption")
 KNOWN = (*QUESTIONS, "/v1/model", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs")
 FAILED = "something failed here; the server's log has it by the answer's x-request-id"
-STREAMS = "/gradio_api/heartbeat/"
+STREAMS, EVENTS = "/gradio_api/heartbeat/", "/gradio_api/queue/data"
+ASIDE = ("/healthz", "/readyz", "/metrics")
 GUARDED = ("/v1/", "/metrics")
-# The page's own scripts evaluate templates; nothing may come from, or go to, another host.
+# The page's own scripts evaluate templates; no script, style, picture or answer may come from another host.
 POLICY = (
-    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; object-src 'none'; base-uri 'self'; "
-    "frame-ancestors 'self'"
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; connect-src 'self' data: blob:; font-src 'self' data:; form-action 'self'; "
+    "object-src 'none'; base-uri 'self'; frame-ancestors 'self'"
 )
+# A refused body is read on, and forgotten, up to so much and so long, for a caller that looks up only when it has sent.
+DRAINED_BYTES, DRAINED_SECONDS = 128 * 2**20, 5.0
 HEADERS = (
     (b"content-security-policy", POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
@@ -62,13 +67,29 @@ class Gate:
         app: what is guarded.
         is_full: whether a question would find no place.
         key: that `Authorization: Bearer` must bring, or None.
+        hosts: names that a request may call the server by; None for all.
+        look: refuses what a request to the page must not hold, by its path and body; None where there is no page.
+
+    Attributes:
+        connections: how many are open; the server sets it.
     """
 
     def __init__(
-        self, app: App, limits: Limits, metrics: Metrics, is_full: Callable[[], bool], key: str | None = None
+        self,
+        app: App,
+        limits: Limits,
+        metrics: Metrics,
+        is_full: Callable[[], bool],
+        *,
+        key: str | None = None,
+        hosts: Collection[str] | None = None,
+        look: Callable[[str, bytes], None] | None = None,
     ) -> None:
-        self._app, self._limits, self._metrics, self._is_full, self._key = app, limits, metrics, is_full, key
+        self._app, self._limits, self._metrics, self._is_full = app, limits, metrics, is_full
+        self._key, self._hosts, self._look = key, hosts, look
         self._streams: set[asyncio.Task[None]] = set()
+        self._reading = 0
+        self.connections: Callable[[], int] = lambda: 0
 
     def end_streams(self) -> None:
         """Cut what would go on for as long as a page is open."""
@@ -96,6 +117,8 @@ class Gate:
             self._admit(scope)
             body = await self._body(scope, receive)
             size = len(body)
+            if self._look is not None:
+                self._look(scope["path"], body)
             if scope["path"].startswith(STREAMS):
                 await self._stream(scope, receive, noted)
             else:
@@ -125,15 +148,25 @@ class Gate:
 
     def _admit(self, scope: Scope) -> None:
         path, headers = scope["path"], dict(scope["headers"])
+        if path not in ASIDE and self.connections() > self._limits.connections:
+            raise Refused(429, "too many connections are open already; ask again in a moment", retry_after=1)
+        host = headers.get(b"host", b"").decode("latin-1")
+        if self._hosts is not None and _name(host) not in self._hosts:
+            raise Refused(400, "this server does not go by that name; start it with --host-name NAME")
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        if origin and scope["method"] == "POST" and origin.partition("://")[2] != host:
+            raise Refused(403, "another site's page may not ask this server")
         if self._key is not None and path.startswith(GUARDED):
-            given = headers.get(b"authorization", b"").removeprefix(b"Bearer ")
-            if not hmac.compare_digest(given, self._key.encode()):
+            scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+            if scheme.lower() != b"bearer" or not hmac.compare_digest(given.strip(), self._key.encode()):
                 raise Refused(401, "no valid key; send Authorization: Bearer KEY")
         length = headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length) > self._limits.bytes:
+        if length.isdigit() and int(length) > max(self._limits.bytes, DRAINED_BYTES):
             raise self._too_large()
         if path in QUESTIONS and self._is_full():
             raise Refused(429, "too many requests are waiting already; ask again in a moment", retry_after=1)
+        if self._reading > self._limits.kept:
+            raise Refused(429, "too much is being sent already; ask again in a moment", retry_after=1)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         if scope["method"] in ("GET", "HEAD", "OPTIONS"):
@@ -143,12 +176,14 @@ class Gate:
         try:
             async with asyncio.timeout(self._limits.body_seconds):
                 while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise Refused(400, "the connection was cut before the request was whole")
-                    parts.append(message.get("body", b""))
-                    size += len(parts[-1])
+                    message = await _next(receive)
+                    part = message.get("body", b"")
+                    parts.append(part)
+                    size += len(part)
+                    self._reading += len(part)
                     if size > self._limits.bytes:
+                        parts.clear()
+                        await _drain(receive, message)
                         raise self._too_large()
                     if not message.get("more_body", False):
                         return b"".join(parts)
@@ -156,6 +191,8 @@ class Gate:
             raise Refused(
                 408, f"the request did not arrive within {self._limits.body_seconds:g} s; send it again"
             ) from None
+        finally:
+            self._reading -= size
 
     def _too_large(self) -> Refused:
         return Refused(413, f"more than {self._limits.bytes:,} bytes; send a smaller picture or less text")
@@ -164,11 +201,12 @@ class Gate:
         path = scope["path"]
         route = path if path in KNOWN else "other" if path.startswith("/v1/") else "page"
         self._metrics.requests.labels(route, str(status)).inc()
-        self._metrics.seconds.labels(route).observe(seconds)
+        if not path.startswith((STREAMS, EVENTS)):  # open for as long as the page likes
+            self._metrics.seconds.labels(route).observe(seconds)
         logger.info(
             json.dumps(
                 {
-                    "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                    "time": _now(),
                     "request": number,
                     "method": scope["method"],
                     "route": route,
@@ -180,12 +218,45 @@ class Gate:
         )
 
 
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
 def note_fault(error: Exception, number: str | None = None) -> str:
     """Log what failed and where, without the error's own words, which may hold what was asked; gives its number."""
     number = uuid.uuid4().hex[:16] if number is None else number
     stack = [f"{Path(one.filename).name}:{one.lineno}" for one in traceback.extract_tb(error.__traceback__)]
-    logger.error(json.dumps({"request": number, "error": type(error).__name__, "at": stack[-8:]}))
+    said = {"time": _now(), "request": number, "error": type(error).__name__, "at": stack[-8:]}
+    logger.error(json.dumps(said))
     return number
+
+
+def _name(host: str) -> str:
+    """The name in a Host header, without its port.
+
+    >>> _name("localhost:8000"), _name("[::1]:8000"), _name("::1")
+    ('localhost', '::1', '::1')
+    """
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].lower() if host.count(":") < 2 else host
+
+
+async def _next(receive: Receive) -> Message:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise Refused(400, "the connection was cut before the request was whole")
+    return message
+
+
+async def _drain(receive: Receive, message: Message) -> None:
+    """Read what is left of a body, within bounds."""
+    left = DRAINED_BYTES
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAINED_SECONDS):
+            while message.get("more_body", False) and left > 0:
+                message = await _next(receive)
+                left -= len(message.get("body", b""))
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

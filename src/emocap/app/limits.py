@@ -15,9 +15,12 @@ class Limits:
         captions: in one request.
         characters: of a caption.
         waiting: requests accepted and not yet answered; the next one gets 429.
+        slow: explanations and requests to write among them.
         seconds: until an answer; one that takes longer gets 504.
         body_seconds: until a request's body has arrived; a slower one gets 408.
-        connections: open at once.
+        header_seconds: until a request's head has arrived; a slower connection is closed.
+        connections: open at once; requests on more get 429.
+        kept: bytes of pictures that the page keeps, and of bodies that are being read.
         batch: captions that go through the model at once.
     """
 
@@ -26,9 +29,12 @@ class Limits:
     captions: int = 20
     characters: int = 2000
     waiting: int = 6
+    slow: int = 2
     seconds: float = 30.0
     body_seconds: float = 20.0
+    header_seconds: float = 10.0
     connections: int = 256
+    kept: int = 256 * 2**20
     batch: int = 32
 
     def __post_init__(self) -> None:

@@ -18,6 +18,9 @@ class Metrics:
         self.seconds = Histogram(
             "emocap_request_seconds", "Time to the answer", ("route",), buckets=SECONDS, registry=self.registry
         )
+        self.questions = Counter(
+            "emocap_questions", "Questions let in, over REST and from the page", ("kind",), registry=self.registry
+        )
         self.batch = Histogram(
             "emocap_batch_captions", "Captions in a pass through the model", buckets=SIZES, registry=self.registry
         )

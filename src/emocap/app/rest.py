@@ -4,9 +4,10 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
@@ -34,11 +35,14 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         504: "No answer in time.",
     }.items()
 }
+NO_KEY: dict[int | str, dict[str, Any]] = {401: REFUSALS[401]}
+UNABLE = REFUSALS | {404: {"model": schemas.Refusal, "description": "The model writes no captions."}}
 
 
-def build_rest(service: Service, metrics: Metrics) -> FastAPI:
-    """The routes for one model; the gate stands before them."""
+def build_rest(service: Service, metrics: Metrics, needs_key: bool = False) -> FastAPI:
+    """The routes for one model; the gate stands before them and looks at the key."""
     app = FastAPIOffline(title="emocap", version=version("emocap"), description=ABOUT, redoc_url=None)
+    guarded = [Security(HTTPBearer(auto_error=False))] if needs_key else []
 
     @app.exception_handler(EmocapError)
     async def refused(request: Request, error: EmocapError) -> Response:
@@ -57,41 +61,59 @@ def build_rest(service: Service, metrics: Metrics) -> FastAPI:
     async def failed(request: Request, error: Exception) -> Response:
         return _refusal(500, FAILED)
 
-    @app.post("/v1/predict", response_model=schemas.PredictAnswer, responses=REFUSALS, tags=["emotions"])
+    @app.post(
+        "/v1/predict", response_model=schemas.PredictAnswer, responses=REFUSALS, dependencies=guarded, tags=["emotions"]
+    )
     async def predict(question: schemas.PredictQuestion) -> Any:
         """What people are likely to feel on seeing each caption with the picture."""
         image = schemas.image_bytes(question.image)
         found = await service.predict(image, question.captions, question.emotions)
         return {"predictions": [asdict(one) | {"emotions": one.emotions[: question.top]} for one in found]}
 
-    @app.post("/v1/rank", response_model=schemas.RankAnswer, responses=REFUSALS, tags=["emotions"])
+    @app.post(
+        "/v1/rank", response_model=schemas.RankAnswer, responses=REFUSALS, dependencies=guarded, tags=["emotions"]
+    )
     async def rank(question: schemas.RankQuestion) -> Any:
         """Captions ordered by the emotions that are wanted; none is changed or left out."""
-        found = await service.rank(
+        _, found = await service.judge(
             schemas.image_bytes(question.image),
             *(question.captions, question.emotions, question.avoid, question.max_chars, question.strength),
         )
         return {"captions": found, "note": compromise(_plain(question.emotions))}
 
-    @app.post("/v1/explain", response_model=schemas.ExplainAnswer, responses=REFUSALS, tags=["emotions"])
+    @app.post(
+        "/v1/explain", response_model=schemas.ExplainAnswer, responses=REFUSALS, dependencies=guarded, tags=["emotions"]
+    )
     async def explain(question: schemas.ExplainQuestion) -> Any:
         """Which words and regions move an emotion, and what other wordings would do."""
-        return await service.explain(schemas.image_bytes(question.image), question.caption, question.emotion)
+        found, _ = await service.explain(schemas.image_bytes(question.image), question.caption, question.emotion)
+        return found
 
-    unable = {404: {"model": schemas.Refusal, "description": "The model writes no captions."}}
-
-    @app.post("/v1/caption", response_model=schemas.RankAnswer, responses=REFUSALS | unable, tags=["captions"])
+    @app.post(
+        "/v1/caption",
+        response_model=schemas.RankAnswer,
+        responses=UNABLE,
+        dependencies=guarded,
+        tags=["captions"],
+    )
     async def caption(question: schemas.CaptionQuestion) -> Any:
         """Captions written for a picture that make people feel the emotions, best first."""
         image = schemas.image_bytes(question.image)
         assert image is not None, "the schema asks for it"
-        found = await service.write(
+        found, note = await service.write(
             *(image, question.emotions, question.n, question.avoid, question.max_chars, question.guidance),
             seed=question.seed,
         )
-        return {"captions": found, "note": compromise(_plain(question.emotions))}
+        notes = filter(None, (note, compromise(_plain(question.emotions))))
+        return {"captions": found, "note": "; ".join(notes) or None}
 
-    @app.get("/v1/model", response_model=schemas.ModelAnswer, responses={401: REFUSALS[401]}, tags=["server"])
+    @app.get(
+        "/v1/model",
+        response_model=schemas.ModelAnswer,
+        responses=NO_KEY,
+        dependencies=guarded,
+        tags=["server"],
+    )
     async def model() -> Any:
         """The model's emotions, what it was measured to be worth, and the limits of a request."""
         served = service.served
@@ -115,7 +137,7 @@ def build_rest(service: Service, metrics: Metrics) -> FastAPI:
         """Whether questions are answered."""
         return {"status": "ready"} if service.is_ready else _refusal(503, "the server is stopping")
 
-    @app.get("/metrics", response_class=Response, responses={401: REFUSALS[401]}, tags=["server"])
+    @app.get("/metrics", response_class=Response, responses=NO_KEY, dependencies=guarded, tags=["server"])
     async def told() -> Response:
         """Counters for Prometheus."""
         return Response(metrics.told(), media_type="text/plain; version=0.0.4; charset=utf-8")
@@ -134,10 +156,10 @@ def _refusal(status: int, detail: str, headers: Any = None) -> JSONResponse:
 
 def _first_fault(error: RequestValidationError) -> str:
     """The first fault in one sentence, without the value, which may be long or private."""
-    fault = error.errors()[0]
+    (fault, *_) = error.errors()
     place = ".".join(str(part) for part in fault["loc"][1:]) or "the request"
     if fault["type"] == "json_invalid":
         return f"no JSON at character {place}; send a JSON object"
-    if fault["type"] == "extra_forbidden":
-        return f"{place[:100]}: not a key of this question; leave it out"
+    if fault["type"] == "unknown_key":
+        return str(fault["msg"])
     return f"{place[:100]}: {fault['msg'].removeprefix('Value error, ')}"

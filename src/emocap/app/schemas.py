@@ -4,11 +4,14 @@ import base64
 import binascii
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
 from emocap.app.limits import Limits
 from emocap.app.service import MOST_WRITTEN
 
+# Far above what a server lets in, so that no list costs more to refuse than to read.
+MOST_EMOTIONS, MOST_CAPTIONS = 100, 10_000
 EXAMPLE_IMAGE = base64.b64encode(
     bytes.fromhex(
         "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415478"
@@ -53,27 +56,41 @@ Image = Annotated[
 ]
 Emotion = Annotated[str, Field(max_length=100)]
 Emotions = Annotated[
-    list[Emotion], Field(description="Of the model's emotions; GET /v1/model lists them.", examples=[["hopeful"]])
+    list[Emotion],
+    FailFast(),
+    Field(
+        max_length=MOST_EMOTIONS,
+        description="Of the model's emotions; GET /v1/model lists them.",
+        examples=[["hopeful"]],
+    ),
 ]
+Captions = Annotated[list[str], FailFast(), Field(min_length=1, max_length=MOST_CAPTIONS)]
 Strength = Annotated[float | None, Field(ge=0, le=20, allow_inf_nan=False)]
 CAPTIONS = ["At last the lighthouse celebrates.", "The old lighthouse was left alone."]
-MOST_EMOTIONS = 100
 
 
 class Question(BaseModel):
-    """What all questions share: unknown keys are refused."""
+    """What all questions share: unknown keys are refused, at the first one."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            for key in values:
+                if key not in cls.model_fields:
+                    told = "{key}: not a key of this question; leave it out"
+                    raise PydanticCustomError("unknown_key", told, {"key": str(key)[:60]})
+        return values
 
 
 class PredictQuestion(Question):
     """Captions, with a picture or without."""
 
     image: Image | None = None
-    captions: list[str] = Field(description="Each is judged with the picture.", examples=[CAPTIONS], min_length=1)
-    emotions: Emotions = Field(
-        default=[], max_length=MOST_EMOTIONS, description="Meant to be felt, and so never reported as unintended."
-    )
+    captions: Captions = Field(description="Each is judged with the picture.", examples=[CAPTIONS])
+    emotions: Emotions = Field(default=[], description="Meant to be felt, and so never reported as unintended.")
     top: int | None = Field(default=None, ge=1, description="Emotions given for each caption; all if left out.")
 
 
@@ -81,9 +98,9 @@ class RankQuestion(Question):
     """Captions to be ordered by the emotions that are wanted."""
 
     image: Image | None = None
-    captions: list[str] = Field(examples=[CAPTIONS], min_length=1)
-    emotions: Emotions = Field(min_length=1, max_length=MOST_EMOTIONS)
-    avoid: list[Emotion] = Field(default=[], max_length=MOST_EMOTIONS, examples=[["scared"]])
+    captions: Captions = Field(examples=[CAPTIONS])
+    emotions: Emotions = Field(min_length=1)
+    avoid: Emotions = Field(default=[], description="Not to be felt.", examples=[["scared"]])
     max_chars: int | None = Field(default=None, ge=1, le=10**6, description="Longer captions stand behind.")
     strength: Strength = Field(default=None, description="Of the emotions against faithfulness to the picture.")
 
@@ -100,9 +117,9 @@ class CaptionQuestion(Question):
     """A picture to write captions for, and what they are to make people feel."""
 
     image: Image
-    emotions: Emotions = Field(max_length=MOST_EMOTIONS)
+    emotions: Emotions
     n: int = Field(default=5, ge=1, le=MOST_WRITTEN, description="At most so many.")
-    avoid: list[Emotion] = Field(default=[], max_length=MOST_EMOTIONS, examples=[["scared"]])
+    avoid: Emotions = Field(default=[], description="Not to be felt.", examples=[["scared"]])
     max_chars: int | None = Field(default=None, ge=1, le=10**6, examples=[125])
     guidance: Strength = Field(default=None, description="Strength of the emotions in writing; 1 is as learnt.")
     seed: int = Field(default=0, ge=0, lt=2**31, description="The same gives the same captions.")
@@ -151,7 +168,10 @@ class RankedAnswer(BaseModel):
 
 
 class RankAnswer(BaseModel):
-    """Captions, best first; those that something speaks against stand behind and say what."""
+    """Captions, best first; those that something speaks against stand behind and say what.
+
+    `note` is a remark on the question, such as that its emotions pull in opposite directions.
+    """
 
     captions: list[RankedAnswer]
     note: str | None

@@ -2,7 +2,7 @@
 
 import io
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,9 @@ def load_served(folder: Path | None, *, allow_other_features: bool = False) -> S
         predictor = EmotionPredictor.from_pretrained(_classifier(folder), allow_other_features=allow_other_features)
     run = _run_of(predictor.folder)
     examples = _examples(run, predictor)
-    predictor.predict(examples[0].image, examples[0].captions[0])  # so that the first question finds all loaded
+    # So that the first question finds all loaded.
+    predictor.predict(examples[0].image, examples[0].captions[0])
+    predictor.oddities(examples[0].captions[0])
     frequencies = predictor.frequencies
     return Served(
         predictor=predictor,
@@ -158,8 +160,15 @@ def _from_gallery(run: Path, emotions: tuple[str, ...]) -> list[Example]:
     path = run / "gallery.json"
     if not path.is_file():
         return []
-    gallery = read_json(path)
-    entries: list[dict[str, Any]] = list(chain(*zip(gallery.get("best", []), gallery.get("worst", []), strict=False)))
+    try:
+        return _shown(run, read_json(path), emotions)
+    except (EmocapError, AttributeError, KeyError, OSError, TypeError):
+        return []  # a damaged gallery is no reason not to serve
+
+
+def _shown(run: Path, gallery: Any, emotions: tuple[str, ...]) -> list[Example]:
+    pairs = zip_longest(gallery.get("best", []), gallery.get("worst", []))
+    entries: list[dict[str, Any]] = [entry for entry in chain(*pairs) if entry is not None]
     shown = [entry for entry in entries if entry.get("image") and (run / entry["image"]).is_file()][:EXAMPLES]
     captions = [entry["caption"] for entry in shown]
     return [

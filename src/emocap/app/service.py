@@ -4,22 +4,24 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import numpy as np
 from PIL import Image
 
 from emocap.app.engine import Engine
 from emocap.app.limits import Limits
 from emocap.app.served import Served
 from emocap.errors import EmocapError
-from emocap.evaluation.rerank import Ranked
-from emocap.inference.captioner import order_captions
+from emocap.evaluation.rerank import Ranked, rerank
+from emocap.inference.captioner import LEAST_LIKELY, PLAIN, is_plain
 from emocap.inference.choice import Unintended, choose_emotions, unintended
 from emocap.inference.explanation import Explanation
-from emocap.inference.predictor import EmotionProbability, check_caption
+from emocap.inference.predictor import EmotionProbability, Picture, check_caption
 from emocap.regions.extract import Prepared
 from emocap.regions.images import open_image
+from emocap.training.captioner_folder import check_strengths
 
 MOST_WRITTEN = 20
 T = TypeVar("T")
@@ -52,49 +54,46 @@ class Service:
 
     Args:
         on_batch: told the number of jobs and captions of each batch.
+        on_question: told the sort of each question that is let in.
     """
 
     def __init__(
-        self, served: Served, limits: Limits, on_batch: Callable[[int, int], None] = lambda jobs, captions: None
+        self,
+        served: Served,
+        limits: Limits,
+        on_batch: Callable[[int, int], None] = lambda jobs, captions: None,
+        on_question: Callable[[str], None] = lambda kind: None,
     ) -> None:
         self.served, self.limits = served, limits
+        self._on_question = on_question
         self._engine = Engine(served.predictor, batch=limits.batch, on_batch=on_batch)
-        self._accepted = 0
+        self._accepted = self._slow = 0
+        self._stopping = False
         self._decoders = ThreadPoolExecutor(2, thread_name_prefix="emocap-decode")
 
     @property
     def accepted(self) -> int:
-        """Questions that are not answered yet."""
-        return self._accepted
+        """Questions that are not answered yet, or still cost work though nobody waits for the answer."""
+        return max(self._accepted, self._engine.depth)
 
     @property
     def is_full(self) -> bool:
         """Whether the next question would be refused."""
-        return self._accepted >= self.limits.waiting
+        return self.accepted >= self.limits.waiting
 
     @property
     def is_ready(self) -> bool:
         """Whether questions are answered."""
-        return self._engine.is_ready
+        return self._engine.is_ready and not self._stopping
+
+    def begin_stop(self) -> None:
+        """Say so to those who ask whether the server is ready; what comes is still answered."""
+        self._stopping = True
 
     def stop(self) -> None:
         """Finish what was accepted, and take no more."""
         self._decoders.shutdown()
         self._engine.stop()
-
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """A place among the questions that are being answered, for as long as a question may take."""
-        if self.is_full:
-            raise Busy(f"{self._accepted} requests are waiting already; ask again in a moment")
-        self._accepted += 1
-        try:
-            async with asyncio.timeout(self.limits.seconds):
-                yield
-        except TimeoutError:
-            raise TooSlow(f"no answer within {self.limits.seconds:g} s; ask for less, or again later") from None
-        finally:
-            self._accepted -= 1
 
     async def predict(
         self, image: bytes | None, captions: Sequence[str], wanted: Sequence[str] = ()
@@ -109,55 +108,68 @@ class Service:
             EmocapError: something cannot be used; `Busy` and `TooSlow` where the server cannot answer now.
         """
         self._check(captions)
-        predictor = self.served.predictor
-        meant, _ = choose_emotions(predictor.labels, wanted)
-        async with self._turn():
+        meant, _ = choose_emotions(self.served.predictor.labels, wanted)
+        async with self._turn("predict"):
             found = await self._engine.probabilities(await self._prepared(image), captions)
-        return [
-            Prediction(
-                caption,
-                emotions,
-                unintended(predictor.labels, row, self.served.frequencies, meant),
-                predictor.oddities(caption),
-            )
-            for caption, emotions, row in zip(captions, predictor.named(found), found, strict=True)
-        ]
+        return self._predictions(captions, found, meant)
 
-    async def rank(
+    async def judge(
         self,
         image: bytes | None,
         captions: Sequence[str],
-        emotions: Sequence[str],
+        emotions: Sequence[str] = (),
         avoid: Sequence[str] = (),
         max_chars: int | None = None,
         strength: float | None = None,
-    ) -> list[Ranked]:
-        """Captions ordered by the emotions that are wanted, held to the picture where a captioner can judge that.
+    ) -> tuple[list[Prediction], list[Ranked]]:
+        """Predictions in the order asked, and the captions ordered by the emotions that are wanted, if any.
+
+        Where a captioner can judge that, the order is held to the picture; no caption is changed or left out.
 
         Raises:
             EmocapError: as above.
         """
         self._check(captions)
         predictor, captioner = self.served.predictor, self.served.captioner
+        wanted, shunned = choose_emotions(predictor.labels, emotions, avoid)
+        likely = captioner if image is not None and wanted else None
+        if strength is None:
+            strength = 1.0 if likely is None else likely.strength
+        check_strengths(1.0, strength)
+        async with self._turn("rank"):
+            picture: Picture = await self._prepared(image)
+            faithfulness = None
+            if likely is not None:
+                (picture,) = await self._engine.run(lambda: predictor.regions([picture]))
+                (features,) = predictor.features([picture])
+                faithfulness = await self._engine.run(lambda: likely.faithfulness(features, captions))
+            found = await self._engine.probabilities(picture, captions)
+        ranked = rerank(
+            *(captions, found, predictor.labels, wanted),
+            avoid=shunned,
+            faithfulness=faithfulness,
+            floor=LEAST_LIKELY,
+            strength=strength,
+            max_chars=max_chars,
+        )
+        if not wanted:
+            ranked.sort(key=lambda one: one.number)
+        predictions = self._predictions(captions, found, wanted)
+        return predictions, [replace(one, remarks=[*one.remarks, *predictions[one.number].remarks]) for one in ranked]
 
-        def work(prepared: Prepared | None) -> list[Ranked]:
-            if captioner is not None and prepared is not None:
-                return captioner.rank(prepared, captions, emotions, avoid=avoid, max_chars=max_chars, strength=strength)
-            weight = 1.0 if strength is None else strength
-            return order_captions(
-                predictor, prepared, captions, emotions, avoid=avoid, max_chars=max_chars, strength=weight
-            )
-
-        return await self._run(image, work)
-
-    async def explain(self, image: bytes | None, caption: str, emotion: str | None = None) -> Explanation:
-        """Which words and regions move an emotion.
+    async def explain(
+        self, image: bytes | None, caption: str, emotion: str | None = None
+    ) -> tuple[Explanation, Image.Image | None]:
+        """Which words and regions move an emotion, and the picture itself, RGB and upright.
 
         Raises:
             EmocapError: as above.
         """
         self._check([caption])
-        return await self._run(image, lambda prepared: self.served.predictor.explain(prepared, caption, emotion))
+        async with self._turn("explain", slow=True):
+            prepared = await self._prepared(image)
+            found = await self._engine.run(lambda: self.served.predictor.explain(prepared, caption, emotion))
+            return found, None if image is None else await self._decoded(lambda: self._picture(image))
 
     async def write(
         self,
@@ -168,8 +180,8 @@ class Service:
         max_chars: int | None = None,
         guidance: float | None = None,
         seed: int = 0,
-    ) -> list[Ranked]:
-        """Captions written for a picture and the emotions that are wanted.
+    ) -> tuple[list[Ranked], str | None]:
+        """Captions written for a picture and the emotions that are wanted, and a remark on the picture, if any.
 
         Raises:
             NoCaptioner: the model writes none.
@@ -180,35 +192,56 @@ class Service:
             raise NoCaptioner("this model writes no captions; serve a run with a captioner, or rank your own")
         if not 1 <= n <= MOST_WRITTEN:
             raise EmocapError(f"n is {n}, expected 1 to {MOST_WRITTEN}")
-        return await self._run(
-            image,
-            lambda prepared: captioner.caption(
-                prepared, emotions, n, avoid=avoid, max_chars=max_chars, guidance=guidance, seed=seed
-            ),
-        )
-
-    async def picture(self, image: bytes) -> Image.Image:
-        """The picture itself, RGB and upright.
-
-        Raises:
-            EmocapError: it cannot be read.
-        """
-        return await asyncio.get_running_loop().run_in_executor(self._decoders, open_image, image, self.limits.pixels)
-
-    async def _run(self, image: bytes | None, work: Callable[[Prepared | None], T]) -> T:
-        """`work` on a decoded picture, alone in the thread of the models."""
-        async with self._turn():
+        async with self._turn("caption", slow=True):
             prepared = await self._prepared(image)
-            return await self._engine.run(lambda: work(prepared))
+            plain = await self._decoded(lambda: is_plain(self._picture(image)))
+            found = await self._engine.run(
+                lambda: captioner.caption(
+                    prepared, emotions, n, avoid=avoid, max_chars=max_chars, guidance=guidance, seed=seed
+                )
+            )
+        return found, PLAIN if plain else None
+
+    @asynccontextmanager
+    async def _turn(self, kind: str, slow: bool = False) -> AsyncIterator[None]:
+        """A place among the questions that are being answered, for as long as a question may take."""
+        if self.is_full or (slow and self._slow >= self.limits.slow):
+            raise Busy("too many requests are waiting already; ask again in a moment")
+        self._on_question(kind)
+        self._accepted += 1
+        self._slow += slow
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                yield
+        except TimeoutError:
+            raise TooSlow(f"no answer within {self.limits.seconds:g} s; ask for less, or again later") from None
+        finally:
+            self._accepted -= 1
+            self._slow -= slow
+
+    def _predictions(self, captions: Sequence[str], found: np.ndarray, wanted: Sequence[int]) -> list[Prediction]:
+        predictor = self.served.predictor
+        return [
+            Prediction(
+                caption,
+                emotions,
+                unintended(predictor.labels, row, self.served.frequencies, wanted),
+                predictor.oddities(caption),
+            )
+            for caption, emotions, row in zip(captions, predictor.named(found), found, strict=True)
+        ]
 
     async def _prepared(self, image: bytes | None) -> Prepared | None:
         if image is None:
             return None
+        predictor, pixels = self.served.predictor, self.limits.pixels
+        return await self._decoded(lambda: predictor.prepare(image, max_pixels=pixels))
 
-        def decode() -> Prepared:
-            return self.served.predictor.prepare(image, max_pixels=self.limits.pixels)
+    def _picture(self, image: bytes) -> Image.Image:
+        return open_image(image, self.limits.pixels)
 
-        return await asyncio.get_running_loop().run_in_executor(self._decoders, decode)
+    async def _decoded(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._decoders, work)
 
     def _check(self, captions: Sequence[str]) -> None:
         if not captions:

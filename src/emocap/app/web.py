@@ -7,17 +7,17 @@ import base64
 import csv
 import io
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi import FastAPI
 from markupsafe import Markup
 
 from emocap.app.gate import note_fault
+from emocap.app.page_gate import page_look
 from emocap.app.served import Example
 from emocap.app.service import Prediction, Service
 from emocap.errors import EmocapError
@@ -45,7 +45,7 @@ def build_page(service: Service, folder: Path) -> gr.Blocks:
         folder: for the pictures of the examples, which the page shows.
     """
     served, labels = service.served, list(service.served.predictor.labels)
-    with gr.Blocks(title="emocap: what will people feel?", analytics_enabled=False, delete_cache=(600, 3600)) as page:
+    with gr.Blocks(title="emocap: what will people feel?", analytics_enabled=False, delete_cache=(60, 1800)) as page:
         gr.HTML(_render("head.html", measured=served.measured, n_emotions=len(labels),
                         sees_pictures=served.predictor.sees_pictures))  # fmt: skip
         with gr.Row():
@@ -61,6 +61,8 @@ def build_page(service: Service, folder: Path) -> gr.Blocks:
                 avoid = gr.Dropdown(
                     labels, multiselect=True, label="What they must not feel (optional)", elem_id="avoid"
                 )
+                for one in (captions, wanted, avoid):
+                    one.preprocess = _as_it_came  # Gradio's own would log what it refuses
                 ask = gr.Button("Predict", variant="primary", elem_id="ask")
             with gr.Column():
                 results = gr.HTML(
@@ -71,6 +73,8 @@ def build_page(service: Service, folder: Path) -> gr.Blocks:
                 which = gr.Dropdown([], label="Caption", elem_id="which")
                 emotion = gr.Dropdown([LIKELIEST, *labels], value=LIKELIEST, label="Emotion", elem_id="emotion")
             explain = gr.Button("Explain", elem_id="explain")
+            for one in (which, emotion):
+                one.preprocess = _as_it_came
             why = gr.HTML(elem_id="why")
         if served.captioner is not None:
             _add_writing(service, picture, captions, wanted, avoid)
@@ -103,8 +107,10 @@ def build_page(service: Service, folder: Path) -> gr.Blocks:
     return page
 
 
-def mount_page(app: FastAPI, service: Service, folder: Path, key: str | None) -> FastAPI:
-    """Put the page at `/`, behind everything that the app answers itself.
+def mount_page(
+    app: FastAPI, service: Service, folder: Path, key: str | None
+) -> tuple[FastAPI, Callable[[str, bytes], None]]:
+    """Put the page at `/`, behind everything that the app answers itself; and what refuses a bad request to it.
 
     Args:
         folder: for files while the server runs.
@@ -135,21 +141,21 @@ def mount_page(app: FastAPI, service: Service, folder: Path, key: str | None) ->
         max_file_size=service.limits.bytes,
         allowed_paths=[str(examples)],
     )
-    mounted: Any = app.routes[-1]
-    mounted.app.add_exception_handler(KeyError, _not_of_the_page)
-    return app
+    # Gradio looks at whether a file was uploaded only on pages that it launched itself.
+    page.has_launched = True
+    return app, page_look(folder, len(page.fns), service.limits.kept)
 
 
-async def _not_of_the_page(request: Request, error: Exception) -> Response:
-    """Gradio takes an unknown number of a function for a fault of its own."""
-    return JSONResponse({"detail": "not a question of this page; use /v1/..."}, 422)
+def _as_it_came(value: Any) -> Any:
+    return value
 
 
 def _picture(visible: bool) -> gr.Image:
     """Where a picture is dropped; functions are given the file's bytes as they came, not yet decoded."""
 
     def sent(payload: Any) -> bytes | None:
-        return None if payload is None or payload.path is None else Path(payload.path).read_bytes()
+        path = getattr(payload, "path", None)
+        return None if path is None else Path(path).read_bytes()
 
     picture = gr.Image(
         label="Picture", sources=["upload", "clipboard"], height=260, buttons=[], visible=visible, elem_id="picture"
@@ -173,8 +179,9 @@ def _add_writing(service: Service, picture: Any, captions: Any, wanted: Any, avo
         if image is None:
             raise gr.Error("Give a picture to write for.", print_exception=False)
         most = None if longest is None else int(longest)
-        ranked = await _answered(service.write(image, wish or [], WRITTEN, shunned or [], most))
-        return _render("written.html", captions=ranked, wanted=wish or []), [one.caption for one in ranked]
+        ranked, note = await _answered(service.write(image, wish or [], WRITTEN, shunned or [], most))
+        html = _render("written.html", captions=ranked, wanted=wish or [], note=note)
+        return html, [one.caption for one in ranked]
 
     def put(text: str, found: list[str]) -> str:
         have = _lines(text, needed=False)
@@ -185,54 +192,46 @@ def _add_writing(service: Service, picture: Any, captions: Any, wanted: Any, avo
 
 
 async def _results(service: Service, image: bytes | None, lines: list[str], wanted: list[str], avoid: list[str]) -> str:
-    predictions = await service.predict(image, lines, wanted)
-    ranked = await service.rank(image, lines, wanted, avoid) if wanted else []
-    order = [one.number for one in ranked] or list(range(len(lines)))
-    cards = [_card(predictions[number], wanted) for number in order]
-    for card, one in zip(cards, ranked, strict=bool(ranked)):
-        card["probability"] = one.probability
-        card["remarks"] = one.remarks
+    predictions, ranked = await service.judge(image, lines, wanted, avoid)
+    cards = [
+        _card(predictions[one.number], wanted) | {"probability": one.probability, "remarks": one.remarks}
+        for one in ranked
+    ]
     return _render(
         "results.html",
         cards=cards,
         wanted=wanted,
         note=compromise(wanted),
-        csv=_csv([predictions[number] for number in order], ranked, service.served.predictor.labels),
+        csv=_csv(predictions, ranked, service.served.predictor.labels, bool(wanted)),
     )
 
 
 def _card(prediction: Prediction, wanted: Sequence[str]) -> dict[str, Any]:
-    """What is shown of a caption: its likeliest emotions, and those that are wanted wherever they stand."""
+    """What is shown of a caption: its likeliest emotions, those that are wanted, and what stands out unasked."""
     bars = [
         {"emotion": one.emotion, "probability": one.probability, "wanted": one.emotion in wanted}
         for place, one in enumerate(prediction.emotions)
         if place < BARS or one.emotion in wanted
     ]
-    return {
-        "caption": prediction.caption,
-        "bars": bars,
-        "unintended": prediction.unintended if wanted else [],
-        "remarks": prediction.remarks,
-    }
+    return {"caption": prediction.caption, "bars": bars, "unintended": prediction.unintended if wanted else []}
 
 
-def _csv(predictions: Sequence[Prediction], ranked: Sequence[Ranked], labels: Sequence[str]) -> str:
+def _csv(predictions: Sequence[Prediction], ranked: Sequence[Ranked], labels: Sequence[str], with_wanted: bool) -> str:
     """All probabilities, a row for each caption in the order shown, as base64 of UTF-8 with its mark."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(["place", "caption", "wanted", "remarks", *labels])
-    for place, prediction in enumerate(predictions):
-        one = ranked[place] if ranked else None
-        chance = {found.emotion: found.probability for found in prediction.emotions}
-        remarks = "; ".join(one.remarks if one is not None else prediction.remarks)
-        wanted = "" if one is None else f"{one.probability:.4f}"
-        writer.writerow([place + 1, prediction.caption, wanted, remarks, *(f"{chance[label]:.4f}" for label in labels)])
+    for place, one in enumerate(ranked, 1):
+        chance = {found.emotion: found.probability for found in predictions[one.number].emotions}
+        wanted = f"{one.probability:.4f}" if with_wanted else ""
+        row = [place, one.caption, wanted, "; ".join(one.remarks), *(f"{chance[label]:.4f}" for label in labels)]
+        writer.writerow(row)
     return base64.b64encode(out.getvalue().encode("utf-8-sig")).decode()
 
 
 async def _explained(service: Service, image: bytes | None, caption: str, emotion: str | None) -> str:
-    found = await service.explain(image, caption, emotion)
-    picture = tinted(await service.picture(image), found.regions) if image is not None and found.regions else None
+    found, shown = await service.explain(image, caption, emotion)
+    picture = None if shown is None else tinted(shown, found.regions)
     return _render("why.html", found=found, fragment=Markup(fragment(found, picture)))  # noqa: S704  escaped there
 
 
@@ -247,8 +246,9 @@ async def _answered(question: Any) -> Any:
     raise gr.Error(told[0].upper() + told[1:], print_exception=False)
 
 
-def _lines(text: str | None, needed: bool = True) -> list[str]:
-    lines = [line.removesuffix("\r") for line in (text or "").split("\n") if line.strip()]
+def _lines(text: Any, needed: bool = True) -> list[str]:
+    """The captions in a box, one a line."""
+    lines = [line.removesuffix("\r") for line in text.split("\n") if line.strip()] if isinstance(text, str) else []
     if needed and not lines:
         raise gr.Error("Write at least one caption.", print_exception=False)
     return lines

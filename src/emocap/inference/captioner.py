@@ -26,6 +26,7 @@ MOST_CANDIDATES = 1000
 BATCH = 32
 SMALL = (32, 32)
 LEAST_CONTRAST = 4  # of 255, in every channel
+PLAIN = "the picture is of one colour; what is written of it is invented"
 LEAST_LIKELY = 1.0  # nats a token below the most faithful candidate
 LEAST_SIMILAR = 3.0  # log-odds below it
 
@@ -151,17 +152,28 @@ class EmotionCaptioner:
         ranked = self._ordered(image, features, list(captions), wanted, shunned, max_chars, strength, similarity)
         return [replace(one, remarks=[*one.remarks, *self._ranker.oddities(one.caption)]) for one in ranked]
 
+    def faithfulness(self, features: np.ndarray | None, captions: Sequence[str]) -> np.ndarray:
+        """(N,) mean log-probability in nats of each of N captions' tokens for a picture, whatever the emotion.
+
+        Args:
+            features: (R, D) of the picture.
+        """
+        rows = in_batches(len(captions), BATCH)
+        return np.concatenate([self._writer.likelihood([features], captions[part]) for part in rows])
+
+    @property
+    def strength(self) -> float:
+        """Of the emotions in ordering, as the study found it best."""
+        return self._saved.choice.strength
+
     def _features(self, image: Picture) -> np.ndarray | None:
         if image is None:
             raise EmocapError("caption: needs a picture; to order texts alone give rank a model of captions alone")
         if self._saved.card.features is None:
             raise EmocapError(f"{self._saved.folder}: never saw a picture; train a captioner on a source with images")
         (features,) = self._ranker.features([image])
-        if (
-            not isinstance(image, Prepared | Regions)
-            and np.ptp(np.asarray(picture_of(image).resize(SMALL)), axis=(0, 1)).max() < LEAST_CONTRAST
-        ):
-            logger.warning("the picture is of one colour; what is written of it is invented")
+        if not isinstance(image, Prepared | Regions) and is_plain(picture_of(image)):
+            logger.warning(PLAIN)
         return features
 
     def _ordered(
@@ -178,9 +190,7 @@ class EmotionCaptioner:
         if not captions:
             return []
         if similarity is None:
-            rows = in_batches(len(captions), BATCH)
-            faithfulness = np.concatenate([self._writer.likelihood([features], captions[part]) for part in rows])
-            floor = LEAST_LIKELY
+            faithfulness, floor = self.faithfulness(features, captions), LEAST_LIKELY
         else:
             faithfulness, floor = similarity(picture_of(image), captions), LEAST_SIMILAR
         return rerank(
@@ -239,7 +249,8 @@ def best_of(ranked: Sequence[Ranked], n: int) -> list[Ranked]:
     """
     kept = [one for one in ranked if not one.remarks or one.remarks == [UNFIT]][:n]
     if not kept:
-        reasons = "; ".join(dict.fromkeys(remark for one in ranked for remark in one.remarks)) or "nothing written"
+        remarks = list(dict.fromkeys(remark for one in ranked for remark in one.remarks)) or ["nothing written"]
+        reasons = "; ".join(remarks[:3] + ["..."] * (len(remarks) > 3))
         raise EmocapError(f"caption: none of {len(ranked)} candidates is left ({reasons}); ask for less")
     return kept
 
@@ -263,6 +274,11 @@ def check_candidates(captions: Sequence[str], wanted: Sequence[int]) -> None:
             raise EmocapError(f"rank: candidate {number} is empty; give some text")
         if not is_text(caption):
             raise EmocapError(f"rank: candidate {number} is not Unicode text; give it in UTF-8")
+
+
+def is_plain(image: Image.Image) -> bool:
+    """Whether an RGB picture is of one colour, so that it shows nothing."""
+    return bool(np.ptp(np.asarray(image.resize(SMALL)), axis=(0, 1)).max() < LEAST_CONTRAST)
 
 
 def picture_of(image: Picture) -> Image.Image:

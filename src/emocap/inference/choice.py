@@ -78,14 +78,15 @@ class Unintended:
 def unintended(
     labels: Sequence[str], probabilities: np.ndarray, frequencies: np.ndarray | None, wanted: Sequence[int]
 ) -> list[Unintended]:
-    """Emotions of at least 30% that are half as likely again as usual and not wanted; the worst first.
+    """Emotions that are not wanted but strong and more than usual; first those that pull against a wanted one.
 
-    That are those that pull against a wanted one, then the most unusual.
+    Strong is a probability of `STRONG`, more than usual is `UNUSUAL` times the share of the training pairs; both are
+    choices of ours, so that a warning is rare enough to be read.
 
     Args:
         labels: E emotions.
         probabilities: (E,) of a pair.
-        frequencies: (E,) of the training pairs; None takes every emotion of at least 30%.
+        frequencies: (E,) of the training pairs; None takes every strong emotion.
         wanted: emotion numbers.
 
     >>> unintended(["happy", "sad", "awe"], np.array([0.7, 0.6, 0.1]), np.array([0.6, 0.3, 0.1]), [2])

@@ -110,13 +110,25 @@ class EmotionPredictor:
         return self.pair_probabilities([features] * len(captions), captions)
 
     def pair_probabilities(self, features: Sequence[np.ndarray | None], captions: Sequence[str]) -> np.ndarray:
-        """(N, E) calibrated probabilities of N pairs, each of features as in `probabilities_for` and a caption."""
+        """(N, E) float32 calibrated probabilities of N pairs, emotions as in `labels`.
+
+        Args:
+            features: N times (R, D) by `features`, or None.
+            captions: N texts.
+
+        Raises:
+            EmocapError: no pairs, or unequal numbers.
+        """
+        if len(features) != len(captions) or not len(captions):
+            raise EmocapError(f"{len(features)} pictures and {len(captions)} captions; give as many of both, and some")
         found = [self._probabilities(features[rows], captions[rows]) for rows in in_batches(len(captions), BATCH)]
         return np.concatenate(found)
 
     def oddities(self, caption: str) -> list[str]:
         """What keeps the model from reading a text as people would, each in a few words."""
         found = ["holds control characters"] if _CONTROL.search(caption) else []
+        if not any(letter.isalnum() for letter in caption):
+            found.append("holds no words")
         tokenizer = self._reader
         ids = tokenizer(caption, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
         if len(ids) > self._saved.card.max_length - 2:
@@ -199,6 +211,10 @@ class EmotionPredictor:
         """
         if isinstance(image, Prepared):
             return image
+        if isinstance(image, Image.Image) and image.width * image.height > max_pixels:
+            raise EmocapError(
+                f"image of {image.width} x {image.height} pixels: more than {max_pixels:,} pixels; make it smaller"
+            )
         source = Path(image) if isinstance(image, str) else image
         return prepare_source(source, self._extractor, max_pixels=max_pixels)
 
