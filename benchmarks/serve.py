@@ -71,8 +71,8 @@ def question(path: str, picture: bytes | None, n_captions: int = 1) -> bytes:
     else:
         asked["captions"] = [CAPTIONS[number % len(CAPTIONS)] for number in range(n_captions)]
     body = json.dumps(asked).encode()
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+    return head.encode() + b"Content-Type: application/json\r\n\r\n" + body
 
 
 class Caller:

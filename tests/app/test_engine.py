@@ -148,7 +148,7 @@ def test_one_more_than_may_wait_is_refused_and_the_next_after_an_answer_is_not(s
 
 
 def test_an_answer_that_takes_too_long_is_given_up_and_its_place_is_free_when_its_work_is(service) -> None:
-    service = service(waiting=1, seconds=0.2)
+    service = service(waiting=2, seconds=0.2)
 
     async def ask():
         let_go, work = held(service)
@@ -156,9 +156,7 @@ def test_an_answer_that_takes_too_long_is_given_up_and_its_place_is_free_when_it
         await asyncio.sleep(0.05)
         with pytest.raises(TooSlow, match=r"no answer within 0.2 s; ask for less, or again later"):
             await service.predict(None, ["a dog"])
-        assert service.accepted == 1, "the work that holds it up still runs"
-        with pytest.raises(Busy):
-            await service.predict(None, ["a dog"])
+        assert service.accepted == 1, "the work that holds it up still runs, what was given up waits no more"
         let_go.set()
         await blocking
         assert service.accepted == 0

@@ -80,8 +80,9 @@ class Question(BaseModel):
         if isinstance(values, dict):
             for key in values:
                 if key not in cls.model_fields:
+                    shown = str(key)[:60].encode("utf-8", "backslashreplace").decode()
                     told = "{key}: not a key of this question; leave it out"
-                    raise PydanticCustomError("unknown_key", told, {"key": str(key)[:60]})
+                    raise PydanticCustomError("unknown_key", told, {"key": shown})
         return values
 
 
