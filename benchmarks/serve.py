@@ -126,7 +126,8 @@ async def together(port: int, request: bytes, callers: int, seconds: float) -> f
         nonlocal answered
         caller = Caller(port)
         while time.perf_counter() < end:
-            answered += await caller.ask(request) == 200
+            status = await caller.ask(request)
+            answered += status == 200
 
     begun = time.perf_counter()
     await asyncio.gather(*(call() for _ in range(callers)))

@@ -62,8 +62,7 @@ class Engine:
     def depth(self) -> int:
         """Jobs that wait or run, without those that were given up before they ran."""
         with self._news:
-            waiting = [*self._predictions, *self._others]
-            return len(self._running) + sum(not job.future.cancelled() for job in waiting)
+            return sum(not job.future.done() for job in (*self._running, *self._predictions, *self._others))
 
     async def probabilities(self, image: Picture, captions: Sequence[str]) -> np.ndarray:
         """(N, E) of N captions of one picture.

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from emocap.app.gate import Gate
 from emocap.app.limits import Limits
@@ -134,10 +134,10 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _protocol(limits: Limits) -> type[H11Protocol]:
+def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
     """The library's HTTP, with a time for a request's head to arrive, and an end to connections."""
 
-    class Patient(H11Protocol):
+    class Patient(HttpToolsProtocol):
         _late: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: Any) -> None:
@@ -145,6 +145,8 @@ def _protocol(limits: Limits) -> type[H11Protocol]:
                 transport.abort()
                 return
             super().connection_made(transport)
+            # An answer goes out in two pieces; without this the second waits for the caller's word on the first.
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._watch()
 
         def data_received(self, data: bytes) -> None:
