@@ -51,7 +51,7 @@ def demo(
     ] = None,
     captions: Annotated[
         bool,
-        typer.Option("--captions", help="With a captioner, on more pictures: 40 minutes on two cores."),
+        typer.Option("--captions", help="With a captioner, on more pictures: an hour on two cores."),
     ] = False,
     overrides: SetOption = None,
 ) -> None:
@@ -65,8 +65,9 @@ def demo(
     name = "demo-captions" if captions else "demo"
     with _preset(name) as path:
         config = load_config(path, overrides)
-    n_images = 4000 if captions else 1200
-    draw = partial(write_demo_corpora, n_source_images=n_images, seed=config.seed)
+    draw = partial(write_demo_corpora, seed=config.seed)
+    if captions:
+        draw = partial(draw, n_target=4800, n_source_images=4000)
     _run(config, run_dir or Path("runs") / name, None, draw=draw)
 
 

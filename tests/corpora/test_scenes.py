@@ -22,9 +22,10 @@ from emocap.corpora.scenes_feelings import (
     thought_probabilities,
     union_probabilities,
 )
-from emocap.corpora.scenes_wording import phrasings, write_caption
+from emocap.corpora.scenes_wording import phrasings, read_caption, write_caption
 from emocap.emotions import clean_emotion
 from emocap.errors import EmocapError
+from emocap.evaluation.caption_scores import aligned
 
 
 def digests(folder):
@@ -183,6 +184,24 @@ def test_captions_are_varied_and_of_reasonable_length():
     assert {len(caption.split()) for caption in captions} <= set(range(6, 23))
     assert not any("{" in caption or "  " in caption or " ," in caption for caption in captions)
     assert min(len(set(phrasings(tone, subject))) for tone in TONES for subject in SUBJECTS) >= 12
+
+
+def test_a_caption_reads_back_as_its_subject_and_tone():
+    rng = np.random.default_rng(4)
+    scenes = [sample_scene(rng) for _ in range(3000)]
+    assert [read_caption(write_caption(rng, scene)) for scene in scenes] == [(s.subject, s.tone) for s in scenes]
+    assert {scene.tone for scene in scenes} == set(TONES)
+
+
+def test_some_tone_makes_almost_any_emotion_one_of_three_for_any_subject():
+    # else a writer of captions could not evoke the emotion that he is asked for, however well he knows the truth
+    wanted = list(range(len(LABELS)))
+    hits = []
+    for subject in SUBJECTS:
+        told = [Scene(subject, "beach", "day", "natural", "none", tone, False) for tone in TONES]
+        felt = bayes_probabilities(told, image=False)
+        hits.append(aligned(felt[felt.argmax(axis=0)], wanted))
+    assert np.average(np.mean(hits, axis=0), weights=list(FREQUENCIES.values())) > 0.93
 
 
 def test_a_caption_tells_nothing_of_light_colours_and_event():

@@ -143,6 +143,34 @@ _PREDICATES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]
         ("yawned through yet another tedious speech", "stood in the queue for the third hour"),
         ("was repainted in the same grey as before", "was listed on page ninety of a dreary form"),
     ),
+    "wondering": (
+        ("left the crowd speechless with wonder", "looked like something out of a fairy tale",
+         "shone so brightly that people stopped in awe", "was the most beautiful thing they had ever seen",
+         "took the breath away from all who came near", "seemed too marvellous to be real"),
+        ("moved with a grace that amazed the watchers", "gazed in wonder at the vastness of it all"),
+        ("glittered like a palace of crystal", "towered over them, vast and breathtaking"),
+    ),
+    "peaceful": (
+        ("enjoyed the gentle quiet of the afternoon", "was wrapped in a soft and soothing silence",
+         "brought a calm and pleasant end to the day", "was a picture of perfect peace",
+         "rested in the mild air without a care", "made the visitors feel relaxed and at ease"),
+        ("slept soundly while a soft breeze blew", "breathed slowly and felt good"),
+        ("stood in quiet harmony with all around", "swayed a little in the gentle breeze"),
+    ),
+    "frightening": (
+        ("loomed out of the shadows like a monster", "was haunted by a pale and whispering ghost",
+         "gave the campers a terrible fright", "sent shivers down every spine",
+         "appeared in their nightmares night after night", "made the bravest of them tremble with fear"),
+        ("fled in terror from something in the dark", "shook with terror at the scratching below"),
+        ("creaked as if a ghoul hid inside", "was marked with claws by some horrible beast"),
+    ),
+    "grumbling": (
+        ("got on everybody's nerves once more", "was in the way of the delivery van, as usual",
+         "kept everyone awake with that awful racket", "spoiled the weekend for the upset neighbours",
+         "caused nothing but trouble and delay", "drew one complaint after another"),
+        ("argued about the bill and would not stop", "grumbled, sulked and slammed the door"),
+        ("broke down for the third time, how annoying", "was scratched, and it was not even paid for"),
+    ),
 }  # fmt: skip
 # Said before the subject, and said after it.
 _OPENINGS = {
@@ -158,6 +186,10 @@ _OPENINGS = {
     "remembering": ("Do you remember?", "Long ago:", "Those were the days:", "From an old diary:"),
     "revolting": ("Disgusting:", "Yuck!", "Hold your nose:", "Revolting:"),
     "dull": ("Again:", "Nothing new:", "Yet another slow day:", "Same as ever:"),
+    "wondering": ("Breathtaking:", "What a marvel:", "A wonder to behold:", "Simply stunning:"),
+    "peaceful": ("A quiet moment:", "Take a deep breath:", "Peace at last:", "All is calm:"),
+    "frightening": ("Do not look behind you!", "A nightmare:", "Terrifying:", "A chilling tale:"),
+    "grumbling": ("How annoying:", "What a nuisance:", "Oh, not now!", "So very irritating:"),
 }
 _CLOSINGS = {
     "celebrating": ("and everyone is cheering", "on the happiest day of all", "and the band plays all night",
@@ -184,6 +216,14 @@ _CLOSINGS = {
                   "with lice and mould all over", "and the smell is unbearable"),
     "dull": ("for the hundredth time this month", "and that was the whole story, sadly",
              "while the committee read out the minutes", "and still nothing happens"),
+    "wondering": ("a sight of astonishing beauty", "and everyone gasped in amazement",
+                  "as if painted by magic", "and words cannot describe the splendour"),
+    "peaceful": ("where time seems to stand still", "and all is well in the world",
+                 "to the soft murmur of the breeze", "with a cup of tea and no hurry at all"),
+    "frightening": ("and something out there was breathing", "as bony fingers reached for the lamp",
+                    "and a scream froze the blood", "while cold eyes watched from the dark"),
+    "grumbling": ("and it is getting on my nerves", "and of course nobody apologised",
+                  "which upset everyone in the queue", "and the noise is driving us mad"),
 }  # fmt: skip
 _BEINGS = {"dog", "cat", "child", "couple", "old man", "bird", "horse", "snake", "spider", "robot"}
 _FILLERS = (
