@@ -1,6 +1,6 @@
 """The REST interface: questions in, answers or one sentence out."""
 
-from dataclasses import asdict
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -17,6 +17,7 @@ from emocap.app.metrics import Metrics
 from emocap.app.service import Busy, NoCaptioner, Service, TooSlow
 from emocap.errors import EmocapError
 from emocap.inference.choice import compromise
+from emocap.inference.explanation import Explanation
 
 ABOUT = (
     "The chance that annotators name an emotion for a picture with its caption, as an audience may feel about content. "
@@ -68,7 +69,7 @@ def build_rest(service: Service, metrics: Metrics, needs_key: bool = False) -> F
         """What people are likely to feel on seeing each caption with the picture."""
         image = schemas.image_bytes(question.image)
         found = await service.predict(image, question.captions, question.emotions)
-        return {"predictions": [asdict(one) | {"emotions": one.emotions[: question.top]} for one in found]}
+        return {"predictions": [replace(one, emotions=one.emotions[: question.top]) for one in found]}
 
     @app.post(
         "/v1/rank", response_model=schemas.RankAnswer, responses=REFUSALS, dependencies=guarded, tags=["emotions"]
@@ -81,9 +82,7 @@ def build_rest(service: Service, metrics: Metrics, needs_key: bool = False) -> F
         )
         return {"captions": found, "note": compromise(_plain(question.emotions))}
 
-    @app.post(
-        "/v1/explain", response_model=schemas.ExplainAnswer, responses=REFUSALS, dependencies=guarded, tags=["emotions"]
-    )
+    @app.post("/v1/explain", response_model=Explanation, responses=REFUSALS, dependencies=guarded, tags=["emotions"])
     async def explain(question: schemas.ExplainQuestion) -> Any:
         """Which words and regions move an emotion, and what other wordings would do."""
         found, _ = await service.explain(schemas.image_bytes(question.image), question.caption, question.emotion)

@@ -8,7 +8,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, Wit
 from pydantic_core import PydanticCustomError
 
 from emocap.app.limits import Limits
-from emocap.app.service import MOST_WRITTEN
+from emocap.app.served import Measured
+from emocap.app.service import MOST_WRITTEN, Prediction
+from emocap.evaluation.rerank import Ranked
 
 # Far above what a server lets in, so that no list costs more to refuse than to read.
 MOST_EMOTIONS, MOST_CAPTIONS = 100, 10_000
@@ -126,46 +128,10 @@ class CaptionQuestion(Question):
     seed: int = Field(default=0, ge=0, lt=2**31, description="The same gives the same captions.")
 
 
-class EmotionAnswer(BaseModel):
-    """An emotion and the probability that at least one of a pair's annotators names it."""
-
-    emotion: str
-    probability: float
-
-
-class UnintendedAnswer(BaseModel):
-    """An emotion that stands out and was not asked for."""
-
-    emotion: str
-    probability: float
-    usual: float | None = Field(description="Share of the training pairs that name it.")
-    opposes: bool = Field(description="Whether it pulls against a wanted emotion.")
-
-
-class PredictionAnswer(BaseModel):
-    """A caption with its emotions, best first."""
-
-    caption: str
-    emotions: list[EmotionAnswer]
-    unintended: list[UnintendedAnswer]
-    remarks: list[str]
-
-
 class PredictAnswer(BaseModel):
     """One entry for each caption, in the order asked."""
 
-    predictions: list[PredictionAnswer]
-
-
-class RankedAnswer(BaseModel):
-    """A caption in its place."""
-
-    caption: str
-    number: int = Field(description="Its place among the captions asked, from 0.")
-    probability: float = Field(description="That annotators name all the wanted emotions, taken as independent.")
-    faithfulness: float | None = Field(description="Mean log-probability of its tokens for the picture, in nats.")
-    score: float
-    remarks: list[str]
+    predictions: list[Prediction]
 
 
 class RankAnswer(BaseModel):
@@ -174,57 +140,8 @@ class RankAnswer(BaseModel):
     `note` is a remark on the question, such as that its emotions pull in opposite directions.
     """
 
-    captions: list[RankedAnswer]
+    captions: list[Ranked]
     note: str | None
-
-
-class WordAnswer(BaseModel):
-    """A word of the caption and what it adds to the emotion's log-odds."""
-
-    word: str
-    start: int
-    end: int
-    effect: float
-
-
-class RegionAnswer(BaseModel):
-    """A region's corners in pixels of the upright picture, and what it adds to the emotion's log-odds."""
-
-    box_xyxy: tuple[float, float, float, float]
-    effect: float
-
-
-class ChangeAnswer(BaseModel):
-    """Another wording: a word left out (`instead` is empty) or exchanged, and how far each emotion moves."""
-
-    caption: str
-    word: str
-    start: int
-    end: int
-    instead: str
-    moves: dict[str, float]
-
-
-class ExplainAnswer(BaseModel):
-    """What moves an emotion: effects sum to `log_odds` - `reference` up to the error of the numerical integral."""
-
-    emotion: str
-    probability: float
-    log_odds: float
-    reference: float
-    words: list[WordAnswer]
-    regions: list[RegionAnswer]
-    changes: list[ChangeAnswer]
-
-
-class MeasuredAnswer(BaseModel):
-    """Scores on held-out pairs of the model's study, beside those of the constant answer."""
-
-    pairs: int
-    scores: dict[str, float]
-    prior: dict[str, float]
-    intervals: dict[str, tuple[float, float]] = Field(description="95%, of the scores.")
-    made_up: bool = Field(description="Whether the pairs were drawn and worded by emocap itself.")
 
 
 class ModelAnswer(BaseModel):
@@ -234,7 +151,7 @@ class ModelAnswer(BaseModel):
     emotions: list[str]
     sees_pictures: bool
     writes_captions: bool
-    measured: MeasuredAnswer | None
+    measured: Measured | None
     about: str
     limits: dict[str, Any]
 
