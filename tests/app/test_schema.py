@@ -17,7 +17,7 @@ ROUTES = [
 @pytest.fixture(scope="module")
 def api(loaded, tmp_path_factory):
     """The application's document."""
-    gate, service = build_app(loaded, Limits(bytes=200_000), tmp_path_factory.mktemp("api"), page=False)
+    gate, service = build_app(loaded, Limits(), tmp_path_factory.mktemp("api"), page=False)
     yield schemathesis.openapi.from_asgi("/openapi.json", gate)
     service.stop()
 
