@@ -49,6 +49,8 @@ def serve(
     from emocap.files import read_text
 
     held = Limits(**dict(_limit(text) for text in limits or []))
+    if key_file is not None and not key_file.is_file():
+        raise EmocapError(f"{key_file}: not a file; give one that holds the key")
     given = read_text(key_file) if key_file is not None else os.environ.get(KEY)
     key = None if given is None else given.strip()
     if key is not None and len(key) < LEAST_KEY:

@@ -135,16 +135,21 @@ def test_a_body_that_cannot_be_used_gets_one_short_sentence(client, name) -> Non
 
 
 @pytest.mark.parametrize(
-    "body",
-    [b'{"captions": [' + b"1," * 900_000 + b"1]}", b"{" + b",".join(b'"k%d":1' % i for i in range(150_000)) + b"}"],
-    ids=["wrong captions", "unknown keys"],
+    ("body", "status"),
+    [
+        (b'{"captions": [' + b"1," * 150_000 + b"1]}", 422),
+        (b"{" + b",".join(b'"k%d":1' % i for i in range(100_000)) + b"}", 422),
+        (b'{"captions": [' + b"[]," * 600_000 + b"1]}", 413),
+        (b'{"captions": [' + b"1," * 900_000 + b"1]}", 413),
+    ],
+    ids=["wrong captions", "unknown keys", "empty lists", "many numbers"],
 )
-def test_many_faults_cost_no_more_to_refuse_than_one(client, body) -> None:
+def test_many_faults_cost_no_more_to_refuse_than_one(client, body, status) -> None:
     begun = time.perf_counter()
     answer = client.post("/v1/predict", content=body, headers={"content-type": "application/json"})
-    assert answer.status_code == 422
+    assert answer.status_code == status
     assert len(answer.json()["detail"]) < 200
-    assert time.perf_counter() - begun < 5, "each fault by itself takes half a minute"
+    assert time.perf_counter() - begun < 2, "each fault told by itself takes many seconds"
 
 
 TEXTS = [

@@ -14,6 +14,8 @@ import pytest
 
 from .process import PATIENCE, Server
 
+WRITE, PREDICT, EXAMPLE = 0, 2, 3  # numbers of the page's functions
+
 HEAD = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 
 
@@ -147,23 +149,41 @@ def test_the_pages_own_routes_give_nothing_away_and_take_no_nonsense(start, run,
     strange = [file(str(secret)), file("http://example.org/PRIVATEWORD.png"), file(f"{secret.parent}/x/../secret.txt")]
     for one in strange:
         for data in ([one, "a dog", [], []], [None, one, [], []], [None, [{"a": one}], [], []]):
-            asked = {"data": data, "fn_index": 0, "session_hash": "x"}
+            asked = {"data": data, "fn_index": PREDICT, "session_hash": "x"}
             status, told = server.ask("POST", "/gradio_api/queue/join", asked)
             assert (status, json.loads(told)["detail"]) == (
                 422, "a file that was not uploaded to this page; upload it first",
             )  # fmt: skip
     for event in ({}, [], 1, *({"data": [], "fn_index": number} for number in (99, -1, "0", None, True))):
         assert server.ask("POST", "/gradio_api/queue/join", event)[0] == 422
-    odd = [[None, {"PRIVATEWORD": 1}, [], []], [None, "a dog", ["PRIVATEWORD"], []], [None, "a dog", 5, []]]
-    for number, data in enumerate(odd):
-        asked = {"data": data, "fn_index": 0, "session_hash": f"odd{number}"}
+    shapes = [["PRIVATEWORD"], [1, 2, 3, 4], ["PRIVATEWORD", "a dog", [], []], [{"a": "PRIVATEWORD"}, "a dog", [], []]]
+    for data in shapes:
+        asked = {"data": data, "fn_index": PREDICT, "session_hash": "x"}
+        assert server.ask("POST", "/gradio_api/queue/join", asked)[0] == 422, data
+    gone = file(str(server.temporary / next(server.temporary.glob("emocap-*")).name / "PRIVATEWORD.jpg"))
+    odd = [
+        (PREDICT, [None, {"PRIVATEWORD": 1}, [], []]), (PREDICT, [None, "a dog", ["PRIVATEWORD"], []]),
+        (PREDICT, [None, "a dog", 5, []]), (PREDICT, [gone, "a dog", [], []]), (WRITE, [gone, ["sad"], [], 99]),
+        (WRITE, [None, [], [], "PRIVATEWORD"]), (EXAMPLE, ["PRIVATEWORD"]), (EXAMPLE, [99]),
+    ]  # fmt: skip
+    for number, (function, data) in enumerate(odd):
+        asked = {"data": data, "fn_index": function, "session_hash": f"odd{number}"}
         assert server.ask("POST", "/gradio_api/queue/join", asked)[0] == 200
         told = server.ask("GET", f"/gradio_api/queue/data?session_hash=odd{number}")[1]
         assert b'"success":false' in told, told
+        assert b"Traceback" not in told
+        assert str(server.temporary).encode() not in told
+    many = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n\r\n' * 99 + b"--x--\r\n"
+    nameless = b'--x\r\nContent-Disposition: form-data; name="files"\r\n\r\na\r\n--x--\r\n'
+    for body in (many, nameless, b"--x", b""):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+        connection.request("POST", "/gradio_api/upload", body, {"content-type": "multipart/form-data; boundary=x"})
+        assert connection.getresponse().status < 500, body[:100]
     assert server.ask("POST", "/gradio_api/upload", {})[0] < 500
     kept = [one.read_bytes() for one in server.temporary.rglob("*") if one.is_file()]
     assert not any(b"PRIVATEWORD" in content for content in kept)
     assert "PRIVATEWORD" not in server.log.read_text()
+    assert "Traceback" not in server.log.read_text()
     assert server.ask("POST", "/v1/predict", {"captions": ["a dog"]})[0] == 200
 
 
@@ -206,6 +226,7 @@ def test_what_cannot_be_served_is_one_line(run, tmp_path) -> None:
     assert "--limit waiting=²: expected" in fails("--model", str(run), "--limit", "waiting=²")
     assert "serve: waiting is 0, expected more than 0" in fails("--model", str(run), "--limit", "waiting=0")
     assert "--limit size=3: expected NAME=NUMBER" in fails("--model", str(run), "--limit", "size=3")
+    assert "serve: --host is empty" in fails("--model", str(run), "--host", "")
     assert "the key has 3 characters, expected 16 or more" in fails("--model", str(run), EMOCAP_API_KEY="abc")
 
 

@@ -38,6 +38,7 @@ POLICY = (
     "object-src 'none'; base-uri 'self'; frame-ancestors 'self'"
 )
 # A refused body is read on, and forgotten, up to so much and so long, for a caller that looks up only when it has sent.
+MOST_PIECES = 200_000
 DRAINED_BYTES, DRAINED_SECONDS = 128 * 2**20, 5.0
 HEADERS = (
     (b"content-security-policy", POLICY.encode()),
@@ -151,7 +152,7 @@ class Gate:
         if path not in ASIDE and self.connections() > self._limits.connections:
             raise Refused(429, "too many connections are open already; ask again in a moment", retry_after=1)
         host = headers.get(b"host", b"").decode("latin-1")
-        if self._hosts is not None and _name(host) not in self._hosts:
+        if self._hosts is not None and path not in ASIDE and _name(host) not in self._hosts:
             raise Refused(400, "this server does not go by that name; start it with --host-name NAME")
         origin = headers.get(b"origin", b"").decode("latin-1")
         if origin and scope["method"] == "POST" and origin.partition("://")[2] != host:
@@ -165,8 +166,8 @@ class Gate:
             raise self._too_large()
         if path in QUESTIONS and self._is_full():
             raise Refused(429, "too many requests are waiting already; ask again in a moment", retry_after=1)
-        if self._reading > self._limits.kept:
-            raise Refused(429, "too much is being sent already; ask again in a moment", retry_after=1)
+        if path.startswith(STREAMS) and len(self._streams) >= self._limits.connections // 2:
+            raise Refused(429, "too many pages are open already; try again in a moment", retry_after=1)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         if scope["method"] in ("GET", "HEAD", "OPTIONS"):
@@ -181,12 +182,14 @@ class Gate:
                     parts.append(part)
                     size += len(part)
                     self._reading += len(part)
+                    if self._reading > self._limits.kept:
+                        raise Refused(429, "too much is being sent already; ask again in a moment", retry_after=1)
                     if size > self._limits.bytes:
                         parts.clear()
                         await _drain(receive, message)
                         raise self._too_large()
                     if not message.get("more_body", False):
-                        return b"".join(parts)
+                        return _bounded(b"".join(parts))
         except TimeoutError:
             raise Refused(
                 408, f"the request did not arrive within {self._limits.body_seconds:g} s; send it again"
@@ -229,6 +232,13 @@ def note_fault(error: Exception, number: str | None = None) -> str:
     said = {"time": _now(), "request": number, "error": type(error).__name__, "at": stack[-8:]}
     logger.error(json.dumps(said))
     return number
+
+
+def _bounded(body: bytes) -> bytes:
+    """Refuse JSON of so many pieces that reading it would hold up everybody."""
+    if body[:1] in b"{[ \t\r\n" and sum(body.count(mark) for mark in (b"[", b"{", b",")) > MOST_PIECES:
+        raise Refused(413, f"more than {MOST_PIECES:,} pieces; ask for less at once")
+    return body
 
 
 def _name(host: str) -> str:

@@ -4,7 +4,8 @@ Gradio copies whatever path or address stands in a question into the folder that
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,37 +21,52 @@ SHUT = ("/monitoring", "/profiling", "/custom_component/", "/runs", "/run-histor
 JOIN, UPLOAD = "/gradio_api/queue/join", "/gradio_api/upload"
 
 
-def page_look(folder: Path, n_functions: int, kept: int) -> Callable[[str, bytes], None]:
+MOST_FILES, MOST_PARTS, MOST_ASKED = 500, 4, 2**20
+
+
+def page_look(folder: Path, pictures: Sequence[Sequence[bool]], kept: int) -> Callable[[str, bytes], None]:
     """Refuses what a request to the page must not hold.
 
     Args:
         folder: where uploaded pictures lie.
-        n_functions: of the page.
+        pictures: of each function of the page, which of its inputs are pictures.
         kept: bytes that uploaded pictures may take together.
     """
 
     def look(path: str, body: bytes) -> None:
         if path.startswith(SHUT) or (path.startswith("/gradio_api/") and not path.startswith(OPEN)):
             raise Refused(404, "Not Found")
-        if path.rstrip("/") == UPLOAD and _size(folder) + len(body) > kept:
-            raise Refused(429, "too many pictures are kept already; try again in some minutes", retry_after=60)
+        if path.rstrip("/") == UPLOAD:
+            if body.count(b"Content-Disposition") > MOST_PARTS:
+                raise Refused(400, f"more than {MOST_PARTS} files at once; send one picture")
+            files, size = _held(folder)
+            if files >= MOST_FILES or size + len(body) > kept:
+                raise Refused(429, "too many pictures are kept already; try again in some minutes", retry_after=60)
         if path.rstrip("/") == JOIN:
-            _look_at_question(body, folder, n_functions)
+            _look_at_question(body, folder, pictures)
 
     return look
 
 
-def _look_at_question(body: bytes, folder: Path, n_functions: int) -> None:
+def _look_at_question(body: bytes, folder: Path, pictures: Sequence[Sequence[bool]]) -> None:
+    if len(body) > MOST_ASKED:
+        raise Refused(413, f"more than {MOST_ASKED:,} bytes; write fewer or shorter captions")
     try:
         asked = json.loads(body)
     except (ValueError, RecursionError):
         raise Refused(400, "no JSON; use the page, or /v1/...") from None
     number = asked.get("fn_index") if isinstance(asked, dict) else None
-    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < n_functions:
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < len(pictures):
         raise Refused(422, "not a question of this page; use /v1/...")
-    for place in _places(asked.get("data")):
+    data = asked.get("data")
+    if not isinstance(data, list) or len(data) != len(pictures[number]):
+        raise Refused(422, "not a question of this page; use /v1/...")
+    for place in _places(data):
         if not isinstance(place, str) or not _is_below(place, folder):
             raise Refused(422, "a file that was not uploaded to this page; upload it first")
+    for one, is_picture in zip(data, pictures[number], strict=True):
+        if is_picture and one is not None and not (isinstance(one, dict) and isinstance(one.get("path"), str)):
+            raise Refused(422, "not a picture of this page; upload it first")
 
 
 def _places(value: Any) -> Iterator[Any]:
@@ -72,5 +88,10 @@ def _is_below(place: str, folder: Path) -> bool:
         return False
 
 
-def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+def _held(folder: Path) -> tuple[int, int]:
+    """Files below a folder, and their bytes together."""
+    sizes = []
+    for file in folder.rglob("*"):
+        with suppress(OSError):  # one may be swept away meanwhile
+            sizes.append(file.stat().st_size)
+    return len(sizes), sum(sizes)

@@ -36,6 +36,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         504: "No answer in time.",
     }.items()
 }
+NO_JSON = "the body is no JSON in UTF-8 that can be read; send a JSON object"
 NO_KEY: dict[int | str, dict[str, Any]] = {401: REFUSALS[401]}
 UNABLE = REFUSALS | {404: {"model": schemas.Refusal, "description": "The model writes no captions."}}
 
@@ -56,7 +57,8 @@ def build_rest(service: Service, metrics: Metrics, needs_key: bool = False) -> F
 
     @app.exception_handler(HTTPException)
     async def no_such_thing(request: Request, error: HTTPException) -> Response:
-        return _refusal(error.status_code, str(error.detail), error.headers)
+        told = str(error.detail)
+        return _refusal(error.status_code, NO_JSON if "parsing the body" in told else told, error.headers)
 
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception) -> Response:
@@ -159,6 +161,8 @@ def _first_fault(error: RequestValidationError) -> str:
     place = ".".join(str(part) for part in fault["loc"][1:]) or "the request"
     if fault["type"] == "json_invalid":
         return f"no JSON at character {place}; send a JSON object"
+    if fault["type"] in ("model_attributes_type", "dict_type", "model_type") and not fault["loc"][1:]:
+        return "no JSON object; send one, with Content-Type: application/json"
     if fault["type"] == "unknown_key":
         return str(fault["msg"])
     return f"{place[:100]}: {fault['msg'].removeprefix('Value error, ')}"

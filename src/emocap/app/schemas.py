@@ -39,7 +39,7 @@ def image_bytes(text: str | None) -> bytes | None:
     if text[:5].lower() in ("http:", "https", "file:", "data:"):
         raise ValueError("is an address; emocap fetches none, send the file's bytes as base64")
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode(text.replace("\n", "").replace("\r", ""), validate=True)
     except (binascii.Error, ValueError):
         raise ValueError("is not base64; send the file's bytes as base64") from None
 

@@ -1,6 +1,7 @@
 """The server: a model's page and REST in one process, until it is told to stop; then it finishes what it accepted."""
 
 import asyncio
+import ipaddress
 import logging
 import os
 import signal
@@ -26,6 +27,7 @@ from emocap.errors import EmocapError
 from emocap.progress import logger
 
 HARD = 4  # times as many connections as may ask are closed unheard
+ENDS = (signal.SIGTERM, signal.SIGHUP)
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
@@ -83,8 +85,9 @@ def serve(
     Raises:
         EmocapError: the port cannot be had, or the model cannot be loaded.
     """
-    signal.signal(signal.SIGTERM, _leave)
-    hosts = (*LOCAL, *names) if host in LOCAL or names else None
+    for number in ENDS:
+        signal.signal(number, _leave)
+    hosts = (*LOCAL, host, *(name.lower() for name in names)) if _is_loopback(host) or names else None
     with _listening(host, port) as listening, tempfile.TemporaryDirectory(prefix="emocap-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder  # read when Gradio is imported
         served = load()
@@ -104,11 +107,19 @@ def serve(
         server = _Server(config, gate, service)
         # The library sends itself the signal again when it has stopped; by then there is only cleaning up to do.
         signal.signal(signal.SIGTERM, lambda number, frame: None)
+        signal.signal(signal.SIGHUP, lambda number, frame: server.handle_exit(signal.SIGTERM, frame))
         try:
             with suppress(KeyboardInterrupt):
                 server.run(sockets=[listening])
         finally:
             service.stop()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host in LOCAL or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
@@ -177,6 +188,8 @@ def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
 
 
 def _listening(host: str, port: int) -> socket.socket:
+    if not host.strip():
+        raise EmocapError("serve: --host is empty; give an address, 0.0.0.0 for all")
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=2048)

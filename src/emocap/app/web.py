@@ -6,17 +6,21 @@ What is shown is HTML of our own, so that it reads well aloud, on a phone and in
 import base64
 import csv
 import io
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from gradio import queueing
 from markupsafe import Markup
 
-from emocap.app.gate import note_fault
+from emocap.app.gate import FAILED, note_fault
 from emocap.app.page_gate import page_look
 from emocap.app.served import Example
 from emocap.app.service import Prediction, Service
@@ -27,7 +31,7 @@ from emocap.inference.explanation_file import fragment, style, tinted
 from emocap.pages import templates_of
 
 BARS = 5
-WRITTEN = 5
+WRITTEN, MOST_CHARACTERS = 5, 10_000
 USER = "emocap"
 BLUE, DARK_BLUE = "#1d4ed8", "#1e3a8a"  # with white on them in every state
 LIKELIEST = "the likeliest"
@@ -62,7 +66,7 @@ def build_page(service: Service, folder: Path) -> gr.Blocks:
                     labels, multiselect=True, label="What they must not feel (optional)", elem_id="avoid"
                 )
                 for one in (captions, wanted, avoid):
-                    one.preprocess = _as_it_came  # Gradio's own would log what it refuses
+                    _plain(one)
                 ask = gr.Button("Predict", variant="primary", elem_id="ask")
             with gr.Column():
                 results = gr.HTML(
@@ -74,25 +78,26 @@ def build_page(service: Service, folder: Path) -> gr.Blocks:
                 emotion = gr.Dropdown([LIKELIEST, *labels], value=LIKELIEST, label="Emotion", elem_id="emotion")
             explain = gr.Button("Explain", elem_id="explain")
             for one in (which, emotion):
-                one.preprocess = _as_it_came
+                _plain(one)
             why = gr.HTML(elem_id="why")
         if served.captioner is not None:
             _add_writing(service, picture, captions, wanted, avoid)
+        rows = _example_rows(served.examples, folder)
         examples = gr.Dataset(
             components=[picture, captions, wanted],
-            samples=_example_rows(served.examples, folder),
+            samples=rows,
             samples_per_page=10,
             label="Examples",
             elem_id="examples",
         )
 
-        async def predict(image: bytes | None, text: str, wish: list[str], shunned: list[str]) -> tuple[str, Any, str]:
+        async def predict(image: Path | None, text: str, wish: list[str], shunned: list[str]) -> tuple[str, Any, str]:
             lines = _lines(text)
             html = await _answered(_results(service, image, lines, wish or [], shunned or []))
             choices = [(f"{number}. {line[:80]}", line) for number, line in enumerate(lines, 1)]
             return html, gr.Dropdown(choices=choices, value=lines[0]), ""
 
-        async def tell(image: bytes | None, caption: str | None, about: str) -> str:
+        async def tell(image: Path | None, caption: str | None, about: str) -> str:
             if not caption:
                 raise gr.Error("Press Predict first, then choose a caption to explain.", print_exception=False)
             return await _answered(_explained(service, image, caption, None if about == LIKELIEST else about))
@@ -100,9 +105,21 @@ def build_page(service: Service, folder: Path) -> gr.Blocks:
         private: dict[str, Any] = {"api_visibility": "private"}
         inputs, outputs = [picture, captions, wanted, avoid], [results, which, why]
         ask.click(predict, inputs, outputs, **private)
-        examples.click(lambda row: row, [examples], [picture, captions, wanted], **private).then(
+
+        def chosen(number: Any) -> list[Any]:
+            if not isinstance(number, int) or not 0 <= number < len(rows):
+                raise gr.Error("No such example.", print_exception=False)
+            return rows[number]
+
+        def forget() -> tuple[str, Any, str]:
+            empty = _render("results.html", cards=[], sees_pictures=served.predictor.sees_pictures)
+            return empty, gr.Dropdown(choices=[], value=None), ""
+
+        _plain(examples).click(chosen, [examples], [picture, captions, wanted], **private).then(
             predict, inputs, outputs, **private
         )
+        for changed in (picture.upload, picture.clear):
+            changed(forget, None, outputs, **private)
         explain.click(tell, [picture, which, emotion], [why], **private)
     return page
 
@@ -143,19 +160,38 @@ def mount_page(
     )
     # Gradio looks at whether a file was uploaded only on pages that it launched itself.
     page.has_launched = True
-    return app, page_look(folder, len(page.fns), service.limits.kept)
+    mounted: Any = app.routes[-1]
+    mounted.app.add_exception_handler(Exception, _not_understood)
+    queueing.traceback = SimpleNamespace(print_exc=_note_fault)
+    pictures = [[isinstance(one, gr.Image) for one in page.fns[number].inputs] for number in sorted(page.fns)]
+    return app, page_look(folder, pictures, service.limits.kept)
 
 
-def _as_it_came(value: Any) -> Any:
-    return value
+def _note_fault() -> None:
+    """In place of Gradio's printing, whose words may hold what was asked."""
+    error = sys.exc_info()[1]
+    if isinstance(error, Exception):
+        note_fault(error)
+
+
+async def _not_understood(request: Request, error: Exception) -> Response:
+    """What Gradio fails at while it reads a request is the request's fault."""
+    reading = request.url.path.startswith(("/gradio_api/upload", "/gradio_api/file="))
+    return JSONResponse({"detail": "cannot be read; use the page" if reading else FAILED}, 400 if reading else 500)
+
+
+def _plain(component: Any) -> Any:
+    """Have functions given what came: Gradio's own checks would log what they refuse."""
+    component.preprocess = lambda value: value
+    return component
 
 
 def _picture(visible: bool) -> gr.Image:
-    """Where a picture is dropped; functions are given the file's bytes as they came, not yet decoded."""
+    """Where a picture is dropped; functions are given the file as it came, not yet decoded."""
 
-    def sent(payload: Any) -> bytes | None:
+    def sent(payload: Any) -> Path | None:
         path = getattr(payload, "path", None)
-        return None if path is None else Path(path).read_bytes()
+        return None if path is None else Path(path)
 
     picture = gr.Image(
         label="Picture", sources=["upload", "clipboard"], height=260, buttons=[], visible=visible, elem_id="picture"
@@ -167,19 +203,21 @@ def _picture(visible: bool) -> gr.Image:
 def _add_writing(service: Service, picture: Any, captions: Any, wanted: Any, avoid: Any) -> None:
     """The part of the page that writes captions."""
     with gr.Accordion("Have captions written", open=False, elem_id="write-part"):
-        length = gr.Number(label="Longest, in characters (125 for alt text)", value=125, precision=0, minimum=1)
+        length = _plain(gr.Number(label="Longest, in characters (125 for alt text)", value=125, precision=0, minimum=1))
         write = gr.Button("Write captions for these emotions", elem_id="write")
         found = gr.HTML(elem_id="written")
         texts = gr.State([])
         take = gr.Button("Put them among my captions", elem_id="take")
 
     async def written(
-        image: bytes | None, wish: list[str], shunned: list[str], longest: float | None
+        image: Path | None, wish: list[str], shunned: list[str], longest: float | None
     ) -> tuple[str, list[str]]:
         if image is None:
             raise gr.Error("Give a picture to write for.", print_exception=False)
+        if longest is not None and not (isinstance(longest, int | float) and 1 <= longest <= MOST_CHARACTERS):
+            raise gr.Error(f"A caption has 1 to {MOST_CHARACTERS} characters.", print_exception=False)
         most = None if longest is None else int(longest)
-        ranked, note = await _answered(service.write(image, wish or [], WRITTEN, shunned or [], most))
+        ranked, note = await _answered(_written(service, image, wish or [], shunned or [], most))
         html = _render("written.html", captions=ranked, wanted=wish or [], note=note)
         return html, [one.caption for one in ranked]
 
@@ -191,8 +229,21 @@ def _add_writing(service: Service, picture: Any, captions: Any, wanted: Any, avo
     take.click(put, [captions, texts], [captions], api_visibility="private")
 
 
-async def _results(service: Service, image: bytes | None, lines: list[str], wanted: list[str], avoid: list[str]) -> str:
-    predictions, ranked = await service.judge(image, lines, wanted, avoid)
+def _read(image: Path) -> bytes:
+    try:
+        return image.read_bytes()
+    except OSError:
+        raise EmocapError("the picture is no longer kept here; drop it again") from None
+
+
+async def _written(
+    service: Service, image: Path, wanted: list[str], avoid: list[str], most: int | None
+) -> tuple[list[Ranked], str | None]:
+    return await service.write(_read(image), wanted, WRITTEN, avoid, most)
+
+
+async def _results(service: Service, image: Path | None, lines: list[str], wanted: list[str], avoid: list[str]) -> str:
+    predictions, ranked = await service.judge(None if image is None else _read(image), lines, wanted, avoid)
     cards = [
         _card(predictions[one.number], wanted) | {"probability": one.probability, "remarks": one.remarks}
         for one in ranked
@@ -229,8 +280,8 @@ def _csv(predictions: Sequence[Prediction], ranked: Sequence[Ranked], labels: Se
     return base64.b64encode(out.getvalue().encode("utf-8-sig")).decode()
 
 
-async def _explained(service: Service, image: bytes | None, caption: str, emotion: str | None) -> str:
-    found, shown = await service.explain(image, caption, emotion)
+async def _explained(service: Service, image: Path | None, caption: str, emotion: str | None) -> str:
+    found, shown = await service.explain(None if image is None else _read(image), caption, emotion)
     picture = None if shown is None else tinted(shown, found.regions)
     return _render("why.html", found=found, fragment=Markup(fragment(found, picture)))  # noqa: S704  escaped there
 

@@ -28,7 +28,7 @@ def choose_emotions(
     """
     numbers: list[list[int]] = []
     for what, names in (("emotion", emotions), ("avoid", avoid)):
-        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
             raise EmocapError(f"{what}: {names!r} is no list of emotions; write [{str(names)!r}]")
         found: dict[int, None] = {}
         for name in names:
