@@ -19,7 +19,7 @@ SCREENSHOTS = Path("build") / "screenshots"
 NAMED = os.environ.get("EMOCAP_CHROMIUM")
 CHROMIUM = NAMED or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 CAPTIONS = ["the child celebrates at home", "lost lost storm", "a dog sits"]
-SIZES = {"desk": (1280, 900), "phone": (390, 844)}
+SIZES = {"desk": (1280, 900), "phone": (390, 844), "narrow": (320, 700)}
 # Drops a file onto the picture, as a mouse would.
 DROP = """([element, name, data]) => {
   const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
@@ -258,6 +258,23 @@ def test_what_cannot_be_used_is_told_in_a_sentence_and_what_is_there_stays(opene
     page.get_by_role("button", name="Predict", exact=True).click()
     expect(page.get_by_text("Image of 10 bytes: not an image")).to_be_visible()
     assert box.input_value() == "a dog"
+
+
+def test_a_picture_that_is_gone_is_asked_for_again_and_without_it_what_was_said_goes(opened, server) -> None:
+    page = opened("narrow")
+    give(page, png())
+    expect(page.locator("#picture img")).to_be_visible()
+    page.get_by_label("Captions, one a line").fill("a dog sits")
+    page.get_by_role("button", name="Predict", exact=True).click()
+    expect(page.locator("#results .ec-card")).to_have_count(1)
+    require_fitting(page, "narrow")
+    for kept in server.temporary.rglob("a.png"):
+        kept.unlink()
+    page.get_by_role("button", name="Predict", exact=True).click()
+    expect(page.get_by_text("The picture is no longer kept here; drop it again")).to_be_visible()
+    assert page.locator("#results .ec-card").count() == 1
+    page.get_by_role("button", name="Remove Image").click()
+    expect(page.locator("#results .ec-card")).to_have_count(0)
 
 
 def test_a_caption_with_markup_is_shown_as_it_is_written(opened) -> None:

@@ -6,6 +6,7 @@ What is shown is HTML of our own, so that it reads well aloud, on a phone and in
 import base64
 import csv
 import io
+import json
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -111,15 +112,14 @@ def build_page(service: Service, folder: Path) -> gr.Blocks:
                 raise gr.Error("No such example.", print_exception=False)
             return rows[number]
 
-        def forget() -> tuple[str, Any, str]:
-            empty = _render("results.html", cards=[], sees_pictures=served.predictor.sees_pictures)
-            return empty, gr.Dropdown(choices=[], value=None), ""
-
+        # In the browser itself, so that it never comes behind an answer.
+        empty = _render("results.html", cards=[], sees_pictures=served.predictor.sees_pictures)
+        forget = f"() => [{json.dumps(empty)}, null, '']"
         _plain(examples).click(chosen, [examples], [picture, captions, wanted], **private).then(
             predict, inputs, outputs, **private
         )
         for changed in (picture.upload, picture.clear):
-            changed(forget, None, outputs, **private)
+            changed(None, None, outputs, js=forget, **private)
         explain.click(tell, [picture, which, emotion], [why], **private)
     return page
 
