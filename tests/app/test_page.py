@@ -154,8 +154,10 @@ def test_a_person_finds_the_caption_that_lands_and_why(opened, loaded, size, sch
 
     page.get_by_role("button", name="Why? Words and regions that move an emotion").click()
     page.get_by_role("button", name="Explain", exact=True).click()
-    expect(page.locator("#why .ec-words li")).to_have_count(len(CAPTIONS[0].split()))
+    expect(page.locator("#why .ec-words li")).to_have_count(len(ranked[0].caption.split()))
     expect(page.locator("#why img")).to_be_visible()
+    assert page.locator("#why h2").inner_text().startswith("sad: ")
+    assert page.get_by_label("Caption", exact=True).input_value() == f"1. {ranked[0].caption}"
     require_accessible(page)
     require_fitting(page, size)
     with page.expect_download() as waiting:
@@ -204,6 +206,7 @@ def test_what_people_must_not_feel_is_remarked_on_though_nothing_is_wanted(opene
     expect(cards).to_have_count(3)
     assert cards.locator("h3").all_inner_texts() == CAPTIONS
     assert f"Evokes {evoked}." in cards.nth(1).inner_text()
+    assert cards.locator(".ec-shunned .ec-name").first.inner_text().startswith(evoked)
 
 
 def test_captions_are_written_and_taken_over(opened) -> None:
@@ -247,7 +250,7 @@ def test_the_keyboard_is_enough(opened) -> None:
 def test_what_cannot_be_used_is_told_in_a_sentence_and_what_is_there_stays(opened) -> None:
     page = opened()
     page.get_by_role("button", name="Predict", exact=True).click()
-    expect(page.get_by_text("Write at least one caption.")).to_be_visible()
+    expect(page.get_by_text("No captions; write at least one.")).to_be_visible()
     box = page.get_by_label("Captions, one a line")
     box.fill("\n".join(["a dog"] * 21))
     page.get_by_role("button", name="Predict", exact=True).click()
@@ -271,9 +274,12 @@ def test_a_picture_that_is_gone_is_asked_for_again_and_without_it_what_was_said_
     for kept in server.temporary.rglob("a.png"):
         kept.unlink()
     page.get_by_role("button", name="Predict", exact=True).click()
-    expect(page.get_by_text("The picture is no longer kept here; drop it again")).to_be_visible()
-    assert page.locator("#results .ec-card").count() == 1
+    expect(page.get_by_text("The picture is no longer kept here; drop it again.")).to_be_visible()
+    expect(page.locator("#results .ec-card")).to_have_count(0)
     page.get_by_role("button", name="Remove Image").click()
+    page.get_by_role("button", name="Predict", exact=True).click()
+    expect(page.locator("#results .ec-card")).to_have_count(1)
+    give(page, png(1))
     expect(page.locator("#results .ec-card")).to_have_count(0)
 
 

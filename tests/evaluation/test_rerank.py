@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emocap.evaluation.rerank import rerank
+from emocap.evaluation.rerank import UNFIT, rerank
 
 LABELS = ["happy", "sad", "awe"]
 P = np.array([[0.2, 0.5, 0.1], [0.6, 0.2, 0.1], [0.4, 0.3, 0.9]])
@@ -37,7 +37,7 @@ def test_what_falls_below_the_floor_is_too_long_or_evokes_the_avoided_stands_beh
     )
     assert {one.number: one.remarks for one in found} == {
         0: ["evokes sad"],
-        1: ["does not fit the picture"],
+        1: [UNFIT],
         2: ["1 characters too long"],
     }
     assert order(faithfulness=np.array([-9.0, -1.0, -9.0])) == [1, 2, 0]

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from emocap import EmocapError, EmotionCaptioner
+from emocap.evaluation.rerank import UNFIT
 from emocap.files import read_json, write_json
 from emocap.inference.captioner import check_candidates, choose_emotions, order_captions, picture_of
 from emocap.training.captioner_folder import CARD
@@ -97,7 +98,7 @@ def test_a_similarity_takes_the_place_of_likelihood_and_holds_its_floor(captione
     )
     assert {one.caption: one.faithfulness for one in ranked} == fits
     assert ranked[-1].caption == CAPTIONS[1]
-    assert ranked[-1].remarks == ["does not fit the picture"]
+    assert ranked[-1].remarks == [UNFIT]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import torch
 
 from emocap import EmotionCaptioner
 from emocap.errors import EmocapError
+from emocap.evaluation.rerank import UNFIT
 from emocap.files import read_json, write_json
 from emocap.report.page import write_report
 from emocap.study import caption_judging, captioning
@@ -251,7 +252,7 @@ def test_a_bare_emotion_word_does_not_win_the_ranking(finished, tiny_corpora) ->
     for image in images:
         ranked = captioner.rank(tiny_corpora / "source" / image, ["sad sad sad sad", *honest], ["sad"])
         assert ranked[-1].number == 0
-        assert ranked[-1].remarks == ["does not fit the picture"]
+        assert ranked[-1].remarks == [UNFIT]
         assert not ranked[0].remarks
 
 

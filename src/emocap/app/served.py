@@ -1,7 +1,7 @@
 """What is served: a model folder or a run, what its classifier was measured to be worth, and pairs to try it on."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 
 from emocap.corpora.scenes_drawing import draw_scene
 from emocap.corpora.scenes_factors import Scene
+from emocap.corpora.scenes_wording import read_caption, write_caption
 from emocap.errors import EmocapError
 from emocap.files import read_json
 from emocap.inference.captioner import EmotionCaptioner
@@ -166,15 +167,25 @@ def _from_gallery(run: Path, emotions: tuple[str, ...]) -> list[Example]:
         return []  # a damaged gallery is no reason not to serve
 
 
+def _retold(generator: np.random.Generator, caption: str) -> list[str]:
+    """A made-up caption's subject told in two other tones; nothing of a caption that is not made up."""
+    subject, tone = read_caption(caption)
+    if subject is None or tone is None:
+        return []
+    scene = Scene(subject, "beach", "day", "natural", "none", tone, names_setting=False)
+    tones = [other for other in ("hopeful", "mournful", "funny") if other != tone]
+    return [write_caption(generator, replace(scene, tone=other)) for other in tones[:2]]
+
+
 def _shown(run: Path, gallery: Any, emotions: tuple[str, ...]) -> list[Example]:
     pairs = zip_longest(gallery.get("best", []), gallery.get("worst", []))
     entries: list[dict[str, Any]] = [entry for entry in chain(*pairs) if entry is not None]
     shown = [entry for entry in entries if entry.get("image") and (run / entry["image"]).is_file()][:EXAMPLES]
-    captions = [entry["caption"] for entry in shown]
+    generator = np.random.default_rng(0)
     return [
         Example(
             (run / entry["image"]).read_bytes(),
-            [entry["caption"], *(caption for caption in captions if caption != entry["caption"])][:3],
+            [entry["caption"], *_retold(generator, entry["caption"])],
             next((label for label in entry["true"] if label in emotions), emotions[0]),
         )
         for entry in shown

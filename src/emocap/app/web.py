@@ -9,11 +9,11 @@ import io
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
 from fastapi import FastAPI, Request, Response
@@ -29,8 +29,9 @@ from emocap.errors import EmocapError
 from emocap.evaluation.rerank import Ranked
 from emocap.inference.choice import compromise
 from emocap.inference.explanation_file import fragment, style, tinted
-from emocap.pages import templates_of
+from emocap.pages import percent, templates_of
 
+T = TypeVar("T")
 BARS = 5
 WRITTEN, MOST_CHARACTERS = 5, 10_000
 USER = "emocap"
@@ -92,19 +93,20 @@ def build_page(service: Service, folder: Path) -> gr.Blocks:
             elem_id="examples",
         )
 
-        async def predict(image: Path | None, text: str, wish: list[str], shunned: list[str]) -> tuple[str, Any, str]:
-            lines = _lines(text)
-            html = await _answered(_results(service, image, lines, wish or [], shunned or []))
-            choices = [(f"{number}. {line[:80]}", line) for number, line in enumerate(lines, 1)]
-            return html, gr.Dropdown(choices=choices, value=lines[0]), ""
+        async def predict(
+            image: Path | None, text: str, wish: list[str], shunned: list[str]
+        ) -> tuple[str, Any, Any, str]:
+            html, order = await _answered(_results(service, image, text, wish or [], shunned or []), ("", []))
+            choices = [(f"{place}. {line[:80]}", line) for place, line in enumerate(order, 1)]
+            about = wish[0] if order and wish else LIKELIEST
+            return html, gr.Dropdown(choices=choices, value=order[0] if order else None), about, ""
 
         async def tell(image: Path | None, caption: str | None, about: str) -> str:
-            if not caption:
-                raise gr.Error("Press Predict first, then choose a caption to explain.", print_exception=False)
-            return await _answered(_explained(service, image, caption, None if about == LIKELIEST else about))
+            (html,) = await _answered(_explained(service, image, caption, None if about == LIKELIEST else about), ("",))
+            return html
 
         private: dict[str, Any] = {"api_visibility": "private"}
-        inputs, outputs = [picture, captions, wanted, avoid], [results, which, why]
+        inputs, outputs = [picture, captions, wanted, avoid], [results, which, emotion, why]
         ask.click(predict, inputs, outputs, **private)
 
         def chosen(number: Any) -> list[Any]:
@@ -114,7 +116,7 @@ def build_page(service: Service, folder: Path) -> gr.Blocks:
 
         # In the browser itself, so that it never comes behind an answer.
         empty = _render("results.html", cards=[], sees_pictures=served.predictor.sees_pictures)
-        forget = f"() => [{json.dumps(empty)}, null, '']"
+        forget = f"() => [{json.dumps(empty)}, null, {json.dumps(LIKELIEST)}, '']"
         _plain(examples).click(chosen, [examples], [picture, captions, wanted], **private).then(
             predict, inputs, outputs, **private
         )
@@ -212,17 +214,11 @@ def _add_writing(service: Service, picture: Any, captions: Any, wanted: Any, avo
     async def written(
         image: Path | None, wish: list[str], shunned: list[str], longest: float | None
     ) -> tuple[str, list[str]]:
-        if image is None:
-            raise gr.Error("Give a picture to write for.", print_exception=False)
-        if longest is not None and not (isinstance(longest, int | float) and 1 <= longest <= MOST_CHARACTERS):
-            raise gr.Error(f"A caption has 1 to {MOST_CHARACTERS} characters.", print_exception=False)
-        most = None if longest is None else int(longest)
-        ranked, note = await _answered(_written(service, image, wish or [], shunned or [], most))
-        html = _render("written.html", captions=ranked, wanted=wish or [], note=note)
-        return html, [one.caption for one in ranked]
+        html, texts = await _answered(_written(service, image, wish or [], shunned or [], longest), ("", []))
+        return html, texts
 
     def put(text: str, found: list[str]) -> str:
-        have = _lines(text, needed=False)
+        have = _lines(text)
         return "\n".join([*have, *(one for one in found if one not in have)][: service.limits.captions])
 
     write.click(written, [picture, wanted, avoid, length], [found, texts], api_visibility="private")
@@ -237,72 +233,106 @@ def _read(image: Path) -> bytes:
 
 
 async def _written(
-    service: Service, image: Path, wanted: list[str], avoid: list[str], most: int | None
-) -> tuple[list[Ranked], str | None]:
-    return await service.write(_read(image), wanted, WRITTEN, avoid, most)
+    service: Service, image: Path | None, wanted: list[str], avoid: list[str], longest: Any
+) -> tuple[str, list[str]]:
+    if image is None:
+        raise EmocapError("no picture to write for; give one")
+    if longest is not None and not (isinstance(longest, int | float) and 1 <= longest <= MOST_CHARACTERS):
+        raise EmocapError(f"a caption has 1 to {MOST_CHARACTERS:,} characters; say how many")
+    most = None if longest is None else int(longest)
+    ranked, note = await service.write(_read(image), wanted, WRITTEN, avoid, most)
+    return _render("written.html", captions=ranked, wanted=wanted, note=note), [one.caption for one in ranked]
 
 
-async def _results(service: Service, image: Path | None, lines: list[str], wanted: list[str], avoid: list[str]) -> str:
+async def _results(
+    service: Service, image: Path | None, text: Any, wanted: list[str], avoid: list[str]
+) -> tuple[str, list[str]]:
+    """What is shown, and the captions in the order shown."""
+    lines = _lines(text)
+    if not lines:
+        raise EmocapError("no captions; write at least one")
     predictions, ranked = await service.judge(None if image is None else _read(image), lines, wanted, avoid)
+    labels, frequencies = service.served.predictor.labels, service.served.frequencies
+    usual = {} if frequencies is None else dict(zip(labels, frequencies.tolist(), strict=True))
     cards = [
-        _card(predictions[one.number], wanted) | {"probability": one.probability, "remarks": one.remarks}
+        _card(predictions[one.number], wanted, avoid) | {"probability": one.probability, "remarks": one.remarks}
         for one in ranked
     ]
-    return _render(
+    notes = [compromise(wanted)] + [
+        f"none of these makes {one} likelier than usual, which is {percent(usual[one])}"
+        for one in wanted
+        if one in usual and all(_chance(prediction, one) < usual[one] for prediction in predictions)
+    ]
+    html = _render(
         "results.html",
         cards=cards,
         wanted=wanted,
-        note=compromise(wanted),
-        csv=_csv(predictions, ranked, service.served.predictor.labels, bool(wanted)),
+        held=any(one.faithfulness is not None for one in ranked),
+        usual=usual,
+        notes=list(filter(None, notes)),
+        csv=_csv(predictions, ranked, labels, wanted),
     )
+    return html, [one.caption for one in ranked]
 
 
-def _card(prediction: Prediction, wanted: Sequence[str]) -> dict[str, Any]:
-    """What is shown of a caption: its likeliest emotions, those that are wanted, and what stands out unasked."""
+def _chance(prediction: Prediction, emotion: str) -> float:
+    return next(one.probability for one in prediction.emotions if one.emotion == emotion)
+
+
+def _card(prediction: Prediction, wanted: Sequence[str], avoid: Sequence[str]) -> dict[str, Any]:
+    """What is shown of a caption: its likeliest emotions, what is wanted or not, and what stands out unasked."""
     bars = [
-        {"emotion": one.emotion, "probability": one.probability, "wanted": one.emotion in wanted}
+        {
+            "emotion": one.emotion,
+            "probability": one.probability,
+            "wanted": one.emotion in wanted,
+            "shunned": one.emotion in avoid,
+        }
         for place, one in enumerate(prediction.emotions)
-        if place < BARS or one.emotion in wanted
+        if place < BARS or one.emotion in wanted or one.emotion in avoid
     ]
     return {"caption": prediction.caption, "bars": bars, "unintended": prediction.unintended if wanted else []}
 
 
-def _csv(predictions: Sequence[Prediction], ranked: Sequence[Ranked], labels: Sequence[str], with_wanted: bool) -> str:
+def _csv(
+    predictions: Sequence[Prediction], ranked: Sequence[Ranked], labels: Sequence[str], asked: Sequence[str]
+) -> str:
     """All probabilities, a row for each caption in the order shown, as base64 of UTF-8 with its mark."""
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(["place", "caption", "wanted", "remarks", *labels])
+    writer.writerow(["place", "caption", "wanted", "probability", "remarks", *labels])
     for place, one in enumerate(ranked, 1):
         chance = {found.emotion: found.probability for found in predictions[one.number].emotions}
-        wanted = f"{one.probability:.4f}" if with_wanted else ""
-        row = [place, one.caption, wanted, "; ".join(one.remarks), *(f"{chance[label]:.4f}" for label in labels)]
-        writer.writerow(row)
+        wanted = f"{one.probability:.4f}" if asked else ""
+        row = [place, one.caption, " and ".join(asked), wanted, "; ".join(one.remarks)]
+        writer.writerow([*row, *(f"{chance[label]:.4f}" for label in labels)])
     return base64.b64encode(out.getvalue().encode("utf-8-sig")).decode()
 
 
-async def _explained(service: Service, image: Path | None, caption: str, emotion: str | None) -> str:
+async def _explained(service: Service, image: Path | None, caption: Any, emotion: str | None) -> tuple[str]:
+    if not isinstance(caption, str) or not caption:
+        raise EmocapError("no caption to explain; press Predict, then choose one")
     found, shown = await service.explain(None if image is None else _read(image), caption, emotion)
     picture = None if shown is None else tinted(shown, found.regions)
-    return _render("why.html", found=found, fragment=Markup(fragment(found, picture)))  # noqa: S704  escaped there
+    html = Markup(fragment(found, picture))  # noqa: S704  escaped there
+    return (_render("why.html", found=found, caption=caption, fragment=html),)
 
 
-async def _answered(question: Any) -> Any:
-    """The answer, or one sentence on the page that says why there is none."""
+async def _answered(question: Awaitable[T], nothing: T) -> T:
+    """The answer; or in place of its first part the one sentence that says why there is none."""
     try:
         return await question
     except EmocapError as error:
         told = " ".join(str(error).split())
     except Exception as error:  # Gradio would print its words, which may hold what was asked
         told = f"something failed here; the server's log has it as {note_fault(error)}"
-    raise gr.Error(told[0].upper() + told[1:], print_exception=False)
+    sentence = _render("refusal.html", told=told[0].upper() + told[1:])
+    return (sentence, *nothing[1:])  # type: ignore[return-value, index]
 
 
-def _lines(text: Any, needed: bool = True) -> list[str]:
+def _lines(text: Any) -> list[str]:
     """The captions in a box, one a line."""
-    lines = [line.removesuffix("\r") for line in text.split("\n") if line.strip()] if isinstance(text, str) else []
-    if needed and not lines:
-        raise gr.Error("Write at least one caption.", print_exception=False)
-    return lines
+    return [line.removesuffix("\r") for line in text.split("\n") if line.strip()] if isinstance(text, str) else []
 
 
 def _example_rows(examples: Sequence[Example], folder: Path) -> list[list[Any]]:

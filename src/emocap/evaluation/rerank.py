@@ -11,7 +11,7 @@ import numpy as np
 
 from emocap.evaluation.caption_scores import among
 
-UNFIT = "does not fit the picture"
+UNFIT = "less faithful to the picture than others here, as the model sees it"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def rerank(
         labels: E emotions.
         wanted, avoid: emotion numbers.
         faithfulness: (N,) or None.
-        floor: a candidate more than so much below the most faithful one does not fit the picture.
+        floor: a candidate more than so much below the most faithful one stands behind.
         strength: of the emotions against faithfulness.
         max_chars: longer candidates stand behind.
 

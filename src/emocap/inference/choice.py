@@ -78,7 +78,7 @@ class Unintended:
 def unintended(
     labels: Sequence[str], probabilities: np.ndarray, frequencies: np.ndarray | None, wanted: Sequence[int]
 ) -> list[Unintended]:
-    """Emotions that are not wanted but strong and more than usual; first those that pull against a wanted one.
+    """Emotions that are not wanted but strong and more than usual, likeliest first.
 
     Strong is a probability of `STRONG`, more than usual is `UNUSUAL` times the share of the training pairs; both are
     choices of ours, so that a warning is rare enough to be read.
@@ -95,13 +95,12 @@ def unintended(
     usual = np.zeros(len(labels)) if frequencies is None else frequencies
     asked = {labels[i] for i in wanted}
     strong = [i for i, p in enumerate(probabilities) if i not in wanted and p >= STRONG and p >= UNUSUAL * usual[i]]
-    found = [
+    return [
         Unintended(
             labels[i],
             float(probabilities[i]),
             None if frequencies is None else float(usual[i]),
             any(opposites({labels[i], one}) is not None for one in asked),
         )
-        for i in sorted(strong, key=lambda i: usual[i] / probabilities[i])
+        for i in sorted(strong, key=lambda i: -probabilities[i])
     ]
-    return sorted(found, key=lambda one: not one.opposes)
