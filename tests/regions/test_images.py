@@ -43,7 +43,9 @@ def test_a_white_image_is_white_in_every_mode(mode):
     else:
         image = Image.new("RGB", (5, 3), "white").convert(mode)
     form = "TIFF" if mode in {"CMYK", "YCbCr", "I", "F"} else "PNG"
-    opened = open_image(saved(image, form))
+    # Pillow 12 does not read back the YCbCr TIFF that it writes without compression.
+    options = {"compression": "tiff_lzw"} if mode == "YCbCr" else {}
+    opened = open_image(saved(image, form, **options))
     assert opened.mode == "RGB"
     assert opened.size == full_size(opened) == (5, 3)
     assert np.asarray(opened).min() >= 254
