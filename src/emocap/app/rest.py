@@ -45,24 +45,7 @@ def build_rest(service: Service, metrics: Metrics, needs_key: bool = False) -> F
     """The routes for one model; the gate stands before them and looks at the key."""
     app = FastAPIOffline(title="emocap", version=version("emocap"), description=ABOUT, redoc_url=None)
     guarded = [Security(HTTPBearer(auto_error=False))] if needs_key else []
-
-    @app.exception_handler(EmocapError)
-    async def refused(request: Request, error: EmocapError) -> Response:
-        status = STATUS.get(type(error), 422)
-        return _refusal(status, str(error), {"retry-after": "1"} if status == 429 else None)
-
-    @app.exception_handler(RequestValidationError)
-    async def not_understood(request: Request, error: RequestValidationError) -> Response:
-        return _refusal(422, _first_fault(error))
-
-    @app.exception_handler(HTTPException)
-    async def no_such_thing(request: Request, error: HTTPException) -> Response:
-        told = str(error.detail)
-        return _refusal(error.status_code, NO_JSON if "parsing the body" in told else told, error.headers)
-
-    @app.exception_handler(Exception)
-    async def failed(request: Request, error: Exception) -> Response:
-        return _refusal(500, FAILED)
+    _add_refusals(app)
 
     @app.post(
         "/v1/predict", response_model=schemas.PredictAnswer, responses=REFUSALS, dependencies=guarded, tags=["emotions"]
@@ -144,6 +127,28 @@ def build_rest(service: Service, metrics: Metrics, needs_key: bool = False) -> F
         return Response(metrics.told(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return app
+
+
+def _add_refusals(app: FastAPI) -> None:
+    """Whatever goes wrong is told in one sentence."""
+
+    @app.exception_handler(EmocapError)
+    async def refused(request: Request, error: EmocapError) -> Response:
+        status = STATUS.get(type(error), 422)
+        return _refusal(status, str(error), {"retry-after": "1"} if status == 429 else None)
+
+    @app.exception_handler(RequestValidationError)
+    async def not_understood(request: Request, error: RequestValidationError) -> Response:
+        return _refusal(422, _first_fault(error))
+
+    @app.exception_handler(HTTPException)
+    async def no_such_thing(request: Request, error: HTTPException) -> Response:
+        told = str(error.detail)
+        return _refusal(error.status_code, NO_JSON if "parsing the body" in told else told, error.headers)
+
+    @app.exception_handler(Exception)
+    async def failed(request: Request, error: Exception) -> Response:
+        return _refusal(500, FAILED)
 
 
 def _plain(emotions: list[str]) -> list[str]:
