@@ -8,8 +8,9 @@ STAMP := $(VENV)/.emocap-installed
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
+	@echo "Installing emocap with all extras into $(VENV): about 175 packages, 7 GB on disk, most of it PyTorch with CUDA."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[offline,formats,serve,dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[offline,formats,serve,dev]'
 	touch $@
 
 demo: setup
