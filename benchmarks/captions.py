@@ -18,10 +18,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
-from emocap.corpora.scenes_factors import Scene
-from emocap.corpora.scenes_feelings import LABELS, bayes_probabilities
-from emocap.corpora.scenes_wording import read_caption
-from emocap.evaluation.caption_scores import aligned
+from emocap.captioning.scores import aligned
+from emocap.demo.feelings import LABELS, bayes_probabilities
+from emocap.demo.scene import Scene
+from emocap.demo.wording import read_caption
 
 BATCH = 16
 SYSTEMS = ("without emotion", "emotion, not guided", "guided", "guided and re-ranked", "nearest picture's", "people")
@@ -89,9 +89,9 @@ def ceiling(run: Path) -> None:
     """What the judges say of a writer who knows the truth: of the sentences that people wrote of the subject, one in
     the tone that most evokes the emotion by the written-down model.
     """
-    from emocap.study import caption_judging
-    from emocap.study.config import load_config
+    from emocap.study.config.loading import load_config
     from emocap.study.run import units_of
+    from emocap.study.stages.training import captions as caption_judging
 
     preset = files("emocap") / "study" / "presets" / "demo-captions.yaml"
     (study,) = units_of(load_config(Path(str(preset)), [f"data_root={run / 'corpora'}"]), run)
@@ -118,9 +118,9 @@ def ceiling(run: Path) -> None:
 
 def speed(run: Path, n_batches: int) -> None:
     """Captions per second in batches of 16 pictures, and what re-ranking costs."""
-    from emocap.inference.captioner import EmotionCaptioner
-    from emocap.regions.store import FeatureStore
-    from emocap.training.writing import Writer
+    from emocap.api.captioner import EmotionCaptioner
+    from emocap.captioning.generation import Writer
+    from emocap.regions.store.reader import FeatureStore
 
     captioner = EmotionCaptioner.from_pretrained(run)
     store = FeatureStore.open(run / "features" / "source")

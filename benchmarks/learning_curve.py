@@ -16,10 +16,10 @@ from emocap.evaluation.baselines import fit_baseline
 from emocap.evaluation.metrics import mean_average_precision, recall_at_k, top_k_accuracy
 from emocap.evaluation.sentence_vectors import sentence_vectors
 from emocap.progress import set_up_logging
-from emocap.study.config import load_config
+from emocap.study.config.loading import load_config
 from emocap.study.run import units_of
-from emocap.study.stages import pretrain, start_at_frequencies
-from emocap.study.study import Study
+from emocap.study.stages.training import pretrain, start_at_frequencies
+from emocap.study.unit import Study
 from emocap.training.predict import predict_probabilities
 from emocap.training.settings import TrainSettings
 
@@ -35,7 +35,10 @@ def answers(unit: Study, share: float, embed: object) -> dict[str, np.ndarray]:
     validation = unit.part("validation")
     vectors = fit_baseline(
         "vectors",
-        *(pairs.captions, targets, validation.captions, unit.truth("validation")),
+        pairs.captions,
+        targets,
+        validation.captions,
+        unit.truth("validation"),
         embed=embed,  # type: ignore[arg-type]
         seed=unit.seed,
     )

@@ -48,8 +48,8 @@ def fresh_network(fast: bool):
     """The published architecture with weights that keep its activations in range."""
     import torch
 
-    from emocap.regions.detector_config import DetectorConfig
-    from emocap.regions.faster_rcnn import FasterRCNN
+    from emocap.regions.extractors.faster_rcnn import FasterRCNN
+    from emocap.regions.extractors.frcnn_config import DetectorConfig
 
     torch.manual_seed(0)
     network = FasterRCNN(DetectorConfig())
@@ -72,7 +72,7 @@ def detector(images: Path, n: int) -> None:
     import torch
     from PIL import Image
 
-    from emocap.regions.faster_rcnn import scaled_image
+    from emocap.regions.extractors.faster_rcnn import scaled_image
 
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, {n} photographs of 640 x 480")
     pixels = [torch.from_numpy(np.array(Image.open(path).convert("RGB"))) for path in photographs(images, n)]
@@ -102,7 +102,7 @@ def extract(images: Path, n: int, batch_size: int | None) -> None:
 
     from emocap.regions.extract import extract as run
     from emocap.regions.extract import prepare_source
-    from emocap.regions.frcnn_vg import VisualGenomeExtractor
+    from emocap.regions.extractors.frcnn_vg import VisualGenomeExtractor
 
     extractor = VisualGenomeExtractor.of_network(fresh_network(fast=False))
     paths = photographs(images, min(n, 48))
@@ -149,8 +149,8 @@ def write_layouts(folder: Path, keys: Sequence[str], features: np.ndarray, boxes
     import h5py
     import lmdb
 
-    from emocap.regions.extractor import Regions
-    from emocap.regions.store_writer import Maker, write_store
+    from emocap.regions.extractors.base import Regions
+    from emocap.regions.store.writer import Maker, write_store
 
     with write_store(folder / "store", Maker("random", {}, "", DIM)) as writer:
         for row, key in enumerate(keys):
@@ -179,7 +179,7 @@ def store(n: int) -> None:
     import lmdb
     import torch
 
-    from emocap.regions.store import FeatureStore
+    from emocap.regions.store.reader import FeatureStore
     from emocap.training.batching import pad_regions
 
     rng = np.random.default_rng(0)
@@ -271,7 +271,7 @@ def store(n: int) -> None:
 OPEN = """
 import resource, sys, time
 import numpy as np
-from emocap.regions.store import FeatureStore
+from emocap.regions.store.reader import FeatureStore
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 before, start = peak(), time.perf_counter()
 store = FeatureStore.open(sys.argv[1])
@@ -286,8 +286,8 @@ print(f"{len(store):,} images: opened in {opened * 1000:.0f} ms with {after - be
 
 def million(n: int) -> None:
     """Opening a store of very many images: its index is real, its features are holes in sparse files."""
-    from emocap.regions.store import INDEX_FILES, shard_file
-    from emocap.regions.store_writer import IMAGES_PER_SHARD, Entry, _index
+    from emocap.regions.store.format import INDEX_FILES, shard_file
+    from emocap.regions.store.writer import IMAGES_PER_SHARD, Entry, _index
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -57,7 +57,7 @@ def vocabulary():
 @pytest.fixture
 def tiny_model(tiny_bert: Path, vocabulary):
     """A classifier over the tiny BERT, with 8-dimensional regions and mean pooling."""
-    from emocap.models.backbone import build_config, load_backbone
+    from emocap.models.backbones import build_config, load_backbone
 
     config = build_config(tiny_bert, vocabulary, pooling="mean", visual_token_type=0, visual_dim=8)
     return load_backbone(config, tiny_bert, seed=0)[0].eval()

@@ -4,12 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from emocap.captioning.checkpoint import RANKER, CaptionerCard, save_captioner
+from emocap.captioning.model import build_captioner
 from emocap.emotions import Vocabulary
-from emocap.models.backbone import build_config, load_backbone
-from emocap.models.captioner import build_captioner
-from emocap.regions.grid import GridExtractor
-from emocap.regions.store import kind_of
-from emocap.training.captioner_folder import RANKER, CaptionerCard, save_captioner
+from emocap.models.backbones import build_config, load_backbone
+from emocap.regions.extractors.grid import GridExtractor
+from emocap.regions.store.format import kind_of
 from emocap.training.checkpoint import FeatureCard, ModelCard, load_tokenizer, save_model
 
 GRID = GridExtractor(rows=1, columns=2, dim=16)

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 import yaml
 
-from emocap.regions.detector_config import DetectorConfig
+from emocap.regions.extractors.frcnn_config import DetectorConfig
 
 SMALL = {
     "INPUT": {"FORMAT": "BGR", "MIN_SIZE_TEST": 96, "MAX_SIZE_TEST": 160},
@@ -61,7 +61,7 @@ def small_config(**changes) -> DetectorConfig:
 
 def small_detector(config: DetectorConfig | None = None):
     """The network with random weights that keep activations apart from layer to layer."""
-    from emocap.regions.faster_rcnn import FasterRCNN
+    from emocap.regions.extractors.faster_rcnn import FasterRCNN
 
     network = FasterRCNN(config or small_config())
     generator = torch.Generator().manual_seed(0)

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from emocap.cli import main
-from emocap.corpora import scenes
+from emocap.cli.main import main
+from emocap.demo import corpora as scenes
 from emocap.progress import logger
-from emocap.regions.store import FeatureStore
+from emocap.regions.store.reader import FeatureStore
 from emocap.training.checkpoint import ModelCard, load_tokenizer, save_model
 
 PIXEL = bytes.fromhex(
@@ -23,8 +23,18 @@ PIXEL = bytes.fromhex(
     "0000000c49444154789c63f8ffff3f0005fe02fe0def46b80000000049454e44ae426082"
 )
 COMMANDS = (
-    *("demo", "run", "label", "evaluate", "predict", "explain"),
-    *("caption", "rank", "extract", "store", "report", "download"),
+    "demo",
+    "run",
+    "label",
+    "evaluate",
+    "predict",
+    "explain",
+    "caption",
+    "rank",
+    "extract",
+    "store",
+    "report",
+    "download",
 )
 
 

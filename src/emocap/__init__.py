@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 from emocap.errors import EmocapError
 
 if TYPE_CHECKING:
-    from emocap.inference.captioner import EmotionCaptioner
-    from emocap.inference.predictor import EmotionPredictor
+    from emocap.api.captioner import EmotionCaptioner
+    from emocap.api.predictor import EmotionPredictor
 
 __all__ = ["EmocapError", "EmotionCaptioner", "EmotionPredictor"]
 _ROOMS = {
-    "EmotionCaptioner": "emocap.inference.captioner",
-    "EmotionPredictor": "emocap.inference.predictor",
+    "EmotionCaptioner": "emocap.api.captioner",
+    "EmotionPredictor": "emocap.api.predictor",
 }
 
 

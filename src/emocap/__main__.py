@@ -1,6 +1,6 @@
 """`python -m emocap` is the command line."""
 
-from emocap.cli import main
+from emocap.cli.main import main
 
 if __name__ == "__main__":
     main()

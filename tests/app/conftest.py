@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from emocap.app.limits import Limits
-from emocap.app.served import Served, load_served
+from emocap.app.served_model import Served, load_served
 from emocap.app.server import build_app
 from emocap.emotions import Vocabulary
 

@@ -232,7 +232,7 @@ def test_what_cannot_be_served_is_one_line(run, tmp_path) -> None:
 
 def test_without_a_model_and_a_demo_it_says_what_to_do(tmp_path, monkeypatch) -> None:
     from emocap import EmocapError
-    from emocap.app.served import load_served
+    from emocap.app.served_model import load_served
 
     monkeypatch.chdir(tmp_path)
     with pytest.raises(EmocapError, match=r"no demo here .*run emocap demo, or give --model DIR"):

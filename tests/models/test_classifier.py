@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers.models.visual_bert.configuration_visual_bert import VisualBertConfig
 
-from emocap.models.backbone import build_config, load_backbone
+from emocap.models.backbones import build_config, load_backbone
 from emocap.models.classifier import POOLINGS, EmotionHead, VisualBertForEmotion, set_prior_bias
 from emocap.training.batching import PairDataset
 from emocap.training.predict import pooled_vectors, predict_probabilities

@@ -14,7 +14,7 @@ import pytest
 FIND = """
 import sys
 from emocap.errors import EmocapError
-from emocap.models.backbone import find_backbone
+from emocap.models.backbones import find_backbone
 try:
     print(find_backbone(sys.argv[1]).folder)
 except EmocapError as error:

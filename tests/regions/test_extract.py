@@ -16,11 +16,12 @@ from emocap.errors import EmocapError
 from emocap.files import locked
 from emocap.regions import extract as module
 from emocap.regions.extract import describe_source, extract, images_below, read_report
-from emocap.regions.extractor import Regions, build_extractor
-from emocap.regions.grid import GridExtractor
+from emocap.regions.extractors.base import Regions
+from emocap.regions.extractors.grid import GridExtractor
+from emocap.regions.extractors.registry import build_extractor
 from emocap.regions.images import ImageFault, ImageMissing
-from emocap.regions.store import FeatureStore
-from emocap.regions.store_writer import ShardWriter
+from emocap.regions.store.reader import FeatureStore
+from emocap.regions.store.writer import ShardWriter
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from emocap.regions.faster_rcnn import (
+from emocap.regions.extractors.faster_rcnn import (
     AnchorGenerator,
     BoxPredictor,
     ProposalGenerator,
@@ -15,9 +15,9 @@ from emocap.regions.faster_rcnn import (
     scaled_image,
     scaled_size,
 )
-from emocap.regions.network import best_boxes
-from emocap.regions.residual_products import ResidualProducts, minimal_filter
-from emocap.regions.resnet import Backbone, Bottleneck
+from emocap.regions.extractors.network import best_boxes
+from emocap.regions.extractors.residual_products import ResidualProducts, minimal_filter
+from emocap.regions.extractors.resnet import Backbone, Bottleneck
 
 from ..plain_boxes import iou, suppressed
 from ..small_detector import small_config, small_detector

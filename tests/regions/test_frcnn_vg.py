@@ -19,13 +19,13 @@ from PIL import Image
 from torchvision.ops import box_iou
 
 from emocap.errors import EmocapError
-from emocap.regions import frcnn_vg, network
-from emocap.regions.detector_config import DetectorConfig, read_config
 from emocap.regions.extract import describe_source, extract
-from emocap.regions.extractor import build_extractor
-from emocap.regions.faster_rcnn import FasterRCNN
-from emocap.regions.frcnn_vg import VisualGenomeExtractor
-from emocap.regions.store import FeatureStore
+from emocap.regions.extractors import frcnn_vg, network
+from emocap.regions.extractors.faster_rcnn import FasterRCNN
+from emocap.regions.extractors.frcnn_config import DetectorConfig, read_config
+from emocap.regions.extractors.frcnn_vg import VisualGenomeExtractor
+from emocap.regions.extractors.registry import build_extractor
+from emocap.regions.store.reader import FeatureStore
 
 from ..small_detector import SMALL, small_config
 
@@ -316,8 +316,34 @@ def test_every_value_of_the_configuration_counts(tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
     found, published = read_config(tmp_path / "config.yaml"), DetectorConfig()
     assert found == DetectorConfig(
-        *(1, 2, (3, 4, 5), (6, 7, 8), "RGB", 9, 10, 11, (3, 8, 36, 3), False, False, (12,), (13,), 0.5),
-        *(14, 16, 17, 0.18, 15, 19, 22, True, (23, 24, 25, 26), 27, True, (0.2, 0.21), 2, 3),
+        1,
+        2,
+        (3, 4, 5),
+        (6, 7, 8),
+        "RGB",
+        9,
+        10,
+        11,
+        (3, 8, 36, 3),
+        False,
+        False,
+        (12,),
+        (13,),
+        0.5,
+        14,
+        16,
+        17,
+        0.18,
+        15,
+        19,
+        22,
+        True,
+        (23, 24, 25, 26),
+        27,
+        True,
+        (0.2, 0.21),
+        2,
+        3,
     )
     same = [field.name for field in fields(found) if getattr(found, field.name) == getattr(published, field.name)]
     assert same == []

@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 
 from emocap.errors import EmocapError
-from emocap.regions import descriptor as descriptors
-from emocap.regions.descriptor import FIELDS, SIZE, describe_cells, descriptor
 from emocap.regions.extract import describe_source
-from emocap.regions.grid import GridExtractor, projection
+from emocap.regions.extractors import grid_descriptor as descriptors
+from emocap.regions.extractors.grid import GridExtractor, projection
+from emocap.regions.extractors.grid_descriptor import FIELDS, SIZE, describe_cells, descriptor
 
 
 def plain(colour, size=(70, 50)):

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image, ImageColor
 
 from emocap.errors import EmocapError
-from emocap.regions.frcnn_vg import VisualGenomeExtractor
-from emocap.regions.grid import GridExtractor
+from emocap.regions.extractors.frcnn_vg import VisualGenomeExtractor
+from emocap.regions.extractors.grid import GridExtractor
 from emocap.regions.show import COLOURS, drawn, show_regions
 
 

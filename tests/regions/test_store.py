@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from emocap.errors import EmocapError
-from emocap.regions import store_writer
-from emocap.regions.extractor import OBJECT, Names, Regions
-from emocap.regions.store import INDEX_FILES, FeatureStore, key_hash, kind_of
-from emocap.regions.store_writer import Maker, ShardWriter, StoreWriter, finish_store, read_entries, write_store
+from emocap.regions.extractors.base import OBJECT, Names, Regions
+from emocap.regions.store import writer as store_writer
+from emocap.regions.store.format import INDEX_FILES, key_hash, kind_of
+from emocap.regions.store.reader import FeatureStore
+from emocap.regions.store.writer import Maker, ShardWriter, StoreWriter, finish_store, read_entries, write_store
 
 SETTINGS = {"rows": 1, "columns": 2}
 NAMES = Names(("dog", "cat"), ("brown",))
@@ -289,7 +290,7 @@ def test_keys_of_every_kind_are_found(tmp_path):
 def test_keys_of_one_hash_are_told_apart(tmp_path, monkeypatch):
     monkeypatch.setattr(store_writer, "key_hash", lambda key: 7)
     made(tmp_path / "store", (1, 2, 3))
-    monkeypatch.setattr("emocap.regions.store.key_hash", lambda key: 7)
+    monkeypatch.setattr("emocap.regions.store.format.key_hash", lambda key: 7)
     store = FeatureStore.open(tmp_path / "store")
     assert [len(store[f"folder/{n}.jpg"][0]) for n in range(3)] == [1, 2, 3]
     assert "folder/3.jpg" not in store

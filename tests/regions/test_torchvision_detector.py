@@ -13,9 +13,9 @@ from PIL import Image
 from torchvision.models.detection import FasterRCNN_ResNet50_FPN_V2_Weights, fasterrcnn_resnet50_fpn_v2
 
 from emocap.errors import EmocapError
-from emocap.regions import torchvision_detector
-from emocap.regions.extractor import OBJECT
-from emocap.regions.torchvision_detector import TorchvisionExtractor
+from emocap.regions.extractors import torchvision_detector
+from emocap.regions.extractors.base import OBJECT
+from emocap.regions.extractors.torchvision_detector import TorchvisionExtractor
 
 from ..plain_boxes import suppressed
 

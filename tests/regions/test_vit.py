@@ -11,7 +11,7 @@ import transformers
 from PIL import Image
 
 from emocap.errors import EmocapError
-from emocap.regions.vit import VitExtractor
+from emocap.regions.extractors.vit import VitExtractor
 
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
 SIGHT = SMALL | {"image_size": 32, "patch_size": 8}

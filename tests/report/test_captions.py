@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from emocap.errors import EmocapError
-from emocap.report import figures_captions
 from emocap.report.captions import judge_sentence, section, verdict_sentence
-from emocap.report.captions_file import Captions
+from emocap.report.files.captions import Captions
+from emocap.report.files.run import read_run
 from emocap.report.page import write_report
-from emocap.report.run_files import read_run
+from emocap.report.plots import captions as figures_captions
 
 from .conftest import NASTY, history
 from .test_page import Page, made

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from emocap.cli import app
+from emocap.cli.main import app
 from emocap.errors import EmocapError
 from emocap.evaluation.metrics import HIGHER_IS_BETTER
 from emocap.evaluation.predictions import Answers, read_predictions, write_predictions
 from emocap.evaluation.significance import compare_models
 from emocap.files import write_json
 from emocap.report.compare import compare_runs, findings, scores_figure, write_comparison
-from emocap.report.results_file import PRIMARY
+from emocap.report.files.results import PRIMARY
 
 LABELS = ["happy", "sad", "awe", "calm"]
 M = 60

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from emocap.report import figures
-from emocap.report.curves import MOST_POINTS, running_mean, thinned
-from emocap.report.run_files import Audit, History, read_run
-from emocap.report.svg import INK, SERIES, inline_svg
+from emocap.report.files.run import Audit, History, read_run
+from emocap.report.plots import study as figures
+from emocap.report.plots.curves import MOST_POINTS, running_mean, thinned
+from emocap.report.plots.svg import INK, SERIES, inline_svg
 
 
 def history(n, run="teacher", validation=True):

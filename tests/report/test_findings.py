@@ -2,9 +2,10 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from emocap.report import figures_transfer, figures_trust
+from emocap.report.files.results import PRIMARY, Metric, PseudoLabelStudy, Reliability, Results, Signal, TransferStudy
 from emocap.report.findings import pseudo_label_sentence, signal_sentence, transfer_sentence
-from emocap.report.results_file import PRIMARY, Metric, PseudoLabelStudy, Reliability, Results, Signal, TransferStudy
+from emocap.report.plots import transfer as figures_transfer
+from emocap.report.plots import trust as figures_trust
 
 from . import made_up
 

@@ -9,9 +9,9 @@ import pytest
 
 from emocap.files import read_array, read_json
 from emocap.report.page import write_report
-from emocap.study import stages
-from emocap.study.config import load_config
+from emocap.study.config.loading import load_config
 from emocap.study.run import run_study, units_of
+from emocap.study.stages import training as stages
 from emocap.training.batching import PairDataset
 
 ONE = {"epochs": 1, "learning_rate": 3e-3, "batch_size": 32}

@@ -7,14 +7,15 @@ import pytest
 import torch
 
 from emocap import EmotionCaptioner
+from emocap.captioning.checkpoint import find_captioner
+from emocap.captioning.rerank import UNFIT
 from emocap.errors import EmocapError
-from emocap.evaluation.rerank import UNFIT
 from emocap.files import read_json, write_json
 from emocap.report.page import write_report
-from emocap.study import caption_judging, captioning
-from emocap.study.config import load_config
+from emocap.study.config.loading import load_config
 from emocap.study.run import run_study, units_of
-from emocap.training.captioner_folder import find_captioner
+from emocap.study.stages import captioner as captioning
+from emocap.study.stages import captions as caption_judging
 
 CAPTIONER = {
     "held_out_images": 24,

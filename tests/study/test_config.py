@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from emocap.errors import EmocapError
-from emocap.study.config import load_config
+from emocap.study.config.loading import load_config
 
 MINIMAL = "target: {format: table, path: pairs.csv}\n"
 ROOT = Path(__file__).resolve().parents[2]

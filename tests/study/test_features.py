@@ -8,14 +8,15 @@ import pytest
 from emocap.errors import EmocapError
 from emocap.files import read_json
 from emocap.regions.extract import extract, images_below
-from emocap.regions.extractor import Regions, build_extractor
-from emocap.regions.grid import GridExtractor
-from emocap.regions.store import FeatureStore
-from emocap.regions.store_writer import Maker, write_store
+from emocap.regions.extractors.base import Regions
+from emocap.regions.extractors.grid import GridExtractor
+from emocap.regions.extractors.registry import build_extractor
+from emocap.regions.store.reader import FeatureStore
+from emocap.regions.store.writer import Maker, write_store
 from emocap.report.page import write_report
-from emocap.study import prepare
-from emocap.study.config import load_config
+from emocap.study.config.loading import load_config
 from emocap.study.run import run_study
+from emocap.study.stages import prepare
 from emocap.training.checkpoint import load_model
 
 GRID = {"rows": 1, "columns": 2, "dim": 32}

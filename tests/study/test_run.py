@@ -16,10 +16,10 @@ from emocap.corpora.pairs import PairsBuilder
 from emocap.errors import EmocapError
 from emocap.files import read_json
 from emocap.report.page import write_report
-from emocap.study import stages
-from emocap.study.config import load_config
-from emocap.study.prepare import without_held_out
+from emocap.study.config.loading import load_config
 from emocap.study.run import run_study, stage_names
+from emocap.study.stages import training as stages
+from emocap.study.stages.splits import without_held_out
 from emocap.training.batching import PairDataset
 
 
@@ -247,7 +247,14 @@ def test_killed_at_any_moment_it_ends_with_the_same_results(finished, tiny_study
 def test_a_study_without_a_source_trains_the_teacher_alone(tiny_study, tmp_path) -> None:
     path = tiny_study(source=None)
     assert stage_names(load_config(path)) == [
-        *("prepare", "features", "splits", "baselines", "teacher", "signal", "evaluation", "report")
+        "prepare",
+        "features",
+        "splits",
+        "baselines",
+        "teacher",
+        "signal",
+        "evaluation",
+        "report",
     ]
     report = run(path, tmp_path / "alone")
     assert list(read_json(tmp_path / "alone" / "results.json")["models"]) == ["prior", "tfidf", "teacher"]

@@ -11,9 +11,10 @@ from emocap.evaluation import calibration
 from emocap.evaluation.metrics import mean_average_precision
 from emocap.files import read_array, read_json
 from emocap.report.page import write_report
-from emocap.study import evaluation, stages
-from emocap.study.config import load_config
+from emocap.study.config.loading import load_config
 from emocap.study.run import run_study, units_of
+from emocap.study.stages import evaluation
+from emocap.study.stages import training as stages
 
 ONE = {"epochs": 1, "learning_rate": 3e-3, "batch_size": 32}
 ALONE = {"features": None, "target": {"format": "table", "path": "pairs.jsonl"}, "teacher": ONE}
@@ -88,7 +89,7 @@ def test_the_source_holds_no_held_out_caption_of_the_fold(tiny_corpora, tiny_stu
     run_study(config, tmp_path / "run", report=write_report, until="prepare")
     for study in units_of(config, tmp_path / "run"):
         study.run.mkdir(parents=True)
-        from emocap.study.prepare import splits
+        from emocap.study.stages.splits import splits
 
         splits(study)
         used = set(study.pairs("source").captions)

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from emocap.files import read_array, read_json
-from emocap.labelling.select import agreement_over_captions, best_emotions
+from emocap.pseudo_labels.select import agreement_over_captions, best_emotions
 from emocap.report.page import write_report
-from emocap.study import pseudo_label_study, stages, transfer_study
-from emocap.study.config import PseudoLabelConfig, load_config
+from emocap.study.config.loading import load_config
+from emocap.study.config.pseudo_labels import PseudoLabelConfig
 from emocap.study.run import run_study, units_of
-from emocap.study.signal import _exchanged
+from emocap.study.stages import pseudo_label_study, transfer_study
+from emocap.study.stages import training as stages
+from emocap.study.stages.modality_ablation import _exchanged
 
 ONE = {"epochs": 1, "learning_rate": 3e-3, "batch_size": 32}
 

@@ -9,10 +9,10 @@ from emocap.errors import EmocapError
 from emocap.evaluation.predictions import read_predictions
 from emocap.files import read_array, read_json
 from emocap.report.page import write_report
-from emocap.study import stages
-from emocap.study.config import load_config
-from emocap.study.evaluation import chosen, mean_of_logits
+from emocap.study.config.loading import load_config
 from emocap.study.run import run_study, stage_names
+from emocap.study.stages import training as stages
+from emocap.study.stages.evaluation import chosen, mean_of_logits
 from emocap.training.checkpoint import load_model
 
 ONE = {"epochs": 1, "learning_rate": 3e-3, "batch_size": 32}

@@ -4,9 +4,9 @@ import numpy as np
 import torch
 
 from emocap.corpora.pairs import PairsBuilder
-from emocap.regions.extractor import Regions
-from emocap.regions.store import FeatureStore
-from emocap.regions.store_writer import Maker, write_store
+from emocap.regions.extractors.base import Regions
+from emocap.regions.store.reader import FeatureStore
+from emocap.regions.store.writer import Maker, write_store
 from emocap.training.batching import PairDataset, PooledDataset, pad_regions
 from emocap.training.checkpoint import load_tokenizer
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from emocap.inference.predictor import EmotionPredictor, Picture
+from emocap.api.predictor import EmotionPredictor, Picture
 
 
 @dataclass

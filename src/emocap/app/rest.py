@@ -11,13 +11,13 @@ from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
+from emocap.api.explanation import Explanation
+from emocap.api.requested_emotions import compromise
 from emocap.app import schemas
-from emocap.app.gate import FAILED
 from emocap.app.metrics import Metrics
+from emocap.app.middleware import FAILED
 from emocap.app.service import Busy, NoCaptioner, Service, TooSlow
 from emocap.errors import EmocapError
-from emocap.inference.choice import compromise
-from emocap.inference.explanation import Explanation
 
 ABOUT = (
     "The chance that annotators name an emotion for a picture with its caption, as an audience may feel about content. "
@@ -63,7 +63,11 @@ def build_rest(service: Service, metrics: Metrics, needs_key: bool = False) -> F
         """Captions ordered by the emotions that are wanted; none is changed or left out."""
         _, found = await service.judge(
             schemas.image_bytes(question.image),
-            *(question.captions, question.emotions, question.avoid, question.max_chars, question.strength),
+            question.captions,
+            question.emotions,
+            question.avoid,
+            question.max_chars,
+            question.strength,
         )
         return {"captions": found, "note": compromise(_plain(question.emotions))}
 
@@ -85,7 +89,12 @@ def build_rest(service: Service, metrics: Metrics, needs_key: bool = False) -> F
         image = schemas.image_bytes(question.image)
         assert image is not None, "the schema asks for it"
         found, note = await service.write(
-            *(image, question.emotions, question.n, question.avoid, question.max_chars, question.guidance),
+            image,
+            question.emotions,
+            question.n,
+            question.avoid,
+            question.max_chars,
+            question.guidance,
             seed=question.seed,
         )
         notes = filter(None, (note, compromise(_plain(question.emotions))))

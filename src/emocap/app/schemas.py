@@ -8,9 +8,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, Wit
 from pydantic_core import PydanticCustomError
 
 from emocap.app.limits import Limits
-from emocap.app.served import Measured
+from emocap.app.served_model import Measured
 from emocap.app.service import MOST_WRITTEN, Prediction
-from emocap.evaluation.rerank import Ranked
+from emocap.captioning.rerank import Ranked
 
 # Far above what a server lets in, so that no list costs more to refuse than to read.
 MOST_EMOTIONS, MOST_CAPTIONS = 100, 10_000

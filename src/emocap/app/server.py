@@ -17,11 +17,11 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from emocap.app.gate import Gate
 from emocap.app.limits import Limits
 from emocap.app.metrics import Metrics
+from emocap.app.middleware import Gate
 from emocap.app.rest import build_rest
-from emocap.app.served import Served
+from emocap.app.served_model import Served
 from emocap.app.service import Service
 from emocap.errors import EmocapError
 from emocap.progress import logger
@@ -59,7 +59,7 @@ def build_app(
     app = build_rest(service, metrics, needs_key=key is not None)
     look = None
     if page:
-        from emocap.app.web import mount_page
+        from emocap.app.page import mount_page
 
         app, look = mount_page(app, service, folder, key)
     gate = Gate(app, limits, metrics, lambda: service.is_full, key=key, hosts=hosts, look=look)

@@ -10,18 +10,18 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
+from emocap.api.captioner import LEAST_LIKELY, PLAIN, is_plain
+from emocap.api.explanation import Explanation
+from emocap.api.predictor import EmotionProbability, Picture, check_caption
+from emocap.api.requested_emotions import Unintended, choose_emotions, unintended
 from emocap.app.engine import Engine
 from emocap.app.limits import Limits
-from emocap.app.served import Served
+from emocap.app.served_model import Served
+from emocap.captioning.checkpoint import check_strengths
+from emocap.captioning.rerank import Ranked, rerank
 from emocap.errors import EmocapError
-from emocap.evaluation.rerank import Ranked, rerank
-from emocap.inference.captioner import LEAST_LIKELY, PLAIN, is_plain
-from emocap.inference.choice import Unintended, choose_emotions, unintended
-from emocap.inference.explanation import Explanation
-from emocap.inference.predictor import EmotionProbability, Picture, check_caption
 from emocap.regions.extract import Prepared
 from emocap.regions.images import open_image
-from emocap.training.captioner_folder import check_strengths
 
 MOST_WRITTEN = 20
 T = TypeVar("T")
@@ -145,7 +145,10 @@ class Service:
                 faithfulness = await self._engine.run(lambda: likely.faithfulness(features, captions))
             found = await self._engine.probabilities(picture, captions)
         ranked = rerank(
-            *(captions, found, predictor.labels, wanted),
+            captions,
+            found,
+            predictor.labels,
+            wanted,
             avoid=shunned,
             faithfulness=faithfulness,
             floor=LEAST_LIKELY,

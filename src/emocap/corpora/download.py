@@ -159,7 +159,12 @@ def _check_socratis(root: Path) -> Path:
     there = sum((root / "images" / image).is_file() for image in images)
     logger.info(
         "%s: reads well, %d pairs, %d entries set aside; %d of %d pictures are in %s",
-        *(path, len(pairs), len(pairs.quarantined), there, len(images), root / "images"),
+        path,
+        len(pairs),
+        len(pairs.quarantined),
+        there,
+        len(images),
+        root / "images",
     )
     return path
 

@@ -13,7 +13,7 @@ from transformers import BertModel
 from transformers.utils import logging
 
 from emocap.errors import EmocapError
-from emocap.models.backbone import find_backbone
+from emocap.models.backbones import find_backbone
 from emocap.progress import track
 from emocap.training.checkpoint import load_tokenizer
 from emocap.training.predict import best_device

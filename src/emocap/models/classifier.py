@@ -8,7 +8,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.models.visual_bert.configuration_visual_bert import VisualBertConfig
 from transformers.models.visual_bert.modeling_visual_bert import VisualBertPreTrainedModel
 
-from emocap.models.visualbert import build_visualbert, read_pairs
+from emocap.models.encoder import build_visualbert, read_pairs
 
 POOLINGS = ("pooler", "mean", "first", "first+mean")
 
@@ -63,7 +63,9 @@ class VisualBertForEmotion(VisualBertPreTrainedModel):
         if attention_mask is None:
             attention_mask = torch.ones(text.shape[:2], device=text.device, dtype=torch.long)
         output, mask = read_pairs(
-            *(self.visualbert, self.visual_token_type, attention_mask),
+            self.visualbert,
+            self.visual_token_type,
+            attention_mask,
             input_ids=input_ids,
             inputs_embeds=inputs_embeds,
             visual_embeds=visual_embeds,

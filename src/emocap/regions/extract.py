@@ -24,10 +24,10 @@ from emocap.corpora.pairs import Quarantined
 from emocap.errors import EmocapError
 from emocap.files import locked, read_json, sync, write_json
 from emocap.progress import logger, track
-from emocap.regions.extractor import Extractor, Regions
+from emocap.regions.extractors.base import Extractor, Regions
 from emocap.regions.images import FORMATS, MAX_PIXELS, ImageFault, ImageMissing, full_size, open_image, upright_rgb
-from emocap.regions.store import is_complete, kind_of
-from emocap.regions.store_writer import (
+from emocap.regions.store.format import is_complete, kind_of
+from emocap.regions.store.writer import (
     IMAGES_PER_SHARD,
     REPORT,
     FeatureFault,
@@ -144,7 +144,11 @@ def extract(
     keys = [image for image in dict.fromkeys(images) if image]
     parts = [keys[start : start + IMAGES_PER_SHARD] for start in range(0, len(keys), IMAGES_PER_SHARD)] or [[]]
     maker = Maker(
-        *(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim, extractor.names),
+        extractor.name,
+        extractor.settings,
+        extractor.weights_hash,
+        extractor.dim,
+        extractor.names,
         computed_in=extractor.computed_in,
     )
     out = Path(os.path.abspath(out))  # noqa: PTH100  a link at its end stays a link

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from emocap.errors import EmocapError
 from emocap.files import whole_file
 from emocap.regions.extract import describe_source
-from emocap.regions.extractor import Extractor, Regions
+from emocap.regions.extractors.base import Extractor, Regions
 from emocap.regions.images import open_image
 
 LEAST_SIDE = 640

@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 
-from emocap.evaluation.caption_scores import among
-from emocap.report import figures_captions, gallery
-from emocap.report.captions_file import ASKED, PLAIN, Captions, Estimated, Share, System, Written
-from emocap.report.figures import Drawing
-from emocap.report.results_file import PRIMARY, Difference, Metric
-from emocap.report.run_files import Run
-from emocap.report.score_tables import Cell, Row
-from emocap.report.verdict import standing
-from emocap.report.words import (
+from emocap.captioning.scores import among
+from emocap.report import gallery
+from emocap.report.files.captions import ASKED, PLAIN, Captions, Estimated, Share, System, Written
+from emocap.report.files.results import PRIMARY, Difference, Metric
+from emocap.report.files.run import Run
+from emocap.report.plots import captions as figures_captions
+from emocap.report.plots.study import Drawing
+from emocap.report.tables import Cell, Row
+from emocap.report.text import (
     EQUAL,
     WHAT_IT_IS,
     between,
@@ -23,6 +23,7 @@ from emocap.report.words import (
     signed_interval,
     with_interval,
 )
+from emocap.report.verdict import standing
 
 HIGHER = Metric(higher_is_better=True)
 AMONG = {1: "the judge’s likeliest", 2: "among the judge’s two likeliest", 3: "among the judge’s three likeliest"}
@@ -219,7 +220,8 @@ def _tried(captions: Captions) -> list[tuple[list[str], bool]]:
     return [
         (
             [
-                *(f"{point.guidance:g}", f"{point.strength:g}"),
+                f"{point.guidance:g}",
+                f"{point.strength:g}",
                 *(_bounded(estimated) for estimated in (point.judged_alignment, point.alignment, point.cider_d)),
             ],
             captions.is_chosen(point),

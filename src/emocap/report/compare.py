@@ -13,14 +13,14 @@ from emocap.errors import EmocapError
 from emocap.evaluation.predictions import Answers, Predictions, read_predictions
 from emocap.evaluation.significance import compare_models
 from emocap.files import write_text
-from emocap.report.figures import Drawing, drawing_of
+from emocap.report.files.results import PRIMARY, Comparison, Difference, Metric, Results
+from emocap.report.files.run import read_results
 from emocap.report.page import page_environment
-from emocap.report.plots_intervals import Estimate, estimates, places_of
-from emocap.report.results_file import PRIMARY, Comparison, Difference, Metric, Results
-from emocap.report.run_files import read_results
-from emocap.report.score_tables import COMPACT, Row, difference_cell, score_cell
+from emocap.report.plots.intervals import Estimate, estimates, places_of
+from emocap.report.plots.study import Drawing, drawing_of
+from emocap.report.tables import COMPACT, Row, difference_cell, score_cell
+from emocap.report.text import between, counted, in_sentence, metric_name, number, with_interval
 from emocap.report.verdict import best_baseline, leader, standing
-from emocap.report.words import between, counted, in_sentence, metric_name, number, with_interval
 
 SAME_SCORE = 1e-4  # a score of the same answers differs by rounding alone
 IS_IT = {"better": "is better than", "worse": "is worse than", "open": "is not shown to be better than"}

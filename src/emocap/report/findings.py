@@ -1,8 +1,8 @@
 """What the studies support or do not, one sentence each; intervals decide, never the point values alone."""
 
-from emocap.report.results_file import PRIMARY, Difference, Metric, PseudoLabelStudy, Signal, TransferStudy
+from emocap.report.files.results import PRIMARY, Difference, Metric, PseudoLabelStudy, Signal, TransferStudy
+from emocap.report.text import listed, opening, the, with_interval
 from emocap.report.verdict import standing
-from emocap.report.words import listed, opening, the, with_interval
 
 CONTROLS = {
     "random": "those of a random sample",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from emocap.report.run_files import Card
+from emocap.report.files.run import Card
 
 MOST_CARDS = 24
 LONGEST_SIDE = 320

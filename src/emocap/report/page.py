@@ -8,12 +8,15 @@ import yaml
 from jinja2 import Environment
 
 from emocap.files import write_text
-from emocap.pages import templates_of
-from emocap.report import captions, figures, figures_transfer, figures_trust, gallery
+from emocap.html_templates import templates_of
+from emocap.report import captions, gallery
+from emocap.report.files.results import PER_EMOTION, PRIMARY, Difference, PseudoLabelStudy, Results, TransferStudy
+from emocap.report.files.run import Manifest, Run, read_run
 from emocap.report.findings import pseudo_label_sentence, signal_sentence, transfer_sentence
-from emocap.report.results_file import PER_EMOTION, PRIMARY, Difference, PseudoLabelStudy, Results, TransferStudy
-from emocap.report.run_files import Manifest, Run, read_run
-from emocap.report.score_tables import (
+from emocap.report.plots import study as figures
+from emocap.report.plots import transfer as figures_transfer
+from emocap.report.plots import trust as figures_trust
+from emocap.report.tables import (
     Cell,
     compact_metrics,
     compact_table,
@@ -23,8 +26,7 @@ from emocap.report.score_tables import (
     meanings,
     score_cell,
 )
-from emocap.report.verdict import Verdict, human_share, share_of_ceiling, verdict
-from emocap.report.words import (
+from emocap.report.text import (
     between,
     counted,
     metric_name,
@@ -35,10 +37,21 @@ from emocap.report.words import (
     signed_interval,
     the,
 )
+from emocap.report.verdict import Verdict, human_share, share_of_ceiling, verdict
 
 MONTHS = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 )
 PARTS = ("train", "validation", "test")
 SIZES = ("pairs", "labelled", "images", "images_missing", *PARTS)

@@ -6,8 +6,8 @@ Intervals decide, never the point values alone: a difference counts only where i
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from emocap.report.results_file import PRIMARY, Comparison, Difference, Metric, Results
-from emocap.report.words import EQUAL, in_sentence, listed, number, opening, percent, the, with_interval
+from emocap.report.files.results import PRIMARY, Comparison, Difference, Metric, Results
+from emocap.report.text import EQUAL, in_sentence, listed, number, opening, percent, the, with_interval
 
 OF_PEOPLE = "recall_at_3"  # a person names a few words: average precision over all emotions is low by construction
 Standing = Literal["better", "worse", "open"]

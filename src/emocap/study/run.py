@@ -14,19 +14,37 @@ from typing import Any
 from emocap.corpora.read import corpus_files
 from emocap.errors import EmocapError
 from emocap.files import read_json, write_json
-from emocap.regions.extractor import extractor_and_settings
-from emocap.study import caption_judging, captioning, pseudo_label_study, signal, stages, transfer_study
-from emocap.study.config import CorpusConfig, StudyConfig
-from emocap.study.evaluation import evaluation
-from emocap.study.prepare import count_faults, features, image_faults, prepare, splits
-from emocap.study.run_dir import RunDir, environment
-from emocap.study.study import PARTS, Study, read_value
+from emocap.regions.extractors.registry import extractor_and_settings
+from emocap.study.artifacts import read_value
+from emocap.study.cache import RunDir, environment
+from emocap.study.config.corpora import CorpusConfig
+from emocap.study.config.study import StudyConfig
+from emocap.study.stages import captioner as captioning
+from emocap.study.stages import captions as caption_judging
+from emocap.study.stages import modality_ablation as signal
+from emocap.study.stages import pseudo_label_study, transfer_study
+from emocap.study.stages import training as stages
+from emocap.study.stages.evaluation import evaluation
+from emocap.study.stages.features import features, image_faults
+from emocap.study.stages.prepare import count_faults, prepare
+from emocap.study.stages.splits import splits
+from emocap.study.unit import PARTS, Study
 from emocap.weights import weights_file
 
 LEARNING = (
-    *("emotions", "weights", "corpora/pairs", "corpora/splits", "corpora/annotators", "regions/store", "models"),
-    *("evaluation/metrics", "evaluation/weighted", "evaluation/calibration"),
-    *("training", "study/stages", "study/study"),
+    "emotions",
+    "weights",
+    "corpora/pairs",
+    "corpora/splits",
+    "corpora/annotators",
+    "regions/store",
+    "models",
+    "evaluation/metrics",
+    "evaluation/weighted",
+    "evaluation/calibration",
+    "training",
+    "study/stages",
+    "study/unit",
 )
 ANSWERS = ("history.json", "validation_probabilities.npy", "test_probabilities.npy")
 SELECTION = tuple(f"pseudo_labels.{key}" for key in ("p", "k", "fraction", "targets", "min_agreement"))
@@ -68,18 +86,23 @@ def _back(run: str, base: str) -> Stage:
 
 UNIT_STAGES: dict[str, Stage] = {
     "splits": Stage(
-        *(splits, ["splits", "folds", "captioner.held_out_images"], ["prepare"]),
+        splits,
+        ["splits", "folds", "captioner.held_out_images"],
+        ["prepare"],
         outputs=["splits.json", "source_rows.npy", "caption_images.json"],
-        rooms=["corpora/duplicates", "study/prepare"],
+        rooms=["corpora/duplicates", "study/stages"],
     ),
     "baselines": Stage(
-        *(stages.baselines, ["baselines"], ["splits"], ["baselines"]),
+        stages.baselines,
+        ["baselines"],
+        ["splits"],
+        ["baselines"],
         rooms=["evaluation/baselines", "evaluation/sentence_vectors"],
     ),
     "teacher": Stage(stages.teacher, ["targets", "teacher"], ["splits", "features"], _model_files("teacher")),
-    "scores": Stage(stages.scores, [], ["teacher"], ["scores", "scores/probabilities.npy"], rooms=["labelling"]),
+    "scores": Stage(stages.scores, [], ["teacher"], ["scores", "scores/probabilities.npy"], rooms=["pseudo_labels"]),
     "selection": Stage(
-        *(stages.selection, SELECTION, ["scores"], ["selection.parquet", "audit.json"]), rooms=["labelling"]
+        stages.selection, SELECTION, ["scores"], ["selection.parquet", "audit.json"], rooms=["pseudo_labels"]
     ),
     "student": Stage(stages.student, ["student"], ["selection"], _model_files("student")),
     "AnB": _back("AnB", "student"),
@@ -91,7 +114,7 @@ UNIT_STAGES: dict[str, Stage] = {
         ["targets", "teacher", "transfer.AnB", "transfer.AnB+"],
         ["teacher", "student", "labelled"],
         [transfer_study.FOLDER, f"{transfer_study.FOLDER}/points.json"],
-        rooms=["study/transfer_study"],
+        rooms=["study/stages/transfer_study"],
         grows=["transfer.layers", "transfer.controls", "transfer.seeds"],
     ),
     "pseudo_label_study": Stage(
@@ -99,7 +122,7 @@ UNIT_STAGES: dict[str, Stage] = {
         ["targets", *SELECTION, "student", "transfer.n_transferred", "transfer.head", "transfer.AnB+"],
         ["scores", "teacher"],
         [pseudo_label_study.FOLDER, f"{pseudo_label_study.FOLDER}/points.json"],
-        rooms=["labelling", "study/pseudo_label_study"],
+        rooms=["pseudo_labels", "study/stages/pseudo_label_study"],
         grows=["pseudo_labels.study"],
     ),
     "captioner": Stage(
@@ -113,17 +136,21 @@ UNIT_STAGES: dict[str, Stage] = {
         ],
         ["selection", "student"],
         [captioning.RUN, f"{captioning.RUN}/model", f"{captioning.RUN}/history.json"],
-        rooms=["study/captioning"],
+        rooms=["study/stages/captioner", "captioning"],
     ),
     "captions": Stage(
         caption_judging.captions,
         ["captioner", "baselines.vectors"],
         ["splits", "captioner", "AnB+"],
         [f"{captioning.RUN}/{name}" for name in ("captions.json", "gallery", "model/ranker", "model/choice.json")],
-        rooms=["evaluation", "study/caption_judging", "study/gallery"],
+        rooms=["evaluation", "study/stages/captions", "captioning", "study/gallery"],
     ),
     "signal": Stage(
-        signal.signal, [], ["features", "teacher", "AnB+", "labelled_AnB+"], ["signal"], rooms=["study/signal"]
+        signal.signal,
+        [],
+        ["features", "teacher", "AnB+", "labelled_AnB+"],
+        ["signal"],
+        rooms=["study/stages/modality_ablation"],
     ),
 }
 
@@ -133,7 +160,11 @@ def unit_stages(config: StudyConfig) -> list[str]:
     of_source = ["scores", "selection", "student", "AnB", "AnB+"] if config.source is not None else []
     of_labelled = ["labelled_AnB", "labelled_AnB+"] if config.labelled_source is not None else []
     return [
-        *("splits", "baselines", "teacher", *of_source, *of_labelled),
+        "splits",
+        "baselines",
+        "teacher",
+        *of_source,
+        *of_labelled,
         *(["transfer_study"] if config.transfer.layers is not None else []),
         *(["pseudo_label_study"] if config.pseudo_labels.study is not None else []),
         *(["captioner", "captions"] if config.captioner is not None else []),
@@ -203,7 +234,7 @@ def run_study(
     with run.locked():
         if draw is not None:
             corpora = run_dir / "corpora"
-            run.stage("corpora", lambda: draw(corpora), config=config.seed, rooms=["corpora"], outputs=["corpora"])
+            run.stage("corpora", lambda: draw(corpora), config=config.seed, rooms=["demo"], outputs=["corpora"])
         for name in names[: names.index(until) + 1 if until else None]:
             if name == "report":
                 _write_manifest(run, units, command)
@@ -225,11 +256,13 @@ def _run_stage(run: RunDir, units: Sequence[Study], name: str) -> None:
             name,
             lambda: prepare(study),
             config={key: dump[key] for key in models},
-            rooms=["emotions", "corpora", "models/backbone", "weights", "study/prepare"],
+            rooms=["emotions", "corpora", "models/backbones", "weights", "study/stages"],
             files=[*_corpus_files(study), *_local_weights(config)],
             outputs=[
                 *(f"{domain}.parquet" for domain in config.corpora),
-                *("vocabulary.json", "backbone.json", "data.json"),
+                "vocabulary.json",
+                "backbone.json",
+                "data.json",
                 *(["labelled_vocabulary.json"] if config.labelled_source is not None else []),
             ],
             outdates=_outdated(units),
@@ -239,7 +272,7 @@ def _run_stage(run: RunDir, units: Sequence[Study], name: str) -> None:
             name,
             lambda: features(study),
             config=[dump["features"], str(config.data_root)],
-            rooms=["regions", "study/prepare"],
+            rooms=["regions", "study/stages"],
             after=["prepare"],
             files=_picture_files(study),
             outputs=["features"],
@@ -261,7 +294,7 @@ def _run_stage(run: RunDir, units: Sequence[Study], name: str) -> None:
             name,
             lambda: evaluation(units),
             config=dump["evaluation"],
-            rooms=["emotions", "corpora", "evaluation", "study/evaluation", "study/gallery"],
+            rooms=["emotions", "corpora", "evaluation", "study/stages/evaluation", "study/gallery"],
             after=unit_stages(config) if len(units) == 1 else list(by_name),
             files=[study.place(oracle)] if oracle is not None else [],
             outputs=["results.json", "predictions.parquet", "gallery.json", "gallery"],
@@ -292,7 +325,9 @@ def _run_unit(run: RunDir, unit: Study, name: str) -> None:
         name,
         work,
         config=[
-            *(dump["model"], unit.seed, unit.config.keep_models),
+            dump["model"],
+            unit.seed,
+            unit.config.keep_models,
             [_part(dump, key) for stage in used for key in (*stage.sections, *stage.grows)],
         ],
         rooms=[*LEARNING, *dict.fromkeys(room for stage in used for room in stage.rooms)],

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import Dataset
 
 from emocap.corpora.pairs import Pairs
-from emocap.regions.store import FeatureStore
+from emocap.regions.store.reader import FeatureStore
 
 
 @dataclass

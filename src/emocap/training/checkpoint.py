@@ -17,7 +17,7 @@ from typing_extensions import TypedDict
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.files import read_json, whole_folder, write_json
-from emocap.models.backbone import TOKENIZER_FILES
+from emocap.models.backbones import TOKENIZER_FILES
 from emocap.models.classifier import VisualBertForEmotion
 from emocap.progress import logger
 

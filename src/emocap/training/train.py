@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -26,8 +26,6 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from emocap.errors import EmocapError
 from emocap.files import read_json, whole_file, write_json
-from emocap.training.batching import PairDataset, PooledDataset
-from emocap.training.captioning import CaptionDataset, PictureWords
 from emocap.training.losses import bce, build_loss
 from emocap.training.predict import finite
 from emocap.training.settings import TrainSettings
@@ -39,23 +37,38 @@ _LAYER = re.compile(r"\.encoder\.layer\.(\d+)\.")
 Metrics = Callable[[np.ndarray, np.ndarray], dict[str, float]]
 
 
+class TrainingData(Protocol):
+    """N items to train on.
+
+    Attributes:
+        targets: (N, E) float32 of 0 to 1, or None where there are none.
+    """
+
+    @property
+    def targets(self) -> np.ndarray | None: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Any: ...
+
+
 class EpochSampler(Sampler[int]):
     """Row numbers in an order drawn from (seed, epoch), neighbours of like length.
 
     Args:
-        counts_on: the rows of epoch e are numbered from e * N on, for items that change from epoch to epoch.
+        numbered_by_epoch: the rows of epoch e are numbered from e * N on, for items that change from epoch to epoch.
     """
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, *, counts_on: bool = False) -> None:
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, *, numbered_by_epoch: bool = False) -> None:
         self.lengths, self.batch_size, self.seed, self.epoch = list(lengths), batch_size, seed, 0
-        self.counts_on = counts_on
+        self.numbered_by_epoch = numbered_by_epoch
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
-        first = self.epoch * len(self.lengths) if self.counts_on else 0
+        first = self.epoch * len(self.lengths) if self.numbered_by_epoch else 0
         return (first + row for row in get_length_grouped_indices(self.lengths, self.batch_size, generator=generator))
 
 
@@ -114,8 +127,8 @@ class _Epochs(TrainerCallback):
 
 def train(
     model: nn.Module,
-    training: PairDataset | PooledDataset | CaptionDataset | PictureWords,
-    validation: PairDataset | PooledDataset | CaptionDataset | PictureWords | None,
+    training: TrainingData,
+    validation: TrainingData | None,
     settings: TrainSettings,
     folder: Path,
     *,
@@ -125,6 +138,7 @@ def train(
     collate: Callable[..., dict[str, torch.Tensor]],
     lengths: Sequence[int],
     loss: Callable[..., torch.Tensor] | None = None,
+    numbered_by_epoch: bool = False,
 ) -> dict[str, Any]:
     """Train `model` in place; it ends with its best epoch's weights.
 
@@ -138,6 +152,7 @@ def train(
         name: of the run, for its log and history.
         lengths: N lengths; items of like length share a batch.
         loss: (outputs, labels) to what is minimised; None means the loss of `settings`, over logits and targets.
+        numbered_by_epoch: item i of epoch e is asked for as e * N + i, for items that change from epoch to epoch.
 
     Returns:
         The history, as `docs/RUN_DIR.md` describes `history.json`.
@@ -158,7 +173,7 @@ def train(
         def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
             return of_logits(outputs.logits, labels)
 
-    sampler = EpochSampler(lengths, settings.batch_size, seed, counts_on=isinstance(training, CaptionDataset))
+    sampler = EpochSampler(lengths, settings.batch_size, seed, numbered_by_epoch=numbered_by_epoch)
     set_seed(seed)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()

@@ -1,0 +1,194 @@
+"""What people reach against each other: one annotator judged by the others, and two halves of the annotators.
+
+A person's words, in the order written, are a ranking like a model's. Each annotator is judged against the union of what
+the *other* annotators of the pair named, and so is every model, on exactly those targets: the union over all annotators
+would give models easier targets than people had.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from emocap.errors import EmocapError
+from emocap.evaluation.metrics import METRICS, Judged
+from emocap.evaluation.predictions import Answers
+
+SHARED = (
+    "top1_accuracy",
+    "top2_accuracy",
+    "top3_accuracy",
+    "top5_accuracy",
+    "recall_at_3",
+    "recall_at_5",
+    "pooled_recall_at_3",
+    "precision_at_3",
+    "mean_average_precision",
+    "label_ranking_average_precision",
+    "ndcg_at_5",
+    "micro_f1",
+)
+UNNAMED = 1e-6
+
+
+def human_ceiling(
+    named: Sequence[Sequence[Sequence[int]]],
+    answers: Mapping[str, Sequence[Answers]],
+    labels: Sequence[str],
+    prior: np.ndarray,
+    *,
+    n_splits: int = 20,
+    seed: int = 0,
+) -> dict[str, Any] | None:
+    """Scores of people and of models against the same people, by the metrics that words without numbers have.
+
+    A person says yes to what is named, a model to what reaches its threshold (`micro_f1`); ranks decide the rest. Every
+    annotator counts alike, so that a pair with more of them weighs more.
+
+    Args:
+        named: per pair of the table, per annotator, the emotions named in the order written, as label numbers.
+        answers: by model, one entry a repeat; only pairs that all of them answered are used.
+        labels: E emotions.
+        prior: (E,) frequencies, or (M, E), one row a pair of the table, which order what a person did not name.
+        n_splits: random halvings of the annotators.
+        seed: of the halvings.
+
+    Returns:
+        What `docs/RUN_DIR.md` describes as `human`; None where no pair has two annotators with known emotions.
+
+    Raises:
+        EmocapError: `prior` or a model's answers are not of these emotions, or of other pairs.
+    """
+    _check(answers, len(named), len(labels), prior, n_splits)
+    priors = np.broadcast_to(np.asarray(prior, dtype=np.float64), (len(named), len(labels)))
+    rows = _answered(answers, len(named))
+    left_out: Counter[str] = Counter()
+    kept: list[tuple[int, list[list[int]]]] = []
+    for row in rows:
+        known = [list(words) for words in named[row] if len(words)]
+        left_out["annotators without a known emotion"] += len(named[row]) - len(known)
+        if len(known) >= 2:
+            kept.append((int(row), known))
+        else:
+            reason = "one annotator" if known else "no known emotion" if named[row] else "no annotator"
+            left_out[f"pairs with {reason}"] += 1
+    if not kept:
+        return None
+    pairs, people, targets = _one_against_others(kept, priors)
+    own = _scores(people, targets, threshold=0.5)
+    models = {name: _mean([_of(found, pairs, targets) for found in given]) for name, given in answers.items()}
+    counts = [len(known) for _, known in kept]
+    return {
+        "n_pairs": len(kept),
+        "left_out": {reason: count for reason, count in left_out.items() if count},
+        "annotators": {"least": min(counts), "median": float(np.median(counts)), "most": max(counts)},
+        "one_against_others": own,
+        "models": models,
+        "shares": {
+            name: {metric: scores[metric] / value if value else None for metric, value in own.items()}
+            for name, scores in models.items()
+        },
+        "split_half": _split_half([known for _, known in kept], priors[[row for row, _ in kept]], n_splits, seed),
+    }
+
+
+def _check(answers: Mapping[str, Sequence[Answers]], n: int, n_labels: int, prior: np.ndarray, n_splits: int) -> None:
+    if np.shape(prior) not in ((n_labels,), (n, n_labels)) or n_splits < 1:
+        raise EmocapError(
+            f"human: prior {np.shape(prior)} and {n_splits} halvings, expected ({n_labels},) and 1 or more"
+        )
+    for name, given in answers.items():
+        if not given:
+            raise EmocapError(f"human: {name} has no answers")
+        for found in given:
+            if found.raw.shape[1] != n_labels or (len(found.rows) and found.rows.max() >= n):
+                raise EmocapError(f"human: {name} answers other pairs or emotions than the {n} and {n_labels} given")
+
+
+def _answered(answers: Mapping[str, Sequence[Answers]], n: int) -> np.ndarray:
+    """Ascending row numbers of the pairs that every repeat of every model answered."""
+    counts = np.zeros(n, dtype=np.int64)
+    repeats = [found for given in answers.values() for found in given]
+    for found in repeats:
+        counts[found.rows] += 1
+    return np.flatnonzero(counts == len(repeats))
+
+
+def ranking_scores(words: Sequence[int], prior: np.ndarray) -> np.ndarray:
+    """(E,) float64 scores that rank a person's words in the order written, and what is left by the prior below them.
+
+    >>> ranking_scores([2, 0], np.array([.1, .5, .2, .9])).argsort()[::-1].tolist()
+    [2, 0, 3, 1]
+    """
+    scores = UNNAMED * prior
+    for place, label in enumerate(words):
+        scores[label] = 1 - place / 1000
+    return scores
+
+
+def _one_against_others(
+    kept: Sequence[tuple[int, list[list[int]]]], priors: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For every annotator of every pair: the pair's row (I,), the annotator's scores and the others' union (I, E)."""
+    rows, people, targets = [], [], []
+    for row, known in kept:
+        counts = np.zeros(priors.shape[1])
+        for words in known:
+            counts[words] += 1
+        for words in known:
+            others = counts.copy()
+            others[words] -= 1
+            rows.append(row)
+            people.append(ranking_scores(words, priors[row]))
+            targets.append(others > 0)
+    return np.array(rows), np.stack(people), np.stack(targets).astype(np.float32)
+
+
+def _of(found: Answers, pairs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    """A repeat's scores for these pairs (I,) against these targets (I, E)."""
+    ordered = found.ordered()
+    places = np.searchsorted(ordered.rows, pairs)
+    return _scores(ordered.probabilities[places], targets, ordered.threshold[places])
+
+
+def _scores(scores: np.ndarray, targets: np.ndarray, threshold: float | np.ndarray) -> dict[str, float]:
+    judged, one_each = Judged(scores, targets, threshold), np.ones((1, len(targets)))
+    return {metric: float(METRICS[metric].statistic(judged)(one_each)[0]) for metric in SHARED}
+
+
+def _mean(repeats: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {metric: float(np.mean([scores[metric] for scores in repeats])) for metric in SHARED}
+
+
+def _split_half(people: Sequence[list[list[int]]], priors: np.ndarray, n_splits: int, seed: int) -> dict[str, Any]:
+    """Agreement of two random halves of each pair's annotators, as means over the halvings.
+
+    `correlation` is Pearson's of the two halves' vote shares over all cells of pairs and emotions; `spearman_brown`
+    tells from it that of two groups as large as the whole (Spearman 1910, Brown 1910). Both are null where a half's
+    shares are all the same. `metrics` judge one half's shares, equal ones in the prior's order, against the other's
+    union; of an odd number of annotators the one half has the fewer.
+    """
+    generator = np.random.default_rng(seed)
+    correlations, metrics = [], []
+    for _ in range(n_splits):
+        halves: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+        for known in people:
+            order = generator.permutation(len(known))
+            middle = len(known) // 2
+            for half, members in zip(halves, (order[:middle], order[middle:]), strict=True):
+                shares = np.zeros(priors.shape[1])
+                for member in members:
+                    shares[known[member]] += 1 / len(members)
+                half.append(shares)
+        one, other = (np.stack(half) for half in halves)
+        if one.std() > 0 and other.std() > 0:
+            correlations.append(float(np.corrcoef(one.ravel(), other.ravel())[0, 1]))
+        metrics.append(_scores(one + UNNAMED * priors, other > 0, threshold=2 * UNNAMED))
+    r = float(np.mean(correlations)) if correlations else None
+    return {
+        "correlation": r,
+        "spearman_brown": None if r is None or r <= -1 else 2 * r / (1 + r),
+        "n_splits": n_splits,
+        "metrics": _mean(metrics),
+    }

@@ -1,0 +1,82 @@
+"""An audit of pseudo-labels: what selection did to the emotions, and whether a few of them swallow the rest."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from emocap.pseudo_labels.select import Selection, best_emotions
+
+MIN_ENTROPY_RATIO = 0.75
+MAX_NEVER_CHOSEN = 0.3
+
+
+def entropy(shares: np.ndarray) -> float:
+    """Of a distribution over emotions, in nats.
+
+    >>> round(entropy(np.array([.5, .5, 0.])), 4)
+    0.6931
+    """
+    positive = shares[shares > 0]
+    return float(-(positive * np.log(positive)).sum())
+
+
+def audit(
+    probabilities: np.ndarray,
+    selection: Selection,
+    labels: Sequence[str],
+    training_targets: np.ndarray,
+    settings: dict[str, Any],
+) -> dict[str, Any]:
+    """What `docs/RUN_DIR.md` describes as `audit.json`.
+
+    Args:
+        probabilities: (N, E) of the teacher over the whole source.
+        selection: the sample drawn from it.
+        labels: E emotions.
+        training_targets: (M, E) of the target's training pairs.
+        settings: p, k, fraction, targets and min_agreement.
+    """
+    before = _shares(best_emotions(probabilities, settings["p"]))
+    after = _shares(selection.kept)
+    target = _shares(training_targets > 0)
+    never = [label for label, share in zip(labels, after, strict=True) if share == 0]
+    return {
+        "schema": 1,
+        "labels": list(labels),
+        **{key: settings[key] for key in ("p", "k", "fraction", "targets", "min_agreement")},
+        "n_source_pairs": len(probabilities),
+        "n_candidates": selection.n_candidates,
+        "n_selected": len(selection.rows),
+        "target_share": (np.asarray(training_targets) > 0).mean(axis=0).tolist(),
+        "before": before.tolist(),
+        "after": after.tolist(),
+        "entropy_before": entropy(before),
+        "entropy_after": entropy(after),
+        "entropy_target": entropy(target),
+        "entropy_max": float(np.log(len(labels))),
+        "never_chosen": never,
+        "largest_share": float(after.max()),
+        "warning": _warning(after, target, labels, never, settings["p"]),
+    }
+
+
+def _shares(chosen: np.ndarray) -> np.ndarray:
+    counts = chosen.sum(axis=0).astype(np.float64)
+    return counts / max(counts.sum(), 1.0)
+
+
+def _warning(after: np.ndarray, target: np.ndarray, labels: Sequence[str], never: list[str], p: int) -> str | None:
+    faults = []
+    if entropy(after) < MIN_ENTROPY_RATIO * entropy(target):
+        leading = [labels[i] for i in np.argsort(-after, kind="stable")[:p]]
+        share = float(np.sort(after)[::-1][:p].sum())
+        faults.append(
+            f"the {p} commonest emotions ({', '.join(leading)}) hold {share:.0%} of the pseudo-labels: entropy "
+            f"{entropy(after):.2f} nats against {entropy(target):.2f} in the target's labels"
+        )
+    if len(never) > MAX_NEVER_CHOSEN * len(labels):
+        faults.append(f"{len(never)} of {len(labels)} emotions are never chosen")
+    if not faults:
+        return None
+    return "Pseudo-labels collapse: " + "; ".join(faults) + ". Train the teacher better, or set pseudo_labels.k."

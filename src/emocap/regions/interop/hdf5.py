@@ -1,0 +1,195 @@
+"""The HDF5 files of hengyuan-hu/bottom-up-attention-vqa and of BAN (Kim et al. 2018).
+
+Fixed: image_features (N, 36, D), image_bb (N, 36, 4) in pixels, spatial_features (N, 36, 6), whose first four columns
+are the boxes as shares of the image. Adaptive: the same without the first axis, and pos_boxes (N, 2) with the first row
+and the row after the last of each image. Which row an id has stands in a pickle beside the file,
+`<stem>_imgid2idx.pkl`; we also read the same as JSON, and a dataset `image_ids` inside.
+"""
+
+import pickle
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emocap.errors import EmocapError
+from emocap.files import read_json, whole_file
+from emocap.progress import track
+from emocap.regions.interop.pickle import plain_pickle
+from emocap.regions.interop.records import (
+    Found,
+    Record,
+    boxes_and_size,
+    in_pixels,
+    size_of,
+    text,
+    usable,
+    whole,
+)
+
+
+def read_hdf5(source: Path) -> Found:
+    """The records of such a file, in the order of their rows.
+
+    Raises:
+        EmocapError: h5py is not installed, the file is no HDF5 or of another layout, or does not tell the rows of ids.
+    """
+    h5py = _h5py()
+    try:
+        file = h5py.File(source, "r")
+    except OSError as error:
+        words = " ".join(str(error).split())[:80]
+        raise EmocapError(f"{source}: no HDF5 file, or cut short ({words})") from error
+    with file:
+        data = {name: file[name] for name in file if isinstance(file.get(name), h5py.Dataset)}
+        _check_layout(source, data)
+        rows = sorted(_rows(source, data), key=lambda item: item[1])
+        for id_, row in track(rows, f"reading {source.name}", len(rows), "images"):
+            yield usable(f"{source}: image {id_} (row {row})", _parse, id_, row, data)
+
+
+def write_hdf5(records: Iterable[Record], out: Path, n_images: int, n_regions: int, dim: int) -> None:
+    """Write the adaptive layout, with image_w, image_h and image_ids besides, and the pickle of rows beside it.
+
+    Raises:
+        EmocapError: h5py is not installed, or the files cannot be written; nothing is left behind.
+    """
+    h5py = _h5py()
+    rows: dict[int | str, int] = {}
+    rows_file = _beside(out, ".pkl")
+    if rows_file.exists():
+        raise EmocapError(f"{rows_file}: exists; give another place")
+    with whole_file(rows_file) as index, whole_file(out) as temporary:
+        with h5py.File(temporary, "w") as file:
+            features = file.create_dataset("image_features", (n_regions, dim), "<f4")
+            boxes = file.create_dataset("image_bb", (n_regions, 4), "<f4")
+            spatial = file.create_dataset("spatial_features", (n_regions, 6), "<f4")
+            positions = file.create_dataset("pos_boxes", (n_images, 2), "<i8")
+            sizes = [file.create_dataset(name, (n_images,), "<i4") for name in ("image_w", "image_h")]
+            ids = file.create_dataset("image_ids", (n_images,), h5py.string_dtype())
+            start = 0
+            for row, record in enumerate(records):
+                image_boxes, size = boxes_and_size(record)
+                end = start + len(record.features)
+                if end > start:
+                    features[start:end] = record.features
+                    boxes[start:end] = image_boxes
+                    spatial[start:end] = _spatial(image_boxes, size)
+                positions[row] = start, end
+                ids[row] = record.id
+                for side, length in zip(sizes, size, strict=True):
+                    side[row] = length
+                rows[int(record.id) if record.id.isdecimal() else record.id] = row
+                start = end
+        index.write_bytes(pickle.dumps(rows))
+
+
+def _h5py() -> Any:
+    try:
+        import h5py
+    except ImportError:
+        raise EmocapError("HDF5 needs h5py, which is not installed: pip install 'emocap[formats]'") from None
+    return h5py
+
+
+def _beside(source: Path, ending: str) -> Path:
+    return source.with_name(f"{source.stem}_imgid2idx{ending}")
+
+
+def _check_layout(source: Path, data: dict[str, Any]) -> None:
+    features, positions = data.get("image_features"), data.get("pos_boxes")
+    expected = "expected image_features (N, R, D), or (all, D) with pos_boxes (N, 2)"
+    if features is None:
+        raise EmocapError(f"{source}: holds {', '.join(data)!s:.80}, {expected}")
+    if features.ndim != (2 if positions is not None else 3) or (
+        positions is not None and (positions.ndim != 2 or positions.shape[1] != 2 or positions.dtype.kind not in "iu")
+    ):
+        beside = "" if positions is None else f" with pos_boxes {positions.shape}"
+        raise EmocapError(f"{source}: image_features is {features.shape}{beside}, {expected}")
+    for name, width in (("image_bb", 4), ("spatial_features", 4)):
+        found = data.get(name)
+        if found is not None and (found.shape[:-1] != features.shape[:-1] or found.shape[-1] < width):
+            raise EmocapError(f"{source}: {name} is {found.shape}, image_features {features.shape}; they do not fit")
+
+
+def _rows(source: Path, data: dict[str, Any]) -> list[tuple[str, int]]:
+    """Each id with its row."""
+    as_json, as_pickle = _beside(source, ".json"), _beside(source, ".pkl")
+    if "image_ids" in data:
+        where = f"{source}: image_ids"
+        rows = [(id_, row) for row, id_ in enumerate(np.ravel(data["image_ids"][()]).tolist())]
+    elif as_json.is_file():
+        where, found = str(as_json), read_json(as_json)
+        rows = list(found.items()) if isinstance(found, dict) else []
+    elif as_pickle.is_file():
+        where = str(as_pickle)
+        try:
+            found = plain_pickle(as_pickle.read_bytes())
+        except OSError as error:
+            raise EmocapError(f"{where}: cannot be read ({error.strerror or error})") from error
+        except EmocapError as error:
+            raise EmocapError(f"{where}: {error}") from error
+        rows = list(found.items()) if isinstance(found, dict) else []
+    else:
+        raise EmocapError(
+            f"{source}: which row an image has is not told; put {as_json.name} beside it ({{id: row}}), or "
+            f"{as_pickle.name}, or a dataset image_ids inside"
+        )
+    if not rows:
+        raise EmocapError(f"{where}: names no image, expected the row of each id")
+    try:
+        return [(text(id_, "id"), whole(row, "row")) for id_, row in rows]
+    except EmocapError as error:
+        raise EmocapError(f"{where}: {error}") from error
+
+
+def _parse(where: str, id_: str, row: int, data: dict[str, Any]) -> Record:
+    try:
+        features, positions = data["image_features"], data.get("pos_boxes")
+        n_images = len(features if positions is None else positions)
+        if row >= n_images:
+            raise EmocapError(f"is said to be in row {row}, but the file has {n_images}")
+        place: int | slice = row
+        if positions is not None:
+            start, end = map(int, positions[row])
+            if not 0 <= start <= end <= len(features):
+                raise EmocapError(f"pos_boxes is {start} to {end}, of {len(features)} regions")
+            place = slice(start, end)
+        size = None
+        if "image_w" in data and "image_h" in data:
+            size = size_of(data["image_w"][row], data["image_h"][row])
+        boxes = data["image_bb"][place][:, :4] if "image_bb" in data else None
+        if "spatial_features" in data:
+            shares = data["spatial_features"][place][:, :4]
+            if boxes is None:
+                boxes, size = in_pixels(shares, size)
+            elif size is None:
+                size = _inferred_size(boxes, shares)
+        return Record(where, id_, features[place], boxes, size)
+    except (OSError, ValueError, TypeError, IndexError) as error:
+        words = " ".join(str(error).split())[:80]
+        raise EmocapError(f"is cut short or damaged ({words})") from error
+
+
+def _inferred_size(boxes: np.ndarray, shares: np.ndarray) -> tuple[int, int] | None:
+    """The size by which these boxes have these shares; None where no box tells."""
+    sides = []
+    for axis in (2, 3):
+        # The furthest edge is the least rounded.
+        furthest = int(np.argmax(shares[:, axis])) if len(shares) else None
+        if furthest is None or not 0 < shares[furthest, axis] < np.inf:
+            return None
+        side = float(boxes[furthest, axis]) / float(shares[furthest, axis])
+        if not 0.5 <= side < 2**31 - 1:
+            return None
+        sides.append(round(side))
+    return sides[0], sides[1]
+
+
+def _spatial(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(R, 6): the boxes and their widths and heights as shares of the image; 0 where its size is not known."""
+    if not all(size):
+        return np.zeros((len(boxes), 6), "<f4")
+    shares = boxes / np.array([*size, *size], "<f4")
+    return np.concatenate([shares, shares[:, 2:] - shares[:, :2]], axis=1)

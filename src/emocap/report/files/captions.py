@@ -1,0 +1,163 @@
+"""`captioner/captions.json` as the report needs it, checked on the way in; see `docs/RUN_DIR.md`."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field, model_validator
+
+from emocap.report.files.results import LARGEST, ROUNDING, Count, Difference, Unit
+
+PLAIN, ASKED = "without emotion", "guided and re-ranked"
+
+NotNegative = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-ROUNDING, le=LARGEST)]
+
+
+class Estimated(BaseModel):
+    """A mean over pictures with its 95% interval."""
+
+    mean: NotNegative
+    low: NotNegative
+    high: NotNegative
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Estimated":
+        if self.low > self.high:
+            raise ValueError(f"'low' is {self.low}, above 'high', {self.high}")
+        return self
+
+
+class Share(Estimated):
+    """A share of pictures with its 95% interval."""
+
+    mean: Unit
+    low: Unit
+    high: Unit
+
+
+class System(BaseModel):
+    """Scores of one way to a caption, one caption a picture."""
+
+    alignment: Share
+    alignment_by_emotion: Share
+    cider_d: Estimated
+    bleu_4: Unit
+    rouge_l: Unit
+    distinct_2: Unit
+    distinct_captions: Unit
+    names_emotion: Unit
+    words: NotNegative
+
+
+class Differences(BaseModel):
+    """A system minus the captioner without emotion, on the same pictures."""
+
+    alignment: Difference
+    cider_d: Difference
+
+
+class JudgeScores(BaseModel):
+    """How good a judge is on pairs that it never saw; null where a score is undefined."""
+
+    top1_accuracy: Unit | None
+    top3_accuracy: Unit | None
+    recall_at_3: Unit | None
+    mean_average_precision: Unit | None
+
+
+class Judge(BaseModel):
+    """The model that finds emotions in captions, beside the label frequencies of its training pairs."""
+
+    model: str
+    n_train_pairs: Count
+    n_test_pairs: Count
+    scores: JudgeScores
+    prior: JudgeScores
+
+
+class Point(BaseModel):
+    """One setting that was tried.
+
+    Attributes:
+        alignment: by the study's own classifier, which decides.
+        judged_alignment: by the judge, which has no say.
+    """
+
+    guidance: NotNegative
+    strength: NotNegative
+    alignment: Share
+    judged_alignment: Share
+    cider_d: Estimated
+
+
+class PlainPoint(BaseModel):
+    """The captioner without emotion on the pictures of the trade-off."""
+
+    judged_alignment: Share
+    cider_d: Estimated
+
+
+class TradeOff(BaseModel):
+    """Settings tried on pictures of their own."""
+
+    n_images: Count
+    plain: PlainPoint
+    points: list[Point] = Field(min_length=1)
+
+
+class Written(BaseModel):
+    """A caption for an emotion with its probability by the study's own classifier."""
+
+    emotion: str
+    caption: str
+    probability: Unit
+
+
+class CaptionedPicture(BaseModel):
+    """One picture of the gallery."""
+
+    image: str | None
+    people: str
+    without: str
+    captions: list[Written]
+
+
+class Captions(BaseModel):
+    """`captioner/captions.json`: what the captioner's captions are worth."""
+
+    n_images: Annotated[Count, Field(ge=1)]
+    systems: dict[str, System]
+    differences: dict[str, Differences]
+    judge: Judge
+    guidance: NotNegative
+    strength: NotNegative
+    candidates: Count
+    max_loss: Unit
+    trade_off: TradeOff
+    gallery: list[CaptionedPicture] = []
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Captions":
+        for name in (PLAIN, ASKED, *self.differences):
+            if name not in self.systems:
+                raise ValueError(f"'systems' lacks {name!r}")
+        for name in self.systems:
+            if name != PLAIN and name not in self.differences:
+                raise ValueError(f"'differences' lacks {name!r}")
+        if not any(self.is_chosen(point) for point in self.trade_off.points):
+            raise ValueError(
+                f"'trade_off' lacks guidance {self.guidance:g} with strength {self.strength:g}, the chosen"
+            )
+        return self
+
+    def is_chosen(self, point: Point) -> bool:
+        """Whether captions are written in this setting."""
+        return (point.guidance, point.strength) == (self.guidance, self.strength)
+
+    @property
+    def chosen(self) -> Point:
+        """The setting in which captions are written."""
+        return next(point for point in self.trade_off.points if self.is_chosen(point))
+
+    @property
+    def least_cider_d(self) -> float:
+        """The CIDEr-D below which no setting was to be chosen."""
+        return (1 - self.max_loss) * self.trade_off.plain.cider_d.mean

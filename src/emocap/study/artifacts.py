@@ -1,0 +1,41 @@
+"""Files that a stage leaves for later ones: tables as Parquet and values in JSON, checked when read."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from emocap.corpora.pairs import Pairs
+from emocap.errors import EmocapError
+from emocap.files import read_json, whole_file
+
+
+def write_pairs(path: Path, pairs: Pairs) -> None:
+    """Write a table of pairs as Parquet, whole or not at all."""
+    with whole_file(path) as temporary:
+        pq.write_table(pairs.table, temporary, compression="zstd")
+
+
+def read_parquet(path: Path) -> pa.Table:
+    """A table that an earlier stage wrote.
+
+    Raises:
+        EmocapError: missing, cut short or damaged.
+    """
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise EmocapError(f"{path}: missing, cut short or damaged; delete it and run again") from error
+
+
+def read_value(path: Path, key: str) -> Any:
+    """One value of a JSON object that an earlier stage wrote.
+
+    Raises:
+        EmocapError: missing, damaged or without that key.
+    """
+    values = read_json(path)
+    if not isinstance(values, dict) or key not in values:
+        raise EmocapError(f"{path}: lacks {key!r}; delete it and run again")
+    return values[key]

@@ -1,0 +1,217 @@
+"""The models of a study, one table: what each starts from, what is trained, its settings, and how a report shows it.
+
+Whoever needs to know something about a model looks here; no other code reads anything from a model's name.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["baseline", "study", "ensemble", "pretraining", "reference"]
+
+
+@dataclass(frozen=True)
+class StudyModel:
+    """One model of a study.
+
+    Attributes:
+        name: its key in results, its folder in the run directory.
+        kind: "baseline" and "study" are evaluated on the target, "ensemble" is the mean of others, "pretraining" learns
+            another corpus only, "reference" belongs to the transfer study or to the corpus.
+        description: one line for a legend.
+        label: its name within a sentence.
+        series, marker, filled: how a figure draws it; series 0 is the text colour, 1 to 4 are the page's palette.
+        corpus: the corpus besides the target that it needs, "source" or "labelled_source"; None where it needs none.
+        starts_from: "backbone", or the model whose layers it copies; None for what is not trained by gradient descent.
+        frozen: whether the copied layers keep their weights.
+        settings: key of its training settings in the configuration; None where it has none.
+        features_from: corpora whose region features it has seen, the first that has some decides their fingerprint.
+        in_ensemble: whether the ensemble holds it unless the configuration says otherwise.
+    """
+
+    name: str
+    kind: Kind
+    description: str
+    label: str
+    series: int
+    marker: str
+    filled: bool = False
+    corpus: str | None = None
+    starts_from: str | None = None
+    frozen: bool = False
+    settings: str | None = None
+    features_from: tuple[str, ...] = ("target",)
+    in_ensemble: bool = False
+
+    @property
+    def can_copy_head(self) -> bool:
+        """Whether `fc` of the model it starts from predicts the same emotions."""
+        return self.starts_from is not None and self.starts_from in MODELS and MODELS[self.starts_from].kind == "study"
+
+
+_ROWS = (
+    StudyModel(
+        "prior",
+        "baseline",
+        "the emotion frequencies of the training pairs, the same for every pair",
+        label="the prior",
+        series=0,
+        marker="|",
+        filled=True,
+    ),
+    StudyModel("tfidf", "baseline", "logistic regression on the caption’s TF-IDF", "tfidf", 4, "D"),
+    StudyModel("vectors", "baseline", "logistic regression on a sentence vector of the caption", "vectors", 4, "D"),
+    StudyModel(
+        "neighbours",
+        "baseline",
+        "k nearest neighbours: the emotions of the most similar training captions",
+        label="neighbours",
+        series=4,
+        marker="D",
+    ),
+    StudyModel(
+        "teacher",
+        "study",
+        "trained on the target pairs alone",
+        label="the teacher",
+        series=3,
+        marker="^",
+        starts_from="backbone",
+        settings="teacher",
+        in_ensemble=True,
+    ),
+    StudyModel(
+        "student",
+        "study",
+        "trained on the teacher’s pseudo-labels of the source",
+        label="the student",
+        series=3,
+        marker="v",
+        corpus="source",
+        starts_from="backbone",
+        settings="student",
+        features_from=("source",),
+    ),
+    StudyModel(
+        "AnB",
+        "study",
+        "the student’s layers copied and frozen, the rest trained on the target",
+        label="AnB",
+        series=2,
+        marker="s",
+        corpus="source",
+        starts_from="student",
+        frozen=True,
+        settings="transfer.AnB",
+        features_from=("target", "source"),
+    ),
+    StudyModel(
+        "AnB+",
+        "study",
+        "the student’s layers copied, everything fine-tuned on the target",
+        label="AnB+",
+        series=1,
+        marker="o",
+        filled=True,
+        corpus="source",
+        starts_from="student",
+        settings="transfer.AnB+",
+        features_from=("target", "source"),
+        in_ensemble=True,
+    ),
+    StudyModel(
+        "labelled",
+        "pretraining",
+        "trained on the labelled source’s own emotions",
+        label="labelled",
+        series=3,
+        marker="v",
+        corpus="labelled_source",
+        starts_from="backbone",
+        settings="labelled",
+        features_from=("labelled_source",),
+    ),
+    StudyModel(
+        "labelled_AnB",
+        "study",
+        "the layers of the labelled source’s model copied and frozen, the rest trained on the target",
+        label="labelled_AnB",
+        series=2,
+        marker="s",
+        corpus="labelled_source",
+        starts_from="labelled",
+        frozen=True,
+        settings="transfer.AnB",
+        features_from=("target", "labelled_source"),
+    ),
+    StudyModel(
+        "labelled_AnB+",
+        "study",
+        "the layers of the labelled source’s model copied, everything fine-tuned on the target",
+        label="labelled_AnB+",
+        series=1,
+        marker="o",
+        filled=True,
+        corpus="labelled_source",
+        starts_from="labelled",
+        settings="transfer.AnB+",
+        features_from=("target", "labelled_source"),
+        in_ensemble=True,
+    ),
+    StudyModel("ensemble", "ensemble", "mean of the fine-tuned models’ logits", "the ensemble", 1, "P", filled=True),
+    StudyModel(
+        "BnB",
+        "reference",
+        "the teacher’s own layers copied and frozen, the rest trained on the target",
+        label="BnB",
+        series=3,
+        marker="^",
+        starts_from="teacher",
+        frozen=True,
+        settings="transfer.AnB",
+    ),
+    StudyModel(
+        "BnB+",
+        "reference",
+        "the teacher’s own layers copied, everything fine-tuned on the target",
+        label="BnB+",
+        series=4,
+        marker="D",
+        filled=True,
+        starts_from="teacher",
+        settings="transfer.AnB+",
+    ),
+    StudyModel(
+        "probe_then_finetune",
+        "reference",
+        "the backbone with a trained linear layer first, then everything fine-tuned",
+        label="probe, then fine-tune",
+        series=3,
+        marker="^",
+        starts_from="backbone",
+        settings="transfer.AnB+",
+    ),
+    StudyModel(
+        "ceiling",
+        "reference",
+        "the oracle: the true probabilities, which the synthetic corpus knows; by chance a model may exceed it",
+        label="the oracle",
+        series=4,
+        marker="D",
+    ),
+)
+MODELS: dict[str, StudyModel] = {model.name: model for model in _ROWS}
+BASELINES = tuple(name for name, model in MODELS.items() if model.kind == "baseline")
+
+
+def trained_models(corpora: Collection[str]) -> list[str]:
+    """The models that are trained and evaluated on the target in a study of these corpora, in order.
+
+    >>> trained_models(["target", "source"])
+    ['teacher', 'student', 'AnB', 'AnB+']
+    """
+    return [
+        name
+        for name, model in MODELS.items()
+        if model.kind == "study" and (model.corpus is None or model.corpus in corpora)
+    ]

@@ -1,0 +1,55 @@
+"""What carries the signal: the last model's answers to held-out pairs without picture or caption, or with another's.
+
+The model is the one that was trained on both, so that a part taken away is also something it has not met; a model
+trained on captions alone is another study (`features: null`), held against this one by `emocap compare`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from emocap.files import write_array, write_json
+from emocap.study.unit import Study
+from emocap.training.predict import predict_probabilities
+
+FOLDER = "signal"
+VIEWS = ("both", "caption_only", "image_only", "other_image", "other_caption")
+
+
+def signal(study: Study) -> None:
+    """Write the probabilities of every view of the test pairs that have a picture, and their rows."""
+    store = study.store("target")
+    assert store is not None, "the stage exists only where there are pictures"
+    rows = np.array([row for row in study.rows["test"] if study.pairs("target").images[row] in store], dtype=np.int64)
+    write_array(study.run / FOLDER / "rows.npy", rows)
+    run = study.config.models[-1]
+    write_json(study.run / FOLDER / "model.json", {"model": run})
+    if not len(rows):
+        return
+    saved = study.load(run)
+    both = study.dataset(saved.tokenizer, study.pairs("target").select(rows), "target")
+    images, captions = _exchanged(both.images, np.random.default_rng([study.seed, 2]))
+    empty = saved.tokenizer("")["input_ids"]
+    views = {
+        "both": both,
+        "caption_only": replace(both, store=None),
+        "image_only": replace(both, input_ids=[empty] * len(both)),
+        "other_image": replace(both, images=[both.images[i] for i in images]),
+        "other_caption": replace(both, input_ids=[both.input_ids[i] for i in captions]),
+    }
+    for name, dataset in views.items():
+        batch = study.config.teacher.eval_batch_size
+        probabilities = predict_probabilities(saved.model, dataset, batch, f"{run}, {name.replace('_', ' ')}")
+        write_array(study.run / FOLDER / f"{name}_probabilities.npy", probabilities)
+
+
+def _exchanged(images: Sequence[str], generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """For each pair the number of a pair of another image, twice; itself where there is one image only."""
+    distinct = generator.permutation(sorted(set(images)))
+    follows = dict(zip(distinct, np.roll(distinct, 1), strict=True))
+    of_image: dict[str, list[int]] = {}
+    for number, image in enumerate(images):
+        of_image.setdefault(image, []).append(number)
+    drawn = [np.array([generator.choice(of_image[follows[image]]) for image in images]) for _ in range(2)]
+    return drawn[0], drawn[1]

@@ -1,0 +1,153 @@
+"""The first stages: corpora read, vocabulary and backbone fixed, region features extracted, splits drawn."""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from emocap.corpora.annotators import vote_shares
+from emocap.corpora.duplicates import same_content, shared_content
+from emocap.corpora.pairs import Pairs
+from emocap.corpora.read import read_corpus
+from emocap.emotions import Vocabulary, build_vocabulary
+from emocap.errors import EmocapError
+from emocap.files import sha256_of, write_json
+from emocap.models.backbones import build_config, find_backbone
+from emocap.study.artifacts import write_pairs
+from emocap.study.config.corpora import CorpusConfig
+from emocap.study.config.study import StudyConfig
+from emocap.study.stages.splits import without_held_out
+from emocap.study.unit import Study
+from emocap.weights import weights_file
+
+logger = logging.getLogger("emocap")
+
+
+def prepare(study: Study) -> None:
+    """Read the corpora, fix vocabulary and backbone, find twins among the images, and write all of it down.
+
+    Raises:
+        EmocapError: bad data, or settings that contradict them or the backbone.
+    """
+    config = study.config
+    target = _read(study, config.target)
+    if not target.is_labelled:
+        raise EmocapError(f"{study.place(config.target.path)}: has no emotions; the target must be labelled")
+    vocabulary = build_vocabulary(target.emotions, config.min_count)
+    study_of_p = config.pseudo_labels.study.p if config.pseudo_labels.study is not None else []
+    if config.source is not None and (most := max([config.pseudo_labels.p, *study_of_p])) > len(vocabulary):
+        raise EmocapError(f"pseudo_labels.p is {most}, expected 1 to {len(vocabulary)}, the emotions there are")
+    write_json(study.root / "backbone.json", fix_backbone(config, vocabulary))
+    known = set(vocabulary.labels)
+    pairs = target.select([row for row, named in enumerate(target.emotions) if known & set(named or ())])
+    if config.targets == "votes":
+        vote_shares(pairs, vocabulary)  # refuses a corpus that does not keep annotators apart
+    same = same_content(pairs)
+    if same:
+        twin, first = next(iter(same.items()))
+        logger.info(
+            "target: %d images are copies of others, such as %s of %s; they share a part", len(same), twin, first
+        )
+    data: dict[str, Any] = {"target": _sizes(target) | {"labelled": len(pairs), "copied_images": len(same)}}
+    faults = {"target": count_faults([(q.where, q.reason) for q in target.quarantined])}
+    shared: dict[str, dict[str, list[str]]] = {}
+    for domain, corpus in config.corpora.items():
+        if domain == "target":
+            continue
+        found = _read(study, corpus)
+        faults[domain] = count_faults([(q.where, q.reason) for q in found.quarantined])
+        shared[domain] = shared_content(found, pairs)
+        if domain == "labelled_source":
+            found = _labelled_source(study, found, pairs, shared[domain])
+        logger.info("%s: %d pairs", domain, len(found))
+        data[domain] = _sizes(found)
+        write_pairs(study.root / f"{domain}.parquet", found)
+    for domain, fault in faults.items():
+        if fault["count"]:
+            first_fault = fault["examples"][0]
+            logger.warning(
+                "%s: %d set aside, such as %s: %s",
+                domain,
+                fault["count"],
+                first_fault["where"],
+                first_fault["reason"],
+            )
+    write_pairs(study.root / "target.parquet", pairs)
+    write_json(study.root / "vocabulary.json", {"labels": list(vocabulary.labels), "hash": vocabulary.hash})
+    write_json(
+        study.root / "data.json", {"data": data, "quarantined": faults, "same_content": same, "shared_content": shared}
+    )
+    logger.info("target: %d labelled pairs, %d emotions", len(pairs), len(vocabulary))
+
+
+def _labelled_source(study: Study, found: Pairs, target: Pairs, shared: Mapping[str, Sequence[str]]) -> Pairs:
+    """The labelled pairs that show no picture or caption of the target; their vocabulary is written down."""
+    assert study.config.labelled_source is not None
+    if not any(found.emotions):
+        raise EmocapError(
+            f"{study.place(study.config.labelled_source.path)}: has no labels; name it as source, or use one that has"
+        )
+    labelled = found.select([row for row, named in enumerate(found.emotions) if named])
+    clean = labelled.select(without_held_out(labelled, target, "labelled_source", shared))
+    vocabulary = build_vocabulary(clean.emotions, 1)
+    write_json(study.root / "labelled_vocabulary.json", {"labels": list(vocabulary.labels), "hash": vocabulary.hash})
+    return clean
+
+
+def fix_backbone(config: StudyConfig, vocabulary: Vocabulary) -> dict[str, str]:
+    """Resolve the backbone once for all stages, and refuse settings that do not fit it.
+
+    Returns:
+        Its resolved name and its weights' SHA-256.
+
+    Raises:
+        EmocapError: no such backbone, or `max_length`, `visual_token_type` or `n_transferred` beyond it.
+    """
+    settings = config.model
+    backbone = find_backbone(settings.backbone)
+    built = build_config(
+        backbone.folder,
+        vocabulary,
+        pooling=settings.pooling,
+        visual_token_type=settings.visual_token_type,
+        visual_dim=1,
+        dropout=settings.dropout,
+    )
+    if settings.max_length > built.max_position_embeddings:
+        raise EmocapError(
+            f"model.max_length is {settings.max_length}, but {backbone.name} takes at most "
+            f"{built.max_position_embeddings} tokens"
+        )
+    for key, numbers in (
+        ("transfer.n_transferred", [config.transfer.n_transferred or 0]),
+        ("transfer.layers", config.transfer.layers or []),
+        ("captioner.decoder_layers", [(config.captioner and config.captioner.decoder_layers) or 0]),
+    ):
+        if max(numbers, default=0) > built.num_hidden_layers:
+            raise EmocapError(f"{key} is {max(numbers)}, but {backbone.name} has {built.num_hidden_layers} layers")
+    return {"name": backbone.name, "sha256": sha256_of(weights_file(backbone.folder))}
+
+
+def _read(study: Study, corpus: CorpusConfig) -> Pairs:
+    images = study.place(corpus.images) if corpus.images is not None else None
+    pairs = read_corpus(corpus.format, study.place(corpus.path), images)
+    if corpus.limit_images is None:
+        return pairs
+    names = sorted(pairs.distinct_images())
+    drawn = np.random.default_rng(study.config.seed).permutation(len(names))[: corpus.limit_images]
+    kept = {names[i] for i in drawn}
+    rows = [row for row, image in enumerate(pairs.images) if image in kept]
+    return Pairs(pairs.select(rows).table, pairs.image_root, pairs.quarantined, pairs.open_vocabulary)
+
+
+def _sizes(pairs: Pairs) -> dict[str, int]:
+    return {"pairs": len(pairs), "images": len(pairs.distinct_images())}
+
+
+def count_faults(faults: list[tuple[str, str]]) -> dict[str, Any]:
+    """Count, reasons and the first ten examples of quarantined rows, for the manifest."""
+    reasons = Counter(reason for _, reason in faults)
+    examples = [{"where": where, "reason": reason} for where, reason in faults[:10]]
+    return {"count": len(faults), "reasons": dict(reasons.most_common(20)), "examples": examples}

@@ -1,0 +1,76 @@
+"""Scoring a corpus: in parts, resumable, in the pairs' order whatever their length."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from emocap.corpora.pairs import PairsBuilder
+from emocap.errors import EmocapError
+from emocap.pseudo_labels import score as module
+from emocap.pseudo_labels.score import score
+from emocap.training.checkpoint import ModelCard, load_model, load_tokenizer, save_model
+
+CAPTIONS = [
+    "the dog",
+    "a happy child runs by the sea",
+    "storm",
+    "the cat sits",
+    "night rain on the field at last",
+    "sad",
+]
+
+
+@pytest.fixture
+def saved(tiny_model, tiny_bert, vocabulary, tmp_path):
+    card = ModelCard(list(vocabulary.labels), vocabulary.hash, 16, None, "teacher")
+    save_model(tmp_path / "model", tiny_model, load_tokenizer(tiny_bert), card)
+    return load_model(tmp_path / "model")
+
+
+@pytest.fixture
+def pairs():
+    builder = PairsBuilder("made")
+    for number, caption in enumerate(CAPTIONS):
+        builder.add("x", str(number), "", caption)
+    return builder.build()
+
+
+def test_every_pair_has_its_own_probabilities(saved, pairs, tmp_path) -> None:
+    found = score(saved, pairs, None, tmp_path / "scores", 4)
+    for row, caption in enumerate(CAPTIONS):
+        with torch.inference_mode():
+            alone = saved.model(torch.tensor([saved.tokenizer(caption)["input_ids"]])).logits
+        np.testing.assert_allclose(found[row], torch.sigmoid(alone)[0].numpy(), atol=1e-6)
+
+
+def test_parts_that_are_done_are_not_scored_again(saved, pairs, tmp_path, monkeypatch) -> None:
+    whole = score(saved, pairs, None, tmp_path / "whole", 4)
+    monkeypatch.setattr(module, "PAIRS_PER_PART", 4)
+    first = score(saved, pairs, None, tmp_path / "parts", 4)
+    np.testing.assert_allclose(first, whole, atol=1e-6)
+    (tmp_path / "parts" / "part-00001.npy").unlink()
+    calls = []
+    monkeypatch.setattr(
+        module,
+        "predict_probabilities",
+        lambda model, data, *rest: calls.append(len(data)) or np.zeros((len(data), 3), np.float32),
+    )
+    again = score(saved, pairs, None, tmp_path / "parts", 4)
+    assert calls == [2]
+    assert (again[:4] == first[:4]).all()
+
+
+def test_a_part_that_does_not_fit_is_refused(saved, pairs, tmp_path) -> None:
+    (tmp_path / "scores").mkdir()
+    np.save(tmp_path / "scores" / "part-00000.npy", np.zeros((2, 3), np.float32))
+    with pytest.raises(EmocapError, match=r"part-00000\.npy: holds \(2, 3\), expected \(6, 3\); delete it"):
+        score(saved, pairs, None, tmp_path / "scores", 4)
+
+
+def test_scores_are_at_the_model_s_temperature(saved, pairs, tmp_path) -> None:
+    plain = score(saved, pairs, None, tmp_path / "plain", 4)
+    warm = replace(saved, card=replace(saved.card, temperature=3.0))
+    expected = 1 / (1 + np.exp(-np.log(plain / (1 - plain)) / 3))
+    np.testing.assert_allclose(score(warm, pairs, None, tmp_path / "warm", 4), expected, atol=1e-6)
