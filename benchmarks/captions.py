@@ -101,7 +101,7 @@ def ceiling(run: Path) -> None:
         if subject is not None and tone is not None:
             sentences.setdefault(subject, {}).setdefault(tone, []).append(caption)
     generator = np.random.default_rng(0)
-    bench = caption_judging._bench(study, "judge")
+    bench = caption_judging._eval_set(study, "judge")
     wanted = [LABELS.index(study.vocabulary.labels[number]) for number in bench.wanted]
     written, feelings = [], []
     for human, emotion in zip(bench.human, wanted, strict=True):
@@ -119,13 +119,13 @@ def ceiling(run: Path) -> None:
 def speed(run: Path, n_batches: int) -> None:
     """Captions per second in batches of 16 pictures, and what re-ranking costs."""
     from emocap.api.captioner import EmotionCaptioner
-    from emocap.captioning.generation import Writer
+    from emocap.captioning.generation import CaptionGenerator
     from emocap.regions.store.reader import FeatureStore
 
     captioner = EmotionCaptioner.from_pretrained(run)
     store = FeatureStore.open(run / "features" / "source")
     features = [store[image][0] for image in store.images[: BATCH * n_batches]]
-    writer: Writer = captioner._writer
+    writer: CaptionGenerator = captioner._writer
     print(f"{torch.get_num_threads()} threads; {BATCH} pictures a batch, {n_batches} batches")
     ways: dict[str, dict[str, Any]] = {
         "as learnt": {"guidance": 1.0},

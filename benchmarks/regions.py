@@ -150,9 +150,9 @@ def write_layouts(folder: Path, keys: Sequence[str], features: np.ndarray, boxes
     import lmdb
 
     from emocap.regions.extractors.base import Regions
-    from emocap.regions.store.writer import Maker, write_store
+    from emocap.regions.store.writer import FeatureSource, write_store
 
-    with write_store(folder / "store", Maker("random", {}, "", DIM)) as writer:
+    with write_store(folder / "store", FeatureSource("random", {}, "", DIM)) as writer:
         for row, key in enumerate(keys):
             writer.add(key, Regions(features[row], boxes[row], (640, 480)))
     with h5py.File(folder / "features.hdf5", "w") as file:

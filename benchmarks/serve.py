@@ -118,7 +118,7 @@ async def one_by_one(port: int, request: bytes, n: int) -> list[float]:
 
 
 async def together(port: int, request: bytes, callers: int, seconds: float) -> float:
-    """Answers per second with so many callers, each asking again when it has an answer or was refused."""
+    """ModelPredictions per second with so many callers, each asking again when it has an answer or was refused."""
     end = time.perf_counter() + seconds
     answered = 0
 

@@ -9,7 +9,7 @@ from emocap.captioning.model import build_captioner
 from emocap.emotions import Vocabulary
 from emocap.models.backbones import build_config, load_backbone
 from emocap.regions.extractors.grid import GridExtractor
-from emocap.regions.store.format import kind_of
+from emocap.regions.store.format import feature_fingerprint
 from emocap.training.checkpoint import FeatureCard, ModelCard, load_tokenizer, save_model
 
 GRID = GridExtractor(rows=1, columns=2, dim=16)
@@ -21,7 +21,7 @@ def write_captioner(run: Path, bert: Path, vocabulary: Vocabulary, **changes: An
     model, _ = load_backbone(config, bert)
     tokenizer = load_tokenizer(bert)
     features: FeatureCard = {
-        "kind": kind_of("grid", GRID.settings, "", 16), "extractor": "grid", "settings": GRID.settings, "dim": 16,
+        "kind": feature_fingerprint("grid", GRID.settings, "", 16), "extractor": "grid", "settings": GRID.settings, "dim": 16,
     }  # fmt: skip
     folder = run / "captioner" / "model"
     captioner = build_captioner(model.visualbert, model.visualbert, tokenizer, layers=1, seed=0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from emocap.errors import EmocapError
-from emocap.files import read_json, whole_file, whole_folder, write_json
+from emocap.files import atomic_file, atomic_folder, read_json, write_json
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -15,7 +15,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
     write_json(path, {"a": 1})
 
     def fail() -> None:
-        with whole_file(path) as temporary:
+        with atomic_file(path) as temporary:
             temporary.write_text("half")
             raise KeyError("stop")
 
@@ -34,7 +34,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch)
         write_json(tmp_path / "a.json", {})
 
     def folder() -> None:
-        with whole_folder(tmp_path / "b") as temporary:
+        with atomic_folder(tmp_path / "b") as temporary:
             (temporary / "x").write_text("x")
 
     with pytest.raises(EmocapError, match=r"b: cannot be written \(No space left on device\)"):
@@ -44,7 +44,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch)
 
 def test_a_folder_takes_the_place_of_the_old_one_at_once(tmp_path: Path) -> None:
     for text in ("one", "two"):
-        with whole_folder(tmp_path / "b") as temporary:
+        with atomic_folder(tmp_path / "b") as temporary:
             (temporary / text).write_text(text)
     assert [p.name for p in (tmp_path / "b").iterdir()] == ["two"]
     assert [p.name for p in tmp_path.iterdir()] == ["b"]
@@ -65,7 +65,7 @@ def test_json_that_is_none_is_one_line(tmp_path: Path) -> None:
 
 
 def test_an_old_folder_comes_back_where_the_new_one_cannot_take_its_place(tmp_path: Path, monkeypatch) -> None:
-    with whole_folder(tmp_path / "b") as temporary:
+    with atomic_folder(tmp_path / "b") as temporary:
         (temporary / "one").write_text("one")
     rename = Path.rename
 
@@ -77,7 +77,7 @@ def test_an_old_folder_comes_back_where_the_new_one_cannot_take_its_place(tmp_pa
     monkeypatch.setattr(Path, "rename", broken)
 
     def again() -> None:
-        with whole_folder(tmp_path / "b") as temporary:
+        with atomic_folder(tmp_path / "b") as temporary:
             (temporary / "two").write_text("two")
 
     with pytest.raises(EmocapError, match="b: cannot be written"):

@@ -12,7 +12,7 @@ from emocap.api.explanation import RegionEffect, effects, neighbours, words_of
 from emocap.api.explanation_file import LOWERS, RAISES, tinted, write_explanation
 from emocap.models.backbones import build_config, load_backbone
 from emocap.regions.extractors.grid import GridExtractor
-from emocap.regions.store.format import kind_of
+from emocap.regions.store.format import feature_fingerprint
 from emocap.training.checkpoint import ModelCard, load_model, load_tokenizer, save_model
 
 SETTINGS = {"rows": 1, "columns": 2, "dim": 16}
@@ -25,7 +25,12 @@ def saved_in(folder, tiny_bert, vocabulary, train=False, sees=True):
     if train:
         learn(model, load_tokenizer(tiny_bert))
     settings = GridExtractor(**SETTINGS).settings
-    features = {"kind": kind_of("grid", settings, "", 16), "extractor": "grid", "settings": settings, "dim": 16}
+    features = {
+        "kind": feature_fingerprint("grid", settings, "", 16),
+        "extractor": "grid",
+        "settings": settings,
+        "dim": 16,
+    }
     features = features if sees else None
     card = ModelCard(list(vocabulary.labels), vocabulary.hash, 16, features, "AnB+", temperature=1.0 if train else 3.0)
     save_model(folder / "model", model, load_tokenizer(tiny_bert), card)

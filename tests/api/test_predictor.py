@@ -13,7 +13,7 @@ from PIL import Image
 from emocap import EmocapError, EmotionPredictor
 from emocap.models.backbones import build_config, load_backbone
 from emocap.regions.extractors.grid import GridExtractor
-from emocap.regions.store.format import kind_of
+from emocap.regions.store.format import feature_fingerprint
 from emocap.training.checkpoint import ModelCard, load_tokenizer, save_model
 from emocap.training.predict import predict_captions
 
@@ -25,7 +25,7 @@ def predictor(tiny_bert, vocabulary, tmp_path) -> EmotionPredictor:
     config = build_config(tiny_bert, vocabulary, pooling="mean", visual_token_type=0, visual_dim=16)
     model, _ = load_backbone(config, tiny_bert)
     features = {
-        "kind": kind_of("grid", GridExtractor(**SETTINGS).settings, "", 16),
+        "kind": feature_fingerprint("grid", GridExtractor(**SETTINGS).settings, "", 16),
         "extractor": "grid",
         "settings": GridExtractor(**SETTINGS).settings,
         "dim": 16,
@@ -78,7 +78,7 @@ def test_remarks_on_a_text_may_be_asked_for_while_others_are_judged(predictor) -
 
     def remark() -> None:
         while not ended.is_set():
-            assert len(predictor.oddities("dog " * 100)) == 1
+            assert len(predictor.caption_warnings("dog " * 100)) == 1
 
     with ThreadPoolExecutor(1) as pool:
         remarking = pool.submit(remark)
@@ -102,8 +102,8 @@ def test_pairs_of_unequal_numbers_and_none_are_refused(predictor) -> None:
     [("\u200b\u200d", "holds no words"), ("!?", "holds no words"), ("a\x07", "holds control characters")],
 )
 def test_odd_texts_are_remarked_on(predictor, caption, remark) -> None:
-    assert remark in predictor.oddities(caption)
-    assert "holds no words" not in predictor.oddities("a dog 2")
+    assert remark in predictor.caption_warnings(caption)
+    assert "holds no words" not in predictor.caption_warnings("a dog 2")
 
 
 def test_a_batch_equals_one_by_one(predictor, picture) -> None:

@@ -17,7 +17,7 @@ from emocap.api.tables import evaluate_corpus, label_corpus
 from emocap.models.backbones import build_config, load_backbone
 from emocap.regions.extract import extract
 from emocap.regions.extractors.grid import GridExtractor
-from emocap.regions.store.format import kind_of
+from emocap.regions.store.format import feature_fingerprint
 from emocap.training.checkpoint import ModelCard, load_tokenizer, save_model
 
 
@@ -25,7 +25,7 @@ from emocap.training.checkpoint import ModelCard, load_tokenizer, save_model
 def model(tiny_bert, vocabulary, tmp_path) -> Path:
     grid = GridExtractor(rows=1, columns=2, dim=16)
     features = {
-        "kind": kind_of("grid", grid.settings, "", 16),
+        "kind": feature_fingerprint("grid", grid.settings, "", 16),
         "extractor": "grid",
         "settings": grid.settings,
         "dim": 16,

@@ -41,7 +41,7 @@ def engine():
 
 
 def asked(engine, *questions):
-    """Answers to questions that are asked at once, while the first is being computed."""
+    """ModelPredictions to questions that are asked at once, while the first is being computed."""
 
     async def ask():
         first = asyncio.ensure_future(engine.probabilities(None, ["first"]))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from emocap.captioning.data import Prompts
-from emocap.captioning.generation import Writer, in_batches, joined
+from emocap.captioning.generation import CaptionGenerator, in_batches, joined
 from emocap.captioning.model import build_captioner
 from emocap.training.checkpoint import load_tokenizer
 
@@ -13,7 +13,7 @@ LABELS = ["happy", "sad", "awe"]
 
 
 @pytest.fixture
-def writer(tiny_bert, tiny_model) -> Writer:
+def writer(tiny_bert, tiny_model) -> CaptionGenerator:
     """An untrained captioner whose words depend strongly on the emotion."""
     tokenizer = load_tokenizer(tiny_bert)
     model = build_captioner(tiny_model.visualbert, tiny_model.visualbert, tokenizer, layers=1, seed=0)
@@ -21,7 +21,7 @@ def writer(tiny_bert, tiny_model) -> Writer:
         for layer in model.decoder.bert.encoder.layer:
             layer.crossattention.output.dense.weight.mul_(60.0)
         model.decoder.cls.predictions.transform.dense.weight.mul_(20.0)
-    return Writer(model, tokenizer, Prompts.of(LABELS, tokenizer), 10, torch.device("cpu"))
+    return CaptionGenerator(model, tokenizer, Prompts.of(LABELS, tokenizer), 10, torch.device("cpu"))
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def test_a_caption_is_a_pair(tmp_path) -> None:
     assert pairs.captions == ["A dog.", "Two dogs."]
     assert pairs.pair_ids == ["1", "2"]
     assert not pairs.is_labelled
-    assert [q.reason for q in pairs.quarantined] == [
+    assert [q.reason for q in pairs.rejected] == [
         "has no id and file_name",
         "points to an image that is not listed",
         "caption is empty",
@@ -62,4 +62,4 @@ def test_boxes_in_place_of_captions_are_one_line(tmp_path) -> None:
 def test_half_a_character_is_one_row(tmp_path) -> None:
     annotations = [{"id": n, "image_id": 7, "caption": caption} for n, caption in enumerate(["\ud800", "fine"])]
     pairs = read_coco(write(tmp_path / "captions.json", [{"id": 7, "file_name": "07.jpg"}], annotations))
-    assert (pairs.captions, len(pairs.quarantined)) == (["fine"], 1)
+    assert (pairs.captions, len(pairs.rejected)) == (["fine"], 1)

@@ -36,7 +36,7 @@ def test_faults_of_both_files_are_told(tmp_path) -> None:
     )
     pairs = read_flickr8k_expressions(path)
     assert pairs.emotions == [["sad"]]
-    assert [(q.where, q.reason) for q in pairs.quarantined] == [
+    assert [(q.where, q.reason) for q in pairs.rejected] == [
         (f"{tmp_path / 'captions.txt'}: line 3", "has no comma between image and caption"),
         (f"{path}: line 3", "image 'c.jpg' has no caption in captions.txt"),
         (f"{path}: line 4", "image 'b.jpg' occurs twice"),
@@ -58,5 +58,5 @@ def test_what_is_missing_is_one_line(tmp_path) -> None:
 def test_the_real_expressions(real_data) -> None:
     folder = real_data / "flickr8k"
     pairs = read_flickr8k_expressions(folder / "expressions.csv", folder / "images")
-    assert (len(pairs), len(pairs.distinct_images()), len(pairs.quarantined)) == (5 * 1829, 1829, 0)
+    assert (len(pairs), len(pairs.distinct_images()), len(pairs.rejected)) == (5 * 1829, 1829, 0)
     assert len({label for named in pairs.emotions for label in named or ()}) == 7

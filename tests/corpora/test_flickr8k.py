@@ -21,7 +21,7 @@ def test_a_caption_is_all_after_the_first_comma(tmp_path) -> None:
     assert pairs.captions == ["A dog , a cat .", 'Two dogs, "Rex" and another .', "One\u2028line ."]
     assert pairs.images == ["a.jpg", "a.jpg", "b.jpg"]
     assert not pairs.is_labelled
-    assert [(q.where, q.reason) for q in pairs.quarantined] == [
+    assert [(q.where, q.reason) for q in pairs.rejected] == [
         (f"{path}: line 6", "caption is empty"),
         (f"{path}: line 7", "has no comma between image and caption"),
     ]
@@ -44,4 +44,4 @@ def test_a_broken_file_is_one_line(tmp_path, content: bytes, message: str) -> No
 @pytest.mark.real_data
 def test_the_real_captions(real_data) -> None:
     pairs = read_flickr8k(real_data / "flickr8k" / "captions.txt", real_data / "flickr8k" / "images")
-    assert (len(pairs), len(pairs.distinct_images()), len(pairs.quarantined)) == (11_825, 2_365, 0)
+    assert (len(pairs), len(pairs.distinct_images()), len(pairs.rejected)) == (11_825, 2_365, 0)

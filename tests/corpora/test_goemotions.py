@@ -32,7 +32,7 @@ def test_numbers_become_names(tmp_path) -> None:
     assert pairs.emotions == [["joy"], ["fear", "neutral"], ["joy"], ["fear"]]
     assert pairs.pair_ids == ["id1", "id2", "id3", "d"]
     assert pairs.distinct_images() == []
-    assert pairs.quarantined == ()
+    assert pairs.rejected == ()
 
 
 def test_bad_lines_are_set_aside_with_reasons(tmp_path) -> None:
@@ -53,7 +53,7 @@ def test_bad_lines_are_set_aside_with_reasons(tmp_path) -> None:
     pairs = read_goemotions(path)
     assert pairs.pair_ids == ["a"]
     expected = "expected numbers 0 to 2 with commas between"
-    assert [(q.where.split(": ")[1], q.reason) for q in pairs.quarantined] == [
+    assert [(q.where.split(": ")[1], q.reason) for q in pairs.rejected] == [
         ("line 3", "has 2 fields, expected text, label numbers and comment id"),
         ("line 4", f"label '3', {expected}"),
         ("line 5", f"label 'joy', {expected}"),
@@ -84,6 +84,6 @@ def test_what_is_missing_is_one_line(tmp_path) -> None:
 @pytest.mark.real_data
 def test_the_real_comments(real_data) -> None:
     pairs = read_goemotions(real_data / "goemotions" / "train.tsv")
-    assert (len(pairs), len(pairs.quarantined)) == (43_410, 0)
+    assert (len(pairs), len(pairs.rejected)) == (43_410, 0)
     assert len({label for named in pairs.emotions for label in named or ()}) == 28
     assert not any(caption.startswith('"') and '""' in caption for caption in pairs.captions)

@@ -47,9 +47,9 @@ def test_a_row_that_cannot_be_used_is_set_aside(builder, pair_id, image, caption
     builder.add("line 2", "fine", "a..b.jpg", "x")
     builder.add("line 3", pair_id, image, caption, emotions)
     pairs = builder.build()
-    assert (len(pairs), len(pairs.quarantined)) == (1, 1)
-    assert pairs.quarantined[0].where == "here.csv: line 3"
-    assert reason in pairs.quarantined[0].reason
+    assert (len(pairs), len(pairs.rejected)) == (1, 1)
+    assert pairs.rejected[0].where == "here.csv: line 3"
+    assert reason in pairs.rejected[0].reason
 
 
 def test_one_image_has_one_spelling(builder) -> None:

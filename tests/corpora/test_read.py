@@ -14,7 +14,7 @@ def test_flickr8k_keeps_commas_and_quotes(tmp_path) -> None:
     pairs = read_corpus(guess_format(path), path)
     assert pairs.captions == ['A dog, "Rex" , runs', "Plain , text ."]
     assert pairs.images == ["a.jpg", "a.jpg"]
-    assert [q.reason for q in pairs.quarantined] == ["has no comma between image and caption"]
+    assert [q.reason for q in pairs.rejected] == ["has no comma between image and caption"]
 
 
 @pytest.mark.parametrize(

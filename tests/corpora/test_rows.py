@@ -14,7 +14,7 @@ def read(tmp_path: Path, text: str):
     path.write_bytes(text.encode())
     builder = PairsBuilder(path)
     header, rows = csv_rows(path, builder)
-    return header, list(rows), [(q.where.rpartition(": ")[2], q.reason) for q in builder.quarantined]
+    return header, list(rows), [(q.where.rpartition(": ")[2], q.reason) for q in builder.rejected]
 
 
 def test_quoted_newlines_belong_to_the_row_that_begins_them(tmp_path) -> None:

@@ -31,7 +31,7 @@ def test_a_broken_annotator_is_set_aside_and_the_pair_stays(socratis) -> None:
         )
     )
     assert pairs.emotions == [["sad"]]
-    assert [(q.where.split(": ")[1], q.reason) for q in pairs.quarantined] == [
+    assert [(q.where.split(": ")[1], q.reason) for q in pairs.rejected] == [
         ("pair P1, annotator 1", "emotions are str, expected a list of words"),
         ("pair P2", "is not a list of annotators"),
         ("pair P3", "caption is empty"),
@@ -70,27 +70,27 @@ def test_the_csvs_lists_are_read_as_data(tmp_path) -> None:
     pairs = read_socratis_csv(path)
     assert pairs.captions == ["A dog, waiting"]
     assert pairs.emotions == [["happy", "sad"]]
-    reasons = [q.reason for q in pairs.quarantined]
+    reasons = [q.reason for q in pairs.rejected]
     assert reasons == [
         "emotions 'happy' are not a list such as ['happy', 'sad']",
         "emotions \"__import__('os').system('true')\" are not a list such as ['happy', 'sad']",
         "caption is empty",
         "has 4 fields, expected 3",
     ]
-    assert pairs.quarantined[0].where == f"{path}: line 3"
+    assert pairs.rejected[0].where == f"{path}: line 3"
 
 
 def test_a_bomb_of_brackets_is_one_row(tmp_path) -> None:
     path = tmp_path / "bomb.csv"
     path.write_text(f"image_name,caption,emotions\na.jpg,x,{'[' * 9000}\nb.jpg,y,['sad']\n")
     pairs = read_socratis_csv(path)
-    assert (len(pairs), len(pairs.quarantined)) == (1, 1)
+    assert (len(pairs), len(pairs.rejected)) == (1, 1)
 
 
 @pytest.mark.real_data
 def test_the_real_csv(real_data) -> None:
     pairs = read_socratis_csv(real_data / "socratis" / "cleaned_data.csv")
-    assert (len(pairs), len(pairs.quarantined)) == (1675, 0)
+    assert (len(pairs), len(pairs.rejected)) == (1675, 0)
     vocabulary = build_vocabulary(pairs.emotions)
     assert len(vocabulary) == 29
     assert vocabulary.labels[:2] == ("happy", "sad")
@@ -113,7 +113,7 @@ def test_annotators_of_another_pair_and_half_characters_are_set_aside(socratis) 
     assert pairs.emotions == [["sad"]]
     annotation = pairs.table["annotations"][0].as_py()[0]
     assert (annotation["explanations"], annotation["ethnicity"]) == ([None, "fine"], ["Asian"])
-    assert [q.where.split(": ")[1] for q in pairs.quarantined] == [f"pair P1, annotator {n}" for n in (1, 3, 4)]
+    assert [q.where.split(": ")[1] for q in pairs.rejected] == [f"pair P1, annotator {n}" for n in (1, 3, 4)]
 
 
 @pytest.mark.parametrize("text", ["{[]: 1}", "-" * 9000 + "1", "['a', 1]", "('a',)", "9" * 9000, "['x'" + "]" * 20_000])
@@ -121,4 +121,4 @@ def test_a_hostile_list_is_one_row(tmp_path, text: str) -> None:
     path = tmp_path / "c.csv"
     path.write_text(f'image_name,caption,emotions\na.jpg,x,"{text}"\nb.jpg,y,"[\'sad\']"\n')
     pairs = read_socratis_csv(path)
-    assert (pairs.captions, [q.where for q in pairs.quarantined]) == (["y"], [f"{path}: line 2"])
+    assert (pairs.captions, [q.where for q in pairs.rejected]) == (["y"], [f"{path}: line 2"])

@@ -23,7 +23,7 @@ def test_csv_with_every_way_to_write_labels(tmp_path) -> None:
     pairs = read_table(path)
     assert pairs.emotions == [["joy", "very calm"], ["joy"], ["calm", "joy"], ["joy"]]
     assert pairs.images == ["a.jpg", "a.jpg", "b.jpg", ""]
-    assert [q.reason for q in pairs.quarantined] == ["emotions hold an empty word"]
+    assert [q.reason for q in pairs.rejected] == ["emotions hold an empty word"]
 
 
 def test_jsonl_and_parquet_give_the_same_pairs(tmp_path) -> None:
@@ -62,7 +62,7 @@ def test_a_bad_row_is_set_aside(tmp_path, row: str, reason: str) -> None:
     (tmp_path / "t.jsonl").write_text(row + '\n{"caption": "fine", "emotions": ["a"]}\n')
     pairs = read_table(tmp_path / "t.jsonl")
     assert pairs.captions == ["fine"]
-    assert reason in pairs.quarantined[0].reason
+    assert reason in pairs.rejected[0].reason
 
 
 @pytest.mark.parametrize(
@@ -87,14 +87,14 @@ def test_a_broken_file_is_one_line(tmp_path, name: str, content: bytes, message:
 @pytest.mark.real_data
 def test_real_posts(real_data) -> None:
     pairs = read_table(real_data / "posts" / "posts.csv", real_data / "posts" / "images")
-    assert len(pairs) + len(pairs.quarantined) == 1655
+    assert len(pairs) + len(pairs.rejected) == 1655
     assert {e for named in pairs.emotions for e in named or ()} == {"positive", "negative", "neutral"}
 
 
 def test_a_number_too_long_to_read_is_one_row(tmp_path) -> None:
     (tmp_path / "t.jsonl").write_text('{"caption": "x", "n": ' + "9" * 5000 + '}\n{"caption": "fine"}\n')
     pairs = read_table(tmp_path / "t.jsonl")
-    assert (pairs.captions, len(pairs.quarantined)) == (["fine"], 1)
+    assert (pairs.captions, len(pairs.rejected)) == (["fine"], 1)
 
 
 def test_parquet_reads_its_own_columns_only_and_refuses_broken_text(tmp_path) -> None:

@@ -8,17 +8,17 @@ import pytest
 from emocap.errors import EmocapError
 from emocap.evaluation.human_agreement import SHARED, human_ceiling, ranking_scores
 from emocap.evaluation.metrics import micro_f1, recall_at_k
-from emocap.evaluation.predictions import Answers
+from emocap.evaluation.predictions import ModelPredictions
 
 LABELS = ("happy", "sad", "awe", "fear")
 PRIOR = np.array([0.5, 0.3, 0.2, 0.1])
 HALVES = list(itertools.combinations(range(6), 3))
 
 
-def answered(rows, probabilities, threshold: float = 0.5) -> Answers:
+def answered(rows, probabilities, threshold: float = 0.5) -> ModelPredictions:
     p = np.asarray(probabilities, dtype=np.float32)
     n = len(p)
-    return Answers(np.array(rows), p, p, np.full(n, threshold, np.float32), np.full(p.shape, 0.5, np.float32))
+    return ModelPredictions(np.array(rows), p, p, np.full(n, threshold, np.float32), np.full(p.shape, 0.5, np.float32))
 
 
 def test_each_annotator_is_judged_by_the_others_words() -> None:

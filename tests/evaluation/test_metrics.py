@@ -9,7 +9,7 @@ from sklearn import metrics as sk
 from emocap.evaluation.metrics import (
     HIGHER_IS_BETTER,
     METRICS,
-    Judged,
+    ScoredPredictions,
     average_precisions,
     bce,
     evaluate,
@@ -47,7 +47,7 @@ def made_up(seed: int, n: int = 40, n_labels: int = 6, *, ties: bool = False, em
 
 
 def weighted(name: str, weights: np.ndarray, *answers: np.ndarray) -> float:
-    return float(METRICS[name].statistic(Judged(*answers))(weights[None])[0])
+    return float(METRICS[name].statistic(ScoredPredictions(*answers))(weights[None])[0])
 
 
 def test_by_hand() -> None:
@@ -64,7 +64,7 @@ def test_by_hand() -> None:
 
 def test_weights_by_hand() -> None:
     weights = np.array([[1.0, 0, 0], [0, 1, 0], [2, 1, 1], [0, 0, 0]])
-    judged = Judged(SCORES, TARGETS)
+    judged = ScoredPredictions(SCORES, TARGETS)
     assert METRICS["recall_at_3"].statistic(judged)(weights) == pytest.approx([0.5, 1.0, 0.5, np.nan], nan_ok=True)
     pooled = METRICS["pooled_recall_at_3"].statistic(judged)(weights)
     assert pooled == pytest.approx([0.5, 1.0, 4 / 7, np.nan], nan_ok=True)

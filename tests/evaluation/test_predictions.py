@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from emocap.errors import EmocapError
-from emocap.evaluation.predictions import Answers, read_predictions, write_predictions
+from emocap.evaluation.predictions import ModelPredictions, read_predictions, write_predictions
 
 FIELDS = ("rows", "raw", "probabilities", "threshold", "thresholds")
 TABLE = {
@@ -21,10 +21,10 @@ TABLE = {
 }
 
 
-def made_up(rows: list[int], seed: int = 0) -> Answers:
+def made_up(rows: list[int], seed: int = 0) -> ModelPredictions:
     rng = np.random.default_rng(seed)
     a, b, c, d = (rng.random((len(rows), 3), dtype=np.float32) for _ in range(4))
-    return Answers(np.array(rows, dtype=np.int64), a, b, d[:, 0], c)
+    return ModelPredictions(np.array(rows, dtype=np.int64), a, b, d[:, 0], c)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_rows_are_ordered_with_all_that_belongs_to_them() -> None:
 def test_answers_that_do_not_fit_are_refused(change: dict, message: str) -> None:
     good = made_up([0, 1])
     with pytest.raises(EmocapError, match=message):
-        Answers(**{field: getattr(good, field) for field in FIELDS} | change)
+        ModelPredictions(**{field: getattr(good, field) for field in FIELDS} | change)
 
 
 @pytest.mark.parametrize(

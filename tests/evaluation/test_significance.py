@@ -8,17 +8,17 @@ from scipy.stats import bootstrap
 
 from emocap.errors import EmocapError
 from emocap.evaluation import significance
-from emocap.evaluation.metrics import METRICS, Judged, evaluate, expected_calibration_error
-from emocap.evaluation.predictions import Answers
+from emocap.evaluation.metrics import METRICS, ScoredPredictions, evaluate, expected_calibration_error
+from emocap.evaluation.predictions import ModelPredictions
 from emocap.evaluation.significance import calibration_of, compare_models
 
 LABELS = ("joy", "fear", "calm")
 
 
-def answers(probabilities: np.ndarray, rows: np.ndarray | None = None, threshold: float = 0.5) -> Answers:
+def answers(probabilities: np.ndarray, rows: np.ndarray | None = None, threshold: float = 0.5) -> ModelPredictions:
     p = np.asarray(probabilities, dtype=np.float32)
     rows = np.arange(len(p)) if rows is None else np.asarray(rows)
-    return Answers(rows, p, p, np.full(len(p), threshold, np.float32), np.full(p.shape, threshold, np.float32))
+    return ModelPredictions(rows, p, p, np.full(len(p), threshold, np.float32), np.full(p.shape, threshold, np.float32))
 
 
 def made_up(seed: int, n: int = 60) -> tuple[np.ndarray, np.ndarray]:
@@ -67,7 +67,7 @@ def test_scipy_finds_the_same_interval_of_a_mean(metric: str) -> None:
     targets, p = made_up(1, n=120)
     rng = np.random.default_rng(3)
     found = compare({"m": [answers(p)]}, targets, n_bootstrap=4000)["intervals"]["m"][metric]
-    values = METRICS[metric].statistic(Judged(p, targets)).per_pair
+    values = METRICS[metric].statistic(ScoredPredictions(p, targets)).per_pair
     expected = bootstrap((values,), np.mean, n_resamples=4000, method="percentile", rng=rng)
     low, high = expected.confidence_interval
     assert found == pytest.approx([low, high], abs=0.12 * expected.standard_error)
@@ -92,7 +92,7 @@ def test_known_truths_are_covered() -> None:
 
 def test_metrics_that_are_no_means_are_corrected_for_their_bias() -> None:
     targets, p = made_up(0)
-    judged = Judged(p, targets)
+    judged = ScoredPredictions(p, targets)
     assert set(significance.BIASED) == {
         name for name, metric in METRICS.items() if metric.statistic(judged).per_pair is None
     }
@@ -251,14 +251,14 @@ def test_calibration_before_and_after() -> None:
     targets, p = made_up(13)
     raw, scaled = p.astype(np.float32), (0.5 * p).astype(np.float32)
     threshold = np.full(60, 0.5, np.float32)
-    given = Answers(np.arange(60), raw, scaled, threshold, np.full((60, 3), 0.5, np.float32))
+    given = ModelPredictions(np.arange(60), raw, scaled, threshold, np.full((60, 3), 0.5, np.float32))
     found = calibration_of([given, given], targets)
     assert found["ece_before"] == pytest.approx(expected_calibration_error(raw, targets))
     assert found["ece_after"] == pytest.approx(expected_calibration_error(scaled, targets))
     assert sum(found["before"]["count"]) == sum(found["after"]["count"]) == 2 * 180
     assert sum(found["after"]["count"][8:]) == 0
     rows = np.array([7, 3])
-    part = Answers(rows, raw[rows], raw[rows], threshold[rows], given.thresholds[rows])
+    part = ModelPredictions(rows, raw[rows], raw[rows], threshold[rows], given.thresholds[rows])
     assert calibration_of([part], targets)["ece_before"] == pytest.approx(
         expected_calibration_error(raw[rows], targets[rows])
     )

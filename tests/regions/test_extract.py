@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emocap.corpora.pairs import Quarantined
+from emocap.corpora.pairs import RejectedRow
 from emocap.errors import EmocapError
 from emocap.files import locked
 from emocap.regions import extract as module
@@ -53,10 +53,10 @@ def test_missing_is_recorded_and_corrupt_is_quarantined(photos, tmp_path):
     report = extract([*images, "", images[0], "../out.jpg"], root, GridExtractor(dim=16), tmp_path / "store", workers=1)
     assert report.n_images == 6
     assert report.missing == ["gone.jpg"]
-    assert [row.where for row in report.quarantined] == ["text.jpg", "short.jpg", "../out.jpg"]
-    assert report.quarantined[0].reason.startswith("not an image (JPEG, ")
-    assert report.quarantined[1].reason == "cut short; copy or download it again"
-    assert report.quarantined[2] == Quarantined("../out.jpg", "points outside the image folder")
+    assert [row.where for row in report.rejected] == ["text.jpg", "short.jpg", "../out.jpg"]
+    assert report.rejected[0].reason.startswith("not an image (JPEG, ")
+    assert report.rejected[1].reason == "cut short; copy or download it again"
+    assert report.rejected[2] == RejectedRow("../out.jpg", "points outside the image folder")
     assert read_report(tmp_path / "store") == report
     store = FeatureStore.open(tmp_path / "store")
     store.verify()
@@ -117,7 +117,7 @@ def test_no_readable_image_leaves_an_empty_store(photos, tmp_path, images):
     store = FeatureStore.open(tmp_path / "store")
     store.verify()
     assert (report.n_images, len(store), store.header.dim) == (0, 0, 16)
-    assert len(report.missing) + len(report.quarantined) == len(images)
+    assert len(report.missing) + len(report.rejected) == len(images)
 
 
 def test_a_full_disk_stops_with_one_line_and_leaves_nothing(photos, tmp_path, monkeypatch):
@@ -231,7 +231,7 @@ def test_an_image_whose_features_are_not_finite_is_set_aside(photos, tmp_path):
     root, images = photos
     report = extract(images, root, Broken(), tmp_path / "store")
     assert report.n_images == 4
-    faults = {fault.where: fault.reason for fault in report.quarantined}
+    faults = {fault.where: fault.reason for fault in report.rejected}
     assert "not finite or beyond half precision" in faults["sub/0.jpg"]
     assert "give it precision=float32" in faults["sub/3.jpg"]
 
@@ -243,7 +243,7 @@ def test_names_that_are_not_utf8_are_kept_too(photos, tmp_path):
     (root / "red.png").rename(root / odd)
     (root / os.fsdecode(b"sub/b\xe4d.jpg")).write_text("no image")
     report = extract(images_below(root), root, Network(), tmp_path / "store")
-    assert os.fsdecode(b"sub/b\xe4d.jpg") in [fault.where for fault in report.quarantined]
+    assert os.fsdecode(b"sub/b\xe4d.jpg") in [fault.where for fault in report.rejected]
     store = FeatureStore.open(tmp_path / "store")
     assert odd in store.images
     assert len(store[odd][0]) == 36

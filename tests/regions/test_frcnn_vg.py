@@ -112,12 +112,12 @@ def test_half_precision_works_on_the_cpu_too(extractor, detector_folder, precisi
 
 
 def test_each_process_takes_its_own_gpu_and_float16_there(monkeypatch):
-    assert (network.chosen_device().type, network.chosen_precision("x", "auto")) == ("cpu", torch.float32)
+    assert (network.best_device().type, network.chosen_precision("x", "auto")) == ("cpu", torch.float32)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    assert network.chosen_device() == torch.device("cuda", 0)
+    assert network.best_device() == torch.device("cuda", 0)
     monkeypatch.setenv("LOCAL_RANK", "3")
-    assert network.chosen_device() == torch.device("cuda", 3)
+    assert network.best_device() == torch.device("cuda", 3)
     assert network.chosen_precision("x", "auto") == torch.float16
     assert network.chosen_precision("x", "float32") == torch.float32
 
@@ -173,8 +173,8 @@ def test_every_odd_picture_is_described_or_set_aside(extractor, tmp_path):
     (tmp_path / "pictures").mkdir()
     good, bad = odd_pictures(tmp_path / "pictures")
     report = extract([*bad, *good, "gone.jpg"], tmp_path / "pictures", extractor, tmp_path / "store")
-    assert [fault.where for fault in report.quarantined] == bad
-    assert [fault.reason.split(" (")[0].split(";")[0] for fault in report.quarantined] == [
+    assert [fault.where for fault in report.rejected] == bad
+    assert [fault.reason.split(" (")[0].split(";")[0] for fault in report.rejected] == [
         "not an image",
         "cut short",
         "more than 100,000,000 pixels",

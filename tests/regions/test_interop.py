@@ -22,7 +22,7 @@ from emocap.regions.extractors.base import OBJECT, Names, Regions
 from emocap.regions.interop.convert import FORMATS, detect_format, export_features, import_features
 from emocap.regions.interop.pickle import plain_pickle
 from emocap.regions.store.reader import FeatureStore
-from emocap.regions.store.writer import Maker, write_store
+from emocap.regions.store.writer import FeatureSource, write_store
 
 FEATURES = np.array([[1, 2, 3], [4, 5, 6]], "<f4")
 BOXES = np.array([[0, 0, 64, 48], [32, 24, 640, 480]], "<f4")
@@ -60,7 +60,7 @@ def left_over(folder):
 
 
 def reasons(report):
-    return [one.reason for one in report.quarantined]
+    return [one.reason for one in report.rejected]
 
 
 def holds(store, key, features=FEATURES, boxes=BOXES, size=(640, 480)):
@@ -74,7 +74,7 @@ def holds(store, key, features=FEATURES, boxes=BOXES, size=(640, 480)):
 
 def a_store(path, keys, named=False, dim=5):
     rng = np.random.default_rng(3)
-    with write_store(path, Maker("grid", {}, "", dim, Names() if named else None)) as writer:
+    with write_store(path, FeatureSource("grid", {}, "", dim, Names() if named else None)) as writer:
         for number, key in enumerate(keys):
             n = (3, 0, 2, 7)[number % 4]
             objects = None
@@ -106,7 +106,7 @@ def same(a, b, boxes=True, objects=False):
 def test_a_bottom_up_attention_tsv(tmp_path):
     source = written(tmp_path / "val.tsv", tsv_line(42), tsv_line(7, [[9, 8, 7]], [[1, 2, 3, 4]], 500, 375))
     report, store = imported(source, tmp_path / "store", key="COCO_val2014_{id:012d}.jpg")
-    assert (report.format_, report.n_images, report.quarantined) == ("tsv", 2, ())
+    assert (report.format_, report.n_images, report.rejected) == ("tsv", 2, ())
     assert store.images == ["COCO_val2014_000000000042.jpg", "COCO_val2014_000000000007.jpg"]
     assert holds(store, "COCO_val2014_000000000042.jpg")
     assert holds(store, "COCO_val2014_000000000007.jpg", [[9, 8, 7]], [[1, 2, 3, 4]], (500, 375))
@@ -183,7 +183,7 @@ def test_bad_records_are_set_aside_and_the_rest_is_kept(tmp_path):
         16: "features has 0 bytes|boxes has 32",
         17: "features is cut short|features has",
     }
-    found = {one.where: one.reason for one in report.quarantined}
+    found = {one.where: one.reason for one in report.rejected}
     assert list(found) == sorted(found, key=lambda where: int(where.split()[-1]))
     assert len(found) == len(expected)
     for line, reason in expected.items():
@@ -329,7 +329,7 @@ def test_a_folder_of_npy_has_features_alone(tmp_path, caplog):
     assert holds(store, "9.jpg", boxes=np.zeros((2, 4)), size=(0, 0))
     assert report.n_without_boxes == report.n_without_size == 1
     assert "of 1 images 1 have no boxes and 1 no size" in caplog.text
-    found = {Path(one.where).name: one.reason for one in report.quarantined}
+    found = {Path(one.where).name: one.reason for one in report.rejected}
     assert sorted(found) == ["bad.npy", "cut.npy", "empty.npy", "flat.npy", "words.npy"]
     assert "pickled" in found["bad.npy"]
 
@@ -366,7 +366,7 @@ def test_npz_of_bottom_up_attention_pytorch_without_its_pickle(tmp_path):
     assert report.format_ == "npz"
     assert store.images == ["padded", "plain", "turned", "widths"]
     assert all(holds(store, key) for key in store.images)
-    found = {Path(one.where).name: one.reason for one in report.quarantined}
+    found = {Path(one.where).name: one.reason for one in report.rejected}
     assert sorted(found) == ["cut.npz", "hidden.npz", "other.npz", "over.npz", "wrong.npz"]
     assert found["over.npz"] == "num_bbox is 3, but features has 2 rows"
     assert found["wrong.npz"].startswith("boxes are (1, 4)")
@@ -419,7 +419,7 @@ def test_fixed_hdf5_with_its_pickle_of_rows_infers_sizes(tmp_path):
     source = fixed_hdf5(tmp_path / "train36.hdf5")
     (tmp_path / "train36_imgid2idx.pkl").write_bytes(pickle.dumps({458752: 1, 139: 0}, protocol=2))
     report, store = imported(source, tmp_path / "store", key="{id:012d}.jpg")
-    assert (report.format_, report.quarantined) == ("hdf5", ())
+    assert (report.format_, report.rejected) == ("hdf5", ())
     assert store.images == ["000000000139.jpg", "000000458752.jpg"]
     assert holds(store, "000000000139.jpg")
     assert holds(store, "000000458752.jpg", FEATURES + 10)
@@ -629,7 +629,7 @@ def test_what_was_exported_comes_back(tmp_path, format_, template):
     assert export_features(path, tmp_path / "out", format_=format_) == 5
     assert detect_format(tmp_path / "out") == format_
     report, again = imported(tmp_path / "out", tmp_path / "again", key=template)
-    assert report.quarantined == ()
+    assert report.rejected == ()
     assert same(FeatureStore.open(path), again, boxes=format_ != "npy", objects=format_ == "lxmert")
     beside = ["out_imgid2idx.pkl"] if format_ == "hdf5" else []
     assert left_over(tmp_path) == ["again", "out", *beside, "store"]

@@ -13,9 +13,9 @@ import pytest
 from emocap.errors import EmocapError
 from emocap.regions.extractors.base import OBJECT, Names, Regions
 from emocap.regions.store import writer as store_writer
-from emocap.regions.store.format import INDEX_FILES, key_hash, kind_of
+from emocap.regions.store.format import INDEX_FILES, feature_fingerprint, key_hash
 from emocap.regions.store.reader import FeatureStore
-from emocap.regions.store.writer import Maker, ShardWriter, StoreWriter, finish_store, read_entries, write_store
+from emocap.regions.store.writer import FeatureSource, ShardWriter, StoreWriter, finish_store, read_entries, write_store
 
 SETTINGS = {"rows": 1, "columns": 2}
 NAMES = Names(("dog", "cat"), ("brown",))
@@ -31,7 +31,7 @@ def regions(count, dim=4, size=(640, 480), seed=0, named=False):
 
 
 def maker(dim=4, settings=None, named=False):
-    return Maker("grid", settings or SETTINGS, "", dim, NAMES if named else None)
+    return FeatureSource("grid", settings or SETTINGS, "", dim, NAMES if named else None)
 
 
 def made(path, counts=(3, 0, 2), dim=4, settings=None, seed=0, named=False):
@@ -101,9 +101,16 @@ def test_kind_is_of_the_extractor_and_not_of_the_images(tmp_path):
     made(tmp_path / "c", settings={"rows": 2, "columns": 2})
     a, b, c = (FeatureStore.open(tmp_path / name).kind for name in "abc")
     assert a == b != c
-    assert a == kind_of("grid", {"columns": 2, "rows": 1}, "", 4)
+    assert a == feature_fingerprint("grid", {"columns": 2, "rows": 1}, "", 4)
     assert (
-        len({a, kind_of("grid", SETTINGS, "", 5), kind_of("grid", SETTINGS, "x", 4), kind_of("x", SETTINGS, "", 4)})
+        len(
+            {
+                a,
+                feature_fingerprint("grid", SETTINGS, "", 5),
+                feature_fingerprint("grid", SETTINGS, "x", 4),
+                feature_fingerprint("x", SETTINGS, "", 4),
+            }
+        )
         == 4
     )
 

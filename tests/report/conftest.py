@@ -53,7 +53,7 @@ class RunDir:
         self.drop_models("student", "AnB", "AnB+", "ensemble")
         absent = dict.fromkeys(("human", "signal", "transfer_study", "pseudo_label_study"))
         self.change("results.json", lambda it: it.update(absent))
-        self.change("manifest.json", lambda it: (it["data"].update(source=None), it["quarantined"].pop("source")))
+        self.change("manifest.json", lambda it: (it["data"].update(source=None), it["rejected"].pop("source")))
         self.change("manifest.json", lambda it: it.update(stages=it["stages"][:3] + it["stages"][6:]))
         self.change("gallery.json", lambda it: it.update(model="teacher"))
 
@@ -94,7 +94,7 @@ def manifest() -> dict[str, Any]:
         "data": {"target": {"pairs": 1200, "images": 1190, "labelled": 1198, "images_missing": 3,
                             "train": 840, "validation": 120, "test": 240},
                  "source": {"pairs": 6000, "images": 1201, "images_missing": 0}},
-        "quarantined": {
+        "rejected": {
             "target": {"count": 2, "reasons": {"caption is empty": 2},
                        "examples": [{"where": "pairs.csv:17", "reason": "caption is empty"}]},
             "source": {"count": 0, "reasons": {}, "examples": []},

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from emocap.cli.main import app
 from emocap.errors import EmocapError
 from emocap.evaluation.metrics import HIGHER_IS_BETTER
-from emocap.evaluation.predictions import Answers, read_predictions, write_predictions
+from emocap.evaluation.predictions import ModelPredictions, read_predictions, write_predictions
 from emocap.evaluation.significance import compare_models
 from emocap.files import write_json
 from emocap.report.compare import compare_runs, findings, scores_figure, write_comparison
@@ -31,7 +31,7 @@ def answers(targets, rows, noise, seed, order):
     drawn = np.random.default_rng(seed).normal(size=targets.shape)[order]
     scores = np.tile([0.6, 0.3, 0.3, 0.2], (len(targets), 1)) if noise is None else 0.5 * targets + 0.25 + noise * drawn
     p = np.clip(scores, 0.01, 0.99).astype(np.float32)[rows]
-    return Answers(rows, p, p, np.full(len(rows), 0.5, np.float32), np.full(p.shape, 0.5, np.float32))
+    return ModelPredictions(rows, p, p, np.full(len(rows), 0.5, np.float32), np.full(p.shape, 0.5, np.float32))
 
 
 def make_run(folder: Path, targets, noises, *, order=None, rows=None, labels=LABELS, seeds=(0,), chosen=None) -> Path:

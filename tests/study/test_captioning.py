@@ -173,9 +173,9 @@ def test_people_are_no_reference_of_their_own_and_both_halves_are_their_own(fini
     parts = read_json(finished / "caption_images.json")
     source = study.whole("source")
     for name in ("choose", "judge"):
-        bench = caption_judging._bench(study, name)
-        assert bench.images == parts[name]
-        for image, human, references in zip(bench.images, bench.human, bench.references, strict=True):
+        eval_set = caption_judging._eval_set(study, name)
+        assert eval_set.images == parts[name]
+        for image, human, references in zip(eval_set.images, eval_set.human, eval_set.references, strict=True):
             told = [c for i, c in zip(source.images, source.captions, strict=True) if i == image]
             assert [human, *references] == told
     judged = read_json(finished / "captioner" / "captions.json")
@@ -187,20 +187,20 @@ def test_the_nearest_picture_lends_its_caption(finished, tiny_study) -> None:
     (study,) = units_of(load_config(study_of(tiny_study)), finished)
     pairs, store = study.pairs("source"), study.store("source")
     images = list(dict.fromkeys(pairs.images))[::7]
-    bench = caption_judging.Bench(images, [], [], [store[image][0] for image in images], [])
-    assert caption_judging._nearest(study, bench) == [pairs.captions[pairs.images.index(image)] for image in images]
+    eval_set = caption_judging.EvalSet(images, [], [], [store[image][0] for image in images], [])
+    assert caption_judging._nearest(study, eval_set) == [pairs.captions[pairs.images.index(image)] for image in images]
 
 
 def test_the_ranker_decides_and_guidance_reaches_what_is_judged(finished, tiny_study, monkeypatch) -> None:
     """A writer whose words depend on guidance alone, a ranker that likes one of them, a judge that likes another."""
     (study,) = units_of(load_config(study_of(tiny_study)), finished)
-    bench = caption_judging._bench(study, "choose")
+    eval_set = caption_judging._eval_set(study, "choose")
 
-    def candidates(writer, bench, wanted, guidance, n):
+    def candidates(writer, eval_set, wanted, guidance, n):
         word = "plain" if not any(wanted) else f"g{guidance:g}"
         return [([f"{word} a", f"{word} b"], np.array([-1.0, -1.5])) for _ in wanted]
 
-    def ranker(ranker, bench, found):
+    def ranker(ranker, eval_set, found):
         return [np.array([[0.9 if caption == "g2 b" else 0.1, 0.5, 0.5] for caption in one]) for one in found]
 
     def judge(captions):
@@ -209,14 +209,14 @@ def test_the_ranker_decides_and_guidance_reaches_what_is_judged(finished, tiny_s
     monkeypatch.setattr(caption_judging, "_candidates", candidates)
     monkeypatch.setattr(caption_judging, "_rank_probabilities", ranker)
     monkeypatch.setattr(caption_judging, "cider_d", lambda texts, references: np.ones(len(texts)))
-    bench.wanted = [0] * len(bench.images)
+    eval_set.wanted = [0] * len(eval_set.images)
     labels = study.vocabulary.labels
-    found, choice = caption_judging._choose(study.config.captioner, labels, None, None, bench, judge, 0)
+    found, choice = caption_judging._choose(study.config.captioner, labels, None, None, eval_set, judge, 0)
     assert (choice.guidance, choice.strength) == (2.0, 1.0)
     points = {(p["guidance"], p["strength"]): p for p in found["trade_off"]["points"]}
     assert (points[2, 1]["alignment"]["mean"], points[2, 1]["judged_alignment"]["mean"]) == (1.0, 0.0)
     assert (points[1, 0]["alignment"]["mean"], points[1, 0]["judged_alignment"]["mean"]) == (0.0, 1.0)
-    systems = caption_judging._systems(study, study.config.captioner, choice, None, None, bench)
+    systems = caption_judging._systems(study, study.config.captioner, choice, None, None, eval_set)
     assert {name: texts[0] for name, texts in systems.items() if "picture" not in name and name != "people"} == {
         "without emotion": "plain a", "emotion, not guided": "g1 a", "guided": "g2 a", "guided and re-ranked": "g2 b",
     }  # fmt: skip
@@ -229,7 +229,9 @@ def test_a_captioner_deaf_to_emotions_is_told_of(finished, tiny_study, monkeypat
     caption_judging.captions(study)
     assert "does not hear it" not in caplog.text
     monkeypatch.setattr(
-        caption_judging, "_candidates", lambda w, bench, wanted, g, n: hears(w, bench, [[] for _ in wanted], 1.0, n)
+        caption_judging,
+        "_candidates",
+        lambda w, eval_set, wanted, g, n: hears(w, eval_set, [[] for _ in wanted], 1.0, n),
     )
     caption_judging.captions(study)
     assert "100% are the same with the emotion as without; the captioner does not hear it" in caplog.text

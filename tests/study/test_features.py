@@ -12,7 +12,7 @@ from emocap.regions.extractors.base import Regions
 from emocap.regions.extractors.grid import GridExtractor
 from emocap.regions.extractors.registry import build_extractor
 from emocap.regions.store.reader import FeatureStore
-from emocap.regions.store.writer import Maker, write_store
+from emocap.regions.store.writer import FeatureSource, write_store
 from emocap.report.page import write_report
 from emocap.study.config.loading import load_config
 from emocap.study.run import run_study
@@ -108,7 +108,7 @@ def test_a_store_of_other_images_is_refused_and_one_that_lacks_some_told(tiny_st
 
 def test_imported_features_need_no_pictures(tiny_study, tmp_path):
     rng = np.random.default_rng(0)
-    with write_store(tmp_path / "store", Maker("elsewhere", {}, "", 16)) as writer:
+    with write_store(tmp_path / "store", FeatureSource("elsewhere", {}, "", 16)) as writer:
         for number in range(100):
             count = int(rng.integers(1, 5))
             boxes = np.zeros((count, 4), np.float32)

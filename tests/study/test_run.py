@@ -187,9 +187,9 @@ def test_the_backbone_is_resolved_once(finished) -> None:
 
 def test_faults_are_counted_and_stop_nothing(finished) -> None:
     manifest = read_json(finished / "manifest.json")
-    assert manifest["quarantined"]["target"]["count"] == 1
-    assert manifest["quarantined"]["target"]["reasons"] == {"caption is empty": 1}
-    assert manifest["quarantined"]["images"]["count"] == 1
+    assert manifest["rejected"]["target"]["count"] == 1
+    assert manifest["rejected"]["target"]["reasons"] == {"caption is empty": 1}
+    assert manifest["rejected"]["images"]["count"] == 1
     assert manifest["data"]["target"]["images_missing"] == 1
     assert manifest["data"]["target"]["labelled"] == 120
     assert sum(manifest["data"]["target"][part] for part in ("train", "validation", "test")) == 120

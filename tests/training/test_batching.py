@@ -6,13 +6,13 @@ import torch
 from emocap.corpora.pairs import PairsBuilder
 from emocap.regions.extractors.base import Regions
 from emocap.regions.store.reader import FeatureStore
-from emocap.regions.store.writer import Maker, write_store
+from emocap.regions.store.writer import FeatureSource, write_store
 from emocap.training.batching import PairDataset, PooledDataset, pad_regions
 from emocap.training.checkpoint import load_tokenizer
 
 
 def store_of(path, regions: dict[str, int], dim: int = 4) -> FeatureStore:
-    with write_store(path, Maker("made", {}, "", dim)) as writer:
+    with write_store(path, FeatureSource("made", {}, "", dim)) as writer:
         for number, (image, count) in enumerate(regions.items(), 1):
             boxes = np.tile(np.array([0, 0, 1, 1], dtype=np.float32), (count, 1))
             writer.add(image, Regions(np.full((count, dim), number, dtype=np.float32), boxes, (1, 1)))

@@ -15,11 +15,11 @@ from emocap.captioning.checkpoint import RANKER, SavedCaptioner, check_strengths
 from emocap.captioning.generation import in_batches
 from emocap.captioning.rerank import UNFIT, Ranked, rerank
 from emocap.corpora.pairs import is_text
+from emocap.devices import best_device
 from emocap.errors import EmocapError
 from emocap.regions.extract import Prepared
 from emocap.regions.extractors.base import Regions
 from emocap.regions.images import open_image, upright_rgb
-from emocap.training.predict import best_device
 
 logger = logging.getLogger("emocap")
 MOST_CANDIDATES = 1000
@@ -150,7 +150,7 @@ class EmotionCaptioner:
         check_candidates(captions, wanted)
         features = self._features(image)
         ranked = self._ordered(image, features, list(captions), wanted, shunned, max_chars, strength, similarity)
-        return [replace(one, remarks=[*one.remarks, *self._ranker.oddities(one.caption)]) for one in ranked]
+        return [replace(one, remarks=[*one.remarks, *self._ranker.caption_warnings(one.caption)]) for one in ranked]
 
     def faithfulness(self, features: np.ndarray | None, captions: Sequence[str]) -> np.ndarray:
         """(N,) mean log-probability in nats of each of N captions' tokens for a picture, whatever the emotion.
@@ -244,7 +244,7 @@ def order_captions(
         strength=strength,
         max_chars=max_chars,
     )
-    return [replace(one, remarks=[*one.remarks, *predictor.oddities(one.caption)]) for one in ranked]
+    return [replace(one, remarks=[*one.remarks, *predictor.caption_warnings(one.caption)]) for one in ranked]
 
 
 def best_of(ranked: Sequence[Ranked], n: int) -> list[Ranked]:

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from emocap.api.explanation import Explanation, RegionEffect
 from emocap.errors import EmocapError
-from emocap.files import whole_file, write_text
+from emocap.files import atomic_file, write_text
 from emocap.html_templates import templates_of
 
 RAISES, LOWERS = (0, 114, 178), (213, 94, 0)
@@ -38,7 +38,7 @@ def write_explanation(explanation: Explanation, image: Image.Image | None, out: 
         write_text(out, page(explanation, picture))
         return
     drawn = card(explanation, picture)
-    with whole_file(out) as temporary:
+    with atomic_file(out) as temporary:
         drawn.save(temporary, format="PNG")
 
 

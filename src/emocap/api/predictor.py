@@ -17,16 +17,17 @@ from emocap.api.explanation import Change, Explanation, WordEffect, boxed, effec
 from emocap.api.requested_emotions import choose_emotions
 from emocap.captioning.generation import in_batches
 from emocap.corpora.pairs import is_text
+from emocap.devices import best_device
 from emocap.errors import EmocapError
 from emocap.evaluation.metrics import ranking
 from emocap.regions.extract import Prepared, prepare_source
 from emocap.regions.extractors.base import Extractor, Regions
 from emocap.regions.extractors.registry import EXTRACTORS, build_extractor
 from emocap.regions.images import MAX_PIXELS
-from emocap.regions.store.format import kind_of
+from emocap.regions.store.format import feature_fingerprint
 from emocap.training.batching import pad_regions, pad_tokens
 from emocap.training.checkpoint import SavedModel, load_model
-from emocap.training.predict import best_device, finite
+from emocap.training.predict import finite
 
 BATCH = 64
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -125,7 +126,7 @@ class EmotionPredictor:
         found = [self._probabilities(features[rows], captions[rows]) for rows in in_batches(len(captions), BATCH)]
         return np.concatenate(found)
 
-    def oddities(self, caption: str) -> list[str]:
+    def caption_warnings(self, caption: str) -> list[str]:
         """What keeps the model from reading a text as people would, each in a few words."""
         found = ["holds control characters"] if _CONTROL.search(caption) else []
         if not any(letter.isalnum() for letter in caption):
@@ -297,6 +298,6 @@ def model_extractor(saved: SavedModel, *, allow_other: bool = False) -> Extracto
             f"{saved.folder}: the extractor of its pictures is not to be had: {error}; bring its weights back, or name "
             "their place in emocap.json there (features, settings, weights)"
         ) from error
-    kind = kind_of(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim)
+    kind = feature_fingerprint(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim)
     saved.require_features(kind, extractor.dim, allow_other=allow_other)
     return extractor

@@ -19,7 +19,7 @@ from emocap.corpora.read import guess_format, read_corpus
 from emocap.errors import EmocapError
 from emocap.evaluation.baselines import prior
 from emocap.evaluation.metrics import evaluate, ranking
-from emocap.files import whole_file
+from emocap.files import atomic_file
 from emocap.progress import logger
 from emocap.regions.extract import extract, tell_faults
 from emocap.regions.store.reader import FeatureStore
@@ -79,7 +79,7 @@ def label_corpus(
     labels = saved.vocabulary.labels
     best = [[labels[i] for i in row] for row in ranking(probabilities)[:, :p]]
     columns: dict[str, Any] = {"pair_id": pairs.pair_ids, "image": pairs.images, "caption": pairs.captions}
-    with whole_file(out) as temporary:
+    with atomic_file(out) as temporary:
         if out.suffix == ".parquet":
             table = pa.table(columns | {"emotions": best, "probabilities": list(probabilities)})
             meta = {"labels": json.dumps(labels), "vocabulary": saved.vocabulary.hash, "model": str(saved.folder)}
@@ -143,16 +143,16 @@ def evaluate_corpus(
 
 def _read(data: Path, format_: str | None, images: Path | None) -> Pairs:
     pairs = read_corpus(format_ or guess_format(data), data, images)
-    for fault in pairs.quarantined[:5]:
+    for fault in pairs.rejected[:5]:
         logger.warning("%s: set aside: %s", fault.where, fault.reason)
-    if len(pairs.quarantined) > 5:
-        logger.warning("%d rows set aside in all", len(pairs.quarantined))
+    if len(pairs.rejected) > 5:
+        logger.warning("%d rows set aside in all", len(pairs.rejected))
     return pairs
 
 
 def _readable(pairs: Pairs, faults: Mapping[str, str]) -> tuple[Pairs, list[dict[str, str]]]:
     """The pairs whose picture can be read, and of all other rows where they are and why."""
-    rows = [{"row": found.where, "reason": found.reason} for found in pairs.quarantined]
+    rows = [{"row": found.where, "reason": found.reason} for found in pairs.rejected]
     rows += [
         {"row": pair_id, "reason": f"{image}: {faults[image]}"}
         for pair_id, image in zip(pairs.pair_ids, pairs.images, strict=True)
@@ -168,7 +168,7 @@ def _tell_aside(rows: list[dict[str, str]], aside: Path) -> None:
     if not rows:
         aside.unlink(missing_ok=True)
         return
-    with whole_file(aside) as temporary:
+    with atomic_file(aside) as temporary:
         pyarrow.csv.write_csv(pa.Table.from_pylist(rows), temporary)
     logger.warning("%s: %d rows set aside", aside, len(rows))
 
@@ -201,7 +201,7 @@ def _features(
             report = extract(pairs.distinct_images(), pairs.image_root, extractor, path)
             tell_faults(report, then=then)
             faults = dict.fromkeys(report.missing, "no such image")
-            faults |= {found.where: found.reason for found in report.quarantined}
+            faults |= {found.where: found.reason for found in report.rejected}
             store = FeatureStore.open(path)
         elif saved.card.features is not None:
             logger.warning("no --images: the model judges the captions alone")

@@ -97,7 +97,7 @@ def load_served(folder: Path | None, *, allow_other_features: bool = False) -> S
     examples = _examples(run, predictor)
     # So that the first question finds all loaded.
     predictor.predict(examples[0].image, examples[0].captions[0])
-    predictor.oddities(examples[0].captions[0])
+    predictor.caption_warnings(examples[0].captions[0])
     frequencies = predictor.frequencies
     return Served(
         predictor=predictor,

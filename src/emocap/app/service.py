@@ -50,7 +50,7 @@ class Prediction:
 
 
 class Service:
-    """Answers questions about one model.
+    """ModelPredictions questions about one model.
 
     Args:
         on_batch: told the number of jobs and captions of each batch.
@@ -229,7 +229,7 @@ class Service:
                 caption,
                 emotions,
                 unintended(predictor.labels, row, self.served.frequencies, wanted),
-                predictor.oddities(caption),
+                predictor.caption_warnings(caption),
             )
             for caption, emotions, row in zip(captions, predictor.named(found), found, strict=True)
         ]

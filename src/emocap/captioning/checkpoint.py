@@ -13,11 +13,11 @@ from safetensors import SafetensorError
 from transformers.utils import logging
 
 from emocap.captioning.data import Prompts
-from emocap.captioning.generation import Writer
+from emocap.captioning.generation import CaptionGenerator
 from emocap.captioning.model import VisualBertForCaptioning
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
-from emocap.files import read_json, whole_folder, write_json
+from emocap.files import atomic_folder, read_json, write_json
 from emocap.training.checkpoint import FeatureCard, load_tokenizer, validated
 
 SCHEMA = 1
@@ -50,7 +50,7 @@ class CaptionerCard:
 
 
 @dataclass(frozen=True)
-class Choice:
+class GenerationConfig:
     """How strong the emotions are made unless somebody says otherwise, as the study found it.
 
     Attributes:
@@ -85,19 +85,19 @@ class SavedCaptioner:
     tokenizer: Any
     vocabulary: Vocabulary
     card: CaptionerCard
-    choice: Choice
+    choice: GenerationConfig
     folder: Path
 
-    def writer(self, device: torch.device) -> Writer:
+    def writer(self, device: torch.device) -> CaptionGenerator:
         """The captioner at work on a device."""
         prompts = Prompts.of(self.vocabulary.labels, self.tokenizer)
-        return Writer(self.model, self.tokenizer, prompts, self.card.max_length, device)
+        return CaptionGenerator(self.model, self.tokenizer, prompts, self.card.max_length, device)
 
 
 def save_captioner(folder: Path, model: VisualBertForCaptioning, tokenizer: Any, card: CaptionerCard) -> None:
     """Write a captioner's folder whole or not at all."""
     logging.disable_progress_bar()
-    with whole_folder(folder) as temporary:
+    with atomic_folder(folder) as temporary:
         try:
             model.save_pretrained(temporary)
         except SafetensorError as error:
@@ -157,9 +157,9 @@ def load_captioner(folder: Path) -> SavedCaptioner:
             f"{folder / CARD}: max_length is {card.max_length} and candidates {card.candidates}, expected 3 and 1 or "
             "more; restore the file"
         )
-    choice = Choice()
+    choice = GenerationConfig()
     if (folder / CHOICE).is_file():
-        choice = validated(Choice, folder / CHOICE, read_json(folder / CHOICE))
+        choice = validated(GenerationConfig, folder / CHOICE, read_json(folder / CHOICE))
     vocabulary = Vocabulary(tuple(card.labels))
     if vocabulary.hash != card.vocabulary:
         raise EmocapError(f"{folder / CARD}: labels do not have the hash {card.vocabulary}; the file was changed")

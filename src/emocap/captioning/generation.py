@@ -21,7 +21,7 @@ _HYPHEN = re.compile(r"(?<=\w) - (?=\w)")
 _OPENED = re.compile(r"([(\[{]) ")
 
 
-class Writer:
+class CaptionGenerator:
     """A captioner with all it needs to write: word pieces, the emotions' prompts, a device.
 
     Args:

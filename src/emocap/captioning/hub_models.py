@@ -14,8 +14,8 @@ from PIL import Image
 from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor
 from transformers.utils import logging
 
+from emocap.devices import best_device
 from emocap.errors import EmocapError
-from emocap.training.predict import best_device
 from emocap.weights import snapshot
 
 FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from emocap.captioning.scores import among
+from emocap.captioning.scores import judge_top_k
 
 UNFIT = "less faithful to the picture than others here, as the model sees it"
 
@@ -82,7 +82,7 @@ def rerank(
             remarks.append(UNFIT)
         if max_chars is not None and len(caption) > max_chars:
             remarks.append(f"{len(caption) - max_chars} characters too long")
-        if evoked := [labels[i] for i in avoid if ranks[row, i] < among(len(labels))]:
+        if evoked := [labels[i] for i in avoid if ranks[row, i] < judge_top_k(len(labels))]:
             remarks.append(f"evokes {', '.join(evoked)}")
         found.append(
             Ranked(

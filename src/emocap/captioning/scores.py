@@ -16,10 +16,10 @@ from emocap.evaluation.metrics import ranking
 N_BOOTSTRAP = 1000
 
 
-def among(n_emotions: int) -> int:
+def judge_top_k(n_emotions: int) -> int:
     """How many of a judge's best emotions count: 3, or the best quarter where there are fewer than twelve.
 
-    >>> among(29), among(7), among(3)
+    >>> judge_top_k(29), judge_top_k(7), judge_top_k(3)
     (3, 1, 1)
     """
     return min(3, max(1, n_emotions // 4))
@@ -35,7 +35,7 @@ def aligned(probabilities: np.ndarray, wanted: Sequence[int]) -> np.ndarray:
     >>> aligned(np.array([[0.9, 0.1, 0.5], [0.9, 0.1, 0.5]]), [0, 2]).tolist()
     [1.0, 0.0]
     """
-    best = ranking(probabilities)[:, : among(np.shape(probabilities)[1])]
+    best = ranking(probabilities)[:, : judge_top_k(np.shape(probabilities)[1])]
     return (best == np.asarray(wanted)[:, None]).any(axis=1).astype(np.float64)
 
 

@@ -81,7 +81,7 @@ def extract(
     if int(os.environ.get("RANK", "0")):
         return
     tell_faults(report)
-    typer.echo(f"{out}: {report.n_images} images, {len(report.missing)} missing, {len(report.quarantined)} set aside")
+    typer.echo(f"{out}: {report.n_images} images, {len(report.missing)} missing, {len(report.rejected)} set aside")
 
 
 @store_app.command("info")
@@ -124,9 +124,9 @@ def store_import(
     from emocap.regions.interop.convert import import_features
 
     report = import_features(source, out, format_=format_, name=name, key=key)
-    for fault in report.quarantined[:5]:
+    for fault in report.rejected[:5]:
         typer.echo(f"emocap: set aside: {fault.where}: {fault.reason}", err=True)
-    typer.echo(f"{out}: {report.n_images} images, {len(report.quarantined)} set aside")
+    typer.echo(f"{out}: {report.n_images} images, {len(report.rejected)} set aside")
 
 
 @store_app.command("export")

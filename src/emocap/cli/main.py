@@ -221,7 +221,7 @@ def explain(
             raise EmocapError(f"{out}: is the picture itself; give --out another name")
     predictor = EmotionPredictor.from_pretrained(model, allow_other_features=allow_other_features)
     found = predictor.explain(image, caption, emotion)
-    for remark in predictor.oddities(caption):
+    for remark in predictor.caption_warnings(caption):
         typer.echo(f"emocap: the caption: {remark}", err=True)
     typer.echo(f"{found.probability:6.1%}  {found.emotion}\n")
     for one in found.words:

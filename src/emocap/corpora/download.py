@@ -16,7 +16,7 @@ import requests
 
 from emocap.corpora.socratis import read_socratis_json
 from emocap.errors import EmocapError
-from emocap.files import whole_folder, write_json
+from emocap.files import atomic_folder, write_json
 from emocap.progress import logger, track
 
 CHUNK_BYTES = 2**20
@@ -111,7 +111,7 @@ def unpack(archive: Path, folder: Path, top: str) -> None:
         with zipfile.ZipFile(archive) as content:
             members = _safe_members(archive, content, top)
             _require_room(folder.parent, sum(member.file_size for member in members))
-            with whole_folder(folder) as temporary:
+            with atomic_folder(folder) as temporary:
                 for member in track(members, f"unpack {archive.name}", len(members), "files"):
                     target = temporary.joinpath(*PurePosixPath(member.filename).parts[1:])
                     target.parent.mkdir(parents=True, exist_ok=True)
@@ -161,7 +161,7 @@ def _check_socratis(root: Path) -> Path:
         "%s: reads well, %d pairs, %d entries set aside; %d of %d pictures are in %s",
         path,
         len(pairs),
-        len(pairs.quarantined),
+        len(pairs.rejected),
         there,
         len(images),
         root / "images",

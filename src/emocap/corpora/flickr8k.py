@@ -49,7 +49,7 @@ def read_flickr8k_expressions(path: Path, images: Path | None = None) -> Pairs:
     captions_of: dict[str, list[tuple[str, str]]] = {}
     for pair_id, image, caption in zip(told.pair_ids, told.images, told.captions, strict=True):
         captions_of.setdefault(image, []).append((pair_id, caption))
-    builder = PairsBuilder(path, list(told.quarantined))
+    builder = PairsBuilder(path, list(told.rejected))
     header, rows = csv_rows(path, builder)
     require_columns(path, header, ("image", "emotion"))
     seen: set[str] = set()

@@ -38,7 +38,7 @@ MAX_CAPTION_CHARS = 10_000
 
 
 @dataclass(frozen=True)
-class Quarantined:
+class RejectedRow:
     """A row or image that was set aside: where it is and why."""
 
     where: str
@@ -52,13 +52,13 @@ class Pairs:
     Attributes:
         table: N rows of `SCHEMA`.
         image_root: folder that the `image` column is relative to; None where the corpus has no images.
-        quarantined: rows set aside while reading.
+        rejected: rows set aside while reading.
         open_vocabulary: labels are free words, so that those outside a model's vocabulary are expected.
     """
 
     table: pa.Table
     image_root: Path | None = None
-    quarantined: tuple[Quarantined, ...] = ()
+    rejected: tuple[RejectedRow, ...] = ()
     open_vocabulary: bool = False
 
     def __post_init__(self) -> None:
@@ -93,7 +93,7 @@ class Pairs:
         return [image for image in dict.fromkeys(self.images) if image]
 
     def select(self, rows: Sequence[int] | np.ndarray) -> "Pairs":
-        """The pairs at these row numbers, in this order, with nothing quarantined."""
+        """The pairs at these row numbers, in this order, with nothing rejected."""
         taken = self.table.take(pa.array(np.asarray(rows, dtype=np.int64)))
         return Pairs(taken, self.image_root, (), self.open_vocabulary)
 
@@ -122,14 +122,14 @@ class Pairs:
 
 @dataclass
 class PairsBuilder:
-    """Gathers rows; one that cannot be used is quarantined with its reason, never dropped unseen.
+    """Gathers rows; one that cannot be used is rejected with its reason, never dropped unseen.
 
     Attributes:
         source: what the rows come from, for messages.
     """
 
     source: Path
-    quarantined: list[Quarantined] = field(default_factory=list)
+    rejected: list[RejectedRow] = field(default_factory=list)
     _columns: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in SCHEMA.names})
     _ids: set[str] = field(default_factory=set)
 
@@ -146,7 +146,7 @@ class PairsBuilder:
         emotions: Iterable[str] | None = None,
         annotations: list[dict[str, Any]] | None = None,
     ) -> None:
-        """Take a pair in, or quarantine it; `where` names the row ("line 12", "pair 3KI0...")."""
+        """Take a pair in, or reject it; `where` names the row ("line 12", "pair 3KI0...")."""
         named = None if emotions is None else sorted(set(emotions))
         reason = _fault(pair_id, image, caption, named)
         if reason is None and pair_id in self._ids:
@@ -164,7 +164,7 @@ class PairsBuilder:
 
     def refuse(self, where: str, reason: str) -> None:
         """Quarantine a row."""
-        self.quarantined.append(Quarantined(f"{self.source}: {where}", reason))
+        self.rejected.append(RejectedRow(f"{self.source}: {where}", reason))
 
     def build(self, image_root: Path | None = None, *, open_vocabulary: bool = False) -> Pairs:
         """The table of all rows taken in.
@@ -173,14 +173,10 @@ class PairsBuilder:
             EmocapError: not one row could be used.
         """
         if not len(self):
-            first = (
-                f"; the first of {len(self.quarantined)} faults: {self.quarantined[0].reason}"
-                if self.quarantined
-                else ""
-            )
+            first = f"; the first of {len(self.rejected)} faults: {self.rejected[0].reason}" if self.rejected else ""
             raise EmocapError(f"{self.source}: holds no usable pair{first}")
         table = pa.table(self._columns, schema=SCHEMA)
-        return Pairs(table, image_root, tuple(self.quarantined), open_vocabulary)
+        return Pairs(table, image_root, tuple(self.rejected), open_vocabulary)
 
 
 def is_text(value: Any) -> bool:

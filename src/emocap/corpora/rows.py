@@ -1,4 +1,4 @@
-"""Rows of a CSV with their line numbers; what cannot be read as a row is quarantined, and costs its own line only."""
+"""Rows of a CSV with their line numbers; what cannot be read as a row is rejected, and costs its own line only."""
 
 import csv
 import io

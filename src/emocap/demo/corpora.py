@@ -26,7 +26,7 @@ from emocap.demo.pen import HEIGHT, WIDTH
 from emocap.demo.scene import Scene, sample_scene
 from emocap.demo.wording import write_caption
 from emocap.errors import EmocapError
-from emocap.files import whole_folder, write_json
+from emocap.files import atomic_folder, write_json
 from emocap.progress import track
 
 CAPTIONS_PER_IMAGE = 5
@@ -64,7 +64,7 @@ def write_demo_corpora(folder: Path, *, n_target: int = 1200, n_source_images: i
     for name, value, least in (("n_target", n_target, 1), ("n_source_images", n_source_images, 1), ("seed", seed, 0)):
         if value < least:
             raise EmocapError(f"demo corpora: {name} is {value}, expected at least {least}")
-    with whole_folder(Path(folder)) as temporary:
+    with atomic_folder(Path(folder)) as temporary:
         _write_target(temporary / "socratis", n_target, seed)
         _write_source(temporary / "coco", n_source_images, seed)
 

@@ -341,7 +341,7 @@ def _teddy(pen: Pen) -> None:
     pen.oval(0, 61, 4, 4, (166, 38, 56))
 
 
-def _bench(pen: Pen) -> None:
+def _eval_set(pen: Pen) -> None:
     wood = varied(pen.rng, (168, 112, 68), 20)
     pen.shadow(78)
     for x in (-56, 56):
@@ -415,7 +415,7 @@ SUBJECTS: dict[str, Callable[[Pen], None]] = {
     "tree": _tree,
     "sunflower": _sunflower,
     "teddy bear": _teddy,
-    "bench": _bench,
+    "bench": _eval_set,
     "rubbish": _rubbish,
     "hot-air balloon": _balloon,
 }

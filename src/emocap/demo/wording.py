@@ -41,7 +41,11 @@ _NOUNS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     "tree": (("tall", "old", "lone", "leafy"), ("tree", "oak tree", "apple tree", "lime tree"), "its"),
     "sunflower": (("tall", "single", "late", "wild"), ("sunflower", "flower", "garden sunflower"), "its"),
     "teddy bear": (("small", "worn", "one-eyed", "hand-sewn"), ("teddy bear", "stuffed bear", "toy bear"), "its"),
-    "bench": (("wooden", "public", "long", "wobbly"), ("bench", "park bench", "garden seat", "garden bench"), "its"),
+    "bench": (
+        ("wooden", "public", "long", "wobbly"),
+        ("bench", "park bench", "garden seat", "garden bench"),
+        "its",
+    ),
     "rubbish": (("large", "new", "local", "man-high"), ("rubbish heap", "pile of rubbish", "garbage pile"), "its"),
     "hot-air balloon": (("striped", "large", "patched", "two-person"), ("hot-air balloon", "passenger balloon"), "its"),
 }

@@ -19,7 +19,7 @@ NEIGHBOURS = (160, 80, 40, 20, 10, 5)
 PRIOR_WEIGHT = 1.0
 NEARLY_BEST = 0.01
 
-Answer = Callable[[Sequence[str]], np.ndarray]
+PredictFunction = Callable[[Sequence[str]], np.ndarray]
 Embed = Callable[[Sequence[str]], np.ndarray]
 
 
@@ -41,7 +41,7 @@ def fit_baseline(
     *,
     embed: Embed | None = None,
     seed: int = 0,
-) -> Answer:
+) -> PredictFunction:
     """Fit a baseline on training pairs, its setting chosen on validation pairs.
 
     An emotion that none or all of the training pairs have gets the same probability everywhere,

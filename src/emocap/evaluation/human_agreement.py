@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from emocap.errors import EmocapError
-from emocap.evaluation.metrics import METRICS, Judged
-from emocap.evaluation.predictions import Answers
+from emocap.evaluation.metrics import METRICS, ScoredPredictions
+from emocap.evaluation.predictions import ModelPredictions
 
 SHARED = (
     "top1_accuracy",
@@ -34,7 +34,7 @@ UNNAMED = 1e-6
 
 def human_ceiling(
     named: Sequence[Sequence[Sequence[int]]],
-    answers: Mapping[str, Sequence[Answers]],
+    answers: Mapping[str, Sequence[ModelPredictions]],
     labels: Sequence[str],
     prior: np.ndarray,
     *,
@@ -93,7 +93,9 @@ def human_ceiling(
     }
 
 
-def _check(answers: Mapping[str, Sequence[Answers]], n: int, n_labels: int, prior: np.ndarray, n_splits: int) -> None:
+def _check(
+    answers: Mapping[str, Sequence[ModelPredictions]], n: int, n_labels: int, prior: np.ndarray, n_splits: int
+) -> None:
     if np.shape(prior) not in ((n_labels,), (n, n_labels)) or n_splits < 1:
         raise EmocapError(
             f"human: prior {np.shape(prior)} and {n_splits} halvings, expected ({n_labels},) and 1 or more"
@@ -106,7 +108,7 @@ def _check(answers: Mapping[str, Sequence[Answers]], n: int, n_labels: int, prio
                 raise EmocapError(f"human: {name} answers other pairs or emotions than the {n} and {n_labels} given")
 
 
-def _answered(answers: Mapping[str, Sequence[Answers]], n: int) -> np.ndarray:
+def _answered(answers: Mapping[str, Sequence[ModelPredictions]], n: int) -> np.ndarray:
     """Ascending row numbers of the pairs that every repeat of every model answered."""
     counts = np.zeros(n, dtype=np.int64)
     repeats = [found for given in answers.values() for found in given]
@@ -145,7 +147,7 @@ def _one_against_others(
     return np.array(rows), np.stack(people), np.stack(targets).astype(np.float32)
 
 
-def _of(found: Answers, pairs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+def _of(found: ModelPredictions, pairs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
     """A repeat's scores for these pairs (I,) against these targets (I, E)."""
     ordered = found.ordered()
     places = np.searchsorted(ordered.rows, pairs)
@@ -153,7 +155,7 @@ def _of(found: Answers, pairs: np.ndarray, targets: np.ndarray) -> dict[str, flo
 
 
 def _scores(scores: np.ndarray, targets: np.ndarray, threshold: float | np.ndarray) -> dict[str, float]:
-    judged, one_each = Judged(scores, targets, threshold), np.ones((1, len(targets)))
+    judged, one_each = ScoredPredictions(scores, targets, threshold), np.ones((1, len(targets)))
     return {metric: float(METRICS[metric].statistic(judged)(one_each)[0]) for metric in SHARED}
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from emocap.evaluation.weighted import BINS, AveragePrecisions, BinGaps, PairMean, Share, Statistic, bins_of
 
 
-class Judged:
+class ScoredPredictions:
     """Probabilities beside the truth, checked once, with what several metrics need of them.
 
     Args:
@@ -94,67 +94,67 @@ def ranking(scores: np.ndarray) -> np.ndarray:
     return np.argsort(-np.asarray(scores, dtype=np.float64), axis=1, kind="stable")
 
 
-def _top_k(judged: Judged, k: int) -> Statistic:
+def _top_k(judged: ScoredPredictions, k: int) -> Statistic:
     return judged.labelled(judged.best(k).sum(axis=1) > 0)
 
 
-def _recall(judged: Judged, k: int) -> Statistic:
+def _recall(judged: ScoredPredictions, k: int) -> Statistic:
     return judged.labelled(judged.best(k).sum(axis=1) / np.maximum(judged.positives, 1))
 
 
-def _precision(judged: Judged, k: int) -> Statistic:
+def _precision(judged: ScoredPredictions, k: int) -> Statistic:
     return judged.labelled(judged.best(k).mean(axis=1))
 
 
-def _pooled_recall(judged: Judged, k: int) -> Statistic:
+def _pooled_recall(judged: ScoredPredictions, k: int) -> Statistic:
     return Share(judged.best(k).sum(axis=1, dtype=float), judged.positives.astype(float))
 
 
-def _average_precision(judged: Judged) -> AveragePrecisions:
+def _average_precision(judged: ScoredPredictions) -> AveragePrecisions:
     return AveragePrecisions(judged.probabilities, judged.truth)
 
 
-def _label_ranking(judged: Judged) -> Statistic:
+def _label_ranking(judged: ScoredPredictions) -> Statistic:
     every, true = judged.reaching
     precision = np.where(judged.truth, true / every, 0)
     return judged.labelled(precision.sum(axis=1) / np.maximum(judged.positives, 1))
 
 
-def _ndcg(judged: Judged, k: int) -> Statistic:
+def _ndcg(judged: ScoredPredictions, k: int) -> Statistic:
     gain = judged.best(k) / np.log2(np.arange(k) + 2)
     greatest = np.cumsum(1 / np.log2(np.arange(k) + 2))
     return judged.labelled(gain.sum(axis=1) / greatest[np.clip(judged.positives, 1, k) - 1])
 
 
-def _coverage(judged: Judged) -> Statistic:
+def _coverage(judged: ScoredPredictions) -> Statistic:
     return judged.labelled(np.where(judged.truth, judged.reaching[0], 0).max(axis=1))
 
 
-def _f1_parts(judged: Judged, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _f1_parts(judged: ScoredPredictions, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(N, E) twice: twice the true positives, and that plus false positives and negatives."""
     answered = judged.probabilities >= thresholds
     return 2.0 * (answered & judged.truth), answered.astype(float) + judged.truth
 
 
-def _micro_f1(judged: Judged) -> Statistic:
+def _micro_f1(judged: ScoredPredictions) -> Statistic:
     hit, all_ = _f1_parts(judged, judged.threshold)
     return Share(hit.sum(axis=1), all_.sum(axis=1), empty=0.0)
 
 
-def _macro_f1(judged: Judged) -> Statistic:
+def _macro_f1(judged: ScoredPredictions) -> Statistic:
     return Share(*_f1_parts(judged, judged.thresholds), empty=0.0)
 
 
-def _hamming(judged: Judged) -> Statistic:
+def _hamming(judged: ScoredPredictions) -> Statistic:
     return PairMean(((judged.probabilities >= 0.5) != judged.truth).mean(axis=1))
 
 
-def _bce(judged: Judged) -> Statistic:
+def _bce(judged: ScoredPredictions) -> Statistic:
     p, t = np.clip(judged.probabilities, 1e-7, 1 - 1e-7), judged.targets
     return PairMean(-(t * np.log(p) + (1 - t) * np.log1p(-p)).mean(axis=1))
 
 
-def _calibration_error(judged: Judged, bins: int = BINS) -> Statistic:
+def _calibration_error(judged: ScoredPredictions, bins: int = BINS) -> Statistic:
     n, n_labels = judged.truth.shape
     cells = np.arange(n)[:, None] * bins + bins_of(judged.probabilities, bins)
     gaps = np.bincount(cells.ravel(), (judged.truth - judged.probabilities).ravel(), minlength=n * bins)
@@ -179,7 +179,7 @@ def top_k_accuracy(scores: np.ndarray, targets: np.ndarray, k: int) -> float:
     >>> top_k_accuracy(np.array([[.9, .1, .8], [.9, .1, .8]]), np.array([[0, 1, 0], [0, 1, 1]]), k=2)
     0.5
     """
-    return _plain(_top_k(Judged(scores, targets), k), len(targets))
+    return _plain(_top_k(ScoredPredictions(scores, targets), k), len(targets))
 
 
 def recall_at_k(scores: np.ndarray, targets: np.ndarray, k: int) -> float:
@@ -190,7 +190,7 @@ def recall_at_k(scores: np.ndarray, targets: np.ndarray, k: int) -> float:
     >>> recall_at_k(np.array([[.9, .1, .8]]), np.array([[1, 1, 0]]), k=2)
     0.5
     """
-    return _plain(_recall(Judged(scores, targets), k), len(targets))
+    return _plain(_recall(ScoredPredictions(scores, targets), k), len(targets))
 
 
 def pooled_recall_at_k(scores: np.ndarray, targets: np.ndarray, k: int) -> float:
@@ -201,7 +201,7 @@ def pooled_recall_at_k(scores: np.ndarray, targets: np.ndarray, k: int) -> float
     >>> pooled_recall_at_k(np.array([[.9, .1, .2], [.9, .1, .2]]), np.array([[1, 1, 1], [1, 0, 0]]), k=1)
     0.5
     """
-    return _plain(_pooled_recall(Judged(scores, targets), k), len(targets))
+    return _plain(_pooled_recall(ScoredPredictions(scores, targets), k), len(targets))
 
 
 def precision_at_k(scores: np.ndarray, targets: np.ndarray, k: int) -> float:
@@ -212,7 +212,7 @@ def precision_at_k(scores: np.ndarray, targets: np.ndarray, k: int) -> float:
     >>> round(precision_at_k(np.array([[.9, .1, .8]]), np.array([[1, 1, 0]]), k=3), 3)
     0.667
     """
-    return _plain(_precision(Judged(scores, targets), k), len(targets))
+    return _plain(_precision(ScoredPredictions(scores, targets), k), len(targets))
 
 
 def label_ranking_average_precision(scores: np.ndarray, targets: np.ndarray) -> float:
@@ -223,7 +223,7 @@ def label_ranking_average_precision(scores: np.ndarray, targets: np.ndarray) -> 
     >>> label_ranking_average_precision(np.array([[.9, .1, .8]]), np.array([[0, 1, 1]]))  # (1/2 + 2/3) / 2
     0.5833333333333333
     """
-    return _plain(_label_ranking(Judged(scores, targets)), len(targets))
+    return _plain(_label_ranking(ScoredPredictions(scores, targets)), len(targets))
 
 
 def ndcg_at_k(scores: np.ndarray, targets: np.ndarray, k: int) -> float:
@@ -234,7 +234,7 @@ def ndcg_at_k(scores: np.ndarray, targets: np.ndarray, k: int) -> float:
     >>> round(ndcg_at_k(np.array([[.9, .1, .8]]), np.array([[0, 0, 1]]), k=2), 4)  # 1 / log2(3)
     0.6309
     """
-    return _plain(_ndcg(Judged(scores, targets), k), len(targets))
+    return _plain(_ndcg(ScoredPredictions(scores, targets), k), len(targets))
 
 
 def coverage_error(scores: np.ndarray, targets: np.ndarray) -> float:
@@ -245,7 +245,7 @@ def coverage_error(scores: np.ndarray, targets: np.ndarray) -> float:
     >>> coverage_error(np.array([[.9, .1, .8], [.9, .1, .8]]), np.array([[1, 0, 0], [0, 1, 0]]))
     2.0
     """
-    return _plain(_coverage(Judged(scores, targets)), len(targets))
+    return _plain(_coverage(ScoredPredictions(scores, targets)), len(targets))
 
 
 def average_precisions(scores: np.ndarray, targets: np.ndarray) -> list[float | None]:
@@ -254,7 +254,7 @@ def average_precisions(scores: np.ndarray, targets: np.ndarray) -> list[float | 
     >>> average_precisions(np.array([[.9, .1], [.8, .2], [.1, .3]]), np.array([[0, 0], [1, 0], [0, 0]]))
     [0.5, None]
     """
-    found = _average_precision(Judged(scores, targets)).per_label(np.ones((1, len(targets))))[0]
+    found = _average_precision(ScoredPredictions(scores, targets)).per_label(np.ones((1, len(targets))))[0]
     return [None if np.isnan(value) else float(value) for value in found]
 
 
@@ -264,7 +264,7 @@ def mean_average_precision(scores: np.ndarray, targets: np.ndarray) -> float:
     >>> mean_average_precision(np.array([[.9, .1], [.8, .2], [.1, .3]]), np.array([[0, 0], [1, 0], [0, 0]]))
     0.5
     """
-    return _plain(_average_precision(Judged(scores, targets)), len(targets))
+    return _plain(_average_precision(ScoredPredictions(scores, targets)), len(targets))
 
 
 def micro_f1(probabilities: np.ndarray, targets: np.ndarray, threshold: float | np.ndarray = 0.5) -> float:
@@ -278,7 +278,7 @@ def micro_f1(probabilities: np.ndarray, targets: np.ndarray, threshold: float | 
     >>> micro_f1(np.array([[.9, .1], [.9, .8]]), np.array([[1, 1], [1, 0]]))  # 2 hits, 1 false yes, 1 false no
     0.6666666666666666
     """
-    return _plain(_micro_f1(Judged(probabilities, targets, threshold=threshold)), len(targets))
+    return _plain(_micro_f1(ScoredPredictions(probabilities, targets, threshold=threshold)), len(targets))
 
 
 def macro_f1(probabilities: np.ndarray, targets: np.ndarray, thresholds: float | np.ndarray = 0.5) -> float:
@@ -289,7 +289,7 @@ def macro_f1(probabilities: np.ndarray, targets: np.ndarray, thresholds: float |
     >>> macro_f1(np.array([[.9, .1], [.9, .8]]), np.array([[1, 1], [1, 0]]), np.array([.5, .05]))  # 1 and 2/3
     0.8333333333333333
     """
-    return _plain(_macro_f1(Judged(probabilities, targets, thresholds=thresholds)), len(targets))
+    return _plain(_macro_f1(ScoredPredictions(probabilities, targets, thresholds=thresholds)), len(targets))
 
 
 def hamming_loss(probabilities: np.ndarray, targets: np.ndarray) -> float:
@@ -298,7 +298,7 @@ def hamming_loss(probabilities: np.ndarray, targets: np.ndarray) -> float:
     >>> hamming_loss(np.array([[.9, .1], [.9, .8]]), np.array([[1, 1], [1, 0]]))
     0.5
     """
-    return _plain(_hamming(Judged(probabilities, targets)), len(targets))
+    return _plain(_hamming(ScoredPredictions(probabilities, targets)), len(targets))
 
 
 def bce(probabilities: np.ndarray, targets: np.ndarray) -> float:
@@ -307,7 +307,7 @@ def bce(probabilities: np.ndarray, targets: np.ndarray) -> float:
     >>> round(bce(np.array([[.5, .5]]), np.array([[1, 0]])), 4)
     0.6931
     """
-    return _plain(_bce(Judged(probabilities, targets)), len(targets))
+    return _plain(_bce(ScoredPredictions(probabilities, targets)), len(targets))
 
 
 def expected_calibration_error(probabilities: np.ndarray, targets: np.ndarray, bins: int = BINS) -> float:
@@ -322,14 +322,14 @@ def expected_calibration_error(probabilities: np.ndarray, targets: np.ndarray, b
     >>> round(expected_calibration_error(np.array([[.9, .9], [.2, .2]]), np.array([[1, 0], [0, 0]]), bins=2), 3)
     0.3
     """
-    return _plain(_calibration_error(Judged(probabilities, targets), bins), len(targets))
+    return _plain(_calibration_error(ScoredPredictions(probabilities, targets), bins), len(targets))
 
 
 @dataclass(frozen=True)
 class Metric:
     """A metric by name: how it comes from judged pairs, and which end is good."""
 
-    statistic: Callable[[Judged], Statistic]
+    statistic: Callable[[ScoredPredictions], Statistic]
     higher_is_better: bool = True
 
     def __call__(
@@ -341,10 +341,10 @@ class Metric:
         thresholds: float | np.ndarray = 0.5,
     ) -> float:
         """Its plain value; arguments as `evaluate`."""
-        return _plain(self.statistic(Judged(probabilities, targets, threshold, thresholds)), len(targets))
+        return _plain(self.statistic(ScoredPredictions(probabilities, targets, threshold, thresholds)), len(targets))
 
 
-def _at(build: Callable[[Judged, int], Statistic], k: int) -> Metric:
+def _at(build: Callable[[ScoredPredictions, int], Statistic], k: int) -> Metric:
     return Metric(lambda judged: build(judged, min(k, judged.truth.shape[1])))
 
 
@@ -390,7 +390,7 @@ def evaluate(
     Raises:
         ValueError: shapes differ, a number is not finite, or no row has a 1.
     """
-    judged = Judged(probabilities, targets, threshold, thresholds)
+    judged = ScoredPredictions(probabilities, targets, threshold, thresholds)
     scores: dict[str, Any] = {
         name: _plain(metric.statistic(judged), len(judged.truth)) for name, metric in METRICS.items()
     }

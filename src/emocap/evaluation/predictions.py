@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emocap.errors import EmocapError
-from emocap.files import whole_file
+from emocap.files import atomic_file
 
 SCHEMA = 1
 KEY = b"emocap"
@@ -24,7 +24,7 @@ AS_MATRIX = ("raw", "probabilities", "thresholds")
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class ModelPredictions:
     """One model's answers in one repeat (a seed, its folds pooled).
 
     Attributes:
@@ -38,7 +38,7 @@ class Answers:
         EmocapError: shapes do not fit, a number is not finite or no probability, or a row occurs twice.
 
     >>> p = np.array([[.2, .8]])
-    >>> Answers(np.array([3]), p, p, np.array([.5]), np.array([[.5, .5]])).rows.tolist()
+    >>> ModelPredictions(np.array([3]), p, p, np.array([.5]), np.array([[.5, .5]])).rows.tolist()
     [3]
     """
 
@@ -72,10 +72,10 @@ class Answers:
         if (counts > 1).any():
             raise EmocapError(f"answers: row {distinct[counts > 1][0]} is answered twice in one repeat")
 
-    def ordered(self) -> "Answers":
+    def ordered(self) -> "ModelPredictions":
         """The same with rows ascending."""
         order = np.argsort(self.rows)
-        return Answers(**{name: getattr(self, name)[order] for name in self.__dataclass_fields__})
+        return ModelPredictions(**{name: getattr(self, name)[order] for name in self.__dataclass_fields__})
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +91,7 @@ class Predictions:
         seeds: of the repeats; an ensemble over the seeds has one repeat only.
     """
 
-    answers: dict[str, list[Answers]]
+    answers: dict[str, list[ModelPredictions]]
     pair_ids: list[str]
     images: list[str]
     targets: np.ndarray
@@ -101,7 +101,7 @@ class Predictions:
 
 def write_predictions(
     path: Path,
-    answers: Mapping[str, Sequence[Answers]],
+    answers: Mapping[str, Sequence[ModelPredictions]],
     *,
     pair_ids: Sequence[str],
     images: Sequence[str],
@@ -145,7 +145,7 @@ def write_predictions(
     table = pa.table(columns).replace_schema_metadata({KEY: json.dumps(about)})
     repeated = [f"{name}.list.element" for name in columns if name == "targets" or name.endswith("/thresholds")]
     split = [f"{name}.list.element" for name in columns if name.endswith(("/raw", "/probabilities"))]
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         pq.write_table(
             table,
             temporary,
@@ -206,9 +206,9 @@ def _matrix(table: pa.Table, name: str, n_labels: int) -> tuple[np.ndarray, np.n
     return rows.astype(np.int64), flat.astype(np.float32).reshape(len(rows), n_labels)
 
 
-def _answers(table: pa.Table, prefix: str, n_labels: int) -> Answers:
+def _answers(table: pa.Table, prefix: str, n_labels: int) -> ModelPredictions:
     found: dict[str, Any] = {}
     for name in AS_MATRIX:
         found["rows"], found[name] = _matrix(table, f"{prefix}/{name}", n_labels)
     threshold = table[f"{prefix}/threshold"].combine_chunks().to_numpy(zero_copy_only=False)
-    return Answers(**found, threshold=threshold[found["rows"]].astype(np.float32))
+    return ModelPredictions(**found, threshold=threshold[found["rows"]].astype(np.float32))

@@ -12,11 +12,11 @@ import torch
 from transformers import BertModel
 from transformers.utils import logging
 
+from emocap.devices import best_device
 from emocap.errors import EmocapError
 from emocap.models.backbones import find_backbone
 from emocap.progress import track
 from emocap.training.checkpoint import load_tokenizer
-from emocap.training.predict import best_device
 
 MAX_LENGTH = 256
 BATCH_SIZE = 64

@@ -17,8 +17,8 @@ import numpy as np
 
 from emocap.errors import EmocapError
 from emocap.evaluation.calibration import reliability_curve
-from emocap.evaluation.metrics import METRICS, Judged, average_precisions, expected_calibration_error
-from emocap.evaluation.predictions import Answers
+from emocap.evaluation.metrics import METRICS, ScoredPredictions, average_precisions, expected_calibration_error
+from emocap.evaluation.predictions import ModelPredictions
 from emocap.evaluation.weighted import Statistic
 
 PERCENTILES = (2.5, 97.5)
@@ -31,12 +31,12 @@ Comparison = dict[str, Any]
 class _Repeat:
     """One repeat's answers, rows ascending, and each metric as a function of weights over them."""
 
-    def __init__(self, answers: Answers, targets: np.ndarray) -> None:
+    def __init__(self, answers: ModelPredictions, targets: np.ndarray) -> None:
         self.answers = answers.ordered()
         self.rows = self.answers.rows
         self.targets = targets[self.rows]
         found = self.answers
-        judged = Judged(found.probabilities, self.targets, found.threshold, found.thresholds)
+        judged = ScoredPredictions(found.probabilities, self.targets, found.threshold, found.thresholds)
         self.statistics: dict[str, Statistic] = {name: metric.statistic(judged) for name, metric in METRICS.items()}
 
     def values(self, weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -45,7 +45,7 @@ class _Repeat:
 
 
 def compare_models(
-    answers: Mapping[str, Sequence[Answers]],
+    answers: Mapping[str, Sequence[ModelPredictions]],
     targets: np.ndarray,
     images: Sequence[str],
     labels: Sequence[str],
@@ -121,7 +121,7 @@ def compare_models(
     }
 
 
-def calibration_of(answers: Sequence[Answers], targets: np.ndarray) -> dict[str, Any]:
+def calibration_of(answers: Sequence[ModelPredictions], targets: np.ndarray) -> dict[str, Any]:
     """How well a model's probabilities are calibrated before and after scaling.
 
     Args:
@@ -144,7 +144,7 @@ def calibration_of(answers: Sequence[Answers], targets: np.ndarray) -> dict[str,
 
 
 def _check(
-    answers: Mapping[str, Sequence[Answers]],
+    answers: Mapping[str, Sequence[ModelPredictions]],
     targets: np.ndarray,
     images: Sequence[str],
     labels: Sequence[str],

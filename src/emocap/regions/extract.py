@@ -20,18 +20,18 @@ from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from PIL import Image
 
-from emocap.corpora.pairs import Quarantined
+from emocap.corpora.pairs import RejectedRow
 from emocap.errors import EmocapError
 from emocap.files import locked, read_json, sync, write_json
 from emocap.progress import logger, track
 from emocap.regions.extractors.base import Extractor, Regions
 from emocap.regions.images import FORMATS, MAX_PIXELS, ImageFault, ImageMissing, full_size, open_image, upright_rgb
-from emocap.regions.store.format import is_complete, kind_of
+from emocap.regions.store.format import feature_fingerprint, is_complete
 from emocap.regions.store.writer import (
     IMAGES_PER_SHARD,
     REPORT,
     FeatureFault,
-    Maker,
+    FeatureSource,
     ShardWriter,
     finish_store,
     read_entries,
@@ -64,12 +64,12 @@ class ExtractionReport:
     Attributes:
         n_images: images that were described.
         missing: images without a file.
-        quarantined: images that cannot be used, and why.
+        rejected: images that cannot be used, and why.
     """
 
     n_images: int
     missing: list[str]
-    quarantined: list[Quarantined]
+    rejected: list[RejectedRow]
 
 
 def images_below(folder: Path) -> list[str]:
@@ -124,7 +124,7 @@ def extract(
 ) -> ExtractionReport:
     """Describe images and write them to a store at `out`, in their order.
 
-    An image that has no file is recorded, one that cannot be used is quarantined; neither stops the run. What is done
+    An image that has no file is recorded, one that cannot be used is rejected; neither stops the run. What is done
     lies in a hidden folder beside `out`: after a kill the same call goes on there. Under `torchrun` each process takes
     every so many shards of a disk that all see. The number of workers and of processes changes no byte of the grid's
     store, and of a network's only what rounding does.
@@ -143,7 +143,7 @@ def extract(
             raise EmocapError(f"{name} is {value}, expected 1 or more")
     keys = [image for image in dict.fromkeys(images) if image]
     parts = [keys[start : start + IMAGES_PER_SHARD] for start in range(0, len(keys), IMAGES_PER_SHARD)] or [[]]
-    maker = Maker(
+    maker = FeatureSource(
         extractor.name,
         extractor.settings,
         extractor.weights_hash,
@@ -178,11 +178,9 @@ def tell_faults(report: ExtractionReport, where: str = "", then: str = "") -> No
     """Log how many images are missing, and what happens then, or set aside, with the first of each."""
     if report.missing:
         logger.warning("%s%d images missing, such as %s%s", where, len(report.missing), report.missing[0], then)
-    if report.quarantined:
-        first = report.quarantined[0]
-        logger.warning(
-            "%s%d images set aside, such as %s: %s", where, len(report.quarantined), first.where, first.reason
-        )
+    if report.rejected:
+        first = report.rejected[0]
+        logger.warning("%s%d images set aside, such as %s: %s", where, len(report.rejected), first.where, first.reason)
 
 
 def read_report(store: Path) -> ExtractionReport:
@@ -194,8 +192,8 @@ def read_report(store: Path) -> ExtractionReport:
     where = Path(store) / REPORT
     found = read_json(where)
     try:
-        quarantined = [Quarantined(**row) for row in found["quarantined"]]
-        return ExtractionReport(int(found["n_images"]), list(found["missing"]), quarantined)
+        rejected = [RejectedRow(**row) for row in found["rejected"]]
+        return ExtractionReport(int(found["n_images"]), list(found["missing"]), rejected)
     except (KeyError, TypeError, ValueError) as error:
         raise EmocapError(f"{where}: damaged ({error}); extract the features again") from None
 
@@ -210,10 +208,12 @@ class _Job:
     batch_size: int
 
 
-Outcome = Prepared | Quarantined | None
+Outcome = Prepared | RejectedRow | None
 
 
-def _describe_parts(folder: Path, parts: list[list[str]], maker: Maker, job: _Job, rank: int, world: int) -> None:
+def _describe_parts(
+    folder: Path, parts: list[list[str]], maker: FeatureSource, job: _Job, rank: int, world: int
+) -> None:
     """Fill the shards of this process from where they stand."""
     if (folder / "header.json").is_file():
         return  # a kill came between the last shard and the store's place
@@ -334,13 +334,13 @@ def _outcomes(keys: list[str], image_root: Path, extractor: Extractor) -> list[O
 
 def _outcome(key: str, image_root: Path, extractor: Extractor) -> Outcome:
     if Path(key).is_absolute() or ".." in Path(key).parts:
-        return Quarantined(key, "points outside the image folder")
+        return RejectedRow(key, "points outside the image folder")
     try:
         return prepare_source(image_root / key, extractor)
     except ImageMissing:
         return None
     except ImageFault as fault:
-        return Quarantined(key, fault.reason)
+        return RejectedRow(key, fault.reason)
 
 
 @contextmanager
@@ -378,10 +378,10 @@ def _wait(world: int) -> None:
             raise EmocapError("features: another process of this run failed; its own message says why") from error
 
 
-def _agree(folder: Path, maker: Maker, keys: list[str], image_root: Path) -> None:
+def _agree(folder: Path, maker: FeatureSource, keys: list[str], image_root: Path) -> None:
     """Note what this run is of, and refuse what an unlike run left unfinished."""
     plan = {
-        "kind": kind_of(maker.extractor, maker.settings, maker.weights_hash, maker.dim),
+        "kind": feature_fingerprint(maker.extractor, maker.settings, maker.weights_hash, maker.dim),
         "computed_in": maker.computed_in,
         "image_root": str(image_root.resolve()),
         "n_images": len(keys),
@@ -397,7 +397,7 @@ def _agree(folder: Path, maker: Maker, keys: list[str], image_root: Path) -> Non
         )
 
 
-def _finish(folder: Path, out: Path, n_shards: int, n_images: int, maker: Maker) -> None:
+def _finish(folder: Path, out: Path, n_shards: int, n_images: int, maker: FeatureSource) -> None:
     if not is_complete(folder):
         entries = read_entries(folder, n_shards)
         if len(entries) != n_images:
@@ -405,7 +405,7 @@ def _finish(folder: Path, out: Path, n_shards: int, n_images: int, maker: Maker)
         report = ExtractionReport(
             sum(entry.size is not None for entry in entries),
             [entry.image for entry in entries if entry.size is None and entry.fault is None],
-            [Quarantined(entry.image, entry.fault) for entry in entries if entry.fault is not None],
+            [RejectedRow(entry.image, entry.fault) for entry in entries if entry.fault is not None],
         )
         write_json(folder / REPORT, asdict(report))
         finish_store(folder, n_shards, maker)

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from emocap.errors import EmocapError
-from emocap.files import whole_file
+from emocap.files import atomic_file
 from emocap.regions.extract import describe_source
 from emocap.regions.extractors.base import Extractor, Regions
 from emocap.regions.images import open_image
@@ -33,7 +33,7 @@ def show_regions(image: Path, extractor: Extractor, out: Path) -> Regions:
         else []
     )
     picture = drawn(open_image(image), regions.boxes_xyxy, labels)
-    with whole_file(out) as temporary:
+    with atomic_file(out) as temporary:
         picture.save(temporary, format=form)
     return regions
 

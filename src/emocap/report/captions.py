@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from emocap.captioning.scores import among
+from emocap.captioning.scores import judge_top_k
 from emocap.report import gallery
 from emocap.report.files.captions import ASKED, PLAIN, Captions, Estimated, Share, System, Written
 from emocap.report.files.results import PRIMARY, Difference, Metric
@@ -91,7 +91,7 @@ def section(run: Run) -> Section | None:
         n_tried_images=found.trade_off.n_images,
         verdict=verdict_sentence(found, n_emotions),
         judge=judge_sentence(found),
-        place=AMONG[among(n_emotions)],
+        place=AMONG[judge_top_k(n_emotions)],
         columns=COLUMNS,
         rows=[_row(found, name, system) for name, system in found.systems.items()],
         meanings=_meanings(found),
@@ -120,7 +120,7 @@ def verdict_sentence(captions: Captions, n_emotions: int) -> str:
         "open": "a cost in CIDEr-D is not shown, zero lying inside the interval",
     }[standing(cost, HIGHER)]
     return (
-        f"The emotion asked for is {AMONG[among(n_emotions)]} for {_share(asked.alignment)} of the "
+        f"The emotion asked for is {AMONG[judge_top_k(n_emotions)]} for {_share(asked.alignment)} of the "
         f"{counted(captions.n_images, 'caption', 'captions')} “{ASKED}”, against {_share(plain.alignment)} of those "
         f"{PLAIN}: {in_points(gain)}{heard}; {costs}: {number(asked.cider_d.mean)} against "
         f"{number(plain.cider_d.mean)}, {with_interval(cost)}."

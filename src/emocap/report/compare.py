@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from emocap.errors import EmocapError
-from emocap.evaluation.predictions import Answers, Predictions, read_predictions
+from emocap.evaluation.predictions import ModelPredictions, Predictions, read_predictions
 from emocap.evaluation.significance import compare_models
 from emocap.files import write_text
 from emocap.report.files.results import PRIMARY, Comparison, Difference, Metric, Results
@@ -215,7 +215,7 @@ def _paired(rows: Sequence[ComparedRow], first: Entry) -> Comparison | None:
         return None
     place = {pair_id: number for number, pair_id in enumerate(_tested_by_id(first))}
     tested = list(_tested_by_id(first).values())
-    answers: dict[str, list[Answers]] = {}
+    answers: dict[str, list[ModelPredictions]] = {}
     for row in rows:
         predictions = row.entry.predictions
         if row.model not in predictions.answers:
@@ -247,7 +247,7 @@ def _require_same_scores(row: ComparedRow, scores: Mapping[str, Any]) -> None:
         )
 
 
-def _moved(answers: Answers, pair_ids: Sequence[str], place: dict[str, int]) -> Answers:
+def _moved(answers: ModelPredictions, pair_ids: Sequence[str], place: dict[str, int]) -> ModelPredictions:
     """The same answers, their rows counted in the first run's order of tested pairs."""
     moved = np.array([place[str(pair_ids[row])] for row in answers.rows], dtype=np.int64)
     return replace(answers, rows=moved)

@@ -132,7 +132,7 @@ def _context(run: Run) -> dict[str, Any]:
         "cards": _cards(run),
         "gallery_model": _gallery_model(run),
         "sizes": _sizes(run.manifest),
-        "quarantined": _quarantined(run.manifest),
+        "rejected": _quarantined(run.manifest),
         "config": yaml.safe_dump(run.manifest.config, sort_keys=False, allow_unicode=True, width=100),
         "total_seconds": sum(stage.seconds or 0.0 for stage in run.manifest.stages),
     }
@@ -283,7 +283,7 @@ def _whole(value: int | None) -> str:
 
 
 def _quarantined(manifest: Manifest) -> list[tuple[str, Any]]:
-    return [(name, found) for name, found in manifest.quarantined.items() if found is not None and found.count]
+    return [(name, found) for name, found in manifest.rejected.items() if found is not None and found.count]
 
 
 def duration(seconds: float | None) -> str:

@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 
 from emocap.corpora.pairs import Pairs
 from emocap.errors import EmocapError
-from emocap.files import read_json, whole_file
+from emocap.files import atomic_file, read_json
 
 
 def write_pairs(path: Path, pairs: Pairs) -> None:
     """Write a table of pairs as Parquet, whole or not at all."""
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         pq.write_table(pairs.table, temporary, compression="zstd")
 
 

@@ -10,7 +10,7 @@ from emocap.corpora.pairs import Pairs
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.evaluation.metrics import ranking
-from emocap.files import whole_folder, write_json
+from emocap.files import atomic_folder, write_json
 from emocap.regions.images import open_image
 
 PICTURES_EACH = 8
@@ -38,7 +38,7 @@ def write_gallery(
     n = min(PICTURES_EACH, len(test) // 2)
     chosen = {"best": order[:n], "worst": order[::-1][:n]}
     value: dict[str, Any] = {"schema": 1, "model": model}
-    with whole_folder(run / "gallery") as folder:
+    with atomic_folder(run / "gallery") as folder:
         for kind, rows in chosen.items():
             value[kind] = [
                 _entry(test, int(row), probabilities[row], targets[row], vocabulary, folder, f"{kind}-{number:02d}.jpg")

@@ -425,7 +425,7 @@ def _require_there(study: Study, corpus: CorpusConfig) -> None:
 
 def _write_manifest(run: RunDir, units: Sequence[Study], command: str) -> None:
     study = units[0]
-    data, faults = (read_value(study.root / "data.json", key) for key in ("data", "quarantined"))
+    data, faults = (read_value(study.root / "data.json", key) for key in ("data", "rejected"))
     images: list[tuple[str, str]] = []
     for domain in study.config.corpora:
         if study.store(domain) is not None:
@@ -450,7 +450,7 @@ def _write_manifest(run: RunDir, units: Sequence[Study], command: str) -> None:
         "vocabulary": study.vocabulary.hash,
         **environment(),
         "data": data,
-        "quarantined": faults | {"images": count_faults(images)},
+        "rejected": faults | {"images": count_faults(images)},
         "stages": run.finished_stages(),
     }
     write_json(study.root / "manifest.json", manifest)

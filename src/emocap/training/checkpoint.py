@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
-from emocap.files import read_json, whole_folder, write_json
+from emocap.files import atomic_folder, read_json, write_json
 from emocap.models.backbones import TOKENIZER_FILES
 from emocap.models.classifier import VisualBertForEmotion
 from emocap.progress import logger
@@ -123,7 +123,7 @@ def load_tokenizer(folder: Path) -> Any:
 def save_model(folder: Path, model: VisualBertForEmotion, tokenizer: Any, card: ModelCard) -> None:
     """Write a model folder whole or not at all."""
     logging.disable_progress_bar()
-    with whole_folder(folder) as temporary:
+    with atomic_folder(folder) as temporary:
         try:
             model.save_pretrained(temporary)
         except SafetensorError as error:

@@ -6,16 +6,12 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from emocap.devices import best_device
 from emocap.errors import EmocapError
 from emocap.models.classifier import VisualBertForEmotion
 from emocap.progress import track
 from emocap.training.batching import PairDataset
 from emocap.training.checkpoint import SavedModel
-
-
-def best_device() -> torch.device:
-    """The GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 from transformers.trainer_utils import get_last_checkpoint
 
 from emocap.errors import EmocapError
-from emocap.files import read_json, whole_file, write_json
+from emocap.files import atomic_file, read_json, write_json
 from emocap.training.losses import bce, build_loss
 from emocap.training.predict import finite
 from emocap.training.settings import TrainSettings
@@ -213,7 +213,7 @@ def train(
 
 def _keep(model: nn.Module, checkpoints: Path, history: dict[str, Any]) -> None:
     """Set down that training is over, with what it ended at: one that stopped early must not go on after a kill."""
-    with whole_file(checkpoints / TRAINED) as temporary:
+    with atomic_file(checkpoints / TRAINED) as temporary:
         # copies, since tied weights are one tensor under two names, which the format refuses
         save_file({key: tensor.clone().contiguous() for key, tensor in model.state_dict().items()}, temporary)
     write_json(checkpoints / "history.json", history)

@@ -15,12 +15,13 @@ import torch
 from PIL import Image
 
 from emocap.corpora.download import Release, fetch
+from emocap.devices import best_device
 from emocap.errors import EmocapError
 from emocap.files import read_text, sha256_of
 from emocap.regions.extractors.base import OBJECT, Names, Regions, whole_setting
 from emocap.regions.extractors.faster_rcnn import FasterRCNN, scaled_image, scaled_size
 from emocap.regions.extractors.frcnn_config import read_config
-from emocap.regions.extractors.network import chosen_device, chosen_precision, inferring, type_name
+from emocap.regions.extractors.network import chosen_precision, inferring, type_name
 from emocap.weights import WEIGHT_FILES, hub_is_offline, read_weights, snapshot, weights_file
 
 logger = logging.getLogger("emocap")
@@ -89,7 +90,7 @@ class VisualGenomeExtractor:
         return extractor
 
     def _take(self, network: FasterRCNN, precision: str) -> None:
-        self._dtype, self._device = chosen_precision(self.name, precision), chosen_device()
+        self._dtype, self._device = chosen_precision(self.name, precision), best_device()
         self.computed_in = type_name(self._dtype)
         self.network = network.to(self._device).speed_up(self._dtype)
         self.config = config = network.config

@@ -1,6 +1,5 @@
 """What extractors with a network share: the device, its precision, and the choice of the best boxes."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -36,13 +35,6 @@ def type_name(dtype: torch.dtype) -> str:
     'float16'
     """
     return str(dtype).removeprefix("torch.")
-
-
-def chosen_device() -> torch.device:
-    """The GPU of this process where there is one, else the CPU."""
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
 
 
 @contextmanager

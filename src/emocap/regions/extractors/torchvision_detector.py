@@ -18,10 +18,11 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import clip_boxes_to_image
 
 from emocap.corpora.download import Release, fetch
+from emocap.devices import best_device
 from emocap.errors import EmocapError
 from emocap.files import sha256_of
 from emocap.regions.extractors.base import OBJECT, Names, Regions, whole_setting
-from emocap.regions.extractors.network import best_boxes, chosen_device, chosen_precision, inferring, type_name
+from emocap.regions.extractors.network import best_boxes, chosen_precision, inferring, type_name
 from emocap.weights import read_tensors
 
 MOST_BOXES = 300
@@ -85,7 +86,7 @@ class TorchvisionExtractor:
 
     @property
     def batch_size(self) -> int:
-        return 16 if chosen_device().type == "cuda" else 1
+        return 16 if best_device().type == "cuda" else 1
 
     def prepare(self, image: Image.Image) -> np.ndarray:
         """All pixels, (H, W, 3) uint8.
@@ -102,7 +103,7 @@ class TorchvisionExtractor:
             prepared: of each image.
             sizes: width and height in pixels of each upright image at full size.
         """
-        device = chosen_device()
+        device = best_device()
         network = self._network.to(device)
         with inferring(device, self._dtype):
             resized = [network.transform([_as_input(pixels, device)])[0] for pixels in prepared]

@@ -18,10 +18,11 @@ from torch.nn.functional import adaptive_avg_pool2d
 from transformers import AutoConfig, AutoImageProcessor, AutoModel
 from transformers.utils import logging as transformers_logging
 
+from emocap.devices import best_device
 from emocap.errors import EmocapError
 from emocap.files import read_json, sha256_of
 from emocap.regions.extractors.base import Regions, cell_boxes, whole_setting
-from emocap.regions.extractors.network import chosen_device, chosen_precision, inferring, type_name
+from emocap.regions.extractors.network import chosen_precision, inferring, type_name
 from emocap.weights import snapshot
 
 MOST_CELLS_A_SIDE = 1024
@@ -103,7 +104,7 @@ class VitExtractor:
 
     @property
     def batch_size(self) -> int:
-        return 64 if chosen_device().type == "cuda" else 8
+        return 64 if best_device().type == "cuda" else 8
 
     def prepare(self, image: Image.Image) -> np.ndarray:
         """The whole picture at the backbone's input size, (3, H, W) float32, rescaled and normalised.
@@ -137,7 +138,7 @@ class VitExtractor:
 
     def _hidden_states(self, pixels: np.ndarray) -> torch.Tensor:
         """(N, 3, H, W) -> (N, L, dim), or (N, dim, h, w) where the backbone gives a map; float32."""
-        device = chosen_device()
+        device = best_device()
         network = self._network.to(device)
         with inferring(device, self._dtype):
             return network(pixel_values=torch.from_numpy(pixels).to(device)).last_hidden_state.float()

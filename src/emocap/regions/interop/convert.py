@@ -23,7 +23,7 @@ from string import Formatter
 
 import numpy as np
 
-from emocap.corpora.pairs import Quarantined
+from emocap.corpora.pairs import RejectedRow
 from emocap.errors import EmocapError
 from emocap.files import write_json
 from emocap.progress import track
@@ -35,7 +35,7 @@ from emocap.regions.interop.records import Found, Record, boxes_and_size, checke
 from emocap.regions.interop.tsv import columns_of, read_lxmert, read_tsv, write_lxmert, write_tsv
 from emocap.regions.store.format import is_complete
 from emocap.regions.store.reader import FeatureStore
-from emocap.regions.store.writer import REPORT, Maker, require_free, write_store
+from emocap.regions.store.writer import REPORT, FeatureSource, require_free, write_store
 
 logger = logging.getLogger("emocap")
 READERS: dict[str, Callable[[Path], Found]] = {
@@ -59,14 +59,14 @@ class ImportReport:
         n_images: in the new store.
         n_without_boxes: of them, those whose boxes were not given and are 0.
         n_without_size: of them, those whose size was not given: it is 0 x 0, or 1 x 1 where boxes were given as shares.
-        quarantined: records that were set aside, with the reasons.
+        rejected: records that were set aside, with the reasons.
     """
 
     format_: str
     n_images: int
     n_without_boxes: int
     n_without_size: int
-    quarantined: tuple[Quarantined, ...]
+    rejected: tuple[RejectedRow, ...]
 
 
 def import_features(
@@ -99,29 +99,29 @@ def import_features(
     if source.is_dir() != (format_ in ("npy", "npz")) and format_ != "lmdb":
         raise EmocapError(f"{source}: {format_} is a {'folder' if format_ in ('npy', 'npz') else 'file'}, this is none")
     require_free(out)
-    quarantined: list[Quarantined] = []
+    rejected: list[RejectedRow] = []
     n_images = n_without_boxes = n_without_size = 0
     with _told(source, format_), closing(READERS[format_](source)) as found:
-        images = _sound(found, key_of, quarantined)
+        images = _sound(found, key_of, rejected)
         head = _up_to_regions(images)
         if head is None:
-            raise EmocapError(f"{source}: holds no usable image as {format_}{_first_fault(quarantined)}")
+            raise EmocapError(f"{source}: holds no usable image as {format_}{_first_fault(rejected)}")
         first = head[-1][1]
         dim = first.features.shape[1]
         names = Names() if first.objects is not None else None
         with write_store(
-            out, Maker(name or f"imported from {source.name}", {"format": format_}, "", dim, names)
+            out, FeatureSource(name or f"imported from {source.name}", {"format": format_}, "", dim, names)
         ) as writer:
             for image, record in chain(head, images):
                 reason = _unlike(record, first)
                 if reason is not None:
-                    quarantined.append(Quarantined(record.where, reason))
+                    rejected.append(RejectedRow(record.where, reason))
                     continue
                 writer.add(image, _regions(record, dim))
                 n_images += 1
                 n_without_boxes += record.boxes_xyxy is None
                 n_without_size += record.size in (None, (1, 1))
-            told = {"n_images": n_images, "missing": [], "quarantined": [asdict(fault) for fault in quarantined]}
+            told = {"n_images": n_images, "missing": [], "rejected": [asdict(fault) for fault in rejected]}
             write_json(writer.folder / REPORT, told)
     if n_without_boxes or n_without_size:
         logger.warning(
@@ -131,7 +131,7 @@ def import_features(
             n_without_boxes,
             n_without_size,
         )
-    return ImportReport(format_, n_images, n_without_boxes, n_without_size, tuple(quarantined))
+    return ImportReport(format_, n_images, n_without_boxes, n_without_size, tuple(rejected))
 
 
 @contextmanager
@@ -257,20 +257,20 @@ def _template(template: str) -> Callable[[str], str]:
 
 
 def _sound(
-    found: Iterable[Record | Quarantined], key_of: Callable[[str], str], quarantined: list[Quarantined]
+    found: Iterable[Record | RejectedRow], key_of: Callable[[str], str], rejected: list[RejectedRow]
 ) -> Iterator[tuple[str, Record]]:
-    """Keys and records that a store can hold; the others go into `quarantined`."""
+    """Keys and records that a store can hold; the others go into `rejected`."""
     seen: set[str] = set()
     for record in found:
-        if isinstance(record, Quarantined):
-            quarantined.append(record)
+        if isinstance(record, RejectedRow):
+            rejected.append(record)
             continue
         try:
             key = key_of(checked(record).id)
             if key in seen:
                 raise EmocapError(f"image {key!r} occurs twice; the first one is taken")
         except EmocapError as error:
-            quarantined.append(Quarantined(record.where, str(error)))
+            rejected.append(RejectedRow(record.where, str(error)))
             continue
         seen.add(key)
         yield key, record
@@ -300,11 +300,11 @@ def _regions(record: Record, dim: int) -> Regions:
     return Regions(record.features.reshape(len(record.features), dim), *boxes_and_size(record), record.objects)
 
 
-def _first_fault(quarantined: list[Quarantined]) -> str:
-    if not quarantined:
+def _first_fault(rejected: list[RejectedRow]) -> str:
+    if not rejected:
         return ""
-    first = quarantined[0]
-    return f"; the first of {len(quarantined):,} faults: {first.where}: {first.reason}"
+    first = rejected[0]
+    return f"; the first of {len(rejected):,} faults: {first.where}: {first.reason}"
 
 
 def _ids(store: FeatureStore, format_: str, id_of: str) -> list[tuple[str, str]]:

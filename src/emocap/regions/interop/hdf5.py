@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from emocap.errors import EmocapError
-from emocap.files import read_json, whole_file
+from emocap.files import atomic_file, read_json
 from emocap.progress import track
 from emocap.regions.interop.pickle import plain_pickle
 from emocap.regions.interop.records import (
@@ -60,7 +60,7 @@ def write_hdf5(records: Iterable[Record], out: Path, n_images: int, n_regions: i
     rows_file = _beside(out, ".pkl")
     if rows_file.exists():
         raise EmocapError(f"{rows_file}: exists; give another place")
-    with whole_file(rows_file) as index, whole_file(out) as temporary:
+    with atomic_file(rows_file) as index, atomic_file(out) as temporary:
         with h5py.File(temporary, "w") as file:
             features = file.create_dataset("image_features", (n_regions, dim), "<f4")
             boxes = file.create_dataset("image_bb", (n_regions, 4), "<f4")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from emocap.errors import EmocapError
-from emocap.files import whole_folder
+from emocap.files import atomic_folder
 from emocap.progress import track
 from emocap.regions.interop.npz import record_of_npz
 from emocap.regions.interop.pickle import plain_pickle
@@ -54,7 +54,7 @@ def write_lmdb(records: Iterable[Record], out: Path, n_images: int, n_regions: i
     # Base64 is 4/3 of the numbers; pages that are not full and those kept for the next commit take their share.
     room = 2 * n_regions * 4 * (dim + 4) + 3 * 8192 * n_images + 2**26
     ids = []
-    with whole_folder(out) as folder:
+    with atomic_folder(out) as folder:
         try:
             with lmdb.open(str(folder), map_size=room, lock=False, sync=False) as environment:
                 transaction = environment.begin(write=True)

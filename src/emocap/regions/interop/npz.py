@@ -12,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 
 from emocap.errors import EmocapError
-from emocap.files import whole_folder
+from emocap.files import atomic_folder
 from emocap.progress import track
 from emocap.regions.interop.records import Found, Record, boxes_and_size, in_pixels, size_of, usable, whole
 
@@ -83,7 +83,7 @@ def write_npy(records: Iterable[Record], out: Path) -> None:
     Raises:
         EmocapError: an id is no file name, or the folder cannot be written.
     """
-    with whole_folder(out) as folder:
+    with atomic_folder(out) as folder:
         for record in records:
             np.save(_file(folder, record, ".npy"), record.features.astype("<f4"), allow_pickle=False)
 
@@ -94,7 +94,7 @@ def write_npz(records: Iterable[Record], out: Path) -> None:
     Raises:
         EmocapError: an id is no file name, or the folder cannot be written.
     """
-    with whole_folder(out) as folder:
+    with atomic_folder(out) as folder:
         for record in records:
             boxes, (width, height) = boxes_and_size(record)
             np.savez(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from emocap.corpora.pairs import Quarantined, is_text
+from emocap.corpora.pairs import RejectedRow, is_text
 from emocap.errors import EmocapError
 from emocap.regions.extractors.base import OBJECT
 
@@ -42,15 +42,15 @@ class Record(NamedTuple):
     objects: np.ndarray | None = None
 
 
-Found: TypeAlias = Generator[Record | Quarantined, None, None]
+Found: TypeAlias = Generator[Record | RejectedRow, None, None]
 
 
-def usable(where: str, parse: Callable[..., Record], *arguments: Any) -> Record | Quarantined:
+def usable(where: str, parse: Callable[..., Record], *arguments: Any) -> Record | RejectedRow:
     """What `parse(where, *arguments)` gives, or why it gives nothing."""
     try:
         return parse(where, *arguments)
     except EmocapError as error:
-        return Quarantined(where, str(error))
+        return RejectedRow(where, str(error))
 
 
 def record_of_fields(where: str, fields: Mapping[str, Any]) -> Record:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from emocap.errors import EmocapError
-from emocap.files import whole_file
+from emocap.files import atomic_file
 from emocap.progress import track
 from emocap.regions.interop.records import Found, Record, boxes_and_size, encoded, record_of_fields, usable
 
@@ -113,7 +113,7 @@ def _blocks(file: IO[bytes], source: Path) -> Iterator[list[tuple[int, bytes]]]:
 
 
 def _write(records: Iterable[Record], out: Path, names: tuple[str, ...]) -> None:
-    with whole_file(out) as temporary, temporary.open("wb") as file:
+    with atomic_file(out) as temporary, temporary.open("wb") as file:
         for record in records:
             if any(mark in record.id for mark in "\t\r\n"):
                 raise EmocapError(f"image {record.where!r}: its id holds a tab or a line end, which no TSV can hold")

@@ -50,8 +50,8 @@ class Header:
 
     @property
     def kind(self) -> str:
-        """`kind_of` this extractor."""
-        return kind_of(self.extractor, self.settings, self.weights_hash, self.dim)
+        """`feature_fingerprint` this extractor."""
+        return feature_fingerprint(self.extractor, self.settings, self.weights_hash, self.dim)
 
     @property
     def digest(self) -> str:
@@ -59,7 +59,7 @@ class Header:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
-def kind_of(extractor: str, settings: Mapping[str, Any], weights_hash: str, dim: int) -> str:
+def feature_fingerprint(extractor: str, settings: Mapping[str, Any], weights_hash: str, dim: int) -> str:
     """16 hexadecimal digits that are the same for features that can take each other's place."""
     made = {key: value for key, value in settings.items() if key not in NOT_OF_THE_KIND}
     return hashlib.sha256(json.dumps([extractor, made, weights_hash, dim], sort_keys=True).encode()).hexdigest()[:16]

@@ -16,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 
 from emocap.errors import EmocapError
-from emocap.files import sha256_of, sync, whole_folder, write_json
+from emocap.files import atomic_folder, sha256_of, sync, write_json
 from emocap.regions.extractors.base import OBJECT, Names, Regions
 from emocap.regions.store.format import INDEX_FILES, SCHEMA, Header, is_complete, key_hash, shard_file
 
@@ -26,7 +26,7 @@ _HEAD_BYTES = 128
 
 
 @dataclass(frozen=True)
-class Maker:
+class FeatureSource:
     """What made the features of a store.
 
     Attributes:
@@ -77,7 +77,7 @@ class ShardWriter:
         EmocapError: its files are damaged.
     """
 
-    def __init__(self, folder: Path, number: int, maker: Maker) -> None:
+    def __init__(self, folder: Path, number: int, maker: FeatureSource) -> None:
         self.maker = maker
         self._journal_path = folder / f"images-{number:05d}.jsonl"
         self.entries = _read_journal(self._journal_path)
@@ -190,7 +190,7 @@ class StoreWriter:
         folder: where the store takes shape; further files may be put there.
     """
 
-    def __init__(self, folder: Path, maker: Maker) -> None:
+    def __init__(self, folder: Path, maker: FeatureSource) -> None:
         self.folder = folder
         self._maker = maker
         self._images: set[str] = set()
@@ -231,7 +231,7 @@ class StoreWriter:
 
 
 @contextmanager
-def write_store(path: Path, maker: Maker) -> Iterator[StoreWriter]:
+def write_store(path: Path, maker: FeatureSource) -> Iterator[StoreWriter]:
     """Give a writer; what it took in becomes the store at `path` when the block ends well, and nothing otherwise.
 
     Raises:
@@ -239,7 +239,7 @@ def write_store(path: Path, maker: Maker) -> Iterator[StoreWriter]:
             `path` stays.
     """
     require_free(Path(path))
-    with whole_folder(path, replace=False) as folder:
+    with atomic_folder(path, replace=False) as folder:
         writer = StoreWriter(folder, maker)
         try:
             yield writer
@@ -269,7 +269,7 @@ def _read_journals(folder: Path, n_shards: int) -> list[list[Entry]]:
     return [_read_journal(folder / f"images-{number:05d}.jsonl") for number in range(n_shards)]
 
 
-def finish_store(folder: Path, n_shards: int, maker: Maker) -> None:
+def finish_store(folder: Path, n_shards: int, maker: FeatureSource) -> None:
     """Turn the committed shards of a folder into a store; done again after a kill, it gives the same."""
     journals = _read_journals(folder, n_shards)
     kept = [entry for journal in journals for entry in journal if entry.size is not None]

@@ -122,7 +122,7 @@ class Manifest(BaseModel):
     machine: dict[str, Any] = {}
     peak_memory_gib: FiniteFloat | None = None
     data: dict[str, dict[str, int | None] | None] = {}
-    quarantined: dict[str, Quarantine | None] = {}
+    rejected: dict[str, Quarantine | None] = {}
     stages: list[Stage] = []
     units: list[str] = Field(default=["."], min_length=1)
 

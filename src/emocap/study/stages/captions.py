@@ -14,15 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from emocap.captioning.checkpoint import CHOICE, RANKER, Choice, load_captioner
-from emocap.captioning.generation import Writer, in_batches
+from emocap.captioning.checkpoint import CHOICE, RANKER, GenerationConfig, load_captioner
+from emocap.captioning.generation import CaptionGenerator, in_batches
 from emocap.captioning.metrics import cider_d
 from emocap.captioning.rerank import rerank
 from emocap.captioning.scores import N_BOOTSTRAP, aligned, estimate, most_aligned, score_captions, summarise
-from emocap.evaluation.baselines import Answer, fit_baseline
+from emocap.devices import best_device
+from emocap.evaluation.baselines import PredictFunction, fit_baseline
 from emocap.evaluation.metrics import mean_average_precision, recall_at_k, top_k_accuracy
 from emocap.evaluation.sentence_vectors import sentence_vectors
-from emocap.files import whole_folder, write_json
+from emocap.files import atomic_folder, write_json
 from emocap.progress import track
 from emocap.study.artifacts import read_value
 from emocap.study.config.captioner import CaptionerConfig
@@ -30,7 +31,7 @@ from emocap.study.gallery import thumbnail
 from emocap.study.stages.captioner import RUN
 from emocap.study.unit import Study
 from emocap.training.checkpoint import SavedModel
-from emocap.training.predict import best_device, predict_captions
+from emocap.training.predict import predict_captions
 
 logger = logging.getLogger("emocap")
 JUDGES = ("tfidf", "vectors")
@@ -42,7 +43,7 @@ EMOTIONS_SHOWN = 4
 
 
 @dataclass
-class Bench:
+class EvalSet:
     """N held-out pictures with what people wrote, and the emotion that each is asked for.
 
     Attributes:
@@ -68,7 +69,7 @@ def captions(study: Study) -> None:
     writer, labels = saved.writer(best_device()), study.vocabulary.labels
     judges = {name: _judge(study, name) for name in (settings.judge, *(n for n in JUDGES if n != settings.judge))}
     judge, told = judges.pop(settings.judge)
-    choosing, judging = (_bench(study, part) for part in ("choose", "judge"))
+    choosing, judging = (_eval_set(study, part) for part in ("choose", "judge"))
     found, choice = _choose(settings, labels, writer, ranker, choosing, judge, study.seed)
     systems = _systems(study, settings, choice, writer, ranker, judging)
     if (same := _share_of_same(systems["emotion, not guided"], systems[PLAIN])) > MOST_THE_SAME:
@@ -79,7 +80,8 @@ def captions(study: Study) -> None:
         )
     scored = _scored(study, systems, judging, judge)
     others = {
-        name: {"judge": about} | _opinion(study, systems, judging, other) for name, (other, about) in judges.items()
+        name: {"judge": about} | _score_with_judge(study, systems, judging, other)
+        for name, (other, about) in judges.items()
     }
     written = [
         {"image": image, "emotion": labels[want], **{name: systems[name][row] for name in systems}}
@@ -87,15 +89,15 @@ def captions(study: Study) -> None:
     ]
     found |= {"schema": 1, "judge": told, **scored, "other_judges": others, "captions": written}
     found |= {**asdict(choice), "candidates": settings.candidates, "max_loss": settings.max_loss}
-    with whole_folder(folder / "gallery") as gallery:
+    with atomic_folder(folder / "gallery") as gallery:
         found["gallery"] = _gallery(study, settings, choice, writer, ranker, judging, gallery)
-    with whole_folder(folder / "model" / RANKER) as copy:
+    with atomic_folder(folder / "model" / RANKER) as copy:
         shutil.copytree(ranker.folder, copy, dirs_exist_ok=True)
     write_json(folder / "model" / CHOICE, asdict(choice))
     write_json(folder / "captions.json", found)
 
 
-def _judge(study: Study, name: str) -> tuple[Answer, dict[str, Any]]:
+def _judge(study: Study, name: str) -> tuple[PredictFunction, dict[str, Any]]:
     """A model of the target's test captions, and how good it is on the others."""
     pairs, truth = study.part("test"), study.truth("test")
     order = np.random.default_rng([study.seed, 6]).permutation(len(pairs))
@@ -131,7 +133,7 @@ def _judge(study: Study, name: str) -> tuple[Answer, dict[str, Any]]:
     }
 
 
-def _bench(study: Study, part: str) -> Bench:
+def _eval_set(study: Study, part: str) -> EvalSet:
     images = read_value(study.run / "caption_images.json", part)
     source, store = study.whole("source"), study.store("source")
     captions: dict[str, list[str]] = {image: [] for image in images}
@@ -140,7 +142,7 @@ def _bench(study: Study, part: str) -> Bench:
             captions[image].append(caption)
     shares = study.truth("train").sum(axis=0).astype(np.float64)
     generator = np.random.default_rng([study.seed, 7 if part == "choose" else 8])
-    return Bench(
+    return EvalSet(
         images=images,
         human=[captions[image][0] for image in images],
         references=[captions[image][1:] for image in images],
@@ -152,25 +154,25 @@ def _bench(study: Study, part: str) -> Bench:
 def _choose(
     settings: CaptionerConfig,
     labels: Sequence[str],
-    writer: Writer,
+    writer: CaptionGenerator,
     ranker: SavedModel,
-    bench: Bench,
-    judge: Answer,
+    eval_set: EvalSet,
+    judge: PredictFunction,
     seed: int,
-) -> tuple[dict[str, Any], Choice]:
+) -> tuple[dict[str, Any], GenerationConfig]:
     """Every strength of guidance and re-ranking tried on images of their own; the ranker, not the judge, decides."""
-    plain = _likeliest(_candidates(writer, bench, [[] for _ in bench.images], 1.0, settings.candidates))
-    draws = np.random.default_rng(seed).integers(len(bench.images), size=(N_BOOTSTRAP, len(bench.images)))
+    plain = _likeliest(_candidates(writer, eval_set, [[] for _ in eval_set.images], 1.0, settings.candidates))
+    draws = np.random.default_rng(seed).integers(len(eval_set.images), size=(N_BOOTSTRAP, len(eval_set.images)))
     without = {
-        "cider_d": estimate(cider_d(plain, bench.references), draws),
-        "judged_alignment": estimate(aligned(judge(plain), bench.wanted), draws),
+        "cider_d": estimate(cider_d(plain, eval_set.references), draws),
+        "judged_alignment": estimate(aligned(judge(plain), eval_set.wanted), draws),
     }
     reference = without["cider_d"]["mean"]
-    wanted = [[emotion] for emotion in bench.wanted]
+    wanted = [[emotion] for emotion in eval_set.wanted]
     points: list[dict[str, Any]] = []
     for guidance in track(settings.guidance, "captions: guidance", len(settings.guidance), "strengths"):
-        written = _candidates(writer, bench, wanted, guidance, settings.candidates)
-        judged = _rank_probabilities(ranker, bench, [found for found, _ in written])
+        written = _candidates(writer, eval_set, wanted, guidance, settings.candidates)
+        judged = _rank_probabilities(ranker, eval_set, [found for found, _ in written])
         for strength in settings.strength:
             places = [
                 rerank(found, p, labels, want, faithfulness=likely, strength=strength)[0].number
@@ -182,9 +184,9 @@ def _choose(
                 {
                     "guidance": guidance,
                     "strength": strength,
-                    "alignment": estimate(aligned(own, bench.wanted), draws),
-                    "judged_alignment": estimate(aligned(judge(texts), bench.wanted), draws),
-                    "cider_d": estimate(cider_d(texts, bench.references), draws),
+                    "alignment": estimate(aligned(own, eval_set.wanted), draws),
+                    "judged_alignment": estimate(aligned(judge(texts), eval_set.wanted), draws),
+                    "cider_d": estimate(cider_d(texts, eval_set.references), draws),
                 }
             )
     tried = [{key: point[key]["mean"] for key in ("alignment", "cider_d")} for point in points]
@@ -198,30 +200,35 @@ def _choose(
             best["strength"],
         )
     trade_off = {
-        "n_images": len(bench.images),
+        "n_images": len(eval_set.images),
         "plain": without,
         "points": points,
     }
-    return {"trade_off": trade_off}, Choice(best["guidance"], best["strength"])
+    return {"trade_off": trade_off}, GenerationConfig(best["guidance"], best["strength"])
 
 
 def _systems(
-    study: Study, settings: CaptionerConfig, choice: Choice, writer: Writer, ranker: SavedModel, bench: Bench
+    study: Study,
+    settings: CaptionerConfig,
+    choice: GenerationConfig,
+    writer: CaptionGenerator,
+    ranker: SavedModel,
+    eval_set: EvalSet,
 ) -> dict[str, list[str]]:
     """Every way to a caption, one caption for each picture."""
-    wanted, labels = [[emotion] for emotion in bench.wanted], study.vocabulary.labels
-    written = _candidates(writer, bench, wanted, choice.guidance, settings.candidates)
-    judged = _rank_probabilities(ranker, bench, [found for found, _ in written])
+    wanted, labels = [[emotion] for emotion in eval_set.wanted], study.vocabulary.labels
+    written = _candidates(writer, eval_set, wanted, choice.guidance, settings.candidates)
+    judged = _rank_probabilities(ranker, eval_set, [found for found, _ in written])
     return {
-        PLAIN: _likeliest(_candidates(writer, bench, [[] for _ in wanted], 1.0, settings.candidates)),
-        "emotion, not guided": _likeliest(_candidates(writer, bench, wanted, 1.0, settings.candidates)),
+        PLAIN: _likeliest(_candidates(writer, eval_set, [[] for _ in wanted], 1.0, settings.candidates)),
+        "emotion, not guided": _likeliest(_candidates(writer, eval_set, wanted, 1.0, settings.candidates)),
         "guided": _likeliest(written),
         "guided and re-ranked": [
             rerank(found, p, labels, want, faithfulness=likely, strength=choice.strength)[0].caption
             for (found, likely), p, want in zip(written, judged, wanted, strict=True)
         ],
-        "nearest picture's": _nearest(study, bench),
-        "people": bench.human,
+        "nearest picture's": _nearest(study, eval_set),
+        "people": eval_set.human,
     }
 
 
@@ -229,31 +236,33 @@ def _share_of_same(texts: Sequence[str], others: Sequence[str]) -> float:
     return sum(one == other for one, other in zip(texts, others, strict=True)) / len(texts)
 
 
-def _scored(study: Study, systems: dict[str, list[str]], bench: Bench, judge: Answer) -> dict[str, Any]:
+def _scored(study: Study, systems: dict[str, list[str]], eval_set: EvalSet, judge: PredictFunction) -> dict[str, Any]:
     labels = study.vocabulary.labels
     scores = {
-        name: score_captions(texts, bench.references, bench.wanted, judge(texts), labels)
+        name: score_captions(texts, eval_set.references, eval_set.wanted, judge(texts), labels)
         for name, texts in systems.items()
     }
     summary, differences = summarise(scores, PLAIN, seed=study.seed)
-    return {"n_images": len(bench.images), "systems": summary, "differences": differences}
+    return {"n_images": len(eval_set.images), "systems": summary, "differences": differences}
 
 
-def _opinion(study: Study, systems: dict[str, list[str]], bench: Bench, judge: Answer) -> dict[str, Any]:
+def _score_with_judge(
+    study: Study, systems: dict[str, list[str]], eval_set: EvalSet, judge: PredictFunction
+) -> dict[str, Any]:
     """What another judge says of the same captions: alignments and their differences alone."""
-    hits = {name: {"alignment": aligned(judge(texts), bench.wanted)} for name, texts in systems.items()}
+    hits = {name: {"alignment": aligned(judge(texts), eval_set.wanted)} for name, texts in systems.items()}
     summary, differences = summarise(hits, PLAIN, seed=study.seed)
     return {"systems": summary, "differences": differences}
 
 
 def _candidates(
-    writer: Writer, bench: Bench, wanted: Sequence[Sequence[int]], guidance: float, n: int
+    writer: CaptionGenerator, eval_set: EvalSet, wanted: Sequence[Sequence[int]], guidance: float, n: int
 ) -> list[tuple[list[str], np.ndarray]]:
     """N times the distinct candidates and their (n,) faithfulness."""
     found: list[tuple[list[str], np.ndarray]] = []
     for number, rows in enumerate(in_batches(len(wanted), BATCH)):
-        written = writer.write(bench.features[rows], wanted[rows], n=n, guidance=guidance, seed=number)
-        for features, captions in zip(bench.features[rows], written, strict=True):
+        written = writer.write(eval_set.features[rows], wanted[rows], n=n, guidance=guidance, seed=number)
+        for features, captions in zip(eval_set.features[rows], written, strict=True):
             distinct = [caption for caption in dict.fromkeys(captions) if caption] or captions[:1]
             found.append((distinct, writer.likelihood([features], distinct)))
     return found
@@ -264,16 +273,16 @@ def _likeliest(candidates: Sequence[tuple[list[str], np.ndarray]]) -> list[str]:
     return [captions[int(np.argmax(likely))] for captions, likely in candidates]
 
 
-def _rank_probabilities(ranker: SavedModel, bench: Bench, candidates: Sequence[Sequence[str]]) -> list[np.ndarray]:
+def _rank_probabilities(ranker: SavedModel, eval_set: EvalSet, candidates: Sequence[Sequence[str]]) -> list[np.ndarray]:
     """N times (n, E): what the study's own classifier says of each picture with each candidate."""
     captions = [caption for found in candidates for caption in found]
-    features = [bench.features[row] for row, found in enumerate(candidates) for _ in found]
+    features = [eval_set.features[row] for row, found in enumerate(candidates) for _ in found]
     probabilities = predict_captions(ranker, features, captions, 64, "captions: re-ranking")
     ends = np.cumsum([len(found) for found in candidates])
     return np.split(probabilities, ends[:-1])
 
 
-def _nearest(study: Study, bench: Bench) -> list[str]:
+def _nearest(study: Study, eval_set: EvalSet) -> list[str]:
     """For each picture a caption of the one that looks most like it, by the mean of its regions."""
     pairs, store = study.pairs("source"), study.store("source")
     first: dict[str, str] = {}
@@ -281,13 +290,13 @@ def _nearest(study: Study, bench: Bench) -> list[str]:
         if store is not None and image in store:
             first.setdefault(image, caption)
     if not first:
-        return [pairs.captions[0]] * len(bench.images)
+        return [pairs.captions[0]] * len(eval_set.images)
     assert store is not None, "its images were found in it"
     known = np.stack([_unit(store[image][0]) for image in first])
     captions = list(first.values())
     return [
         captions[int(np.argmax(known @ _unit(features)))] if features is not None else captions[0]
-        for features in bench.features
+        for features in eval_set.features
     ]
 
 
@@ -299,23 +308,25 @@ def _unit(features: np.ndarray) -> np.ndarray:
 def _gallery(
     study: Study,
     settings: CaptionerConfig,
-    choice: Choice,
-    writer: Writer,
+    choice: GenerationConfig,
+    writer: CaptionGenerator,
     ranker: SavedModel,
-    bench: Bench,
+    eval_set: EvalSet,
     folder: Path,
 ) -> list[dict[str, Any]]:
     """A few pictures with captions for several emotions side by side: those the target names most, one of each kind."""
     root = study.whole("source").image_root
     frequent = np.argsort(-study.truth("train").sum(axis=0), kind="stable")
     spread = [int(frequent[i]) for i in np.linspace(0, len(frequent) - 1, EMOTIONS_SHOWN).round().astype(int)]
-    rows = [row for row, features in enumerate(bench.features) if features is not None][:SHOWN] or [0]
+    rows = [row for row, features in enumerate(eval_set.features) if features is not None][:SHOWN] or [0]
     found = []
     for number, row in enumerate(rows, 1):
-        one = Bench([bench.images[row]], [bench.human[row]], [bench.references[row]], [bench.features[row]], [0])
+        one = EvalSet(
+            [eval_set.images[row]], [eval_set.human[row]], [eval_set.references[row]], [eval_set.features[row]], [0]
+        )
         (plain,) = _likeliest(_candidates(writer, one, [[]], 1.0, settings.candidates))
-        entry: dict[str, Any] = {"image": None, "people": bench.human[row], "without": plain, "captions": []}
-        if thumbnail(root, bench.images[row], folder / f"{number:02d}.jpg"):
+        entry: dict[str, Any] = {"image": None, "people": eval_set.human[row], "without": plain, "captions": []}
+        if thumbnail(root, eval_set.images[row], folder / f"{number:02d}.jpg"):
             entry["image"] = f"captioner/gallery/{number:02d}.jpg"
         for emotion in dict.fromkeys(spread):
             (written,) = _candidates(writer, one, [[emotion]], choice.guidance, settings.candidates)

@@ -19,7 +19,7 @@ from emocap.errors import EmocapError
 from emocap.evaluation.calibration import Calibration, calibrate, scale
 from emocap.evaluation.human_agreement import human_ceiling
 from emocap.evaluation.metrics import HIGHER_IS_BETTER, evaluate, mean_average_precision
-from emocap.evaluation.predictions import Answers, write_predictions
+from emocap.evaluation.predictions import ModelPredictions, write_predictions
 from emocap.evaluation.significance import calibration_of, compare_models
 from emocap.files import read_array, read_json, write_json
 from emocap.study.config.study import StudyConfig
@@ -30,7 +30,7 @@ from emocap.study.unit import Study
 
 logger = logging.getLogger("emocap")
 PRIMARY = "mean_average_precision"
-Compared = Callable[[dict[str, list[Answers]], list[str]], dict[str, Any]]
+Compared = Callable[[dict[str, list[ModelPredictions]], list[str]], dict[str, Any]]
 
 
 def evaluation(units: Sequence[Study]) -> None:
@@ -46,7 +46,7 @@ def evaluation(units: Sequence[Study]) -> None:
     found, validation, temperatures = answers_of(units, targets)
     n_bootstrap = config.evaluation.n_bootstrap
 
-    def compared(given: dict[str, list[Answers]], references: list[str]) -> dict[str, Any]:
+    def compared(given: dict[str, list[ModelPredictions]], references: list[str]) -> dict[str, Any]:
         return compare_models(
             given, targets, images, labels, references=references, n_bootstrap=n_bootstrap, seed=config.seed
         )
@@ -103,10 +103,10 @@ def evaluation(units: Sequence[Study]) -> None:
 
 def answers_of(
     units: Sequence[Study], targets: np.ndarray
-) -> tuple[dict[str, list[Answers]], dict[str, float], dict[str, list[float]]]:
+) -> tuple[dict[str, list[ModelPredictions]], dict[str, float], dict[str, list[float]]]:
     """By model, baselines first: its repeats, its validation mAP, and its temperatures."""
     config = units[0].config
-    found: dict[str, list[Answers]] = {}
+    found: dict[str, list[ModelPredictions]] = {}
     validation: dict[str, float] = {}
     temperatures: dict[str, list[float]] = {}
     for name in ["prior", *config.baselines.names, *config.models]:
@@ -204,7 +204,7 @@ def ceiling(units: Sequence[Study], targets: np.ndarray, truth: np.ndarray) -> d
 
 def pooled(
     units: Sequence[Study], targets: np.ndarray, folder: str, *, scaled: bool = True
-) -> tuple[list[Answers], float, list[float]]:
+) -> tuple[list[ModelPredictions], float, list[float]]:
     """A run's answers, one repeat a seed, calibrated in each unit on its validation pairs.
 
     Args:
@@ -227,10 +227,10 @@ def pooled(
     return repeats, float(np.mean(scores)), temperatures
 
 
-def calibrated(unit: Study, found: Calibration, test: np.ndarray, rows: np.ndarray | None = None) -> Answers:
-    """Answers (N, E) to a unit's test pairs, or to `rows` of them, scaled and with thresholds."""
+def calibrated(unit: Study, found: Calibration, test: np.ndarray, rows: np.ndarray | None = None) -> ModelPredictions:
+    """ModelPredictions (N, E) to a unit's test pairs, or to `rows` of them, scaled and with thresholds."""
     n = len(test)
-    return Answers(
+    return ModelPredictions(
         rows=unit.rows["test"] if rows is None else rows,
         raw=test.astype(np.float32),
         probabilities=scale(test, found.temperature).astype(np.float32),
@@ -239,10 +239,10 @@ def calibrated(unit: Study, found: Calibration, test: np.ndarray, rows: np.ndarr
     )
 
 
-def joined(parts: Sequence[Answers]) -> Answers:
+def joined(parts: Sequence[ModelPredictions]) -> ModelPredictions:
     """The folds of one repeat as one."""
     names = ("rows", "raw", "probabilities", "threshold", "thresholds")
-    return Answers(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+    return ModelPredictions(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
 def mean_of_logits(probabilities: Sequence[np.ndarray]) -> np.ndarray:
@@ -258,7 +258,7 @@ def mean_of_logits(probabilities: Sequence[np.ndarray]) -> np.ndarray:
 
 def ensemble(
     units: Sequence[Study], targets: np.ndarray, members: Sequence[str]
-) -> tuple[list[Answers], float, list[float]]:
+) -> tuple[list[ModelPredictions], float, list[float]]:
     """The members' logits averaged over models and seeds, as one repeat, with what `pooled` gives beside."""
     parts, scores, temperatures = [], [], []
     for fold in dict.fromkeys(unit.fold for unit in units):
@@ -275,7 +275,7 @@ def ensemble(
     return [joined(parts)], float(np.mean(scores)), temperatures
 
 
-def human(study: Study, pairs: Pairs, answers: dict[str, list[Answers]]) -> dict[str, Any] | None:
+def human(study: Study, pairs: Pairs, answers: dict[str, list[ModelPredictions]]) -> dict[str, Any] | None:
     """What people reach against each other, where the corpus keeps annotators apart."""
     if pairs.table["annotations"].null_count == len(pairs):
         return None
@@ -288,7 +288,7 @@ def human(study: Study, pairs: Pairs, answers: dict[str, list[Answers]]) -> dict
 def signal_results(units: Sequence[Study], targets: np.ndarray, compared: Compared) -> dict[str, Any] | None:
     """What carries the signal, over the test pairs with a picture; None where there are none."""
     run = _index(units[0], f"{signal.FOLDER}/model.json", {"model": str})["model"]
-    found: dict[str, list[Answers]] = {}
+    found: dict[str, list[ModelPredictions]] = {}
     for view in signal.VIEWS:
         for seed in dict.fromkeys(unit.seed for unit in units):
             parts = []
@@ -315,7 +315,7 @@ def study_results(
 ) -> dict[str, Any]:
     """The points of the transfer study or the study of pseudo-labels."""
     index = _index(units[0], f"{folder}/points.json", {"points": list, "seeds": list})
-    found: dict[str, list[Answers]] = {}
+    found: dict[str, list[ModelPredictions]] = {}
     for point in index["points"]:
         for seed in index["seeds"]:
             repeats, _, _ = pooled(units, targets, f"{folder}/{point['model']}_s{seed}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from emocap.errors import EmocapError
 from emocap.regions.extract import extract, read_report, tell_faults
 from emocap.regions.extractors.registry import build_extractor
-from emocap.regions.store.format import kind_of
+from emocap.regions.store.format import feature_fingerprint
 from emocap.study.unit import Study
 
 logger = logging.getLogger("emocap")
@@ -31,7 +31,7 @@ def features(study: Study) -> None:
         pairs = study.whole(domain)
         if pairs.image_root is not None and not _is_stored(study, domain) and not (folder / domain).is_dir():
             extractor = build_extractor(settings.extractor, settings.settings)
-            kind = kind_of(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim)
+            kind = feature_fingerprint(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim)
             _require_one_kind(study, domains, {domain: f"{extractor.name} {extractor.settings}"}, {kind})
             report = extract(pairs.distinct_images(), pairs.image_root, extractor, folder / domain)
             tell_faults(report, f"{domain}: ", ": captions alone there")
@@ -80,7 +80,7 @@ def image_faults(study: Study, domain: str) -> tuple[int, list[tuple[str, str]]]
     if _is_stored(study, domain):
         return sum(image not in store for image in study.whole(domain).distinct_images()), []
     found = read_report(store.path)
-    return len(found.missing), [(fault.where, fault.reason) for fault in found.quarantined]
+    return len(found.missing), [(fault.where, fault.reason) for fault in found.rejected]
 
 
 def _is_stored(study: Study, domain: str) -> bool:

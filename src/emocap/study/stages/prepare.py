@@ -51,13 +51,13 @@ def prepare(study: Study) -> None:
             "target: %d images are copies of others, such as %s of %s; they share a part", len(same), twin, first
         )
     data: dict[str, Any] = {"target": _sizes(target) | {"labelled": len(pairs), "copied_images": len(same)}}
-    faults = {"target": count_faults([(q.where, q.reason) for q in target.quarantined])}
+    faults = {"target": count_faults([(q.where, q.reason) for q in target.rejected])}
     shared: dict[str, dict[str, list[str]]] = {}
     for domain, corpus in config.corpora.items():
         if domain == "target":
             continue
         found = _read(study, corpus)
-        faults[domain] = count_faults([(q.where, q.reason) for q in found.quarantined])
+        faults[domain] = count_faults([(q.where, q.reason) for q in found.rejected])
         shared[domain] = shared_content(found, pairs)
         if domain == "labelled_source":
             found = _labelled_source(study, found, pairs, shared[domain])
@@ -77,7 +77,7 @@ def prepare(study: Study) -> None:
     write_pairs(study.root / "target.parquet", pairs)
     write_json(study.root / "vocabulary.json", {"labels": list(vocabulary.labels), "hash": vocabulary.hash})
     write_json(
-        study.root / "data.json", {"data": data, "quarantined": faults, "same_content": same, "shared_content": shared}
+        study.root / "data.json", {"data": data, "rejected": faults, "same_content": same, "shared_content": shared}
     )
     logger.info("target: %d labelled pairs, %d emotions", len(pairs), len(vocabulary))
 
@@ -139,7 +139,7 @@ def _read(study: Study, corpus: CorpusConfig) -> Pairs:
     drawn = np.random.default_rng(study.config.seed).permutation(len(names))[: corpus.limit_images]
     kept = {names[i] for i in drawn}
     rows = [row for row, image in enumerate(pairs.images) if image in kept]
-    return Pairs(pairs.select(rows).table, pairs.image_root, pairs.quarantined, pairs.open_vocabulary)
+    return Pairs(pairs.select(rows).table, pairs.image_root, pairs.rejected, pairs.open_vocabulary)
 
 
 def _sizes(pairs: Pairs) -> dict[str, int]:
@@ -147,7 +147,7 @@ def _sizes(pairs: Pairs) -> dict[str, int]:
 
 
 def count_faults(faults: list[tuple[str, str]]) -> dict[str, Any]:
-    """Count, reasons and the first ten examples of quarantined rows, for the manifest."""
+    """Count, reasons and the first ten examples of rejected rows, for the manifest."""
     reasons = Counter(reason for _, reason in faults)
     examples = [{"where": where, "reason": reason} for where, reason in faults[:10]]
     return {"count": len(faults), "reasons": dict(reasons.most_common(20)), "examples": examples}

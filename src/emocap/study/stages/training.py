@@ -17,7 +17,7 @@ from emocap.evaluation.baselines import fit_baseline
 from emocap.evaluation.calibration import calibrate
 from emocap.evaluation.metrics import mean_average_precision, recall_at_k
 from emocap.evaluation.sentence_vectors import sentence_vectors
-from emocap.files import read_array, whole_file, write_array, write_json
+from emocap.files import atomic_file, read_array, write_array, write_json
 from emocap.models.classifier import EmotionHead, VisualBertForEmotion, set_prior_bias
 from emocap.models.transfer import is_head_only, transfer
 from emocap.pseudo_labels.audit import audit
@@ -240,7 +240,7 @@ def selection(study: Study) -> None:
         {"vocabulary": study.vocabulary.hash}
     )
     write_json(study.run / "audit.json", report | {"vocabulary": study.vocabulary.hash})
-    with whole_file(study.run / "selection.parquet") as temporary:
+    with atomic_file(study.run / "selection.parquet") as temporary:
         pq.write_table(table, temporary)
 
 
