@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from emocap.evaluation.baselines import fit_baseline
-from emocap.evaluation.metrics import mean_average_precision, recall_at_k, top_k_accuracy
+from emocap.evaluation.ranking_metrics import mean_average_precision, recall_at_k, top_k_accuracy
 from emocap.evaluation.sentence_vectors import sentence_vectors
 from emocap.progress import set_up_logging
 from emocap.study.config.loading import load_config
 from emocap.study.run import units_of
-from emocap.study.stages.training import pretrain, start_at_frequencies
+from emocap.study.stages.fitting import pretrain, start_at_frequencies
 from emocap.study.unit import Study
 from emocap.training.predict import predict_probabilities
 from emocap.training.settings import TrainSettings

@@ -12,7 +12,7 @@ from emocap.emotions import build_vocabulary
 from emocap.errors import EmocapError
 from emocap.evaluation import baselines
 from emocap.evaluation.baselines import BASELINES, fit_baseline, prior
-from emocap.evaluation.metrics import mean_average_precision, top_k_accuracy
+from emocap.evaluation.ranking_metrics import mean_average_precision, top_k_accuracy
 
 DATA = Path(os.environ.get("EMOCAP_TEST_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 WORDS = ("party", "storm", "cliff", "table", "chair", "street")

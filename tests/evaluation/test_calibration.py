@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emocap.evaluation.calibration import TEMPERATURES, best_threshold, calibrate, reliability_curve, scale
-from emocap.evaluation.metrics import bce, expected_calibration_error, ranking
+from emocap.evaluation.probability_metrics import bce, expected_calibration_error
+from emocap.evaluation.scored_predictions import ranking
 
 
 def drawn(temperature: float, n: int = 4000, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

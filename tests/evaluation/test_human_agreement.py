@@ -7,8 +7,9 @@ import pytest
 
 from emocap.errors import EmocapError
 from emocap.evaluation.human_agreement import SHARED, human_ceiling, ranking_scores
-from emocap.evaluation.metrics import micro_f1, recall_at_k
 from emocap.evaluation.predictions import ModelPredictions
+from emocap.evaluation.probability_metrics import micro_f1
+from emocap.evaluation.ranking_metrics import recall_at_k
 
 LABELS = ("happy", "sad", "awe", "fear")
 PRIOR = np.array([0.5, 0.3, 0.2, 0.1])

@@ -6,25 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from emocap.evaluation.metrics import (
-    HIGHER_IS_BETTER,
-    METRICS,
-    ScoredPredictions,
+from emocap.evaluation.metrics import METRICS, evaluate
+from emocap.evaluation.probability_metrics import bce, expected_calibration_error, hamming_loss, macro_f1, micro_f1
+from emocap.evaluation.ranking_metrics import (
     average_precisions,
-    bce,
-    evaluate,
-    expected_calibration_error,
-    hamming_loss,
-    macro_f1,
     mean_average_precision,
-    micro_f1,
     ndcg_at_k,
     pooled_recall_at_k,
     precision_at_k,
-    ranking,
     recall_at_k,
     top_k_accuracy,
 )
+from emocap.evaluation.scored_predictions import ScoredPredictions, ranking
 
 SCORES = np.array([[0.9, 0.1, 0.8, 0.3], [0.2, 0.7, 0.1, 0.6], [0.5, 0.5, 0.5, 0.5]])
 TARGETS = np.array([[0, 1, 1, 0], [0, 1, 0, 1], [0, 0, 0, 1]])
@@ -244,4 +237,31 @@ def test_evaluate_gives_every_metric_and_each_emotion() -> None:
     assert found["micro_f1"] == METRICS["micro_f1"](SCORES, TARGETS, threshold=0.4)
     assert found["macro_f1"] == METRICS["macro_f1"](SCORES, TARGETS, thresholds=0.4)
     lower = ["coverage_error", "hamming_loss", "bce", "expected_calibration_error"]
-    assert [name for name, higher in HIGHER_IS_BETTER.items() if not higher] == lower
+    assert [name for name, metric in METRICS.items() if not metric.higher_is_better] == lower
+
+
+def test_bounded_metrics_stay_between_0_and_1() -> None:
+    assert [name for name, metric in METRICS.items() if not metric.bounded] == ["coverage_error", "bce"]
+    for seed in range(4):
+        p, t, *_ = made_up(seed, ties=seed % 2 == 1)
+        for metric in METRICS.values():
+            assert metric(p, t) >= 0
+            assert metric(p, t) <= 1 or not metric.bounded, metric.name
+
+
+def test_metrics_read_the_stated_form_of_input() -> None:
+    p, t, *_ = made_up(5)
+    squeezed = 0.5 + 0.5 * p  # the same order, other probabilities, every decision positive
+    for metric in METRICS.values():
+        assert (metric(squeezed, t) == pytest.approx(metric(p, t))) == (metric.input == "ranking"), metric.name
+        nearer = np.where(p >= 0.5, 0.5 + 0.1 * p, 0.5 - 0.1 * (1 - p))  # the same decisions at 0.5
+        if metric.input == "decisions":
+            assert metric(nearer, t) == metric(p, t), metric.name
+
+
+def test_each_metric_has_names_of_its_own() -> None:
+    for names in ([m.display_name for m in METRICS.values()], [m.short_name for m in METRICS.values()]):
+        assert len(set(names)) == len(METRICS)
+    assert METRICS["ndcg_at_5"].display_name == "nDCG@5"
+    assert METRICS["mean_average_precision"].short_name == "mAP"
+    assert list(METRICS) == [metric.name for metric in METRICS.values()]

@@ -8,8 +8,10 @@ from scipy.stats import bootstrap
 
 from emocap.errors import EmocapError
 from emocap.evaluation import significance
-from emocap.evaluation.metrics import METRICS, ScoredPredictions, evaluate, expected_calibration_error
+from emocap.evaluation.metrics import METRICS, evaluate
 from emocap.evaluation.predictions import ModelPredictions
+from emocap.evaluation.probability_metrics import expected_calibration_error
+from emocap.evaluation.scored_predictions import ScoredPredictions
 from emocap.evaluation.significance import calibration_of, compare_models
 
 LABELS = ("joy", "fear", "calm")
@@ -92,9 +94,14 @@ def test_known_truths_are_covered() -> None:
 
 def test_metrics_that_are_no_means_are_corrected_for_their_bias() -> None:
     targets, p = made_up(0)
-    judged = ScoredPredictions(p, targets)
-    assert set(significance.BIASED) == {
-        name for name, metric in METRICS.items() if metric.statistic(judged).per_pair is None
+    scored = ScoredPredictions(p, targets)
+    statistics = {name: metric.statistic(scored) for name, metric in METRICS.items()}
+    assert significance.biased_metrics(statistics) == {
+        "mean_average_precision",
+        "micro_f1",
+        "macro_f1",
+        "pooled_recall_at_3",
+        "expected_calibration_error",
     }
 
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from emocap.cli.main import app
 from emocap.errors import EmocapError
-from emocap.evaluation.metrics import HIGHER_IS_BETTER
+from emocap.evaluation.metrics import METRICS
 from emocap.evaluation.predictions import ModelPredictions, read_predictions, write_predictions
 from emocap.evaluation.significance import compare_models
 from emocap.files import write_json
@@ -60,7 +60,7 @@ def make_run(folder: Path, targets, noises, *, order=None, rows=None, labels=LAB
         "n_bootstrap": 100,
         "reference": "prior",
         "chosen": chosen,
-        "metrics": {name: {"higher_is_better": higher} for name, higher in HIGHER_IS_BETTER.items()},
+        "metrics": {name: {"higher_is_better": metric.higher_is_better} for name, metric in METRICS.items()},
         "kinds": {name: "baseline" if name in ("prior", "tfidf") else "study" for name in noises},
         **comparison,
     }

@@ -8,7 +8,7 @@ import pytest
 
 from emocap.errors import EmocapError
 from emocap.evaluation import calibration
-from emocap.evaluation.metrics import mean_average_precision
+from emocap.evaluation.ranking_metrics import mean_average_precision
 from emocap.files import read_array, read_json
 from emocap.report.page import write_report
 from emocap.study.config.loading import load_config

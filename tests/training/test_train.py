@@ -12,7 +12,7 @@ import torch
 
 from emocap.errors import EmocapError
 from emocap.evaluation.baselines import prior
-from emocap.evaluation.metrics import mean_average_precision
+from emocap.evaluation.ranking_metrics import mean_average_precision
 from emocap.models.classifier import EmotionHead, set_prior_bias
 from emocap.models.transfer import transfer
 from emocap.training.batching import PairDataset, PooledDataset

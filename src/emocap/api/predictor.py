@@ -19,7 +19,7 @@ from emocap.captioning.generation import in_batches
 from emocap.corpora.pairs import is_text
 from emocap.devices import best_device
 from emocap.errors import EmocapError
-from emocap.evaluation.metrics import ranking
+from emocap.evaluation.scored_predictions import ranking
 from emocap.regions.extract import Prepared, prepare_source
 from emocap.regions.extractors.base import Extractor, Regions
 from emocap.regions.extractors.registry import EXTRACTORS, build_extractor

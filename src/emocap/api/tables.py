@@ -18,10 +18,11 @@ from emocap.corpora.pairs import Pairs
 from emocap.corpora.read import guess_format, read_corpus
 from emocap.errors import EmocapError
 from emocap.evaluation.baselines import prior
-from emocap.evaluation.metrics import evaluate, ranking
+from emocap.evaluation.metrics import evaluate
+from emocap.evaluation.scored_predictions import ranking
 from emocap.files import atomic_file
 from emocap.progress import logger
-from emocap.regions.extract import extract, tell_faults
+from emocap.regions.extract import extract, log_rejected
 from emocap.regions.store.reader import FeatureStore
 from emocap.training.batching import PairDataset
 from emocap.training.checkpoint import SavedModel, load_model
@@ -190,7 +191,7 @@ def _features(
         store, faults = None, {}
         if stored is not None:
             store = FeatureStore.open(stored)
-            saved.require_features(store.kind, store.header.dim, allow_other=allow_other_features)
+            saved.require_features(store.fingerprint, store.header.dim, allow_other=allow_other_features)
             absent = [image for image in pairs.distinct_images() if image not in store]
             if absent:
                 logger.warning("%s: holds no features of %d images, such as %s%s", stored, len(absent), absent[0], then)
@@ -199,7 +200,7 @@ def _features(
             extractor = model_extractor(saved, allow_other=allow_other_features)
             path = Path(name) / "features"
             report = extract(pairs.distinct_images(), pairs.image_root, extractor, path)
-            tell_faults(report, then=then)
+            log_rejected(report, then=then)
             faults = dict.fromkeys(report.missing, "no such image")
             faults |= {found.where: found.reason for found in report.rejected}
             store = FeatureStore.open(path)

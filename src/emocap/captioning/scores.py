@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from emocap.captioning.metrics import bleu, cider_d, distinct_n, rouge_l, share_distinct, share_naming, words
-from emocap.evaluation.metrics import ranking
+from emocap.evaluation.scored_predictions import ranking
 
 N_BOOTSTRAP = 1000
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from emocap.errors import EmocapError
-from emocap.evaluation.metrics import bce, mean_average_precision
+from emocap.evaluation.probability_metrics import bce
+from emocap.evaluation.ranking_metrics import mean_average_precision
 
 BASELINES = ("prior", "tfidf", "vectors", "neighbours")
 REGULARISATION = (0.1, 0.3, 1.0, 3.0, 10.0)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from emocap.evaluation.weighted import BINS, bins_of
+from emocap.evaluation.statistics import BINS, bins_of
 
 TEMPERATURES = (0.05, 20.0)
 SMALLEST = 1e-12  # far below what a model says, since clipped probabilities are ties and change the order

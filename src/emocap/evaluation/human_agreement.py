@@ -12,23 +12,12 @@ from typing import Any
 import numpy as np
 
 from emocap.errors import EmocapError
-from emocap.evaluation.metrics import METRICS, ScoredPredictions
+from emocap.evaluation.metrics import METRICS
 from emocap.evaluation.predictions import ModelPredictions
+from emocap.evaluation.scored_predictions import ScoredPredictions
 
-SHARED = (
-    "top1_accuracy",
-    "top2_accuracy",
-    "top3_accuracy",
-    "top5_accuracy",
-    "recall_at_3",
-    "recall_at_5",
-    "pooled_recall_at_3",
-    "precision_at_3",
-    "mean_average_precision",
-    "label_ranking_average_precision",
-    "ndcg_at_5",
-    "micro_f1",
-)
+# The metrics of ranks and of one threshold: what a person named has neither probabilities nor thresholds by emotion.
+SHARED = (*(m.name for m in METRICS.values() if m.input == "ranking" and m.higher_is_better), "micro_f1")
 UNNAMED = 1e-6
 
 

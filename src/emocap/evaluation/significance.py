@@ -17,14 +17,16 @@ import numpy as np
 
 from emocap.errors import EmocapError
 from emocap.evaluation.calibration import reliability_curve
-from emocap.evaluation.metrics import METRICS, ScoredPredictions, average_precisions, expected_calibration_error
+from emocap.evaluation.metrics import METRICS
 from emocap.evaluation.predictions import ModelPredictions
-from emocap.evaluation.weighted import Statistic
+from emocap.evaluation.probability_metrics import expected_calibration_error
+from emocap.evaluation.ranking_metrics import average_precisions
+from emocap.evaluation.scored_predictions import ScoredPredictions
+from emocap.evaluation.statistics import Statistic
 
 PERCENTILES = (2.5, 97.5)
 CELLS_AT_ONCE = 2_000_000
 SAME = 1e-9
-BIASED = ("mean_average_precision", "micro_f1", "macro_f1", "pooled_recall_at_3", "expected_calibration_error")
 Comparison = dict[str, Any]
 
 
@@ -90,6 +92,7 @@ def compare_models(
         for name, given in plain.items()
     }
     replicates = _replicates(repeats, images, n_bootstrap, seed)
+    biased = biased_metrics(next(iter(repeats.values()))[0].statistics)
     several = any(len(given) > 1 for given in repeats.values())
     return {
         "models": {
@@ -98,7 +101,10 @@ def compare_models(
             for name, scores in means.items()
         },
         "intervals": {
-            name: {metric: _interval(values, means[name][metric], metric) for metric, values in found.items()}
+            name: {
+                metric: _interval(values, means[name][metric], biased=metric in biased, bounded=METRICS[metric].bounded)
+                for metric, values in found.items()
+            }
             for name, found in replicates.items()
         },
         "spread": {name: _spread(given) for name, given in plain.items()} if several else None,
@@ -108,7 +114,7 @@ def compare_models(
                     metric: _difference(
                         replicates[name][metric] - replicates[reference][metric],
                         means[name][metric] - means[reference][metric],
-                        metric,
+                        metric in biased,
                         _deciding_images(repeats[name], repeats[reference], metric, images),
                     )
                     for metric in METRICS
@@ -212,25 +218,30 @@ def _replicates(
     }
 
 
-def _interval(replicates: np.ndarray, value: float, metric: str, *, score: bool = True) -> list[float] | None:
-    """Percentiles of the replicates in which the value is defined, moved by their bias where they have one.
+def biased_metrics(statistics: Mapping[str, Statistic]) -> set[str]:
+    """The metrics that are not means over pairs, whose replicates are biased."""
+    return {name for name, statistic in statistics.items() if statistic.per_pair is None}
 
-    Scores that are moved stay within 0 and 1, since all such metrics do; None where nothing is defined.
+
+def _interval(replicates: np.ndarray, value: float, *, biased: bool, bounded: bool) -> list[float] | None:
+    """Percentiles of the replicates where the value is defined, corrected for their bias if they are biased.
+
+    A corrected interval of a bounded metric is cut at 0 and 1. None where no replicate is defined.
     """
     known = replicates[~np.isnan(replicates)]
     if not len(known) or np.isnan(value):
         return None
     interval = np.percentile(known, PERCENTILES)
-    if metric in BIASED:
+    if biased:
         interval = interval - (known.mean() - value)
-        interval = np.clip(interval, 0, 1) if score else interval
+        interval = np.clip(interval, 0, 1) if bounded else interval
     return [float(end) for end in interval]
 
 
 def _difference(
-    replicates: np.ndarray, value: float, metric: str, deciding_images: int | None
+    replicates: np.ndarray, value: float, biased: bool, deciding_images: int | None
 ) -> dict[str, Any] | None:
-    interval = _interval(replicates, value, metric, score=False)
+    interval = _interval(replicates, value, biased=biased, bounded=False)
     if interval is None:
         return None
     return {"difference": value, "low": interval[0], "high": interval[1], "deciding_images": deciding_images}

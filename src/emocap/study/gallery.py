@@ -9,7 +9,7 @@ from sklearn.metrics import label_ranking_average_precision_score
 from emocap.corpora.pairs import Pairs
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
-from emocap.evaluation.metrics import ranking
+from emocap.evaluation.scored_predictions import ranking
 from emocap.files import atomic_folder, write_json
 from emocap.regions.images import open_image
 

@@ -11,15 +11,15 @@ from emocap.captioning.data import CaptionDataset, PictureWords, Prompts, captio
 from emocap.captioning.model import VisualBertForCaptioning, build_captioner
 from emocap.captioning.region_words import WordsOfRegions, words_loss
 from emocap.files import write_json
-from emocap.study.stages.training import selected
-from emocap.study.unit import Study
+from emocap.study.stages.selection import selected
+from emocap.study.training_unit import TrainingUnit
 from emocap.training.train import discard_checkpoints, train
 
 RUN = "captioner"
 WORDS = "words"
 
 
-def captioner(study: Study) -> None:
+def captioner(study: TrainingUnit) -> None:
     """Train the captioner: the student as its encoder, the backbone's lowest layers as its decoder.
 
     Its reader of regions learns the words of pictures first: through the decoder alone it would take far longer.
@@ -75,7 +75,7 @@ def captioner(study: Study) -> None:
 
 
 def _read_regions(
-    study: Study, model: VisualBertForCaptioning, captions: CaptionDataset, folder: Path
+    study: TrainingUnit, model: VisualBertForCaptioning, captions: CaptionDataset, folder: Path
 ) -> dict[str, Any] | None:
     """Train the reader of regions in place; what `words.json` holds, None where there are no regions to read."""
     settings = study.config.captioner

@@ -21,7 +21,7 @@ from emocap.captioning.rerank import rerank
 from emocap.captioning.scores import N_BOOTSTRAP, aligned, estimate, most_aligned, score_captions, summarise
 from emocap.devices import best_device
 from emocap.evaluation.baselines import PredictFunction, fit_baseline
-from emocap.evaluation.metrics import mean_average_precision, recall_at_k, top_k_accuracy
+from emocap.evaluation.ranking_metrics import mean_average_precision, recall_at_k, top_k_accuracy
 from emocap.evaluation.sentence_vectors import sentence_vectors
 from emocap.files import atomic_folder, write_json
 from emocap.progress import track
@@ -29,7 +29,7 @@ from emocap.study.artifacts import read_value
 from emocap.study.config.captioner import CaptionerConfig
 from emocap.study.gallery import thumbnail
 from emocap.study.stages.captioner import RUN
-from emocap.study.unit import Study
+from emocap.study.training_unit import TrainingUnit
 from emocap.training.checkpoint import SavedModel
 from emocap.training.predict import predict_captions
 
@@ -60,7 +60,7 @@ class EvalSet:
     wanted: list[int]
 
 
-def captions(study: Study) -> None:
+def captions(study: TrainingUnit) -> None:
     """Find how strong the emotions are to be made, judge the captions, and keep what was found beside the captioner."""
     settings = study.config.captioner
     assert settings is not None, "the stage exists only where there is a captioner"
@@ -97,7 +97,7 @@ def captions(study: Study) -> None:
     write_json(folder / "captions.json", found)
 
 
-def _judge(study: Study, name: str) -> tuple[PredictFunction, dict[str, Any]]:
+def _judge(study: TrainingUnit, name: str) -> tuple[PredictFunction, dict[str, Any]]:
     """A model of the target's test captions, and how good it is on the others."""
     pairs, truth = study.part("test"), study.truth("test")
     order = np.random.default_rng([study.seed, 6]).permutation(len(pairs))
@@ -133,7 +133,7 @@ def _judge(study: Study, name: str) -> tuple[PredictFunction, dict[str, Any]]:
     }
 
 
-def _eval_set(study: Study, part: str) -> EvalSet:
+def _eval_set(study: TrainingUnit, part: str) -> EvalSet:
     images = read_value(study.run / "caption_images.json", part)
     source, store = study.whole("source"), study.store("source")
     captions: dict[str, list[str]] = {image: [] for image in images}
@@ -208,7 +208,7 @@ def _choose(
 
 
 def _systems(
-    study: Study,
+    study: TrainingUnit,
     settings: CaptionerConfig,
     choice: GenerationConfig,
     writer: CaptionGenerator,
@@ -236,7 +236,9 @@ def _share_of_same(texts: Sequence[str], others: Sequence[str]) -> float:
     return sum(one == other for one, other in zip(texts, others, strict=True)) / len(texts)
 
 
-def _scored(study: Study, systems: dict[str, list[str]], eval_set: EvalSet, judge: PredictFunction) -> dict[str, Any]:
+def _scored(
+    study: TrainingUnit, systems: dict[str, list[str]], eval_set: EvalSet, judge: PredictFunction
+) -> dict[str, Any]:
     labels = study.vocabulary.labels
     scores = {
         name: score_captions(texts, eval_set.references, eval_set.wanted, judge(texts), labels)
@@ -247,7 +249,7 @@ def _scored(study: Study, systems: dict[str, list[str]], eval_set: EvalSet, judg
 
 
 def _score_with_judge(
-    study: Study, systems: dict[str, list[str]], eval_set: EvalSet, judge: PredictFunction
+    study: TrainingUnit, systems: dict[str, list[str]], eval_set: EvalSet, judge: PredictFunction
 ) -> dict[str, Any]:
     """What another judge says of the same captions: alignments and their differences alone."""
     hits = {name: {"alignment": aligned(judge(texts), eval_set.wanted)} for name, texts in systems.items()}
@@ -282,7 +284,7 @@ def _rank_probabilities(ranker: SavedModel, eval_set: EvalSet, candidates: Seque
     return np.split(probabilities, ends[:-1])
 
 
-def _nearest(study: Study, eval_set: EvalSet) -> list[str]:
+def _nearest(study: TrainingUnit, eval_set: EvalSet) -> list[str]:
     """For each picture a caption of the one that looks most like it, by the mean of its regions."""
     pairs, store = study.pairs("source"), study.store("source")
     first: dict[str, str] = {}
@@ -306,7 +308,7 @@ def _unit(features: np.ndarray) -> np.ndarray:
 
 
 def _gallery(
-    study: Study,
+    study: TrainingUnit,
     settings: CaptionerConfig,
     choice: GenerationConfig,
     writer: CaptionGenerator,

@@ -18,22 +18,23 @@ from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.evaluation.calibration import Calibration, calibrate, scale
 from emocap.evaluation.human_agreement import human_ceiling
-from emocap.evaluation.metrics import HIGHER_IS_BETTER, evaluate, mean_average_precision
+from emocap.evaluation.metrics import METRICS, evaluate
 from emocap.evaluation.predictions import ModelPredictions, write_predictions
+from emocap.evaluation.ranking_metrics import mean_average_precision
 from emocap.evaluation.significance import calibration_of, compare_models
 from emocap.files import read_array, read_json, write_json
 from emocap.study.config.study import StudyConfig
 from emocap.study.gallery import write_gallery
 from emocap.study.stages import modality_ablation as signal
 from emocap.study.stages import pseudo_label_study, transfer_study
-from emocap.study.unit import Study
+from emocap.study.unit import Unit
 
 logger = logging.getLogger("emocap")
 PRIMARY = "mean_average_precision"
 Compared = Callable[[dict[str, list[ModelPredictions]], list[str]], dict[str, Any]]
 
 
-def evaluation(units: Sequence[Study]) -> None:
+def evaluation(units: Sequence[Unit]) -> None:
     """Score every model on the held-out pairs of all units: `results.json`, `predictions.parquet` and the gallery.
 
     Args:
@@ -64,7 +65,7 @@ def evaluation(units: Sequence[Study]) -> None:
         "seeds": config.all_seeds,
         "n_bootstrap": n_bootstrap,
         "reference": config.evaluation.reference,
-        "metrics": {name: {"higher_is_better": higher} for name, higher in HIGHER_IS_BETTER.items()},
+        "metrics": {name: {"higher_is_better": metric.higher_is_better} for name, metric in METRICS.items()},
         "kinds": {name: _kind(config.models, name) for name in found},
         "validation": {name: {PRIMARY: score} for name, score in validation.items()},
         "chosen": chosen(config, validation),
@@ -102,7 +103,7 @@ def evaluation(units: Sequence[Study]) -> None:
 
 
 def answers_of(
-    units: Sequence[Study], targets: np.ndarray
+    units: Sequence[Unit], targets: np.ndarray
 ) -> tuple[dict[str, list[ModelPredictions]], dict[str, float], dict[str, list[float]]]:
     """By model, baselines first: its repeats, its validation mAP, and its temperatures."""
     config = units[0].config
@@ -117,7 +118,7 @@ def answers_of(
     return found, validation, temperatures
 
 
-def studies(units: Sequence[Study], targets: np.ndarray, compared: Compared) -> dict[str, Any]:
+def studies(units: Sequence[Unit], targets: np.ndarray, compared: Compared) -> dict[str, Any]:
     """What carries the signal, the transfer study and the study of pseudo-labels; null for what was not asked for."""
     config = units[0].config
     found: dict[str, Any] = {"signal": None, "transfer_study": None, "pseudo_label_study": None}
@@ -141,7 +142,7 @@ def _kind(models: Sequence[str], name: str) -> str:
     return "study" if name in models else "ensemble" if name == "ensemble" else "baseline"
 
 
-def stored(study: Study, folder: str, part: str) -> np.ndarray:
+def stored(study: Unit, folder: str, part: str) -> np.ndarray:
     """(N, E) probabilities that a run gave the "validation" or "test" pairs of a unit.
 
     Raises:
@@ -150,7 +151,7 @@ def stored(study: Study, folder: str, part: str) -> np.ndarray:
     return _probabilities(study, f"{folder}/{part}_probabilities.npy", len(study.rows[part]))
 
 
-def _probabilities(study: Study, file: str, n: int) -> np.ndarray:
+def _probabilities(study: Unit, file: str, n: int) -> np.ndarray:
     path, expected = study.run / file, (n, len(study.vocabulary))
     fault = "missing, cut short or damaged"
     with contextlib.suppress(EmocapError):
@@ -161,12 +162,12 @@ def _probabilities(study: Study, file: str, n: int) -> np.ndarray:
     raise EmocapError(f"{path}: {fault}; delete {_redone(study, file)} and run again")
 
 
-def _redone(study: Study, file: str) -> Path:
+def _redone(study: Unit, file: str) -> Path:
     """What has to be deleted so that a file of a unit is made again: the unit, or the folder of its stage."""
     return study.run if study.run != study.root else study.run / file.split("/")[0]
 
 
-def _index(study: Study, file: str, keys: dict[str, type]) -> dict[str, Any]:
+def _index(study: Unit, file: str, keys: dict[str, type]) -> dict[str, Any]:
     """The JSON object of a study's stage, its keys holding what they should."""
     path = study.run / file
     with contextlib.suppress(EmocapError):
@@ -189,7 +190,7 @@ def chosen(config: StudyConfig, validation: dict[str, float]) -> str:
     return config.models[-1] if config.folds is not None else max(config.models, key=validation.__getitem__)
 
 
-def ceiling(units: Sequence[Study], targets: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+def ceiling(units: Sequence[Unit], targets: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
     """What the true probabilities (M, E) score, F1 at thresholds from the validation pairs as for every model."""
     seed = units[0].seed
     parts = []
@@ -203,7 +204,7 @@ def ceiling(units: Sequence[Study], targets: np.ndarray, truth: np.ndarray) -> d
 
 
 def pooled(
-    units: Sequence[Study], targets: np.ndarray, folder: str, *, scaled: bool = True
+    units: Sequence[Unit], targets: np.ndarray, folder: str, *, scaled: bool = True
 ) -> tuple[list[ModelPredictions], float, list[float]]:
     """A run's answers, one repeat a seed, calibrated in each unit on its validation pairs.
 
@@ -257,7 +258,7 @@ def mean_of_logits(probabilities: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def ensemble(
-    units: Sequence[Study], targets: np.ndarray, members: Sequence[str]
+    units: Sequence[Unit], targets: np.ndarray, members: Sequence[str]
 ) -> tuple[list[ModelPredictions], float, list[float]]:
     """The members' logits averaged over models and seeds, as one repeat, with what `pooled` gives beside."""
     parts, scores, temperatures = [], [], []
@@ -275,7 +276,7 @@ def ensemble(
     return [joined(parts)], float(np.mean(scores)), temperatures
 
 
-def human(study: Study, pairs: Pairs, answers: dict[str, list[ModelPredictions]]) -> dict[str, Any] | None:
+def human(study: Unit, pairs: Pairs, answers: dict[str, list[ModelPredictions]]) -> dict[str, Any] | None:
     """What people reach against each other, where the corpus keeps annotators apart."""
     if pairs.table["annotations"].null_count == len(pairs):
         return None
@@ -285,7 +286,7 @@ def human(study: Study, pairs: Pairs, answers: dict[str, list[ModelPredictions]]
     return human_ceiling(annotator_emotions(pairs, study.vocabulary), answers, study.vocabulary.labels, priors)
 
 
-def signal_results(units: Sequence[Study], targets: np.ndarray, compared: Compared) -> dict[str, Any] | None:
+def signal_results(units: Sequence[Unit], targets: np.ndarray, compared: Compared) -> dict[str, Any] | None:
     """What carries the signal, over the test pairs with a picture; None where there are none."""
     run = _index(units[0], f"{signal.FOLDER}/model.json", {"model": str})["model"]
     found: dict[str, list[ModelPredictions]] = {}
@@ -307,7 +308,7 @@ def signal_results(units: Sequence[Study], targets: np.ndarray, compared: Compar
 
 
 def study_results(
-    units: Sequence[Study],
+    units: Sequence[Unit],
     targets: np.ndarray,
     folder: str,
     references: list[str],

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from emocap.errors import EmocapError
-from emocap.regions.extract import extract, read_report, tell_faults
+from emocap.regions.extract import extract, read_report, log_rejected
 from emocap.regions.extractors.registry import build_extractor
 from emocap.regions.store.format import feature_fingerprint
 from emocap.study.unit import Study
@@ -34,7 +34,7 @@ def features(study: Study) -> None:
             kind = feature_fingerprint(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim)
             _require_one_kind(study, domains, {domain: f"{extractor.name} {extractor.settings}"}, {kind})
             report = extract(pairs.distinct_images(), pairs.image_root, extractor, folder / domain)
-            tell_faults(report, f"{domain}: ", ": captions alone there")
+            log_rejected(report, f"{domain}: ", ": captions alone there")
     _require_one_kind(study, domains, {}, set())
 
 
@@ -66,7 +66,7 @@ def _require_one_kind(study: Study, domains: Sequence[str], told: dict[str, str]
     for domain in domains:
         if (store := study.store(domain)) is not None:
             told[domain] = f"{store.header.extractor} {store.header.settings}"
-            kinds.add(store.kind)
+            kinds.add(store.fingerprint)
     if len(kinds) > 1:
         both = " and the ".join(f"{domain}'s are {made}" for domain, made in told.items())
         raise EmocapError(f"features: the {both}; a model can use one kind, so make both with the same settings")

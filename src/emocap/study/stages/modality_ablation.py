@@ -10,14 +10,14 @@ from dataclasses import replace
 import numpy as np
 
 from emocap.files import write_array, write_json
-from emocap.study.unit import Study
+from emocap.study.training_unit import TrainingUnit
 from emocap.training.predict import predict_probabilities
 
 FOLDER = "signal"
 VIEWS = ("both", "caption_only", "image_only", "other_image", "other_caption")
 
 
-def signal(study: Study) -> None:
+def signal(study: TrainingUnit) -> None:
     """Write the probabilities of every view of the test pairs that have a picture, and their rows."""
     store = study.store("target")
     assert store is not None, "the stage exists only where there are pictures"

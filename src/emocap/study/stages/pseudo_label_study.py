@@ -14,15 +14,9 @@ from emocap.files import write_json
 from emocap.models.classifier import VisualBertForEmotion
 from emocap.pseudo_labels.select import Selection, best_emotions, student_targets
 from emocap.study.config.pseudo_labels import PseudoLabelConfig
-from emocap.study.stages.training import (
-    fit_on_target,
-    move_layers,
-    point_seed,
-    pretrain,
-    pseudo_labels,
-    start_at_frequencies,
-)
-from emocap.study.unit import Study
+from emocap.study.stages.fitting import fit_on_target, move_layers, point_seed, pretrain, start_at_frequencies
+from emocap.study.stages.selection import pseudo_labels
+from emocap.study.training_unit import TrainingUnit
 from emocap.training.train import discard_checkpoints
 
 logger = logging.getLogger("emocap")
@@ -49,7 +43,7 @@ def variations(settings: PseudoLabelConfig) -> list[dict[str, Any]]:
     return points + [{"model": name, "varied": "control", "value": name} for name in settings.controls]
 
 
-def pseudo_label_study(study: Study) -> None:
+def pseudo_label_study(study: TrainingUnit) -> None:
     """Train student and AnB+ for every variation and seed; those that are finished are not trained again."""
     settings = study.config.pseudo_labels
     assert settings.study is not None, "the stage exists only where there is a study"
@@ -74,7 +68,7 @@ def pseudo_label_study(study: Study) -> None:
     write_json(study.run / FOLDER / "points.json", {"points": points, "seeds": seeds})
 
 
-def _sample(study: Study, point: dict[str, Any], seed: int) -> tuple[Selection, np.ndarray]:
+def _sample(study: TrainingUnit, point: dict[str, Any], seed: int) -> tuple[Selection, np.ndarray]:
     """The pseudo-labelled sample of a variation, and its targets (M, E)."""
     settings = study.config.pseudo_labels
     if point["varied"] in VARIED:
@@ -92,7 +86,7 @@ def _sample(study: Study, point: dict[str, Any], seed: int) -> tuple[Selection, 
 
 
 def _pretrained(
-    study: Study, point: dict[str, Any], run: str, sample: Selection, targets: np.ndarray, seed: int
+    study: TrainingUnit, point: dict[str, Any], run: str, sample: Selection, targets: np.ndarray, seed: int
 ) -> tuple[VisualBertForEmotion, Any]:
     """What AnB+ copies its layers from: a student, or for the control "none" a teacher trained on."""
     if point["value"] == "none":

@@ -14,7 +14,7 @@ from emocap.corpora.splits import fold_by_image, rows_of, split_by_image
 from emocap.errors import EmocapError
 from emocap.files import write_array, write_json
 from emocap.study.artifacts import read_value
-from emocap.study.unit import Study
+from emocap.study.unit import Unit
 
 logger = logging.getLogger("emocap")
 
@@ -22,7 +22,7 @@ logger = logging.getLogger("emocap")
 _COCO_ID = re.compile(r"(?<!\d)\d{12}(?!\d)")
 
 
-def splits(study: Study) -> None:
+def splits(study: Unit) -> None:
     """Draw a unit's parts of the target by image, and keep what they hold out from the source.
 
     Raises:
@@ -65,7 +65,7 @@ def splits(study: Study) -> None:
     write_json(study.run / "splits.json", value)
 
 
-def _hold_out(study: Study, source: Pairs, rows: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+def _hold_out(study: Unit, source: Pairs, rows: np.ndarray, unknown: np.ndarray) -> np.ndarray:
     """Draw the images that the captioner is chosen and judged on, write them down, and give the rows that are left.
 
     Left out with them are pairs with a copy of their pictures or with one of their captions.

@@ -11,8 +11,9 @@ from typing import Any
 
 from emocap.files import write_json
 from emocap.models.transfer import unfreeze
-from emocap.study.stages.training import fit_on_target, fit_teacher, move_layers, point_seed, start_at_frequencies
-from emocap.study.unit import Study
+from emocap.study.stages.fitting import fit_on_target, move_layers, point_seed, start_at_frequencies
+from emocap.study.stages.teacher import fit_teacher
+from emocap.study.training_unit import TrainingUnit
 
 logger = logging.getLogger("emocap")
 FOLDER = "transfer"
@@ -27,7 +28,7 @@ def name_of(run: str, n: int) -> str:
     return f"{run}_n{n:02d}"
 
 
-def transfer_study(study: Study) -> None:
+def transfer_study(study: TrainingUnit) -> None:
     """Train every point for every seed of the study; those that are finished are not trained again."""
     settings = study.config.transfer
     assert settings.layers is not None, "the stage exists only where there are layers"
@@ -55,7 +56,7 @@ def transfer_study(study: Study) -> None:
     write_json(study.run / FOLDER / "points.json", {"points": points, "n_layers": layers, "seeds": settings.seeds})
 
 
-def _fit(study: Study, run: str, point: dict[str, Any], bases: dict[str, Any], seed: int) -> None:
+def _fit(study: TrainingUnit, run: str, point: dict[str, Any], bases: dict[str, Any], seed: int) -> None:
     settings = study.config.transfer
     if point["run"] == "teacher":
         fit_teacher(study, run, seed, keep_model=False)
@@ -70,7 +71,7 @@ def _fit(study: Study, run: str, point: dict[str, Any], bases: dict[str, Any], s
     fit_on_target(study, run, model, tokenizer, recipe, seed=seed, keep_model=False)
 
 
-def _probe_then_finetune(study: Study, run: str, seed: int) -> None:
+def _probe_then_finetune(study: TrainingUnit, run: str, seed: int) -> None:
     model, tokenizer = study.fresh_model(seed)
     start_at_frequencies(model, study.training_targets("train"))
     encoder = model.visualbert

@@ -27,6 +27,11 @@ class Statistic(Protocol):
         ...
 
 
+def plain_value(statistic: Statistic, n: int) -> float:
+    """The value over n pairs of equal weight."""
+    return float(statistic(np.ones((1, n)))[0])
+
+
 def weighted_share(numerator: np.ndarray, denominator: np.ndarray, empty: float = np.nan) -> np.ndarray:
     return np.divide(numerator, denominator, out=np.full(numerator.shape, empty), where=denominator > 0)
 

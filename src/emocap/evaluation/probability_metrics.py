@@ -1,0 +1,97 @@
+"""Metrics of probabilities and of thresholded decisions: each as a statistic over weighted pairs, and as a function."""
+
+import numpy as np
+
+from emocap.evaluation.scored_predictions import ScoredPredictions
+from emocap.evaluation.statistics import BINS, BinGaps, PairMean, Share, Statistic, bins_of, plain_value
+
+
+def _f1_parts(scored: ScoredPredictions, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N, E) twice: twice the true positives, and that plus false positives and negatives."""
+    answered = scored.probabilities >= thresholds
+    return 2.0 * (answered & scored.truth), answered.astype(float) + scored.truth
+
+
+def micro_f1_statistic(scored: ScoredPredictions) -> Statistic:
+    hit, all_ = _f1_parts(scored, scored.threshold)
+    return Share(hit.sum(axis=1), all_.sum(axis=1), empty=0.0)
+
+
+def micro_f1(probabilities: np.ndarray, targets: np.ndarray, threshold: float | np.ndarray = 0.5) -> float:
+    """F1 of all pairs' and emotions' yes and no together, 0 where nothing is true or answered with yes.
+
+    Args:
+        probabilities: (N, E) float.
+        targets: (N, E) of 0 and 1.
+        threshold: () or (N,); an emotion whose probability reaches it is answered with yes.
+
+    >>> micro_f1(np.array([[.9, .1], [.9, .8]]), np.array([[1, 1], [1, 0]]))  # 2 hits, 1 false yes, 1 false no
+    0.6666666666666666
+    """
+    return plain_value(micro_f1_statistic(ScoredPredictions(probabilities, targets, threshold=threshold)), len(targets))
+
+
+def macro_f1_statistic(scored: ScoredPredictions) -> Statistic:
+    return Share(*_f1_parts(scored, scored.thresholds), empty=0.0)
+
+
+def macro_f1(probabilities: np.ndarray, targets: np.ndarray, thresholds: float | np.ndarray = 0.5) -> float:
+    """Mean over all emotions of their F1, 0 for one that is neither true nor answered with yes.
+
+    Args as `micro_f1`, but thresholds: (), (E,) or (N, E).
+
+    >>> macro_f1(np.array([[.9, .1], [.9, .8]]), np.array([[1, 1], [1, 0]]), np.array([.5, .05]))  # 1 and 2/3
+    0.8333333333333333
+    """
+    return plain_value(
+        macro_f1_statistic(ScoredPredictions(probabilities, targets, thresholds=thresholds)), len(targets)
+    )
+
+
+def hamming_statistic(scored: ScoredPredictions) -> Statistic:
+    return PairMean(((scored.probabilities >= 0.5) != scored.truth).mean(axis=1))
+
+
+def hamming_loss(probabilities: np.ndarray, targets: np.ndarray) -> float:
+    """Share of pair-emotion cells that are answered wrongly at a threshold of 0.5.
+
+    >>> hamming_loss(np.array([[.9, .1], [.9, .8]]), np.array([[1, 1], [1, 0]]))
+    0.5
+    """
+    return plain_value(hamming_statistic(ScoredPredictions(probabilities, targets)), len(targets))
+
+
+def bce_statistic(scored: ScoredPredictions) -> Statistic:
+    p, t = np.clip(scored.probabilities, 1e-7, 1 - 1e-7), scored.targets
+    return PairMean(-(t * np.log(p) + (1 - t) * np.log1p(-p)).mean(axis=1))
+
+
+def bce(probabilities: np.ndarray, targets: np.ndarray) -> float:
+    """Mean binary cross-entropy in nats over pairs and emotions; probabilities are kept within 1e-7 of 0 and 1.
+
+    >>> round(bce(np.array([[.5, .5]]), np.array([[1, 0]])), 4)
+    0.6931
+    """
+    return plain_value(bce_statistic(ScoredPredictions(probabilities, targets)), len(targets))
+
+
+def calibration_error_statistic(scored: ScoredPredictions, bins: int = BINS) -> Statistic:
+    n, n_labels = scored.truth.shape
+    cells = np.arange(n)[:, None] * bins + bins_of(scored.probabilities, bins)
+    gaps = np.bincount(cells.ravel(), (scored.truth - scored.probabilities).ravel(), minlength=n * bins)
+    return BinGaps(gaps.reshape(n, bins), n_labels)
+
+
+def expected_calibration_error(probabilities: np.ndarray, targets: np.ndarray, bins: int = BINS) -> float:
+    """Mean over all pair-emotion cells of how far their bin's mean probability is from its share of positives.
+
+    Args:
+        probabilities: (N, E) within 0 to 1.
+        targets: (N, E) of 0 and 1.
+        bins: of equal width. Source: Naeini et al. (2015), as in Guo et al., "On Calibration of Modern Neural
+            Networks" (2017), here for every emotion's yes and no instead of the best class.
+
+    >>> round(expected_calibration_error(np.array([[.9, .9], [.2, .2]]), np.array([[1, 0], [0, 0]]), bins=2), 3)
+    0.3
+    """
+    return plain_value(calibration_error_statistic(ScoredPredictions(probabilities, targets), bins), len(targets))

@@ -1,0 +1,147 @@
+"""Metrics of the order of the emotions: each as a statistic over weighted pairs, and as a plain function.
+
+Left out: areas under the ROC curve, which flatter rare emotions.
+"""
+
+import numpy as np
+
+from emocap.evaluation.scored_predictions import ScoredPredictions
+from emocap.evaluation.statistics import AveragePrecisions, Share, Statistic, plain_value
+
+
+def top_k_statistic(scored: ScoredPredictions, k: int) -> Statistic:
+    return scored.mean_over_labelled(scored.top_k(k).sum(axis=1) > 0)
+
+
+def top_k_accuracy(scores: np.ndarray, targets: np.ndarray, k: int) -> float:
+    """Share of pairs with at least one true emotion among the k best-scored ones.
+
+    Args:
+        scores: (N, E) float; only the order within a row matters.
+        targets: (N, E) of 0 and 1; rows without a 1 are left out.
+        k: 1 <= k <= E.
+
+    Raises:
+        ValueError: k out of range, shapes differ, a score is not finite, or no row has a 1.
+
+    >>> top_k_accuracy(np.array([[.9, .1, .8], [.9, .1, .8]]), np.array([[0, 1, 0], [0, 1, 1]]), k=2)
+    0.5
+    """
+    return plain_value(top_k_statistic(ScoredPredictions(scores, targets), k), len(targets))
+
+
+def recall_statistic(scored: ScoredPredictions, k: int) -> Statistic:
+    return scored.mean_over_labelled(scored.top_k(k).sum(axis=1) / np.maximum(scored.positives, 1))
+
+
+def recall_at_k(scores: np.ndarray, targets: np.ndarray, k: int) -> float:
+    """Mean share of a pair's true emotions among its k best-scored ones.
+
+    Args and raises as `top_k_accuracy`.
+
+    >>> recall_at_k(np.array([[.9, .1, .8]]), np.array([[1, 1, 0]]), k=2)
+    0.5
+    """
+    return plain_value(recall_statistic(ScoredPredictions(scores, targets), k), len(targets))
+
+
+def pooled_recall_statistic(scored: ScoredPredictions, k: int) -> Statistic:
+    return Share(scored.top_k(k).sum(axis=1, dtype=float), scored.positives.astype(float))
+
+
+def pooled_recall_at_k(scores: np.ndarray, targets: np.ndarray, k: int) -> float:
+    """Share of all pairs' true emotions together that are among their pair's k best-scored ones.
+
+    Args and raises as `top_k_accuracy`.
+
+    >>> pooled_recall_at_k(np.array([[.9, .1, .2], [.9, .1, .2]]), np.array([[1, 1, 1], [1, 0, 0]]), k=1)
+    0.5
+    """
+    return plain_value(pooled_recall_statistic(ScoredPredictions(scores, targets), k), len(targets))
+
+
+def precision_statistic(scored: ScoredPredictions, k: int) -> Statistic:
+    return scored.mean_over_labelled(scored.top_k(k).mean(axis=1))
+
+
+def precision_at_k(scores: np.ndarray, targets: np.ndarray, k: int) -> float:
+    """Mean share of a pair's k best-scored emotions that are true.
+
+    Args and raises as `top_k_accuracy`.
+
+    >>> round(precision_at_k(np.array([[.9, .1, .8]]), np.array([[1, 1, 0]]), k=3), 3)
+    0.667
+    """
+    return plain_value(precision_statistic(ScoredPredictions(scores, targets), k), len(targets))
+
+
+def label_ranking_statistic(scored: ScoredPredictions) -> Statistic:
+    every, true = scored.ranked_at_or_above
+    precision = np.where(scored.truth, true / every, 0)
+    return scored.mean_over_labelled(precision.sum(axis=1) / np.maximum(scored.positives, 1))
+
+
+def label_ranking_average_precision(scores: np.ndarray, targets: np.ndarray) -> float:
+    """Mean over pairs, then over their true emotions, of the share of true ones among those scored no lower.
+
+    Args and raises as `top_k_accuracy`, without k. Source: Tsoumakas et al., "Mining Multi-label Data" (2010).
+
+    >>> label_ranking_average_precision(np.array([[.9, .1, .8]]), np.array([[0, 1, 1]]))  # (1/2 + 2/3) / 2
+    0.5833333333333333
+    """
+    return plain_value(label_ranking_statistic(ScoredPredictions(scores, targets)), len(targets))
+
+
+def ndcg_statistic(scored: ScoredPredictions, k: int) -> Statistic:
+    gain = scored.top_k(k) / np.log2(np.arange(k) + 2)
+    greatest = np.cumsum(1 / np.log2(np.arange(k) + 2))
+    return scored.mean_over_labelled(gain.sum(axis=1) / greatest[np.clip(scored.positives, 1, k) - 1])
+
+
+def ndcg_at_k(scores: np.ndarray, targets: np.ndarray, k: int) -> float:
+    """Mean discounted gain, 1 / log2(1 + rank) for a true emotion among the k best, as a share of the best possible.
+
+    Args and raises as `top_k_accuracy`. Source: Järvelin and Kekäläinen, "Cumulated gain-based evaluation" (2002).
+
+    >>> round(ndcg_at_k(np.array([[.9, .1, .8]]), np.array([[0, 0, 1]]), k=2), 4)  # 1 / log2(3)
+    0.6309
+    """
+    return plain_value(ndcg_statistic(ScoredPredictions(scores, targets), k), len(targets))
+
+
+def coverage_statistic(scored: ScoredPredictions) -> Statistic:
+    return scored.mean_over_labelled(np.where(scored.truth, scored.ranked_at_or_above[0], 0).max(axis=1))
+
+
+def coverage_error(scores: np.ndarray, targets: np.ndarray) -> float:
+    """Mean number of emotions one has to go down to, best first, until all true ones are met; the worst of ties.
+
+    Args and raises as `top_k_accuracy`, without k. Source: Tsoumakas et al., "Mining Multi-label Data" (2010).
+
+    >>> coverage_error(np.array([[.9, .1, .8], [.9, .1, .8]]), np.array([[1, 0, 0], [0, 1, 0]]))
+    2.0
+    """
+    return plain_value(coverage_statistic(ScoredPredictions(scores, targets)), len(targets))
+
+
+def average_precision_statistic(scored: ScoredPredictions) -> AveragePrecisions:
+    return AveragePrecisions(scored.probabilities, scored.truth)
+
+
+def average_precisions(scores: np.ndarray, targets: np.ndarray) -> list[float | None]:
+    """Average precision of each emotion over all pairs (scikit-learn's), None where no pair has it.
+
+    >>> average_precisions(np.array([[.9, .1], [.8, .2], [.1, .3]]), np.array([[0, 0], [1, 0], [0, 0]]))
+    [0.5, None]
+    """
+    found = average_precision_statistic(ScoredPredictions(scores, targets)).per_label(np.ones((1, len(targets))))[0]
+    return [None if np.isnan(value) else float(value) for value in found]
+
+
+def mean_average_precision(scores: np.ndarray, targets: np.ndarray) -> float:
+    """Mean of `average_precisions` over the emotions that occur, NaN where none does.
+
+    >>> mean_average_precision(np.array([[.9, .1], [.8, .2], [.1, .3]]), np.array([[0, 0], [1, 0], [0, 0]]))
+    0.5
+    """
+    return plain_value(average_precision_statistic(ScoredPredictions(scores, targets)), len(targets))

@@ -1,0 +1,153 @@
+"""What the stages that train share: fitting on the target, pre-training, moving layers, and saving what was learned."""
+
+import logging
+from typing import Any
+
+import numpy as np
+import torch
+
+from emocap.evaluation.calibration import calibrate
+from emocap.evaluation.ranking_metrics import mean_average_precision, recall_at_k
+from emocap.files import write_array, write_json
+from emocap.models.classifier import EmotionHead, VisualBertForEmotion, set_prior_bias
+from emocap.models.transfer import is_head_only, transfer
+from emocap.study.training_unit import TrainingUnit
+from emocap.training.batching import PairDataset, PooledDataset
+from emocap.training.predict import pooled_vectors, predict_probabilities
+from emocap.training.settings import TrainSettings
+from emocap.training.train import discard_checkpoints, train
+
+logger = logging.getLogger("emocap")
+
+
+TESTED = ("validation", "test")
+
+
+def validation_scores(probabilities: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    """The scores that are followed while training."""
+    return {
+        "mean_average_precision": mean_average_precision(probabilities, targets),
+        "recall_at_3": recall_at_k(probabilities, targets, min(3, targets.shape[1])),
+    }
+
+
+def point_seed(unit: int, own: int) -> int:
+    """The seed of a study's point, another for each seed of the unit and of the study, and its own in unit 0.
+
+    >>> point_seed(0, 2), point_seed(1, 2)
+    (2, 1000005)
+    """
+    return (unit * 1_000_003 + own) % 2**31
+
+
+def start_at_frequencies(model: VisualBertForEmotion, targets: np.ndarray) -> None:
+    """Set `fc`'s bias so that an untrained model answers about as often as the targets (N, E) do."""
+    set_prior_bias(model.fc, torch.as_tensor(targets.mean(axis=0)))
+
+
+def fit_on_target(
+    study: TrainingUnit,
+    run: str,
+    model: VisualBertForEmotion,
+    tokenizer: Any,
+    settings: TrainSettings,
+    *,
+    seed: int | None = None,
+    keep_model: bool = True,
+) -> None:
+    """Train on the target's training pairs, keep the epoch that validates best, save what `finish` saves."""
+    targets = {name: study.training_targets(name) for name in ("train", "validation")}
+    data = {name: study.dataset(tokenizer, study.part(name), "target", targets[name]) for name in targets}
+    common: dict[str, Any] = {
+        "name": run,
+        "seed": study.seed if seed is None else seed,
+        "metrics": validation_scores,
+        "lengths": data["train"].lengths,
+    }
+    folder = study.run / run
+    if is_head_only(model):
+        logger.info("%s: every layer is frozen, so the encoder runs once and fc trains on its vectors", run)
+        pooled = {
+            name: PooledDataset(
+                pooled_vectors(model, data[name], settings.eval_batch_size, f"{run} vectors"), targets[name]
+            )
+            for name in targets
+        }
+        head = EmotionHead(model.fc)
+        history = train(
+            head, pooled["train"], pooled["validation"], settings, folder, collate=PooledDataset.collate, **common
+        )
+    else:
+        history = train(
+            model, data["train"], data["validation"], settings, folder, collate=data["train"].collate, **common
+        )
+    finish(study, run, model, tokenizer, history, settings.eval_batch_size, keep_model=keep_model)
+
+
+def finish(
+    study: TrainingUnit,
+    run: str,
+    model: VisualBertForEmotion,
+    tokenizer: Any,
+    history: dict[str, Any],
+    batch: int,
+    *,
+    keep_model: bool = True,
+) -> None:
+    """Save a trained model, calibrated on the validation pairs, with its history and its answers to held-out pairs.
+
+    The probabilities in `validation_probabilities.npy` and `test_probabilities.npy` are as the model gave them; the
+    temperature that calibrates them is in the model's card.
+    """
+    answers = {
+        part: predict_probabilities(
+            model, study.dataset(tokenizer, study.part(part), "target"), batch, f"{run} on {part} pairs"
+        )
+        for part in TESTED
+    }
+    for part, probabilities in answers.items():
+        write_array(study.run / run / f"{part}_probabilities.npy", probabilities)
+    if keep_model:
+        found = calibrate(answers["validation"], study.truth("validation"))
+        study.save(run, model, tokenizer, calibration=found)
+    write_json(study.run / run / "history.json", history)
+    discard_checkpoints(study.run / run)
+
+
+def pretrain(
+    study: TrainingUnit,
+    run: str,
+    model: VisualBertForEmotion,
+    training: PairDataset,
+    settings: TrainSettings,
+    seed: int,
+) -> dict[str, Any]:
+    """Train on pairs with their targets, nothing held out; gives the history."""
+    return train(
+        model,
+        training,
+        None,
+        settings,
+        study.folder(run),
+        name=run,
+        seed=seed,
+        metrics=validation_scores,
+        collate=training.collate,
+        lengths=training.lengths,
+    )
+
+
+def move_layers(
+    study: TrainingUnit,
+    base: VisualBertForEmotion,
+    n: int | None,
+    *,
+    freeze: bool,
+    seed: int,
+    copy_head: bool = False,
+) -> VisualBertForEmotion:
+    """A model of the target with the lowest n layers of `base`, whatever emotions that knew, ready to train."""
+    model = transfer(base, n, freeze=freeze, copy_head=copy_head, seed=seed, vocabulary=study.vocabulary)
+    if not copy_head:
+        start_at_frequencies(model, study.training_targets("train"))
+    return model

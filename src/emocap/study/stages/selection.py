@@ -1,0 +1,72 @@
+"""The stage that selects the pseudo-labelled sample and audits it (Yalniz et al. 2019)."""
+
+import logging
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from emocap.corpora.pairs import Pairs
+from emocap.errors import EmocapError
+from emocap.files import atomic_file, read_array, write_json
+from emocap.pseudo_labels.audit import audit
+from emocap.pseudo_labels.select import Selection, select, student_targets
+from emocap.study.artifacts import read_parquet
+from emocap.study.config.pseudo_labels import PseudoLabelConfig
+from emocap.study.unit import Unit
+
+logger = logging.getLogger("emocap")
+
+
+def pseudo_labels(study: Unit, settings: PseudoLabelConfig, seed: int) -> tuple[Selection, np.ndarray, np.ndarray]:
+    """The sample of the source by these settings, its targets (M, E), and the teacher's probabilities (N, E) of all."""
+    probabilities = read_array(study.run / "scores" / "probabilities.npy")
+    images = study.pairs("source").images
+    chosen = select(
+        probabilities,
+        settings.p,
+        settings.k,
+        settings.fraction,
+        seed,
+        images=images,
+        min_agreement=settings.min_agreement,
+    )
+    return chosen, student_targets(probabilities, chosen, settings.targets, p=settings.p, images=images), probabilities
+
+
+def selection(study: Unit) -> None:
+    """Select the pseudo-labelled sample, and audit it."""
+    settings = study.config.pseudo_labels
+    chosen, targets, probabilities = pseudo_labels(study, settings, study.seed)
+    report = audit(
+        probabilities,
+        chosen,
+        study.vocabulary.labels,
+        study.truth("train"),
+        settings.model_dump(include={"p", "k", "fraction", "targets", "min_agreement"}),
+    )
+    if report["warning"]:
+        logger.warning("%s", report["warning"])
+    table = pa.table({"row": chosen.rows, "targets": list(targets)}).replace_schema_metadata(
+        {"vocabulary": study.vocabulary.hash}
+    )
+    write_json(study.run / "audit.json", report | {"vocabulary": study.vocabulary.hash})
+    with atomic_file(study.run / "selection.parquet") as temporary:
+        pq.write_table(table, temporary)
+
+
+def selected(study: Unit) -> tuple[Pairs, np.ndarray]:
+    """The pseudo-labelled sample, and its targets (M, E) float32.
+
+    Raises:
+        EmocapError: the selection is of another vocabulary.
+    """
+    table = read_parquet(study.run / "selection.parquet")
+    found = (table.schema.metadata or {}).get(b"vocabulary", b"").decode()
+    if found != study.vocabulary.hash:
+        raise EmocapError(
+            f"{study.run / 'selection.parquet'}: vocabulary {found!r}, expected {study.vocabulary.hash}; "
+            "delete it and run again"
+        )
+    targets = np.array(table["targets"].to_pylist(), dtype=np.float32)
+    return study.pairs("source").select(table["row"].to_numpy()), targets
