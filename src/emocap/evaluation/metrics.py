@@ -29,6 +29,8 @@ class Metric:
             emotions whose probability reaches a threshold ("decisions").
         higher_is_better: False for errors and losses.
         bounded: whether the value is always within 0 and 1.
+        in_summary: whether the report's short tables have a column for it.
+        in_figure: whether the figure that compares the transferred models has a row for it.
     """
 
     name: str
@@ -38,6 +40,8 @@ class Metric:
     input: Literal["ranking", "probabilities", "decisions"] = "ranking"
     higher_is_better: bool = True
     bounded: bool = True
+    in_summary: bool = False
+    in_figure: bool = False
 
     def __call__(
         self,
@@ -58,15 +62,26 @@ def _at_k(k: int, statistic: Callable[[ScoredPredictions, int], Statistic]) -> C
 
 
 _METRICS = (
-    Metric("top1_accuracy", "Top-1 accuracy", "top-1", _at_k(1, ranked.top_k_statistic)),
-    Metric("top2_accuracy", "Top-2 accuracy", "top-2", _at_k(2, ranked.top_k_statistic)),
-    Metric("top3_accuracy", "Top-3 accuracy", "top-3", _at_k(3, ranked.top_k_statistic)),
+    Metric(
+        "top1_accuracy", "Top-1 accuracy", "top-1", _at_k(1, ranked.top_k_statistic), in_summary=True, in_figure=True
+    ),
+    Metric("top2_accuracy", "Top-2 accuracy", "top-2", _at_k(2, ranked.top_k_statistic), in_figure=True),
+    Metric(
+        "top3_accuracy", "Top-3 accuracy", "top-3", _at_k(3, ranked.top_k_statistic), in_summary=True, in_figure=True
+    ),
     Metric("top5_accuracy", "Top-5 accuracy", "top-5", _at_k(5, ranked.top_k_statistic)),
-    Metric("recall_at_3", "Recall@3", "recall@3", _at_k(3, ranked.recall_statistic)),
+    Metric("recall_at_3", "Recall@3", "recall@3", _at_k(3, ranked.recall_statistic), in_summary=True, in_figure=True),
     Metric("recall_at_5", "Recall@5", "recall@5", _at_k(5, ranked.recall_statistic)),
     Metric("pooled_recall_at_3", "Pooled recall@3", "pooled recall@3", _at_k(3, ranked.pooled_recall_statistic)),
-    Metric("precision_at_3", "Precision@3", "precision@3", _at_k(3, ranked.precision_statistic)),
-    Metric("mean_average_precision", "Mean average precision", "mAP", ranked.average_precision_statistic),
+    Metric("precision_at_3", "Precision@3", "precision@3", _at_k(3, ranked.precision_statistic), in_figure=True),
+    Metric(
+        "mean_average_precision",
+        "Mean average precision",
+        "mAP",
+        ranked.average_precision_statistic,
+        in_summary=True,
+        in_figure=True,
+    ),
     Metric(
         "label_ranking_average_precision", "Label ranking average precision", "LRAP", ranked.label_ranking_statistic
     ),
@@ -74,10 +89,19 @@ _METRICS = (
     Metric(
         "coverage_error", "Coverage error", "coverage", ranked.coverage_statistic, higher_is_better=False, bounded=False
     ),
-    Metric("micro_f1", "Micro F1", "micro F1", probability.micro_f1_statistic, "decisions"),
+    Metric("micro_f1", "Micro F1", "micro F1", probability.micro_f1_statistic, "decisions", in_summary=True),
     Metric("macro_f1", "Macro F1", "macro F1", probability.macro_f1_statistic, "decisions"),
     Metric("hamming_loss", "Hamming loss", "Hamming", probability.hamming_statistic, "decisions", False),
-    Metric("bce", "Binary cross-entropy", "BCE", probability.bce_statistic, "probabilities", False, bounded=False),
+    Metric(
+        "bce",
+        "Binary cross-entropy",
+        "BCE",
+        probability.bce_statistic,
+        "probabilities",
+        False,
+        bounded=False,
+        in_figure=True,
+    ),
     Metric(
         "expected_calibration_error",
         "Expected calibration error",
@@ -85,8 +109,10 @@ _METRICS = (
         probability.calibration_error_statistic,
         "probabilities",
         higher_is_better=False,
+        in_summary=True,
     ),
 )
+PRIMARY = "mean_average_precision"  # decides which model is best, and every claim of the report
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
 
 

@@ -20,6 +20,7 @@ class StudyModel:
             another corpus only, "reference" belongs to the transfer study or to the corpus.
         description: one line for a legend.
         label: its name within a sentence.
+        display_name: its name in tables and legends, where that is not its key.
         series, marker, filled: how a figure draws it; series 0 is the text colour, 1 to 4 are the page's palette.
         corpus: the corpus besides the target that it needs, "source" or "labelled_source"; None where it needs none.
         starts_from: "backbone", or the model whose layers it copies; None for what is not trained by gradient descent.
@@ -36,6 +37,7 @@ class StudyModel:
     series: int
     marker: str
     filled: bool = False
+    display_name: str | None = None
     corpus: str | None = None
     starts_from: str | None = None
     frozen: bool = False
@@ -188,6 +190,7 @@ _ROWS = (
         label="probe, then fine-tune",
         series=3,
         marker="^",
+        display_name="probe, then fine-tune",
         starts_from="backbone",
         settings="transfer.AnB+",
     ),
@@ -198,6 +201,7 @@ _ROWS = (
         label="the oracle",
         series=4,
         marker="D",
+        display_name="oracle",
     ),
 )
 MODELS: dict[str, StudyModel] = {model.name: model for model in _ROWS}
