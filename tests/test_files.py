@@ -1,16 +1,20 @@
-"""Whole or not at all."""
+"""Files written whole or not at all, and locks."""
 
 import errno
 import os
+import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from emocap.errors import EmocapError
-from emocap.files import atomic_file, atomic_folder, read_json, write_json
+from emocap.files import atomic_file, atomic_folder, locked, read_json, sync, write_json
 
 
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+def test_failed_write_leaves_only_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     write_json(path, {"a": 1})
 
@@ -25,7 +29,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch) -> None:
+def test_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch) -> None:
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -42,7 +46,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_takes_the_place_of_the_old_one_at_once(tmp_path: Path) -> None:
+def test_new_folder_replaces_the_old_one_at_once(tmp_path: Path) -> None:
     for text in ("one", "two"):
         with atomic_folder(tmp_path / "b") as temporary:
             (temporary / text).write_text(text)
@@ -50,7 +54,7 @@ def test_a_folder_takes_the_place_of_the_old_one_at_once(tmp_path: Path) -> None
     assert [p.name for p in tmp_path.iterdir()] == ["b"]
 
 
-def test_json_that_is_none_is_one_line(tmp_path: Path) -> None:
+def test_invalid_json_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text('{"a": 1,\n "b"}')
     with pytest.raises(EmocapError, match="not valid JSON at line 2, column 5"):
@@ -64,7 +68,7 @@ def test_json_that_is_none_is_one_line(tmp_path: Path) -> None:
         write_json(path, float("nan"))
 
 
-def test_an_old_folder_comes_back_where_the_new_one_cannot_take_its_place(tmp_path: Path, monkeypatch) -> None:
+def test_old_folder_returns_if_it_cannot_be_replaced(tmp_path: Path, monkeypatch) -> None:
     with atomic_folder(tmp_path / "b") as temporary:
         (temporary / "one").write_text("one")
     rename = Path.rename
@@ -85,8 +89,92 @@ def test_an_old_folder_comes_back_where_the_new_one_cannot_take_its_place(tmp_pa
     assert [str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")] == ["b", "b/one"]
 
 
-def test_a_number_too_long_for_python_is_one_line(tmp_path: Path) -> None:
+def test_number_too_long_for_python_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text("9" * 5000)
     with pytest.raises(EmocapError, match="a number too long to read"):
         read_json(path)
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from emocap.files import locked
+with locked(Path(sys.argv[1]), "busy"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path):
+    """Another process that holds `tmp_path/new/.lock`."""
+    arguments = [sys.executable, "-c", HOLD, str(tmp_path / "new" / ".lock")]
+    process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_lock_refuses_a_second_process_at_once(tmp_path: Path, holder) -> None:
+    start = time.monotonic()
+    with pytest.raises(EmocapError, match="^busy here$"), locked(tmp_path / "new" / ".lock", "busy here"):
+        pass
+    assert time.monotonic() - start < 2
+    holder.communicate("")
+    with locked(tmp_path / "new" / ".lock", "busy here"):
+        pass
+
+
+def test_killed_process_releases_its_lock(tmp_path: Path, holder) -> None:
+    holder.kill()
+    holder.wait()
+    with locked(tmp_path / "new" / ".lock", "busy"):
+        assert (tmp_path / "new" / ".lock").exists()
+
+
+def test_lock_is_not_reentrant_and_failure_releases_it(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+
+    def fail() -> None:
+        with locked(path, "busy"):
+            with pytest.raises(EmocapError, match="busy"), locked(path, "busy"):
+                pass
+            raise KeyError("stop")
+
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            fail()
+
+
+def test_lock_survives_removal_of_its_folder(tmp_path: Path) -> None:
+    with locked(tmp_path / "new" / ".lock", "busy"):
+        shutil.rmtree(tmp_path / "new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unwritable_lock_place_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "file" / ".lock", tmp_path / "folder"):
+        message = f"{path.parent}: cannot be used as a folder to write in"
+        with pytest.raises(EmocapError, match=message) as error, locked(path, "busy"):
+            pass
+        assert "\n" not in str(error.value)
+
+
+def test_folders_that_cannot_be_opened_are_not_synced(tmp_path: Path, monkeypatch) -> None:
+    opened: list[tuple[str, int]] = []
+    real = os.open
+
+    def windows_open(path, flags, *rest, **named) -> int:
+        opened.append((Path(path).name, flags))
+        return real(path, flags, *rest, **named)
+
+    monkeypatch.delattr(os, "O_DIRECTORY")
+    monkeypatch.setattr(os, "open", windows_open)
+    sync(tmp_path)
+    (tmp_path / "a").write_text("x")
+    sync(tmp_path / "a")
+    assert opened == [("a", os.O_RDWR)]

@@ -1,6 +1,5 @@
-"""Files that are written whole or not at all (temporary name, fsync, rename), and their hashes."""
+"""Files written whole or not at all (temporary name, fsync, rename), locks, and file hashes."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -12,70 +11,78 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from emocap.errors import EmocapError
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; what was written there becomes `path` when the block ends well.
+    """Give a temporary path next to `path`; what is written there becomes `path` if the block succeeds.
 
     Raises:
         EmocapError: the file cannot be written (no space, no permission); nothing is left behind.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        sync(temporary)
-        temporary.replace(path)
-        sync(path.parent)
-    except OSError as error:
-        raise EmocapError(
-            f"{path}: cannot be written ({error.strerror or error}); free space or choose another place"
-        ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    with _write_errors(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            sync(temporary)
+            temporary.replace(path)
+            sync(path.parent)
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
-    """Give a temporary folder beside `path` that takes the place of `path` when the block ends well.
+    """Give a temporary folder next to `path` that becomes `path` if the block succeeds.
 
     Args:
-        replace: whether a folder that is there then makes way; else it is an error.
+        replace: whether an existing folder is replaced; otherwise it is an error.
 
     Raises:
         EmocapError: the folder cannot be written; nothing is left behind and an older `path` stays.
     """
     path = Path(path)
     temporary = None
+    with _write_errors(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+            yield temporary
+            for file in [*temporary.rglob("*"), temporary]:
+                sync(file)
+            temporary.chmod(0o755)
+            if replace:
+                _replace_folder(temporary, path)
+            else:
+                temporary.rename(path)
+            sync(path.parent)
+        finally:
+            if temporary is not None:
+                shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _write_errors(path: Path) -> Iterator[None]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-        yield temporary
-        for file in [*temporary.rglob("*"), temporary]:
-            sync(file)
-        temporary.chmod(0o755)
-        if replace:
-            _replace_folder(temporary, path)
-        else:
-            temporary.rename(path)
-        sync(path.parent)
+        yield
     except OSError as error:
         raise EmocapError(
             f"{path}: cannot be written ({error.strerror or error}); free space or choose another place"
         ) from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def sync(path: Path) -> None:
-    """Have the disk keep a file's contents, or a folder's names, before anything further is done."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Flush a file's contents, or a folder's names, to the disk; a no-op for a folder where none can be opened."""
+    folders_can_be_opened = hasattr(os, "O_DIRECTORY")  # Windows cannot, and flushes writable descriptors only
+    if path.is_dir() and not folders_can_be_opened:
+        return
+    descriptor = os.open(path, os.O_RDONLY if folders_can_be_opened else os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:
@@ -83,7 +90,7 @@ def sync(path: Path) -> None:
 
 
 def _replace_folder(new: Path, path: Path) -> None:
-    """Put a folder in the place of another; where that fails the older one stays, after a kill as `.NAME.PID.old`."""
+    """Replace a folder; if that fails the older one stays, and after a kill it is left as `.NAME.PID.old`."""
     if not path.exists():
         new.rename(path)
         return
@@ -99,24 +106,29 @@ def _replace_folder(new: Path, path: Path) -> None:
 
 @contextmanager
 def locked(path: Path, busy: str) -> Iterator[None]:
-    """Hold a lock file, made with its folder if absent; the system lets go of it when the process ends.
+    """Hold a lock file without waiting for it; the lock ends with the process, and the file stays.
+
+    Args:
+        path: the lock file; created with its folder if absent.
+        busy: message of the error if the lock is held elsewhere.
 
     Raises:
-        EmocapError: another process holds it (`busy`), or it cannot be made.
+        EmocapError: another process or thread holds it, or the file cannot be created.
     """
+    lock = FileLock(path, timeout=0)  # a new instance each time: one instance would be reentrant
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.open("w")
+        lock.acquire()
+    except Timeout:
+        raise EmocapError(busy) from None
     except OSError as error:
         raise EmocapError(
             f"{path.parent}: cannot be used as a folder to write in ({error.strerror or error})"
         ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise EmocapError(busy) from None
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -126,10 +138,10 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write readable JSON whole or not at all; NaN is refused, since JSON has none."""
+    """Write indented JSON whole or not at all; NaN is refused, since JSON has none."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        text = json.dumps(value, indent=2, allow_nan=False)  # names of files that are not UTF-8
+        text = json.dumps(value, indent=2, allow_nan=False)  # file names that are not UTF-8
     write_text(path, text + "\n")
 
 
@@ -140,7 +152,7 @@ def write_array(path: Path, array: np.ndarray) -> None:
 
 
 def read_array(path: Path) -> np.ndarray:
-    """The array in a .npy file; nothing is unpickled.
+    """The array in a .npy file, read without pickle.
 
     Raises:
         EmocapError: missing, cut short or damaged.
@@ -152,7 +164,7 @@ def read_array(path: Path) -> np.ndarray:
 
 
 def read_text(path: Path) -> str:
-    """The UTF-8 text of a file, a byte-order mark left out.
+    """The UTF-8 text of a file, without a byte-order mark.
 
     Raises:
         EmocapError: the file is missing, unreadable or not UTF-8.
