@@ -60,9 +60,9 @@ def test_what_is_dumped_loads_as_the_same(study) -> None:
 @pytest.mark.parametrize(
     ("text", "overrides", "message"),
     [
-        (MINIMAL + "teachr: {}\n", [], "unknown key 'teachr'"),
-        (MINIMAL + "teacher: {epoch: 3}\n", [], "unknown key 'teacher.epoch'"),
-        ("name: x\n", [], "key 'target' is missing"),
+        (MINIMAL + "teachr: {}\n", [], "teachr: unknown key"),
+        (MINIMAL + "teacher: {epoch: 3}\n", [], "teacher.epoch: unknown key"),
+        ("name: x\n", [], "target: Field required"),
         ("target: {format: tsv, path: a}\n", [], "target: format is 'tsv', expected one of socratis"),
         (MINIMAL + "splits: {train: .5, validation: .1, test: .2}\n", [], "sum to 0.8, expected 1"),
         (MINIMAL + "features: {extractor: gird}\n", [], "extractor is 'gird', expected one of grid"),
@@ -88,7 +88,7 @@ def test_what_is_dumped_loads_as_the_same(study) -> None:
         (MINIMAL + "folds: 1\n", [], "folds: .*greater than or equal to 2, found 1"),
         (MINIMAL + "seeds: [1, 1]\n", [], "seeds: has a value twice"),
         (MINIMAL + "seeds: []\n", [], "seeds: .*at least 1 item"),
-        (MINIMAL + "targets: both\n", [], "targets: .*'union' or 'votes'"),
+        (MINIMAL + "label_aggregation: both\n", [], "label_aggregation: .*'union' or 'votes'"),
         (MINIMAL + "transfer: {layers: [0, 2]}\n", [], r"transfer\.layers needs a source or a labelled_source"),
         (MINIMAL + "pseudo_labels: {study: {p: [1]}}\n", [], r"pseudo_labels\.study needs a source"),
         (

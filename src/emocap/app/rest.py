@@ -18,6 +18,7 @@ from emocap.app.metrics import Metrics
 from emocap.app.middleware import FAILED
 from emocap.app.service import Busy, NoCaptioner, Service, TooSlow
 from emocap.errors import EmocapError
+from emocap.validation import first_error
 
 ABOUT = (
     "The chance that annotators name an emotion for a picture with its caption, as an audience may feel about content. "
@@ -113,7 +114,7 @@ def build_rest(service: Service, metrics: Metrics, needs_key: bool = False) -> F
         return {
             "name": served.name,
             "emotions": served.predictor.labels,
-            "sees_pictures": served.predictor.sees_pictures,
+            "uses_images": served.predictor.uses_images,
             "writes_captions": served.captioner is not None,
             "measured": served.measured,
             "about": ABOUT,
@@ -179,4 +180,4 @@ def _first_fault(error: RequestValidationError) -> str:
         return "no JSON object; send one, with Content-Type: application/json"
     if fault["type"] == "unknown_key":
         return str(fault["msg"])
-    return f"{place[:100]}: {fault['msg'].removeprefix('Value error, ')}"
+    return first_error(error.errors(), skip=1, show_input=False)

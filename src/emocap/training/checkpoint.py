@@ -20,6 +20,7 @@ from emocap.files import atomic_folder, read_json, write_json
 from emocap.models.backbones import TOKENIZER_FILES
 from emocap.models.classifier import VisualBertForEmotion
 from emocap.progress import logger
+from emocap.validation import first_error
 
 Card = TypeVar("Card")
 SCHEMA = 1
@@ -186,9 +187,7 @@ def validated(kind: type[Card], path: Path, values: Any) -> Card:
     try:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        place = ".".join(map(str, fault["loc"]))
-        raise EmocapError(f"{path}: {place}: {fault['msg']}; train the model again") from None
+        raise EmocapError(f"{path}: {first_error(error.errors())}; train the model again") from None
 
 
 def _config(path: Path) -> VisualBertConfig:

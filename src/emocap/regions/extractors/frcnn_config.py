@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from emocap.errors import EmocapError
 from emocap.files import read_text
+from emocap.validation import first_error
 
 # Fields of DetectorConfig and where the file has them. It was written by several hands: sections lie at the top or
 # below `model`, and the case of keys differs.
@@ -138,9 +139,7 @@ def read_config(path: Path) -> DetectorConfig:
     try:
         config = TypeAdapter(DetectorConfig).validate_python(given)
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        key = KEYS[str(fault["loc"][0])]
-        raise EmocapError(f"{path}: {key}: {fault['msg']}, found {fault['input']!r:.40}") from None
+        raise EmocapError(f"{path}: {first_error(error.errors(), names=KEYS)}") from None
     _check_ranges(config, path)
     return config
 

@@ -1,17 +1,19 @@
-"""The JSON files of a run directory as the report needs them, checked on the way in; see `docs/RUN_DIR.md`."""
+"""All files of a run directory that the report shows, checked when they are read; see `docs/RUN_DIR.md`."""
 
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import AliasChoices, BaseModel, Field, FiniteFloat, ValidationError, model_validator
 
 from emocap.errors import EmocapError
 from emocap.files import read_json
 from emocap.report.files.captions import Captions
 from emocap.report.files.results import Results
+from emocap.study.models import MODELS
+from emocap.validation import first_error
 
-RUNS = ("teacher", "student", "AnB", "AnB+", "captioner")
+TRAINING_RUNS = (*(name for name, model in MODELS.items() if model.kind == "study"), "captioner")
 
 
 class TrainRow(BaseModel):
@@ -26,7 +28,7 @@ class ValidationRow(TrainRow):
     """One epoch's end."""
 
     mean_average_precision: FiniteFloat | None = None
-    bce: FiniteFloat | None = None  # where the loss is another
+    bce: FiniteFloat | None = None  # where the loss is a different one
 
 
 class History(BaseModel):
@@ -47,7 +49,7 @@ class Audit(BaseModel):
     p: int | None = None
     k: int | None = None
     fraction: FiniteFloat | None = None
-    targets: str | None = None
+    label_type: str | None = Field(default=None, validation_alias=AliasChoices("label_type", "targets"))
     n_source_pairs: int
     n_candidates: int | None = None
     n_selected: int
@@ -83,15 +85,15 @@ class Card(BaseModel):
 
 
 class Gallery(BaseModel):
-    """`gallery.json`: test pairs that the model does best and worst on."""
+    """`gallery.json`: the test pairs that the model does best and worst on."""
 
     model: str = ""
     best: list[Card] = []
     worst: list[Card] = []
 
 
-class Quarantine(BaseModel):
-    """Rows or images set aside, with reasons."""
+class Rejected(BaseModel):
+    """Rejected rows or images, with reasons."""
 
     count: int = 0
     reasons: dict[str, int] = {}
@@ -122,7 +124,9 @@ class Manifest(BaseModel):
     machine: dict[str, Any] = {}
     peak_memory_gib: FiniteFloat | None = None
     data: dict[str, dict[str, int | None] | None] = {}
-    rejected: dict[str, Quarantine | None] = {}
+    rejected: dict[str, Rejected | None] = Field(
+        default={}, validation_alias=AliasChoices("rejected", "quarantined")
+    )
     stages: list[Stage] = []
     units: list[str] = Field(default=["."], min_length=1)
 
@@ -136,7 +140,7 @@ class Manifest(BaseModel):
 
 @dataclass(frozen=True)
 class Run:
-    """All that the report shows, read from one run directory; what a study did not make is None or absent.
+    """All that the report shows, read from one run directory; what a study did not produce is None or absent.
 
     Attributes:
         histories, audit: of the first unit.
@@ -158,14 +162,14 @@ def read_run(run_dir: Path) -> Run:
     """Read and check the JSON files of a run directory.
 
     Raises:
-        EmocapError: `results.json` or `manifest.json` is absent, or a file that is there is not as documented.
+        EmocapError: `results.json` or `manifest.json` is missing, or a file is not as documented.
     """
     folder = Path(run_dir)
     results = read_results(folder)
     manifest = _read(folder / "manifest.json", Manifest)
     unit = folder / manifest.units[0]
-    histories = {name: _read_optional(unit / name / "history.json", History) for name in RUNS}
-    judged = any(stage.name == "captions" for stage in manifest.stages)  # one that was left behind is not this run's
+    histories = {name: _read_optional(unit / name / "history.json", History) for name in TRAINING_RUNS}
+    judged = any(stage.name == "captions" for stage in manifest.stages)  # else the file is of an earlier configuration
     return Run(
         folder=folder,
         results=results,
@@ -181,7 +185,7 @@ def read_results(run_dir: Path) -> Results:
     """Read and check `results.json` alone.
 
     Raises:
-        EmocapError: the directory or the file is absent, or not as documented.
+        EmocapError: the directory or the file is missing, or the file is not as documented.
     """
     folder = Path(run_dir)
     if not folder.is_dir():
@@ -191,26 +195,21 @@ def read_results(run_dir: Path) -> Results:
 
 def _read(path: Path, model: type[Model], schema: int = 1) -> Model:
     if not path.is_file():
-        raise EmocapError(f"{path.parent}: holds no {path.name}; finish the study with 'emocap run' first")
+        raise EmocapError(f"{path.parent}: contains no {path.name}; finish the study with 'emocap run' first")
     value = read_json(path)
     if not isinstance(value, dict):
         raise EmocapError(
-            f"{path}: holds a {type(value).__name__}, expected an object; delete it and run the study again"
+            f"{path}: contains a {type(value).__name__}, expected an object; delete it and run the study again"
         )
     if value.get("schema") != schema:
         raise EmocapError(
             f"{path}: schema is {value.get('schema')!r}, expected {schema}; "
-            "make the report with the emocap that ran the study, or delete it and run the study again"
+            "use the version of emocap that ran the study, or delete it and run the study again"
         )
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        raise EmocapError(
-            f"{path}: {where + ': ' if where else ''}{message}; delete it and run the study again"
-        ) from None
+        raise EmocapError(f"{path}: {first_error(error.errors())}; delete it and run the study again") from None
 
 
 def _read_optional(path: Path, model: type[Model]) -> Model | None:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from emocap.errors import EmocapError
 from emocap.files import read_text
 from emocap.study.config.study import StudyConfig
+from emocap.validation import first_error
 
 MOST_NODES = 10_000
 
@@ -32,7 +33,7 @@ def load_config(path: Path, overrides: list[str] | None = None) -> StudyConfig:
     try:
         return StudyConfig.model_validate(values)
     except ValidationError as error:
-        raise EmocapError(f"{path}: {_first_fault(error)}") from None
+        raise EmocapError(f"{path}: {first_error(error.errors())}; see docs/STUDY.md for all keys") from None
 
 
 def settings_from(overrides: list[str] | None) -> dict[str, Any]:
@@ -87,16 +88,3 @@ def _override(values: dict[str, Any], override: str) -> None:
             raise EmocapError(f"--set {override}: {name} is {inner!r}, which has no keys below it")
         values = inner
     values[names[-1]] = value
-
-
-def _first_fault(error: ValidationError) -> str:
-    fault = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in fault["loc"])
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    if fault["type"] == "extra_forbidden":
-        return f"unknown key {place!r}; see docs/STUDY.md for those there are{more}"
-    if fault["type"] == "missing":
-        return f"key {place!r} is missing{more}"
-    message = fault["msg"].removeprefix("Value error, ")
-    found = f", found {repr(fault['input'])[:80]}" if not isinstance(fault["input"], dict) else ""
-    return f"{place + ': ' if place else ''}{message}{found}{more}"
