@@ -9,8 +9,19 @@ from pydantic import ValidationError
 from torchvision.ops import sigmoid_focal_loss
 
 from emocap.errors import EmocapError
-from emocap.training.losses import LOSSES, asymmetric, bce, build_loss, focal, positive_weights, smoothed, weighted
-from emocap.training.settings import _KINDS, AsymmetricLoss, BceLoss, TrainSettings, WeightedLoss
+from emocap.training.loss_settings import LOSS_SETTINGS, AsymmetricLoss, BceLoss, WeightedLoss
+from emocap.training.losses import (
+    LOSSES,
+    LossEntry,
+    asymmetric,
+    bce,
+    build_loss,
+    focal,
+    positive_weights,
+    smoothed,
+    weighted,
+)
+from emocap.training.settings import TrainSettings
 
 LOGITS = [[-3.0, -0.4, 0.7], [2.5, 0.1, -1.2]]
 SOFT = [[0.0, 0.3, 1.0], [1.0, 0.0, 0.6]]
@@ -183,13 +194,20 @@ def test_every_loss_can_be_named_and_built(loss: str) -> None:
     settings = TrainSettings(loss=loss)
     assert settings.loss.name == loss
     assert build_loss(settings.loss, np.eye(3))(exact(LOGITS), exact(SOFT)).isfinite()
-    assert set(LOSSES) == set(_KINDS)
+    assert [entry.settings for entry in LOSSES.values()] == list(LOSS_SETTINGS)
+
+
+def test_refuses_soft_targets_for_hard_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LOSSES, "bce", LossEntry(BceLoss, bce, targets="hard"))
+    assert build_loss(BceLoss(), np.eye(3))(exact(LOGITS), exact([[0, 1, 1], [1, 0, 0]])).isfinite()
+    with pytest.raises(EmocapError, match="here: targets are soft, but the loss bce takes 0 and 1 only"):
+        build_loss(BceLoss(), np.full((2, 3), 0.5), "here")
 
 
 def test_shapes_that_do_not_fit_are_one_line() -> None:
     with pytest.raises(EmocapError, match=r"logits are \(2, 3\) and targets \(3,\); give both as pairs by emotions"):
         focal(exact(LOGITS), torch.zeros(3))
-    with pytest.raises(EmocapError, match=r"\(2,\) weights, but logits are \(2, 3\); give one an emotion"):
+    with pytest.raises(EmocapError, match=r"\(2,\) weights, but logits are \(2, 3\); give one per emotion"):
         weighted(exact(LOGITS), exact(SOFT), torch.ones(2))
 
 

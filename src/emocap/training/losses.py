@@ -1,19 +1,28 @@
-"""Losses of multi-label classification, over logits (B, E) and targets (B, E), as the mean over all cells.
+"""Losses of multi-label classification: logits (B, E) and targets (B, E) to the mean over all cells.
 
-Targets are 0 to 1. Every loss is linear in them, so that a soft target t costs what hard targets that are 1 with
-probability t cost on average; the papers of the focal and the asymmetric loss define them for hard targets only.
+Targets are 0 to 1. Every loss is linear in them: a soft target t costs the expected cost of a hard target that is 1
+with probability t. The papers of the focal and the asymmetric loss define them for hard targets only.
 Left out: weights by batch, and losses over the order of emotions.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
 from emocap.errors import EmocapError
-from emocap.training.settings import LossSettings, WeightedLoss
+from emocap.training.loss_settings import (
+    AsymmetricLoss,
+    BaseLossSettings,
+    BceLoss,
+    FocalLoss,
+    SmoothedLoss,
+    WeightedLoss,
+)
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -45,13 +54,13 @@ def weighted(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor)
     Args:
         logits: (B, E) float.
         targets: (B, E), 0 to 1.
-        weights: (E,) float, one an emotion.
+        weights: (E,) float, one per emotion.
 
     Returns:
         () float, the mean over cells.
 
     Raises:
-        EmocapError: shapes differ, or the weights are not one an emotion.
+        EmocapError: shapes differ, or there is not one weight per emotion.
 
     >>> round(weighted(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]), torch.tensor([3.0, 3.0])).item(), 4)  # 2 log 2
     1.3863
@@ -59,19 +68,19 @@ def weighted(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor)
     logits, targets = _checked(logits, targets)
     if weights.shape != logits.shape[1:]:
         raise EmocapError(
-            f"loss: {tuple(weights.shape)} weights, but logits are {tuple(logits.shape)}; give one an emotion"
+            f"loss: {tuple(weights.shape)} weights, but logits are {tuple(logits.shape)}; give one per emotion"
         )
     return binary_cross_entropy_with_logits(logits, targets, pos_weight=weights.to(logits))
 
 
 def positive_weights(targets: np.ndarray, power: float = 0.5, max_weight: float = 10.0) -> torch.Tensor:
-    """Weights of the positives of each emotion, (negatives / positives) ** power, kept within 1 and `max_weight`.
+    """Weights of the positives of each emotion, (negatives / positives) ** power, clipped to 1 and `max_weight`.
 
-    Power 1 balances positives and negatives, 0.5 goes half the way (Mahajan et al. 2018, arXiv 1805.00932, who repeat
-    rare labels by the square root). An emotion without positives has the largest weight there is.
+    Power 1 balances positives and negatives, 0.5 is the square root of that (Mahajan et al. 2018, arXiv 1805.00932, who
+    repeat rare labels by the square root). An emotion without positives gets `max_weight`.
 
     Args:
-        targets: (N, E) of the training pairs, 0 to 1; soft targets count for what they are.
+        targets: (N, E) of the training pairs, 0 to 1; a soft target counts as a fraction of a positive.
         power: 0 to 1.
         max_weight: at least 1.
 
@@ -88,15 +97,15 @@ def positive_weights(targets: np.ndarray, power: float = 0.5, max_weight: float 
 
 
 def focal(logits: torch.Tensor, targets: torch.Tensor, gamma: float = 2.0, alpha: float | None = None) -> torch.Tensor:
-    """Focal loss (Lin et al. 2017, arXiv 1708.02002), in which easy cells count less.
+    """Focal loss (Lin et al. 2017, arXiv 1708.02002), which down-weights easy cells.
 
     -(1 - p)^gamma log p of a positive, -p^gamma log(1 - p) of a negative.
 
     Args:
         logits: (B, E) float.
         targets: (B, E), 0 to 1.
-        gamma: how much less an easy cell counts, at least 0; 0 is binary cross-entropy.
-        alpha: the weight of positives, negatives having 1 - alpha; None weights neither.
+        gamma: exponent of the down-weighting of easy cells, at least 0; 0 is binary cross-entropy.
+        alpha: weight of positives, that of negatives being 1 - alpha; None leaves both at 1.
 
     Returns:
         () float, the mean over cells (the paper divides by the number of positives).
@@ -110,7 +119,7 @@ def focal(logits: torch.Tensor, targets: torch.Tensor, gamma: float = 2.0, alpha
     logits, targets = _checked(logits, targets)
     log_p, log_q = logsigmoid(logits), logsigmoid(-logits)
     positive, negative = (1.0, 1.0) if alpha is None else (alpha, 1.0 - alpha)
-    # Powers by way of logarithms: the gradient of p ** gamma itself is infinite where p rounds to 0 and gamma < 1.
+    # Powers via logarithms: the gradient of p ** gamma itself is infinite where p rounds to 0 and gamma < 1.
     return _mean(targets, -positive * (gamma * log_q).exp() * log_p, -negative * (gamma * log_p).exp() * log_q)
 
 
@@ -121,7 +130,7 @@ def asymmetric(
     gamma_positive: float = 0.0,
     margin: float = 0.05,
 ) -> torch.Tensor:
-    """Asymmetric loss (Ridnik et al. 2021, arXiv 2009.14119): focal, harder on positives, blind to easy negatives.
+    """Asymmetric loss (Ridnik et al. 2021, arXiv 2009.14119): focal, easy negatives costing nothing.
 
     -(1 - p)^gamma_positive log p of a positive, -s^gamma_negative log(1 - s) of a negative, s = max(p - margin, 0)
     being the shifted probability. Gradients go through the powers too, as in the paper's analysis.
@@ -129,7 +138,7 @@ def asymmetric(
     Args:
         logits: (B, E) float.
         targets: (B, E), 0 to 1.
-        gamma_negative, gamma_positive: how much less an easy negative or positive counts, at least 0.
+        gamma_negative, gamma_positive: exponents of the down-weighting of negatives and positives, at least 0.
         margin: a negative of at most this probability costs nothing; 0 to below 1.
 
     Returns:
@@ -147,7 +156,7 @@ def asymmetric(
     if margin == 0:
         negative = -(gamma_negative * log_p).exp() * log_q
     else:
-        # Kept off 0, where the gradient of a power below 1 is infinite; the logarithm beside it is 0 there.
+        # Clamped above 0, where the gradient of a power below 1 is infinite; the log factor is 0 there.
         shifted = (torch.sigmoid(logits) - margin).clamp(min=1e-8)
         negative = -(shifted**gamma_negative) * (torch.sigmoid(-logits) + margin).clamp(max=1.0).log()
     return _mean(targets, -(gamma_positive * log_q).exp() * log_p, negative)
@@ -157,7 +166,7 @@ def smoothed(logits: torch.Tensor, targets: torch.Tensor, smoothing: float = 0.1
     """Binary cross-entropy against targets moved towards 1/2 (label smoothing, Szegedy et al. 2016, arXiv 1512.00567).
 
     t becomes (1 - smoothing) t + smoothing / 2: the paper mixes in the uniform distribution over the classes, and each
-    emotion is a choice of two, there or not. (Its other form mixes in the label frequencies; that is not this one.)
+    emotion has two classes, present and absent. Left out: the paper's other form, which mixes in label frequencies.
 
     Args:
         logits: (B, E) float.
@@ -177,25 +186,58 @@ def smoothed(logits: torch.Tensor, targets: torch.Tensor, smoothing: float = 0.1
     return bce(logits, (1.0 - smoothing) * targets + smoothing / 2)
 
 
-LOSSES: dict[str, Callable[..., torch.Tensor]] = {
-    "bce": bce,
-    "weighted": weighted,
-    "focal": focal,
-    "asymmetric": asymmetric,
-    "smoothed": smoothed,
-}
+def _class_weights(settings: Any, targets: np.ndarray) -> dict[str, Any]:
+    return {"weights": positive_weights(targets, settings.power, settings.max_weight)}
 
 
-def build_loss(settings: LossSettings, targets: np.ndarray, where: str = "training pairs") -> Loss:
-    """The loss that the settings ask for, of (logits, targets).
+def _own_settings(settings: BaseLossSettings, targets: np.ndarray) -> dict[str, Any]:
+    return settings.model_dump(exclude={"name"})
+
+
+@dataclass(frozen=True)
+class LossEntry:
+    """One loss.
+
+    Attributes:
+        settings: its settings class, whose `name` is the loss's name.
+        function: (logits, targets, **keywords) to the loss.
+        keywords: (settings, training targets (N, E)) to the function's keywords.
+        targets: "soft" where it takes targets between 0 and 1 too, "hard" where it takes 0 and 1 only.
+    """
+
+    settings: type[BaseLossSettings]
+    function: Callable[..., torch.Tensor]
+    keywords: Callable[[Any, np.ndarray], dict[str, Any]] = _own_settings
+    targets: Literal["soft", "hard"] = "soft"
+
+    @property
+    def name(self) -> str:
+        """The name that selects it in a configuration."""
+        return self.settings.model_fields["name"].default
+
+
+_LOSSES = (
+    LossEntry(BceLoss, bce),
+    LossEntry(WeightedLoss, weighted, _class_weights),
+    LossEntry(FocalLoss, focal),
+    LossEntry(AsymmetricLoss, asymmetric),
+    LossEntry(SmoothedLoss, smoothed),
+)
+LOSSES: dict[str, LossEntry] = {entry.name: entry for entry in _LOSSES}
+
+
+def build_loss(settings: BaseLossSettings, targets: np.ndarray, where: str = "training pairs") -> Loss:
+    """The loss that the settings select, as a function of (logits, targets).
 
     Args:
-        targets: (N, E) of the training pairs, 0 to 1, which the weighted loss counts.
-        where: of the targets, for messages.
+        settings: of one loss.
+        targets: (N, E) of the training pairs, 0 to 1, from which the weighted loss takes its weights.
+        where: the targets come from, for messages.
 
     Raises:
-        EmocapError: there are no targets, or some lie outside 0 to 1.
+        EmocapError: there are no targets, some are outside 0 to 1, or a loss for hard targets is given soft ones.
     """
+    entry = LOSSES[settings.name]
     if targets.ndim != 2 or targets.size == 0:
         raise EmocapError(f"{where}: targets have shape {targets.shape}, expected pairs by emotions; label some pairs")
     outside = ~((targets >= 0) & (targets <= 1))
@@ -205,13 +247,13 @@ def build_loss(settings: LossSettings, targets: np.ndarray, where: str = "traini
             f"{where}: the target of pair {row} for emotion {column} is {targets[row, column]:g}, expected 0 to 1; "
             "correct the labels"
         )
-    if isinstance(settings, WeightedLoss):
-        return partial(weighted, weights=positive_weights(targets, settings.power, settings.max_weight))
-    return partial(LOSSES[settings.name], **settings.model_dump(exclude={"name"}))
+    if entry.targets == "hard" and ((targets > 0) & (targets < 1)).any():
+        raise EmocapError(f"{where}: targets are soft, but the loss {entry.name} takes 0 and 1 only; choose another")
+    return partial(entry.function, **entry.keywords(settings, targets))
 
 
 def _checked(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Both in one precision, at least float32."""
+    """Both in the same precision, at least float32."""
     if logits.shape != targets.shape or logits.ndim != 2:
         raise EmocapError(
             f"loss: logits are {tuple(logits.shape)} and targets {tuple(targets.shape)}; give both as pairs by emotions"
@@ -222,5 +264,5 @@ def _checked(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor,
 
 
 def _mean(targets: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:
-    """The mean over cells of what each costs as a positive and as a negative, by its target."""
+    """The mean over cells of the costs as a positive and as a negative, weighted by the target."""
     return (targets * positive + (1.0 - targets) * negative).mean()
