@@ -1,4 +1,4 @@
-"""The vocabulary: cleaning, cut, order, hash."""
+"""The vocabulary: cleaning, threshold, order, hash."""
 
 import pytest
 
@@ -25,23 +25,23 @@ from emocap.errors import EmocapError
         ("123", None),
     ],
 )
-def test_cleaning(text: str | None, word: str | None) -> None:
+def test_cleans_emotion_words(text: str | None, word: str | None) -> None:
     assert clean_emotion(text) == word
 
 
-def test_order_is_by_count_then_alphabet_and_a_pair_counts_once() -> None:
-    named = [["sad", "sad", "happy"], ["happy"], ["calm"], ["calm"], ["awe"], None]
-    assert build_vocabulary(named, 1).labels == ("calm", "happy", "awe", "sad")
-    assert build_vocabulary(named, 2).labels == ("calm", "happy")
+def test_labels_are_sorted_by_count_then_alphabetically() -> None:
+    emotions = [["sad", "sad", "happy"], ["happy"], ["calm"], ["calm"], ["awe"], None]
+    assert build_vocabulary(emotions, 1).labels == ("calm", "happy", "awe", "sad")
+    assert build_vocabulary(emotions, 2).labels == ("calm", "happy")
     with pytest.raises(EmocapError, match="none of 4 emotions is named for at least 3 pairs"):
-        build_vocabulary(named, 3)
+        build_vocabulary(emotions, 3)
 
 
-def test_the_hash_knows_labels_and_order() -> None:
-    one = Vocabulary(("a", "b"))
-    assert one.hash == Vocabulary(("a", "b")).hash
-    assert len({one.hash, Vocabulary(("b", "a")).hash, Vocabulary(("a", "b", "c")).hash}) == 3
-    one.require_same(["a", "b"], "here")
+def test_hash_depends_on_labels_and_order() -> None:
+    vocabulary = Vocabulary(("a", "b"))
+    assert vocabulary.hash == Vocabulary(("a", "b")).hash
+    assert len({vocabulary.hash, Vocabulary(("b", "a")).hash, Vocabulary(("a", "b", "c")).hash}) == 3
+    vocabulary.require_same(["a", "b"], "here")
 
 
 @pytest.mark.parametrize(
@@ -53,12 +53,12 @@ def test_the_hash_knows_labels_and_order() -> None:
         (["a", "c"], "lacks b; adds c"),
     ],
 )
-def test_another_vocabulary_is_refused_by_name(labels: list[str], difference: str) -> None:
+def test_rejects_another_vocabulary_and_names_the_difference(labels: list[str], difference: str) -> None:
     with pytest.raises(EmocapError, match=f"model/x: emotion vocabulary .*{difference}"):
         Vocabulary(("a", "b")).require_same(labels, "model/x")
 
 
 @pytest.mark.parametrize("labels", [(), ("a", "a"), ("a", " "), ("a", 3)])
-def test_a_vocabulary_that_makes_no_sense_is_refused(labels: tuple) -> None:
+def test_rejects_invalid_labels(labels: tuple) -> None:
     with pytest.raises(EmocapError, match="vocabulary: "):
         Vocabulary(labels)

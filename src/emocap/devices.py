@@ -1,4 +1,4 @@
-"""Where a network computes."""
+"""The device that models run on."""
 
 import os
 
@@ -6,7 +6,7 @@ import torch
 
 
 def best_device() -> torch.device:
-    """The GPU of this process where there is one (`LOCAL_RANK` picks among several), else the CPU."""
+    """This process's GPU if there is one (`LOCAL_RANK` selects among several), otherwise the CPU."""
     if not torch.cuda.is_available():
         return torch.device("cpu")
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())

@@ -1,6 +1,6 @@
-"""The ordered label vocabulary: cleaning of free emotion words, frequency cut, order and hash.
+"""The ordered emotion vocabulary: cleaning of free-text labels, frequency threshold, order and hash.
 
-The rules are those under which the 982 strings of Socratis (Deng et al. 2023, arXiv 2308.16741) leave 29 emotions.
+These rules reduce the 982 strings of Socratis (Deng et al. 2023, arXiv 2308.16741) to 29 emotions.
 """
 
 import hashlib
@@ -15,12 +15,12 @@ import numpy as np
 from emocap.errors import EmocapError
 
 ABSENT = frozenset({"", "none", "not entered"})
-# Of Socratis' vocabulary.
-GLAD = frozenset({
+# Both of Socratis' vocabulary.
+PLEASANT = frozenset({
     "amazed", "awe", "beautiful", "calm", "excited", "good", "happy", "hopeful", "impressed", "inspired", "joy",
     "proud",
 })  # fmt: skip
-GRIEVED = frozenset({
+UNPLEASANT = frozenset({
     "anger", "angry", "annoyed", "bored", "concerned", "disgusted", "fear", "sad", "scared", "upset", "worried",
 })  # fmt: skip
 _WRAPPING = re.compile(r"[\"'`“”‘’\[\](){}]")
@@ -28,7 +28,7 @@ _WORD = re.compile(r"[^\W\d_]{2,}(?:-[^\W\d_]+)*")
 
 
 def clean_emotion(text: str | None) -> str | None:
-    """One emotion word in lower case, or None where the annotator's text holds no single word.
+    """One emotion word in lower case, or None if the annotator's text is not a single word.
 
     >>> clean_emotion(' "Happy" '), clean_emotion("['sad']"), clean_emotion("very sad"), clean_emotion("Not entered")
     ('happy', 'sad', None, None)
@@ -42,33 +42,33 @@ def clean_emotion(text: str | None) -> str | None:
 
 
 def opposites(emotions: Set[str]) -> tuple[set[str], set[str]] | None:
-    """Those that are pleasant and those that are not, where there are both.
+    """The pleasant and the unpleasant emotions among those given, or None unless there are both.
 
     >>> opposites({"happy", "sad", "curious"}), opposites({"sad", "angry"})
     (({'happy'}, {'sad'}), None)
     """
-    glad, grieved = GLAD.intersection(emotions), GRIEVED.intersection(emotions)
-    return (set(glad), set(grieved)) if glad and grieved else None
+    pleasant, unpleasant = PLEASANT.intersection(emotions), UNPLEASANT.intersection(emotions)
+    return (set(pleasant), set(unpleasant)) if pleasant and unpleasant else None
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The emotions a model knows, in their fixed order.
+    """The emotions that a model predicts, in a fixed order.
 
     Raises:
-        EmocapError: no label, an empty one, or one twice.
+        EmocapError: no label, an empty label or a duplicate.
     """
 
     labels: tuple[str, ...]
 
     def __post_init__(self) -> None:
         if not self.labels:
-            raise EmocapError("vocabulary: no emotions; lower min_count or check that the data are labelled")
+            raise EmocapError("vocabulary: no emotions; lower min_count or check that the data have labels")
         if any(not isinstance(label, str) or not label.strip() for label in self.labels):
             raise EmocapError("vocabulary: an emotion is empty or not text")
-        twice = [label for label, count in Counter(self.labels).items() if count > 1]
-        if twice:
-            raise EmocapError(f"vocabulary: {twice[0]!r} occurs twice")
+        duplicates = [label for label, count in Counter(self.labels).items() if count > 1]
+        if duplicates:
+            raise EmocapError(f"vocabulary: {duplicates[0]!r} occurs twice")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -79,19 +79,19 @@ class Vocabulary:
         return hashlib.sha256(json.dumps(list(self.labels)).encode()).hexdigest()[:16]
 
     def encode(self, emotions: Iterable[str]) -> np.ndarray:
-        """Targets of one pair: (E,) float32 of 0 and 1; emotions outside the vocabulary are left out.
+        """Targets of one pair: (E,) float32 of 0 and 1; emotions outside the vocabulary are ignored.
 
         >>> Vocabulary(("happy", "sad")).encode(["sad", "seasick"])
         array([0., 1.], dtype=float32)
         """
-        named = set(emotions)
-        return np.array([label in named for label in self.labels], dtype=np.float32)
+        present = set(emotions)
+        return np.array([label in present for label in self.labels], dtype=np.float32)
 
     def require_same(self, labels: Sequence[str], where: str) -> None:
-        """Refuse an artefact made for other emotions.
+        """Check that an artifact was made for this vocabulary.
 
         Raises:
-            EmocapError: `labels` are not this vocabulary in this order.
+            EmocapError: `labels` differ from this vocabulary or its order.
         """
         other = Vocabulary(tuple(labels))
         if other.hash == self.hash:
@@ -109,12 +109,12 @@ class Vocabulary:
         )
         raise EmocapError(
             f"{where}: emotion vocabulary {other.hash} ({len(other)}) is not the expected {self.hash} ({len(self)}): "
-            f"{difference}; use data and model of one vocabulary"
+            f"{difference}; use data and a model with the same vocabulary"
         )
 
 
 def build_vocabulary(emotions_by_pair: Iterable[Iterable[str] | None], min_count: int = 1) -> Vocabulary:
-    """The emotions named for at least `min_count` pairs, by count, then alphabet.
+    """The emotions of at least `min_count` pairs, sorted by count, then alphabetically.
 
     >>> build_vocabulary([["sad", "happy"], ["happy"], ["angry"], ["angry"]], min_count=2).labels
     ('angry', 'happy')
@@ -125,9 +125,9 @@ def build_vocabulary(emotions_by_pair: Iterable[Iterable[str] | None], min_count
     counts: Counter[str] = Counter()
     for emotions in emotions_by_pair:
         counts.update(set(emotions or ()))
-    kept = [label for label, count in counts.items() if count >= min_count]
-    if not kept:
+    frequent = [label for label, count in counts.items() if count >= min_count]
+    if not frequent:
         raise EmocapError(
             f"vocabulary: none of {len(counts)} emotions is named for at least {min_count} pairs; lower min_count"
         )
-    return Vocabulary(tuple(sorted(kept, key=lambda label: (-counts[label], label))))
+    return Vocabulary(tuple(sorted(frequent, key=lambda label: (-counts[label], label))))

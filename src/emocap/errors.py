@@ -2,4 +2,4 @@
 
 
 class EmocapError(Exception):
-    """Bad input, told in one line: where it is, what was found, what was expected, what to do."""
+    """Unusable input; the message is one line: where it is, what was found, what was expected, what to do."""

@@ -1,10 +1,10 @@
-"""Where HTML pages come from: templates that escape what they show and refuse what they do not know."""
+"""Jinja2 templates of HTML pages: values are escaped, and an undefined variable is an error."""
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 def templates_of(package: str) -> Environment:
-    """The templates in a package's folder `templates`."""
+    """A Jinja2 environment for the templates in a package's folder `templates`, with the filter `percent`."""
     environment = Environment(
         loader=PackageLoader(package, "templates"),
         autoescape=True,
@@ -17,7 +17,7 @@ def templates_of(package: str) -> Environment:
 
 
 def percent(share: float) -> str:
-    """A share as people read it.
+    """A share as a whole percentage.
 
     >>> percent(0.876), percent(0.004)
     ('88%', '0%')

@@ -1,6 +1,6 @@
-"""Weights as data: found on the hub or in a folder, and read without running what they hold.
+"""Model weights from the Hugging Face hub or a folder, read without executing anything in them.
 
-Tensors come from safetensors, or from `torch.load` with `weights_only`.
+Tensors are read with safetensors, or with `torch.load(weights_only=True)`.
 """
 
 import os
@@ -18,20 +18,20 @@ WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
 def hub_is_offline() -> bool:
-    """Whether the user has forbidden to fetch anything from the hub."""
+    """Whether `HF_HUB_OFFLINE` forbids downloads from the hub."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
 
 
 def snapshot(name: str, files: Sequence[str], needed: Sequence[str] = WEIGHT_FILES) -> Path:
-    """The folder of a hub repository's files, from the cache or fetched; within seconds where it cannot be reached.
+    """The local folder of a hub repository's files, from the cache or downloaded; fails in seconds without a network.
 
     Args:
         name: owner/name.
-        files: name patterns of what is wanted.
-        needed: files of which a cached folder must hold one; an earlier download was cut short otherwise.
+        files: patterns of the file names to download.
+        needed: a cached folder must hold one of these; otherwise an earlier download was interrupted.
 
     Raises:
-        EmocapError: not a name, not cached and not to be fetched.
+        EmocapError: not a repository name, or neither cached nor downloadable.
     """
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HFValidationError
@@ -46,12 +46,12 @@ def snapshot(name: str, files: Sequence[str], needed: Sequence[str] = WEIGHT_FIL
         pass  # not in the cache
     if hub_is_offline():
         raise EmocapError(
-            f"{name}: not in the hub's cache, and HF_HUB_OFFLINE forbids to fetch it; unset it or give a folder"
+            f"{name}: not in the hub's cache, and HF_HUB_OFFLINE forbids fetching it; unset it or give a folder"
         )
     try:
         HfApi().model_info(name, timeout=HUB_TIMEOUT_S)
         return Path(snapshot_download(name, allow_patterns=list(files), etag_timeout=HUB_TIMEOUT_S))
-    except Exception as error:  # the hub's client lets many libraries' errors through; all mean the same here
+    except Exception as error:  # the client raises errors of many libraries, all with the same meaning here
         reason = type(error).__name__
         raise EmocapError(
             f"{name}: cannot be fetched from the hub ({reason}); check the name and the network, or give a local folder"
@@ -59,7 +59,7 @@ def snapshot(name: str, files: Sequence[str], needed: Sequence[str] = WEIGHT_FIL
 
 
 def weights_file(folder: Path) -> Path:
-    """The file of a checkpoint folder that holds its tensors; safetensors where there are both kinds.
+    """The weights file of a checkpoint folder; safetensors is preferred.
 
     Raises:
         EmocapError: there is none.
@@ -71,7 +71,7 @@ def weights_file(folder: Path) -> Path:
 
 
 def read_weights(folder: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint folder, on the CPU; nothing is unpickled but tensors.
+    """The tensors of a checkpoint folder, on the CPU; only tensors are unpickled.
 
     Raises:
         EmocapError: no weights, or a broken file.
@@ -80,10 +80,10 @@ def read_weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a .safetensors file, or of one that torch saved, on the CPU; nothing else is unpickled.
+    """The tensors of a .safetensors or torch file, on the CPU; only tensors are unpickled.
 
     Raises:
-        EmocapError: a broken file, or one that holds more than tensors.
+        EmocapError: a damaged file, or one that contains more than tensors.
     """
     try:
         if path.suffix == ".safetensors":
@@ -91,6 +91,6 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise EmocapError(f"{path}: refused, since it holds more than tensors; convert it to safetensors") from error
-    except Exception as error:  # damaged bytes bring up nearly every exception there is
+    except Exception as error:  # damaged files raise nearly every type of exception
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise EmocapError(f"{path}: cannot be read as weights ({reason}); fetch it again") from error
