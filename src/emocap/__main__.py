@@ -1,4 +1,4 @@
-"""`python -m emocap` is the command line."""
+"""`python -m emocap` runs the command line."""
 
 from emocap.cli.main import main
 

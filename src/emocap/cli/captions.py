@@ -1,4 +1,4 @@
-"""The commands that write captions for an emotion and order them."""
+"""The commands that generate captions for an emotion and rank captions by it."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -6,51 +6,57 @@ from typing import Annotated, Any
 import typer
 
 from emocap.cli.options import OtherFeaturesOption
+from emocap.cli.output import printable
 from emocap.errors import EmocapError
 
-EmotionOption = Annotated[list[str], typer.Option("--emotion", "-e", help="What people are to feel; may be repeated.")]
-AvoidOption = Annotated[list[str] | None, typer.Option("--avoid", help="What they must not feel; may be repeated.")]
+EmotionOption = Annotated[
+    list[str], typer.Option("--emotion", "-e", help="Target emotion: what people should feel; may be repeated.")
+]
+AvoidOption = Annotated[
+    list[str] | None, typer.Option("--avoid", help="Emotion to avoid: what people should not feel; may be repeated.")
+]
 CharsOption = Annotated[
-    int | None, typer.Option("--max-chars", min=1, help="Characters of a caption, such as 125 for alt text.")
+    int | None, typer.Option("--max-chars", min=1, help="Maximum characters of a caption, such as 125 for alt text.")
 ]
 ClipOption = Annotated[
-    str | None, typer.Option("--clip", metavar="NAME", help="Judge faithfulness by this CLIP-like model.")
+    str | None, typer.Option("--clip", metavar="NAME", help="Score faithfulness with this CLIP-like model.")
 ]
 
 
 def caption(
-    model: Annotated[Path, typer.Option("--model", help="Run with a captioner, or with --writer any model folder.")],
-    image: Annotated[Path, typer.Argument(help="The picture.")],
+    model: Annotated[Path, typer.Option("--model", help="Run with a captioner; with --writer, any model folder.")],
+    image: Annotated[Path, typer.Argument(help="The image.")],
     emotion: EmotionOption,
-    n: Annotated[int, typer.Option("-n", min=1, max=100, help="Captions shown.")] = 5,
+    n: Annotated[int, typer.Option("-n", min=1, max=100, help="Number of captions.")] = 5,
     avoid: AvoidOption = None,
     max_chars: CharsOption = None,
     guidance: Annotated[
         float | None,
-        typer.Option("--guidance", min=0, max=20, help="Strength of the emotions in writing; 1 as learnt."),
+        typer.Option("--guidance", min=0, max=20, help="Guidance scale of the emotions; 1 is as trained."),
     ] = None,
     strength: Annotated[
-        float | None, typer.Option("--strength", min=0, help="Strength of the emotions in ordering; 0 for none.")
+        float | None, typer.Option("--strength", min=0, help="Weight of the emotions in the ranking; 0 for none.")
     ] = None,
     writer: Annotated[
-        str | None, typer.Option("--writer", metavar="NAME", help="Let this image-to-text model write, such as BLIP.")
+        str | None,
+        typer.Option("--writer", metavar="NAME", help="Generate with this image-to-text model instead, such as BLIP."),
     ] = None,
     clip: ClipOption = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the draws.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed of the generation.")] = 0,
     allow_other_features: OtherFeaturesOption = False,
 ) -> None:
-    """Write captions for a picture that make people feel an emotion, best first.
+    """Generate captions for an image that make people feel an emotion, best first.
 
-    Shown are the chance that annotators name the emotion, how likely the caption is for the picture whatever the
-    emotion (nats a token), and the caption.
+    Each line shows the probability that annotators name the emotion, the caption's faithfulness to the image (mean
+    log-probability per token without an emotion, in nats), and the caption.
 
     Example: `emocap caption --model runs/demo-captions dog.jpg --emotion sad --avoid angry --max-chars 125`
     """
-    from emocap.api.captioner import EmotionCaptioner, best_of, picture_of
+    from emocap.api.captioner import EmotionCaptioner, best_of, load_image
 
     if writer is None:
         captioner = EmotionCaptioner.from_pretrained(model, allow_other_features=allow_other_features)
-        found = captioner.caption(
+        ranked = captioner.caption(
             image,
             emotion,
             n,
@@ -61,44 +67,44 @@ def caption(
             seed=seed,
             similarity=_similarity(clip),
         )
-        _print_ranked(found)
+        _print_ranked(ranked)
         return
     if guidance is not None:
         raise EmocapError("caption: --guidance is for emocap's own captioner; leave it out with --writer")
     from emocap.captioning.hub_models import ImageToText
 
-    candidates = ImageToText(writer).write(picture_of(image), max(8, 3 * n), seed=seed)
+    candidates = ImageToText(writer).generate(load_image(image), max(8, 3 * n), seed=seed)
     ranked = _ranked(model, image, candidates, emotion, avoid, max_chars, strength, clip, allow_other_features)
     _print_ranked(best_of(ranked, n))
 
 
 def rank(
     model: Annotated[Path, typer.Option("--model", help="Model folder, or a run with a captioner.")],
-    words: Annotated[
+    paths: Annotated[
         list[Path],
-        typer.Argument(metavar="[IMAGE] CAPTIONS", help="A text file, a caption a line; before it a picture."),
+        typer.Argument(metavar="[IMAGE] CAPTIONS", help="A text file, one caption per line; before it the image."),
     ],
     emotion: EmotionOption,
     avoid: AvoidOption = None,
     max_chars: CharsOption = None,
     strength: Annotated[
-        float | None, typer.Option("--strength", min=0, help="Strength of the emotions against faithfulness.")
+        float | None, typer.Option("--strength", min=0, help="Weight of the emotions against faithfulness.")
     ] = None,
     clip: ClipOption = None,
     allow_other_features: OtherFeaturesOption = False,
 ) -> None:
-    """Order captions that you wrote by what they make people feel; none is changed or left out.
+    """Rank your own captions by what they make people feel; none is changed or left out.
 
     Example: `emocap rank --model runs/demo/AnB+ dog.jpg captions.txt --emotion hopeful --avoid scared`
     """
     from emocap.files import read_text
 
-    if len(words) > 2:
-        raise EmocapError(f"rank takes a picture and a file of captions, found {len(words)} paths")
-    captions = [line.removesuffix("\r") for line in read_text(words[-1]).split("\n") if line.strip()]
+    if len(paths) > 2:
+        raise EmocapError(f"rank takes an image and a file of captions, found {len(paths)} paths")
+    captions = [line.removesuffix("\r") for line in read_text(paths[-1]).split("\n") if line.strip()]
     if not captions:
-        raise EmocapError(f"{words[-1]}: holds no captions; write one a line")
-    image = words[0] if len(words) == 2 else None
+        raise EmocapError(f"{paths[-1]}: holds no captions; write one per line")
+    image = paths[0] if len(paths) == 2 else None
     _print_ranked(_ranked(model, image, captions, emotion, avoid, max_chars, strength, clip, allow_other_features))
 
 
@@ -111,21 +117,22 @@ def _ranked(
     max_chars: int | None,
     strength: float | None,
     clip: str | None,
-    allow_other: bool,
+    allow_other_features: bool,
 ) -> list[Any]:
-    """Captions in order, by a captioner's run or by a classifier's folder."""
-    from emocap.api.captioner import EmotionCaptioner, order_captions
+    """Captions ranked by the captioner of a run where there is one and an image, else by the classifier."""
+    from emocap.api.captioner import EmotionCaptioner, rank_captions
     from emocap.api.predictor import EmotionPredictor
     from emocap.captioning.checkpoint import RANKER, find_captioner
 
-    how: dict[str, Any] = {"avoid": avoid or [], "max_chars": max_chars, "similarity": _similarity(clip)}
-    place = find_captioner(model)
-    if place is not None and image is not None:
-        captioner = EmotionCaptioner.from_pretrained(place, allow_other_features=allow_other)
-        return captioner.rank(image, captions, emotion, strength=strength, **how)
-    classifier = model if place is None else place / RANKER
-    predictor = EmotionPredictor.from_pretrained(classifier, allow_other_features=allow_other)
-    return order_captions(predictor, image, captions, emotion, strength=1.0 if strength is None else strength, **how)
+    options: dict[str, Any] = {"avoid": avoid or [], "max_chars": max_chars, "similarity": _similarity(clip)}
+    folder = find_captioner(model)
+    if folder is not None and image is not None:
+        captioner = EmotionCaptioner.from_pretrained(folder, allow_other_features=allow_other_features)
+        return captioner.rank(image, captions, emotion, strength=strength, **options)
+    classifier = model if folder is None else folder / RANKER
+    predictor = EmotionPredictor.from_pretrained(classifier, allow_other_features=allow_other_features)
+    strength = 1.0 if strength is None else strength
+    return rank_captions(predictor, image, captions, emotion, strength=strength, **options)
 
 
 def _similarity(clip: str | None) -> Any:
@@ -137,12 +144,7 @@ def _similarity(clip: str | None) -> Any:
 
 
 def _print_ranked(ranked: list[Any]) -> None:
-    for place, one in enumerate(ranked, 1):
-        faithful = "" if one.faithfulness is None else f"  {one.faithfulness:6.2f}"
-        remarks = f"  [{'; '.join(one.remarks)}]" if one.remarks else ""
-        typer.echo(f"{place:3}  {one.probability:6.1%}{faithful}  {printable(one.caption)}{remarks}")
-
-
-def printable(text: str) -> str:
-    """The text with whatever would steer a terminal escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    for place, candidate in enumerate(ranked, 1):
+        faithfulness = "" if candidate.faithfulness is None else f"  {candidate.faithfulness:6.2f}"
+        remarks = f"  [{'; '.join(candidate.remarks)}]" if candidate.remarks else ""
+        typer.echo(f"{place:3}  {candidate.probability:6.1%}{faithfulness}  {printable(candidate.caption)}{remarks}")

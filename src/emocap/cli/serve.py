@@ -1,4 +1,4 @@
-"""The command that serves a model to people and programs."""
+"""The command that serves a model as a web page and over REST."""
 
 import os
 from dataclasses import fields
@@ -11,28 +11,26 @@ import typer
 from emocap.cli.options import OtherFeaturesOption
 from emocap.errors import EmocapError
 
-KEY = "EMOCAP_API_KEY"
-LEAST_KEY = 16
+KEY_VARIABLE = "EMOCAP_API_KEY"
+MIN_KEY_LENGTH = 16
 
 
 def serve(
-    model: Annotated[
-        Path | None, typer.Option("--model", help="Run with or without a captioner, or model folder; else the demo's.")
-    ] = None,
+    model: Annotated[Path | None, typer.Option("--model", help="Run, or model folder; default the demo's run.")] = None,
     host: Annotated[str, typer.Option("--host", help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 for any that is free.")] = 8000,
-    page: Annotated[bool, typer.Option("--page/--no-page", help="With the web page, or REST alone.")] = True,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 for any free port.")] = 8000,
+    page: Annotated[bool, typer.Option("--page/--no-page", help="Serve the web page, or REST only.")] = True,
     key_file: Annotated[
         Path | None,
-        typer.Option("--key-file", help=f"File with the key that callers must bring; or the variable {KEY}."),
+        typer.Option("--key-file", help=f"File with the API key; or set the environment variable {KEY_VARIABLE}."),
     ] = None,
     limits: Annotated[
         list[str] | None,
-        typer.Option("--limit", metavar="NAME=VALUE", help="Such as waiting=20; docs/SERVE.md has all."),
+        typer.Option("--limit", metavar="NAME=VALUE", help="Such as waiting=20; docs/SERVE.md lists all."),
     ] = None,
     names: Annotated[
         list[str] | None,
-        typer.Option("--host-name", metavar="NAME", help="Name that callers use, where a proxy stands before it."),
+        typer.Option("--host-name", metavar="NAME", help="Allowed host name, where a proxy forwards requests."),
     ] = None,
     allow_other_features: OtherFeaturesOption = False,
 ) -> None:
@@ -41,22 +39,22 @@ def serve(
     Example: `emocap serve --model runs/demo/AnB+ --port 8000`, then open http://127.0.0.1:8000
     """
     try:
-        from emocap.app.server import serve as run
+        from emocap.app.server import serve as run_server
     except ModuleNotFoundError as error:
-        raise EmocapError(f"serve: needs {error.name}; install emocap with its extra serve") from error
+        raise EmocapError(f"serve: {error.name} is not installed; install emocap with the extra `serve`") from error
     from emocap.app.limits import Limits
     from emocap.app.served_model import load_served
-    from emocap.files import read_text
 
-    held = Limits(**dict(_limit(text) for text in limits or []))
-    if key_file is not None and not key_file.is_file():
-        raise EmocapError(f"{key_file}: not a file; give one that holds the key")
-    given = read_text(key_file) if key_file is not None else os.environ.get(KEY)
-    key = None if given is None else given.strip()
-    if key is not None and len(key) < LEAST_KEY:
-        raise EmocapError(f"serve: the key has {len(key)} characters, expected {LEAST_KEY} or more")
     load = partial(load_served, model, allow_other_features=allow_other_features)
-    run(load, held, host=host, port=port, page=page, key=key, names=names or ())
+    run_server(
+        load,
+        Limits(**dict(_limit(text) for text in limits or [])),
+        host=host,
+        port=port,
+        page=page,
+        key=_key(key_file),
+        names=names or (),
+    )
 
 
 def _limit(text: str) -> tuple[str, int]:
@@ -67,3 +65,17 @@ def _limit(text: str) -> tuple[str, int]:
     if name not in known or not (value.isascii() and value.isdecimal()):
         raise EmocapError(f"--limit {text}: expected NAME=NUMBER with a name of {', '.join(known)}")
     return name, int(value)
+
+
+def _key(key_file: Path | None) -> str | None:
+    from emocap.files import read_text
+
+    if key_file is not None and not key_file.is_file():
+        raise EmocapError(f"{key_file}: not a file; give one that holds the key")
+    text = read_text(key_file) if key_file is not None else os.environ.get(KEY_VARIABLE)
+    if text is None:
+        return None
+    key = text.strip()
+    if len(key) < MIN_KEY_LENGTH:
+        raise EmocapError(f"serve: the key has {len(key)} characters, expected {MIN_KEY_LENGTH} or more")
+    return key

@@ -1,0 +1,39 @@
+"""Printing: the table of scores, and text that is safe to show on a terminal."""
+
+from typing import Any
+
+COLUMN_METRICS = (
+    "top1_accuracy",
+    "top2_accuracy",
+    "top3_accuracy",
+    "recall_at_3",
+    "mean_average_precision",
+    "bce",
+    "expected_calibration_error",
+)
+
+
+def print_scores(scores: dict[str, dict[str, Any]]) -> None:
+    """Print a table with a row per model.
+
+    Args:
+        scores: model to metric to value.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from emocap.evaluation.metrics import METRICS
+
+    table = Table("model", *(METRICS[name].short_name for name in COLUMN_METRICS))
+    for model, values in scores.items():
+        table.add_row(model, *(f"{values[name]:.3f}" for name in COLUMN_METRICS))
+    Console().print(table)
+
+
+def printable(text: str) -> str:
+    r"""The text with control characters escaped, so that it cannot change the state of a terminal.
+
+    >>> printable("a\x1b[31mb")
+    'a\\x1b[31mb'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

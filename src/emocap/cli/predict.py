@@ -1,0 +1,187 @@
+"""The commands that use a trained classifier: on one pair, on a table of pairs, on a labelled corpus."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from emocap.cli.options import (
+    FormatOption,
+    ImageAndCaption,
+    ImagesOption,
+    ModelOption,
+    OtherFeaturesOption,
+    StoreOption,
+)
+from emocap.cli.output import print_scores, printable
+from emocap.errors import EmocapError
+
+
+def label(
+    model: ModelOption,
+    data: Annotated[Path, typer.Option("--data", help="Corpus to label.")],
+    out: Annotated[Path, typer.Option("--out", help="File to write: .parquet, .csv or .jsonl.")],
+    format_: FormatOption = None,
+    images: ImagesOption = None,
+    store: StoreOption = None,
+    allow_other_features: OtherFeaturesOption = False,
+    p: Annotated[int | None, typer.Option("--p", min=1, help="Emotions per pair; default 4.")] = None,
+) -> None:
+    """Predict the emotions of every pair of a corpus: the top P emotions and all probabilities.
+
+    Example: `emocap label --model runs/demo/AnB+ --data captions_val2017.json --images val2017 --out out.parquet`
+    """
+    from emocap.api.tables import label_corpus
+
+    n_pairs = label_corpus(
+        model,
+        data,
+        out,
+        format_=format_,
+        images=images,
+        p=p,
+        store=store,
+        allow_other_features=allow_other_features,
+    )
+    typer.echo(f"{out}: {n_pairs} pairs")
+
+
+def evaluate(
+    model: ModelOption,
+    data: Annotated[Path, typer.Option("--data", help="Labelled corpus.")],
+    format_: FormatOption = None,
+    images: ImagesOption = None,
+    store: StoreOption = None,
+    allow_other_features: OtherFeaturesOption = False,
+) -> None:
+    """Evaluate a model on labelled pairs.
+
+    All pairs are used, so give only pairs that the model was not trained on. The row `prior` is a baseline: the label
+    frequencies of the model's training pairs.
+
+    Example: `emocap evaluate --model runs/mine/teacher --data more-pairs.csv --images images`
+    """
+    from emocap.api.tables import evaluate_corpus
+
+    scores = evaluate_corpus(
+        model, data, format_=format_, images=images, store=store, allow_other_features=allow_other_features
+    )
+    print_scores(scores)
+
+
+def predict(
+    model: ModelOption,
+    words: Annotated[list[str] | None, ImageAndCaption] = None,
+    top: Annotated[
+        int | None, typer.Option("--top", "-n", min=1, help="Emotions to show; default 5, with --input 4.")
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option("--input", help="Many pairs: .csv, .jsonl or .parquet with image and caption.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--output", help="For --input: .parquet, .csv or .jsonl.")] = None,
+    images: ImagesOption = None,
+    allow_other_features: OtherFeaturesOption = False,
+) -> None:
+    """Predict what people are likely to feel about an image with its caption, or about a caption alone.
+
+    With --input, rows that cannot be used are listed with the reason in NAME-rejected.csv, next to the output.
+
+    Example: `emocap predict --model runs/demo/AnB+ dog.jpg "A dog waits at the door, all alone."`
+
+    Example: `emocap predict --model runs/demo/AnB+ --input pairs.csv --images images --output out.parquet`
+    """
+    if table is not None:
+        if words or out is None:
+            raise EmocapError("predict --input takes --output and no caption; see emocap predict --help")
+        _predict_table(model, table, out, images, top, allow_other_features)
+        return
+    if not words or out is not None or images is not None:
+        raise EmocapError("predict takes a caption, or --input with --output; see emocap predict --help")
+    image, caption = _image_and_caption("predict", words)
+    from emocap.api.predictor import EmotionPredictor
+
+    predictor = EmotionPredictor.from_pretrained(model, allow_other_features=allow_other_features)
+    for predicted in predictor.predict(image, caption)[: top or 5]:
+        typer.echo(f"{predicted.probability:6.1%}  {predicted.emotion}")
+
+
+def _predict_table(
+    model: Path, table: Path, out: Path, images: Path | None, top: int | None, allow_other_features: bool
+) -> None:
+    from emocap.api.tables import label_corpus
+
+    n_pairs = label_corpus(
+        model,
+        table,
+        out,
+        format_="table",
+        images=images,
+        p=top,
+        allow_other_features=allow_other_features,
+        aside=out.with_name(f"{out.stem}-rejected.csv"),
+    )
+    typer.echo(f"{out}: {n_pairs} pairs")
+
+
+def explain(
+    model: ModelOption,
+    words: Annotated[list[str], ImageAndCaption],
+    emotion: Annotated[
+        str | None, typer.Option("--emotion", "-e", help="The emotion to explain; default the most likely one.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Also write the image and the caption with their effects in colour: .html or .png."),
+    ] = None,
+    allow_other_features: OtherFeaturesOption = False,
+) -> None:
+    """Show which words and regions raise or lower the probability of an emotion, and the effect of other wordings.
+
+    Example: `emocap explain --model runs/demo/AnB+ dog.jpg "A dog waits, all alone." --emotion sad --out why.html`
+    """
+    image, caption = _image_and_caption("explain", words)
+    from emocap.api.explanation_file import check_ending, write_explanation
+    from emocap.api.predictor import EmotionPredictor
+    from emocap.regions.images import open_image
+
+    if out is not None:
+        check_ending(out)
+        if image is not None and out.resolve() == image.resolve():
+            raise EmocapError(f"{out}: is the image itself; give --out another name")
+    predictor = EmotionPredictor.from_pretrained(model, allow_other_features=allow_other_features)
+    explanation = predictor.explain(image, caption, emotion)
+    for warning in predictor.caption_warnings(caption):
+        typer.echo(f"emocap: the caption: {warning}", err=True)
+    _print_explanation(explanation)
+    if out is not None:
+        write_explanation(explanation, None if image is None else open_image(image), out)
+        typer.echo(f"\n{out}")
+
+
+def _print_explanation(explanation: Any) -> None:
+    from emocap.api.explanation_file import MOST_CHANGES
+
+    typer.echo(f"{explanation.probability:6.1%}  {explanation.emotion}\n")
+    for word in explanation.words:
+        typer.echo(f"{word.effect:+7.2f}  {printable(word.word)}")
+    if explanation.regions:
+        effect = sum(region.effect for region in explanation.regions)
+        typer.echo(f"{effect:+7.2f}  all {len(explanation.regions)} regions of the image")
+    typer.echo(
+        f"  log-odds {explanation.log_odds:.2f}, baseline (empty caption, no image) {explanation.reference:.2f}\n"
+    )
+    for change in explanation.changes[:MOST_CHANGES]:
+        word = printable(change.word)
+        wording = f"{change.instead} for {word}" if change.instead else f"without {word}"
+        typer.echo(f"{100 * change.moves[explanation.emotion]:+6.1f} points  {wording}")
+
+
+def _image_and_caption(command: str, words: list[str]) -> tuple[Path | None, str]:
+    """The image, if any, and the caption of a command's arguments."""
+    if len(words) > 2:
+        raise EmocapError(
+            f"{command} takes an image and a caption, found {len(words)} words; put the caption in quotes"
+        )
+    if len(words) == 1 and len(words[0]) < 1000 and Path(words[0]).is_file():
+        raise EmocapError(f"{words[0]}: is a file; give {command} a caption after it")
+    return (Path(words[0]) if len(words) == 2 else None), words[-1]

@@ -1,0 +1,76 @@
+"""The commands that use a classifier: predict, explain, label and evaluate."""
+
+import json
+import re
+
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from .process import emocap
+
+
+def test_predict_prints_top_emotions_of_a_caption(model_folder) -> None:
+    done = emocap("predict", "--model", model_folder, "a dog waits alone", "--top", 2)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2
+    percentages = [float(line.split("%")[0]) for line in lines]
+    assert percentages == sorted(percentages, reverse=True)
+    assert {line.split()[-1] for line in lines} < {"happy", "sad", "awe"}
+
+
+def test_explain_prints_words_and_writes_image(model_folder, tmp_path) -> None:
+    done = emocap(
+        "explain", "--model", model_folder, "the dog\x1bc waits", "--emotion", "sad", "--out", tmp_path / "a.png"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout
+    assert "holds control characters" in done.stderr
+    assert re.search(r"^ +[+-][0-9.]+  waits$", done.stdout, re.M)
+    assert re.search(r"points  without waits$", done.stdout, re.M)
+    assert Image.open(tmp_path / "a.png").width > 300
+
+
+def test_explain_never_overwrites_image_and_requires_caption(model_folder, pixel, tmp_path) -> None:
+    image = tmp_path / "p.png"
+    image.write_bytes(pixel)
+    done = emocap("explain", "--model", model_folder, image, "a dog", "--out", image)
+    assert (done.returncode, "is the image itself" in done.stderr) == (1, True)
+    assert image.read_bytes() == pixel
+    for command in ("explain", "predict"):
+        done = emocap(command, "--model", model_folder, image)
+        assert done.returncode == 1
+        assert f"is a file; give {command} a caption after it" in done.stderr
+
+
+def test_predict_table_writes_rejected_rows(model_folder, tmp_path) -> None:
+    (tmp_path / "in.csv").write_text("caption\nthe dog\n  \nlost storm\n")
+    command = ["predict", "--model", model_folder, "--input", tmp_path / "in.csv"]
+    done = emocap(*command, "--output", tmp_path / "out.csv", "--top", 2)
+    assert done.returncode == 0, done.stderr
+    assert "2 pairs" in done.stdout
+    assert "caption is empty" in (tmp_path / "out-rejected.csv").read_text()
+    assert "takes --output" in emocap(*command).stderr
+    assert "takes a caption" in emocap("predict", "--model", model_folder).stderr
+
+
+def test_label_and_evaluate_a_table(model_folder, tmp_path) -> None:
+    data = tmp_path / "pairs.csv"
+    data.write_text("caption,emotions\na dog waits,happy\nthe storm,sad|awe\n,sad\nnight,happy\n")
+    for ending in ("parquet", "csv", "jsonl"):
+        out = tmp_path / f"out.{ending}"
+        done = emocap("label", "--model", model_folder, "--data", data, "--out", out, "--p", 2)
+        assert done.returncode == 0, done.stderr
+        assert "3 pairs" in done.stdout
+        assert "caption is empty" in done.stderr
+    rows = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    assert [row["caption"] for row in rows] == ["a dog waits", "the storm", "night"]
+    assert all(len(row["emotions"]) == 2 and len(row["probabilities"]) == 3 for row in rows)
+    jsonl = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["emotions"] for row in jsonl] == [row["emotions"] for row in rows]
+    assert jsonl[0]["happy"] == pytest.approx(rows[0]["probabilities"][0], abs=1e-5)
+    done = emocap("evaluate", "--model", model_folder, "--data", data)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"teacher\W+(\d\.\d{3}\W+){7}", done.stdout)
+    assert "recall@3" in done.stdout
