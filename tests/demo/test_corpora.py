@@ -1,4 +1,4 @@
-"""The made-up corpora: their official formats, their exact probabilities, and that picture and caption both matter."""
+"""The synthetic corpora: their official formats, exact probabilities, and that image and caption both matter."""
 
 import hashlib
 import json
@@ -9,21 +9,17 @@ import pytest
 from PIL import Image
 from sklearn.metrics import average_precision_score
 
-from emocap.captioning.scores import aligned
-from emocap.demo import feelings as scenes_feelings
-from emocap.demo import scene as scenes_factors
+from emocap.captioning.scores import alignment_hits
 from emocap.demo.corpora import write_demo_corpora
 from emocap.demo.drawing import draw_scene
+from emocap.demo.effects import EFFECTS, FREQUENCIES, LABELS, THOUGHTS
 from emocap.demo.feelings import (
-    FREQUENCIES,
-    LABELS,
-    THOUGHTS,
     bayes_probabilities,
     prior_probabilities,
     thought_probabilities,
     union_probabilities,
 )
-from emocap.demo.scene import LIGHTS, SUBJECTS, TONES, Scene, pictures, sample_scene
+from emocap.demo.scene import EVENTS, GRADES, LIGHTS, SETTINGS, SUBJECTS, TONES, Scene, image_combinations, sample_scene
 from emocap.demo.wording import phrasings, read_caption, write_caption
 from emocap.emotions import clean_emotion
 from emocap.errors import EmocapError
@@ -50,7 +46,7 @@ def target_scenes():
     return [sample_scene(rng) for _ in range(1500)]
 
 
-def test_equal_arguments_give_equal_bytes_and_another_seed_does_not(demo, tmp_path):
+def test_only_equal_arguments_give_equal_bytes(demo, tmp_path):
     write_demo_corpora(tmp_path / "again", n_target=40, n_source_images=12, seed=3)
     assert digests(tmp_path / "again") == digests(demo)
     write_demo_corpora(tmp_path / "other", n_target=40, n_source_images=12, seed=4)
@@ -58,14 +54,14 @@ def test_equal_arguments_give_equal_bytes_and_another_seed_does_not(demo, tmp_pa
 
 
 @pytest.mark.parametrize("wrong", [{"n_target": 0}, {"n_source_images": -1}, {"seed": -1}])
-def test_a_wrong_number_is_refused_in_one_line_and_leaves_nothing(tmp_path, wrong):
+def test_rejects_number_out_of_range_and_leaves_nothing(tmp_path, wrong):
     with pytest.raises(EmocapError, match=f"{next(iter(wrong))} is {next(iter(wrong.values()))}, expected") as caught:
         write_demo_corpora(tmp_path / "demo", **{"n_target": 2, "n_source_images": 2, **wrong})
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
 
 
-def test_target_is_socratis_with_several_annotators_who_disagree(demo):
+def test_target_is_socratis_with_disagreeing_annotators(demo):
     pairs = json.loads((demo / "socratis/imCaptionEmotionExplanation_formatted.json").read_text())
     assert len(pairs) == 40
     images, typed, disagreeing = set(), set(), 0
@@ -89,7 +85,7 @@ def test_target_is_socratis_with_several_annotators_who_disagree(demo):
     assert disagreeing > 30
 
 
-def test_oracle_has_one_row_per_pair_and_names_its_labels(demo):
+def test_oracle_has_a_row_per_pair_and_labels(demo):
     table = pq.read_table(demo / "socratis/oracle.parquet")
     pairs = json.loads((demo / "socratis/imCaptionEmotionExplanation_formatted.json").read_text())
     assert table["pair_id"].to_pylist() == list(pairs)
@@ -99,7 +95,7 @@ def test_oracle_has_one_row_per_pair_and_names_its_labels(demo):
     assert ((probabilities > 0) & (probabilities < 1)).all()
 
 
-def test_source_is_coco_with_five_different_captions_per_image(demo):
+def test_source_is_coco_with_five_captions_per_image(demo):
     coco = json.loads((demo / "coco/annotations/captions_train2017.json").read_text())
     assert set(coco) == {"info", "licenses", "images", "annotations"}
     assert [image["file_name"] for image in coco["images"][:2]] == ["000000000001.jpg", "000000000002.jpg"]
@@ -107,12 +103,12 @@ def test_source_is_coco_with_five_different_captions_per_image(demo):
     for image in coco["images"]:
         captions = [a["caption"] for a in coco["annotations"] if a["image_id"] == image["id"]]
         assert len(set(captions)) == len(captions) == 5
-        with Image.open(demo / "coco/train2017" / image["file_name"]) as picture:
-            assert (picture.format, picture.mode, picture.size) == ("JPEG", "RGB", (image["width"], image["height"]))
+        with Image.open(demo / "coco/train2017" / image["file_name"]) as file:
+            assert (file.format, file.mode, file.size) == ("JPEG", "RGB", (image["width"], image["height"]))
 
 
 def test_union_of_two_annotators_by_hand():
-    # one annotator with one thought and one with two: absent with 0.8^3 and 0.2^3
+    # one annotator with one draw and one with two: absent with 0.8^3 and 0.2^3
     assert union_probabilities(np.array([0.2, 0.8]), [1, 2]) == pytest.approx([0.488, 0.992])
     assert union_probabilities(np.array([0.2, 0.8]), [0, 0]) == pytest.approx([0.0, 0.0])
 
@@ -129,24 +125,24 @@ def test_union_formula_agrees_with_simulated_annotators():
     np.testing.assert_allclose(named.mean(axis=0), union_probabilities(thought), atol=4 * 0.5 / np.sqrt(n))
 
 
-def test_thoughts_are_a_distribution_and_every_effect_names_known_factors():
+def test_draws_have_a_distribution_and_known_effects():
     thought = thought_probabilities([("dog", "beach", "day", "warm", "cake", "funny")])
     assert thought.shape == (1, 29)
     assert thought.sum() == pytest.approx(1.0)
-    factors = {*SUBJECTS, *scenes_factors.SETTINGS, *LIGHTS, *scenes_factors.GRADES, *scenes_factors.EVENTS, *TONES}
-    named = {name for key in scenes_feelings.EFFECTS for name in key.split(" & ")}
+    factors = {*SUBJECTS, *SETTINGS, *LIGHTS, *GRADES, *EVENTS, *TONES}
+    named = {name for key in EFFECTS for name in key.split(" & ")}
     assert named == factors
 
 
-def test_what_is_not_seen_is_summed_out_exactly():
+def test_unseen_factors_are_marginalised_exactly():
     scene = Scene("dog", "beach", "storm", "cold", "fire", "funny", True)
     weights = np.array(list(TONES.values())) / sum(TONES.values())
-    by_tone = union_probabilities(thought_probabilities([(*scene.picture, tone) for tone in TONES]))
+    by_tone = union_probabilities(thought_probabilities([(*scene.visible, tone) for tone in TONES]))
     np.testing.assert_allclose(bayes_probabilities([scene], caption=False)[0], weights @ by_tone)
-    found, shares = pictures("dog", "beach")
+    combinations, shares = image_combinations("dog", "beach")
     assert shares.sum() == pytest.approx(1.0)
-    by_picture = union_probabilities(thought_probabilities([(*picture, "funny") for picture in found]))
-    np.testing.assert_allclose(bayes_probabilities([scene], image=False)[0], shares @ by_picture)
+    by_image = union_probabilities(thought_probabilities([(*visible, "funny") for visible in combinations]))
+    np.testing.assert_allclose(bayes_probabilities([scene], image=False)[0], shares @ by_image)
 
 
 def test_emotions_are_about_as_frequent_as_in_socratis():
@@ -158,7 +154,7 @@ def test_emotions_are_about_as_frequent_as_in_socratis():
     np.testing.assert_allclose(prior, list(FREQUENCIES.values()), atol=0.04)
 
 
-def test_picture_and_caption_each_tell_something_the_other_does_not(target_scenes):
+def test_image_and_caption_each_add_information(target_scenes):
     rng = np.random.default_rng(1)
     truth = bayes_probabilities(target_scenes)
     targets = rng.random(truth.shape) < truth
@@ -173,9 +169,9 @@ def test_picture_and_caption_each_tell_something_the_other_does_not(target_scene
     both, image, caption, neither = (scores(*seen) for seen in ((1, 1), (1, 0), (0, 1), (0, 0)))
     assert both[0] > neither[0] + 0.15
     assert both[1] > 2 * neither[1]
-    for one in (image, caption):
-        assert neither[0] + 0.04 < one[0] < both[0] - 0.04
-        assert neither[1] + 0.1 < one[1] < both[1] - 0.04
+    for single in (image, caption):
+        assert neither[0] + 0.04 < single[0] < both[0] - 0.04
+        assert neither[1] + 0.1 < single[1] < both[1] - 0.04
 
 
 def test_captions_are_varied_and_of_reasonable_length():
@@ -187,25 +183,25 @@ def test_captions_are_varied_and_of_reasonable_length():
     assert min(len(set(phrasings(tone, subject))) for tone in TONES for subject in SUBJECTS) >= 12
 
 
-def test_a_caption_reads_back_as_its_subject_and_tone():
+def test_captions_parse_back_to_subject_and_tone():
     rng = np.random.default_rng(4)
     scenes = [sample_scene(rng) for _ in range(3000)]
     assert [read_caption(write_caption(rng, scene)) for scene in scenes] == [(s.subject, s.tone) for s in scenes]
     assert {scene.tone for scene in scenes} == set(TONES)
 
 
-def test_some_tone_makes_almost_any_emotion_one_of_three_for_any_subject():
-    # else a writer of captions could not evoke the emotion that he is asked for, however well he knows the truth
-    wanted = list(range(len(LABELS)))
+def test_some_tone_evokes_almost_any_emotion():
+    # otherwise even a captioner that knows the true probabilities could not evoke the target emotion
+    targets = list(range(len(LABELS)))
     hits = []
     for subject in SUBJECTS:
-        told = [Scene(subject, "beach", "day", "natural", "none", tone, False) for tone in TONES]
-        felt = bayes_probabilities(told, image=False)
-        hits.append(aligned(felt[felt.argmax(axis=0)], wanted))
+        scenes = [Scene(subject, "beach", "day", "natural", "none", tone, False) for tone in TONES]
+        probabilities = bayes_probabilities(scenes, image=False)
+        hits.append(alignment_hits(probabilities[probabilities.argmax(axis=0)], targets))
     assert np.average(np.mean(hits, axis=0), weights=list(FREQUENCIES.values())) > 0.93
 
 
-def test_a_caption_tells_nothing_of_light_colours_and_event():
+def test_captions_do_not_reveal_light_grade_event():
     dark = Scene("cat", "city", "night", "cold", "fire", "plain", True)
     bright = Scene("cat", "city", "day", "vivid", "cake", "plain", True)
     assert write_caption(np.random.default_rng(5), dark) == write_caption(np.random.default_rng(5), bright)
@@ -214,8 +210,8 @@ def test_a_caption_tells_nothing_of_light_colours_and_event():
 def test_light_and_grade_show_in_the_pixels():
     def mean(light, grade="natural"):
         rng = np.random.default_rng(0)
-        drawn = [draw_scene(rng, ("dog", setting, light, grade, "none")) for setting in scenes_factors.SETTINGS]
-        return np.mean([np.asarray(picture, dtype=float).mean(axis=(0, 1)) for picture in drawn], axis=0)
+        drawn = [draw_scene(rng, ("dog", setting, light, grade, "none")) for setting in SETTINGS]
+        return np.mean([np.asarray(image, dtype=float).mean(axis=(0, 1)) for image in drawn], axis=0)
 
     day, night, storm, sunset = (mean(light) for light in ("day", "night", "storm", "sunset"))
     assert night.mean() < storm.mean() < day.mean()
@@ -228,5 +224,5 @@ def test_light_and_grade_show_in_the_pixels():
 @pytest.mark.parametrize("subject", SUBJECTS)
 def test_every_subject_can_be_drawn_with_every_event(subject):
     rng = np.random.default_rng(0)
-    for event in scenes_factors.EVENTS:
+    for event in EVENTS:
         assert draw_scene(rng, (subject, "snow", "fog", "faded", event)).size == (192, 144)

@@ -1,7 +1,7 @@
-"""The made-up demo corpora: a Socratis-like target and a COCO-like source, written in the official formats.
+"""The synthetic demo corpora: a Socratis-like target and a COCO-like source, written in the official formats.
 
-Scenes, captions and feelings are drawn from the written-down model in `scenes_factors`, `scenes_wording`,
-`scenes_drawing` and `scenes_feelings`; the truth that no model can beat is written beside the target.
+Scenes, captions, images and emotions are sampled from the generative model in `scene`, `wording`, `drawing` and
+`feelings`; its exact probabilities, which no model can beat, are written next to the target.
 """
 
 import json
@@ -47,16 +47,16 @@ def write_demo_corpora(folder: Path, *, n_target: int = 1200, n_source_images: i
     """Write both corpora below `folder`, whole or not at all; equal arguments give equal bytes.
 
     Written are `socratis/imCaptionEmotionExplanation_formatted.json`, `socratis/images/*.jpg`,
-    `socratis/oracle.parquet` (`pair_id`; `probabilities`: 29 float32, the chance that the pair's annotators name the
-    emotion given all that picture and caption show; metadata `labels`: their order as JSON),
-    `coco/annotations/captions_train2017.json` with five captions per image, and `coco/train2017/*.jpg`. Pictures are
-    JPEG, 192x144 pixels.
+    `socratis/oracle.parquet` (`pair_id`; `probabilities`: 29 float32, the probability that the pair's annotators name
+    the emotion, given image and caption; metadata `labels`: their order as JSON),
+    `coco/annotations/captions_train2017.json` with five captions per image, and `coco/train2017/*.jpg`. Images are
+    JPEG files of 192x144 pixels.
 
     Args:
-        folder: made, or replaced as a whole.
+        folder: created, or replaced as a whole.
         n_target: pairs of the target, one caption per image.
         n_source_images: images of the source.
-        seed: of every choice.
+        seed: of all random choices.
 
     Raises:
         EmocapError: a number is not positive, the seed is negative, or the folder cannot be written.
@@ -72,7 +72,7 @@ def write_demo_corpora(folder: Path, *, n_target: int = 1200, n_source_images: i
 def _write_target(folder: Path, n_pairs: int, seed: int) -> None:
     rng, drawing = np.random.default_rng([seed, 1]), np.random.default_rng([seed, 2])
     scenes = [sample_scene(rng) for _ in range(n_pairs)]
-    thoughts = thought_probabilities([(*scene.picture, scene.tone) for scene in scenes])
+    thoughts = thought_probabilities([(*scene.visible, scene.tone) for scene in scenes])
     images = folder / "images"
     images.mkdir(parents=True)
     entries: dict[str, list[Any]] = {}
@@ -80,7 +80,7 @@ def _write_target(folder: Path, n_pairs: int, seed: int) -> None:
         track(zip(scenes, thoughts, strict=True), "target scenes", n_pairs, "pairs"), 1
     ):
         file_name = f"demo__scenes_{number // 1000:04d}_{number % 1000:03d}.jpg"
-        draw_scene(drawing, scene.picture).save(images / file_name, quality=JPEG_QUALITY)
+        draw_scene(drawing, scene.visible).save(images / file_name, quality=JPEG_QUALITY)
         caption = write_caption(rng, scene)
         pair_id = _pair_id(rng)
         while pair_id in entries:
@@ -101,22 +101,22 @@ def _write_target(folder: Path, n_pairs: int, seed: int) -> None:
 
 def _write_source(folder: Path, n_images: int, seed: int) -> None:
     rng, drawing = np.random.default_rng([seed, 3]), np.random.default_rng([seed, 4])
-    pictures = folder / "train2017"
-    pictures.mkdir(parents=True)
+    image_folder = folder / "train2017"
+    image_folder.mkdir(parents=True)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for image_id in track(range(1, n_images + 1), "source scenes", n_images, "images"):
         file_name = f"{image_id:012d}.jpg"
         first = sample_scene(rng, source=True)
-        draw_scene(drawing, first.picture).save(pictures / file_name, quality=JPEG_QUALITY)
+        draw_scene(drawing, first.visible).save(image_folder / file_name, quality=JPEG_QUALITY)
         images.append({"license": 1, "file_name": file_name, "height": HEIGHT, "width": WIDTH, "id": image_id})
-        told: set[str] = set()
-        while len(told) < CAPTIONS_PER_IMAGE:
-            retold = sample_scene(rng, source=True)
-            caption = write_caption(rng, Scene(*first.picture, retold.tone, retold.names_setting))
-            if caption in told:
+        captions: set[str] = set()
+        while len(captions) < CAPTIONS_PER_IMAGE:
+            other = sample_scene(rng, source=True)
+            caption = write_caption(rng, Scene(*first.visible, other.tone, other.names_setting))
+            if caption in captions:
                 continue
-            told.add(caption)
+            captions.add(caption)
             annotations.append({"image_id": image_id, "id": len(annotations) + 1, "caption": caption})
     (folder / "annotations").mkdir()
     write_json(
@@ -138,15 +138,15 @@ def _pair_id(rng: np.random.Generator) -> str:
 def _annotate(
     rng: np.random.Generator, scene: Scene, thought: np.ndarray
 ) -> tuple[list[str], list[str | None], dict[str, Any]]:
-    """One annotator: emotions as typed, explanations or None, demographics."""
+    """One annotator's emotions as typed, explanations (some None) and demographics."""
     n_thoughts = int(rng.choice(list(THOUGHTS), p=list(THOUGHTS.values())))
     drawn = rng.choice(len(LABELS), n_thoughts, p=thought)
     emotions, explanations = [], []
     for label in dict.fromkeys(LABELS[k] for k in drawn):
         reason = main_reason(scene, label)
-        told = str(rng.choice(_EXPLANATIONS)).format(emotion=label, reason=reason)
+        explanation = str(rng.choice(_EXPLANATIONS)).format(emotion=label, reason=reason)
         emotions.append(_as_typed(rng, label))
-        explanations.append(told[0].upper() + told[1:] if rng.random() < 0.7 else None)
+        explanations.append(explanation[0].upper() + explanation[1:] if rng.random() < 0.7 else None)
     if not emotions or (len(emotions) < 3 and rng.random() < 0.15):
         emotions.append(str(rng.choice(_ABSENT)))
         explanations.append(None)
@@ -165,10 +165,10 @@ def _as_typed(rng: np.random.Generator, label: str) -> str:
 
 
 def _demographics(rng: np.random.Generator) -> dict[str, Any]:
-    told = rng.random() < 0.9
+    disclosed = rng.random() < 0.9
     return {
-        "age": str(rng.choice(_AGES)) if told else "none",
-        "gender": str(rng.choice(_GENDERS, p=(0.48, 0.48, 0.04))) if told else "not entered",
-        "education": str(rng.choice(_EDUCATIONS)) if told else "not entered",
-        "ethnicity": [[str(rng.choice(_ETHNICITIES)), "true"]] if told else [],
+        "age": str(rng.choice(_AGES)) if disclosed else "none",
+        "gender": str(rng.choice(_GENDERS, p=(0.48, 0.48, 0.04))) if disclosed else "not entered",
+        "education": str(rng.choice(_EDUCATIONS)) if disclosed else "not entered",
+        "ethnicity": [[str(rng.choice(_ETHNICITIES)), "true"]] if disclosed else [],
     }

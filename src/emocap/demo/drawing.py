@@ -1,7 +1,7 @@
-"""Pictures of made-up scenes, 192x144 pixels: sky, setting, subject, event, then light, weather and colour grading.
+"""Images of synthetic scenes, 192x144 pixels: sky, setting, subject, event, then light, weather and colour grading.
 
-Everything is drawn with Pillow at twice the size in colours that are already lit, and reduced; a few NumPy operations
-on the small picture add glow, grading, vignette and grain.
+Everything is drawn with Pillow at twice the size in colours that are already lit, and downscaled; NumPy operations on
+the result add glow, grading, vignette and grain.
 """
 
 from math import cos, sin
@@ -9,9 +9,10 @@ from math import cos, sin
 import numpy as np
 from PIL import Image, ImageDraw
 
+from emocap.demo.objects import FLOATING
 from emocap.demo.pen import FRONT, HEIGHT, HORIZON, LAMPLIT, LIGHTS, WIDTH, Colour, H, Light, Pen, W, varied
 from emocap.demo.places import SETTINGS
-from emocap.demo.subjects import FLOATING, SUBJECTS
+from emocap.demo.subjects import SUBJECTS
 
 # Factors on red, green and blue, an offset, and saturation.
 GRADES = {
@@ -25,14 +26,14 @@ _ROWS, _COLUMNS = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
 _CORNERS = ((_COLUMNS / WIDTH - 0.5) ** 2 + (_ROWS / HEIGHT - 0.5) ** 2) * 2.0
 
 
-def draw_scene(rng: np.random.Generator, picture: tuple[str, str, str, str, str]) -> Image.Image:
-    """An RGB picture of 192x144 pixels.
+def draw_scene(rng: np.random.Generator, visible: tuple[str, str, str, str, str]) -> Image.Image:
+    """An RGB image of 192x144 pixels.
 
     Args:
-        rng: moves, sizes and colours everything a little.
-        picture: subject, setting, light, grade, event.
+        rng: varies all positions, sizes and colours a little.
+        visible: subject, setting, light, grade, event.
     """
-    subject, setting, light_name, grade, event = picture
+    subject, setting, light_name, grade, event = visible
     light = LIGHTS[light_name]
     canvas = _sky(light)
     pen = Pen(canvas, light, rng)

@@ -1,9 +1,8 @@
-"""What a made-up scene makes people feel: the table of effects, the annotators, and the exact probabilities.
+"""Exact probabilities of the emotions that annotators name for a synthetic scene.
 
-Every factor adds log-weights to 29 emotions; their softmax is what comes to an annotator's mind. An annotator has
-0 to 3 thoughts, each drawn from it independently, and names the distinct ones; a pair has 4 to 8 annotators. So an
-emotion is absent from the union with probability mean_A (sum_m P(m) (1 - p)^m)^A, which is the closed form used here.
-The labels and their frequencies are those of Socratis (Deng et al. 2023, arXiv 2308.16741).
+Every factor adds to the log-weights of 29 emotions; p is their softmax. An annotator draws m = 0 to 3 emotions from p
+independently and names the distinct ones; a pair has A = 4 to 8 annotators. An emotion is therefore absent from the
+union with probability mean_A (sum_m P(m) (1 - p)^m)^A, which is the closed form used here.
 """
 
 from collections.abc import Sequence
@@ -11,131 +10,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from emocap.demo.scene import SUBJECTS, TONES, Scene, pictures
-
-# Share of the 1,675 published Socratis pairs whose annotators name the emotion.
-FREQUENCIES = {
-    "amazed": 0.057, "anger": 0.081, "angry": 0.165, "annoyed": 0.059, "awe": 0.056, "beautiful": 0.056,
-    "bored": 0.084, "calm": 0.075, "concerned": 0.107, "confused": 0.200, "curious": 0.293, "disgusted": 0.063,
-    "excited": 0.307, "fear": 0.064, "good": 0.080, "happy": 0.664, "hopeful": 0.095, "impressed": 0.058,
-    "inspired": 0.091, "interested": 0.267, "intrigued": 0.142, "joy": 0.063, "neutral": 0.075, "nostalgic": 0.057,
-    "proud": 0.097, "sad": 0.347, "scared": 0.082, "upset": 0.073, "worried": 0.109,
-}  # fmt: skip
-LABELS = tuple(FREQUENCIES)
-# Log-weights of a scene without effects, fitted once so that the shares above come out.
-BASE = {
-    "amazed": -1.64, "anger": -0.00, "angry": 1.15, "annoyed": -0.93, "awe": -1.94, "beautiful": -2.32,
-    "bored": -0.28, "calm": -0.77, "concerned": -0.51, "confused": 0.94, "curious": 2.05, "disgusted": -0.65,
-    "excited": 3.14, "fear": -1.84, "good": -0.98, "happy": 6.36, "hopeful": 0.33, "impressed": -1.18,
-    "inspired": 0.10, "interested": 2.45, "intrigued": 0.41, "joy": -0.99, "neutral": -0.71, "nostalgic": -1.35,
-    "proud": 0.68, "sad": 1.66, "scared": -1.47, "upset": -0.87, "worried": -0.83,
-}  # fmt: skip
-ANNOTATORS = (4, 5, 6, 7, 8)  # equally likely
-THOUGHTS = {0: 0.04, 1: 0.40, 2: 0.36, 3: 0.20}
-
-EFFECTS = {
-    # in the picture and in the caption
-    "dog": "happy +1, joy +1.5, good +1",
-    "cat": "curious +1, calm +1.5, annoyed +1",
-    "child": "joy +1, proud +1.5, hopeful +1, worried +0.5",
-    "couple": "joy +1.5, beautiful +1.5, hopeful +0.5, nostalgic +0.5",
-    "old man": "nostalgic +1.5, inspired +1.5, concerned +1",
-    "bird": "calm +1.5, beautiful +1, curious +0.5",
-    "horse": "impressed +2, awe +1, beautiful +1",
-    "snake": "scared +2, fear +2.5, disgusted +1, happy -1.5",
-    "spider": "disgusted +2, fear +2, scared +1.5, happy -1.5",
-    "robot": "curious +1, intrigued +1.5, confused +1, amazed +1.5, impressed +1",
-    "boat": "calm +1.5, nostalgic +1.5",
-    "car": "excited +1, impressed +1.5, interested +1",
-    "bicycle": "good +1.5, interested +0.5, neutral +1",
-    "house": "neutral +1, nostalgic +1, interested +0.5",
-    "tree": "calm +1.5, neutral +1, bored +1",
-    "sunflower": "beautiful +2, happy +0.5, hopeful +1, good +1",
-    "teddy bear": "nostalgic +2, sad +0.5, joy +1",
-    "bench": "bored +2, neutral +1.5, calm +1, sad +0.5",
-    "rubbish": "disgusted +2.5, angry +1, annoyed +2, upset +1, happy -2",
-    "hot-air balloon": "amazed +2, excited +1, awe +1.5, inspired +1",
-    "beach": "calm +1, happy +0.5",
-    "forest": "curious +0.5, calm +0.5, intrigued +0.5",
-    "city": "interested +0.5, annoyed +0.5, neutral +0.5",
-    "room": "good +0.5, bored +0.5",
-    "mountains": "awe +1.5, inspired +1, impressed +0.5",
-    "meadow": "beautiful +0.5, calm +0.5, joy +0.5",
-    "desert": "bored +0.5, confused +0.5",
-    "snow": "beautiful +0.5, excited +0.5",
-    "harbour": "interested +0.5, nostalgic +0.5",
-    "ruins": "sad +1.5, upset +1, angry +0.5, concerned +1, happy -1",
-    # only in the picture
-    "day": "happy +1, good +1.5, excited +0.5",
-    "sunset": "awe +3, beautiful +3, calm +2, inspired +1.5, angry -1",
-    "night": "intrigued +2.5, curious +1.5, scared +1.5, fear +1, excited -0.5",
-    "storm": "scared +3, fear +3, worried +3, concerned +2, happy -2, excited -1",
-    "fog": "confused +2.5, sad +2, bored +1.5, neutral +1, happy -1, excited -1.5",
-    "natural": "",
-    "warm": "joy +2, good +2, happy +0.5",
-    "cold": "sad +2, upset +1.5, concerned +1, happy -1",
-    "faded": "nostalgic +3, bored +1.5, neutral +1.5, excited -1.5",
-    "vivid": "excited +2.5, amazed +2.5, impressed +2",
-    "none": "",
-    "balloons": "excited +2.5, joy +3, happy +1.5",
-    "cake": "joy +2, good +2.5, happy +2",
-    "rainbow": "hopeful +3, amazed +2.5, beautiful +2, awe +1",
-    "fire": "scared +2.5, worried +2.5, concerned +2, fear +2, happy -2.5, calm -2",
-    "flood": "worried +2.5, concerned +3, sad +1.5, upset +1, happy -1.5",
-    "wreckage": "angry +2.5, anger +2, upset +3, sad +1.5, happy -2",
-    "ufo": "confused +3, curious +2, amazed +2.5, intrigued +1.5",
-    # only in the caption
-    "celebrating": "happy +2.5, excited +2.5, joy +4.5",
-    "mournful": "sad +4, upset +2.5, happy -2.5, excited -2",
-    "alarming": "worried +4, concerned +3.5, scared +2, fear +2, happy -3, excited -1",
-    "funny": "happy +3, confused +1, joy +1.5, curious +0.5",
-    "puzzling": "confused +3.5, curious +2.5, intrigued +3.5, happy -2",
-    "plain": "interested +3, neutral +4.5, curious +0.5, happy -0.5",
-    "hopeful": "hopeful +4.5, inspired +4, happy +0.5",
-    "outraged": "angry +4.5, anger +4.5, annoyed +2.5, upset +2, disgusted +1, happy -3, excited -2",
-    "triumphant": "proud +4.5, impressed +4.5, inspired +2, amazed +1, happy -0.5",
-    "remembering": "nostalgic +4.5, sad +1, calm +1",
-    "revolting": "disgusted +4.5, annoyed +1.5, angry +0.5, happy -3, excited -2",
-    "dull": "bored +4.5, annoyed +2.5, neutral +2.5, happy -2, excited -2",
-    "wondering": "awe +4.5, amazed +4, beautiful +4.5, impressed +2, happy -3, excited -1",
-    "peaceful": "calm +4, good +3.5, beautiful +2, joy +1, happy -1.5, excited -2",
-    "frightening": "scared +4.5, fear +4.5, worried +2, happy -3, excited -1",
-    "grumbling": "annoyed +4.5, upset +4, angry +1, happy -3, excited -2",
-    # only in both together
-    "storm & child": "worried +2, concerned +1",
-    "storm & boat": "worried +1.5, fear +1",
-    "storm & triumphant": "awe +2, impressed +1, scared -1.5, fear -1.5",
-    "storm & funny": "confused +1.5, annoyed +1.5, happy -0.5",
-    "sunset & mournful": "beautiful +1.5, calm +1, upset -1",
-    "sunset & remembering": "beautiful +1, nostalgic +1",
-    "night & celebrating": "amazed +1.5, excited +1, scared -2, fear -1.5",
-    "night & puzzling": "scared +1.5, fear +1",
-    "night & alarming": "scared +1.5, fear +1.5",
-    "fog & puzzling": "intrigued +2, scared +1",
-    "fire & funny": "angry +2, anger +1.5, confused +1.5, happy -2",
-    "fire & triumphant": "inspired +2, proud +1, hopeful +1",
-    "flood & hopeful": "inspired +1.5, proud +1.5, worried -1",
-    "wreckage & celebrating": "confused +3, angry +1, happy -1.5, joy -2",
-    "wreckage & hopeful": "inspired +1.5, proud +1",
-    "cake & mournful": "nostalgic +1.5, confused +1.5, joy -1.5",
-    "balloons & mournful": "confused +1.5, nostalgic +1, joy -2",
-    "balloons & dull": "confused +1.5, annoyed +1, joy -1.5",
-    "rainbow & mournful": "hopeful +1.5, calm +1",
-    "cake & revolting": "annoyed +1, upset +1, joy -2, good -2",
-    "faded & celebrating": "nostalgic +1, excited -0.5",
-    "night & wondering": "awe +1.5, intrigued +1, scared -1.5, fear -1",
-    "storm & peaceful": "worried -1.5, scared -1.5, confused +1.5",
-    "night & frightening": "scared +1, fear +1",
-    "cake & frightening": "confused +2, joy -2, good -2",
-    "rainbow & wondering": "amazed +1, beautiful +1",
-    "balloons & grumbling": "annoyed +1, joy -2, excited -1",
-}
-
-_LIGHT_REASONS = {
-    "day": "the bright day", "sunset": "the glow of the sunset", "night": "the dark of the night",
-    "storm": "the storm in the sky", "fog": "the thick fog",
-}  # fmt: skip
-_EVENT_REASONS = {"none": "the quiet of it all", "ufo": "the strange ship in the sky"}
+from emocap.demo.effects import ANNOTATORS, BASE, EFFECTS, EVENT_REASONS, LABELS, LIGHT_REASONS, THOUGHTS
+from emocap.demo.scene import SUBJECTS, TONES, Scene, image_combinations
 
 
 def _vector(effects: str) -> np.ndarray:
@@ -161,7 +37,7 @@ def _log_weights(factors: tuple[str, ...]) -> np.ndarray:
 
 
 def thought_probabilities(combinations: Sequence[tuple[str, ...]]) -> np.ndarray:
-    """The chance of each emotion to be an annotator's next thought: (C, 29) that sum to 1, labels as in `LABELS`.
+    """The probability of each emotion in one draw of an annotator: (C, 29) that sum to 1, labels as in `LABELS`.
 
     Args:
         combinations: C tuples of the six factors' values: subject, setting, light, grade, event, tone.
@@ -172,11 +48,11 @@ def thought_probabilities(combinations: Sequence[tuple[str, ...]]) -> np.ndarray
 
 
 def union_probabilities(thought: np.ndarray, n_thoughts: Sequence[int] | None = None) -> np.ndarray:
-    """The chance of each emotion to be named by at least one annotator.
+    """The probability that at least one annotator names each emotion.
 
     Args:
-        thought: (..., E) probability of each emotion to be one thought.
-        n_thoughts: number of thoughts of each annotator; None: unknown, averaged over `ANNOTATORS` and `THOUGHTS`.
+        thought: (..., E) probability of each emotion in one draw.
+        n_thoughts: number of draws of each annotator; None averages over `ANNOTATORS` and `THOUGHTS`.
 
     Returns:
         (..., E) probabilities; they do not sum to 1.
@@ -184,67 +60,67 @@ def union_probabilities(thought: np.ndarray, n_thoughts: Sequence[int] | None = 
     >>> union_probabilities(np.array([0.5, 0.5]), [1, 2])
     array([0.875, 0.875])
     """
-    unthought = 1.0 - np.asarray(thought, dtype=np.float64)
+    absent = 1.0 - np.asarray(thought, dtype=np.float64)
     if n_thoughts is not None:
-        return 1.0 - unthought ** sum(n_thoughts)
-    silent = sum(p * unthought**m for m, p in THOUGHTS.items())
-    return 1.0 - np.mean([silent**n for n in ANNOTATORS], axis=0)
+        return 1.0 - absent ** sum(n_thoughts)
+    unnamed = sum(p * absent**m for m, p in THOUGHTS.items())
+    return 1.0 - np.mean([unnamed**n for n in ANNOTATORS], axis=0)
 
 
 def bayes_probabilities(scenes: Sequence[Scene], *, image: bool = True, caption: bool = True) -> np.ndarray:
-    """What an all-knowing reader of the picture, of the caption, of both or of neither can say of the emotions.
+    """The Bayes-optimal prediction from the image, the caption, both or neither.
 
-    What is not seen is summed out exactly over the target corpus's distribution; of an unseen picture the caption
-    still tells the subject and, where it is named, the setting.
+    What is not seen is marginalised exactly over the target corpus's distribution. Without the image, the caption
+    still gives the subject and, if it is named, the setting.
 
     Args:
         scenes: N scenes of the target corpus.
-        image: the picture is seen.
-        caption: the caption is seen.
+        image: whether the image is seen.
+        caption: whether the caption is seen.
 
     Returns:
         (N, 29) float64: P(emotion is in the union over annotators | what is seen), labels as in `LABELS`.
     """
     if image and caption:
-        return union_probabilities(thought_probabilities([(*scene.picture, scene.tone) for scene in scenes]))
+        return union_probabilities(thought_probabilities([(*scene.visible, scene.tone) for scene in scenes]))
     if image:
-        return np.stack([_over_tones(scene.picture) for scene in scenes])
+        return np.stack([_over_tones(scene.visible) for scene in scenes])
     if caption:
-        return np.stack([_over_pictures(s.subject, s.setting if s.names_setting else None, s.tone) for s in scenes])
+        return np.stack([_over_images(s.subject, s.setting if s.names_setting else None, s.tone) for s in scenes])
     return np.tile(prior_probabilities(), (len(scenes), 1))
 
 
 def main_reason(scene: Scene, label: str) -> str:
-    """In a few words, the one thing in picture or caption that does most for an emotion."""
-    place = LABELS.index(label)
-    subject, setting, light, grade, event = scene.picture
+    """A few words for the one factor of image or caption that adds most to an emotion."""
+    column = LABELS.index(label)
+    subject, setting, light, grade, event = scene.visible
     reasons = {
         subject: f"the {subject}",
         setting: f"the sight of the {setting}",
-        light: _LIGHT_REASONS[light],
+        light: LIGHT_REASONS[light],
         grade: f"the {grade} colouring",
-        event: _EVENT_REASONS.get(event, f"the sight of the {event}"),
+        event: EVENT_REASONS.get(event, f"the sight of the {event}"),
         scene.tone: f"the {scene.tone} tone",
     }
-    return reasons[max(reasons, key=lambda factor: float(_SINGLE[factor][place]))]
+    return reasons[max(reasons, key=lambda factor: float(_SINGLE[factor][column]))]
 
 
 @lru_cache(maxsize=20_000)
-def _over_tones(picture: tuple[str, ...]) -> np.ndarray:
-    union = union_probabilities(thought_probabilities([(*picture, tone) for tone in TONES]))
+def _over_tones(visible: tuple[str, ...]) -> np.ndarray:
+    union = union_probabilities(thought_probabilities([(*visible, tone) for tone in TONES]))
     p = np.array(list(TONES.values()))
     return p @ union / p.sum()
 
 
 @lru_cache(maxsize=20_000)
-def _over_pictures(subject: str, setting: str | None, tone: str) -> np.ndarray:
-    found, p = pictures(subject, setting)
-    return p @ union_probabilities(thought_probabilities([(*picture, tone) for picture in found]))
+def _over_images(subject: str, setting: str | None, tone: str) -> np.ndarray:
+    combinations, p = image_combinations(subject, setting)
+    return p @ union_probabilities(thought_probabilities([(*visible, tone) for visible in combinations]))
 
 
 @lru_cache(maxsize=1)
 def prior_probabilities() -> np.ndarray:
-    """(29,) share of the target corpus's pairs that name each emotion, summed out exactly."""
+    """(29,) exact expected share of the target corpus's pairs that have each emotion."""
     p_tone = np.array(list(TONES.values()))
-    by_tone = [np.mean([_over_pictures(subject, None, tone) for subject in SUBJECTS], axis=0) for tone in TONES]
+    by_tone = [np.mean([_over_images(subject, None, tone) for subject in SUBJECTS], axis=0) for tone in TONES]
     return p_tone @ np.stack(by_tone) / p_tone.sum()

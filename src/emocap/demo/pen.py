@@ -1,4 +1,4 @@
-"""The pen that draws made-up scenes: shapes in a thing's own coordinates, in colours that are already lit."""
+"""A pen that draws synthetic scenes: shapes in an object's own coordinates, in colours that are already lit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,17 +11,21 @@ Colour = tuple[int, int, int]
 WIDTH, HEIGHT = 192, 144
 W, H = 2 * WIDTH, 2 * HEIGHT  # the size drawn at, for smooth edges
 HORIZON = 172
+INK: Colour = (40, 34, 38)
+WHITE: Colour = (250, 248, 244)
+GLOW: Colour = (255, 214, 120)
+SKIN: tuple[Colour, ...] = ((244, 206, 176), (222, 172, 134), (168, 116, 82), (116, 78, 58))
 
 
 @dataclass(frozen=True)
 class Light:
-    """How a time and weather colours things.
+    """How a time of day or weather colours a scene.
 
     Attributes:
-        tint: factors of red, green and blue on everything that does not shine.
-        haze: colour of the distance, and `near` and `far` its share there.
+        tint: factors of red, green and blue for everything that emits no light.
+        haze: colour of the haze; `near` and `far` are its shares at these depths.
         sky: colours from the top to the horizon.
-        vignette: how much darker the corners are, from 0 to 1.
+        vignette: how much darker the corners are, 0 to 1.
     """
 
     tint: tuple[float, float, float]
@@ -51,18 +55,19 @@ def _lighter(tint: tuple[float, float, float]) -> tuple[float, float, float]:
     return 0.7 * tint[0] + 0.3, 0.7 * tint[1] + 0.3, 0.7 * tint[2] + 0.3
 
 
-# The subject stands a little lighter than its surroundings, so that it can be made out.
+# The subject is a little lighter than its surroundings, so that it can be recognised.
 FRONT = {name: replace(light, tint=_lighter(light.tint)) for name, light in LIGHTS.items()}
 GLOWING = (FRONT["night"], FRONT["storm"], FRONT["fog"])  # lamps are on
+DARK = ("night", "storm", "fog", "sunset")
 LAMPLIT = Light((0.8, 0.8, 0.9), (0, 0, 0), 0.0, 0.0, (), 0.0)
 
 
 class Pen:
-    """Draws in the local coordinates of one thing: origin on the ground, y upwards, colours lit by `light`.
+    """Draws in the local coordinates of one object: origin on the ground, y upwards, colours lit by `light`.
 
     Attributes:
-        x, y, scale, flip: where the origin lies on the canvas, canvas pixels per unit, -1 to mirror.
-        depth: 0 for near to 1 for far; what is far takes on the haze.
+        x, y, scale, flip: the origin on the canvas, canvas pixels per unit, -1 to mirror.
+        depth: 0 for near to 1 for far; the share of haze grows with it.
     """
 
     def __init__(
@@ -81,11 +86,11 @@ class Pen:
         self.x, self.y, self.scale, self.flip, self.depth = x, y, scale, flip, depth
 
     def at(self, x: float, y: float, scale: float = 1.0, flip: int = 1, depth: float | None = None) -> "Pen":
-        """A pen for another thing, placed in canvas pixels."""
+        """A pen for another object, positioned in canvas pixels."""
         return Pen(self.canvas, self.light, self.rng, x, y, scale, flip, self.depth if depth is None else depth)
 
     def lit(self, colour: Colour, alpha: int = 255, *, shines: bool = False) -> tuple[int, int, int, int]:
-        """The colour as the light shows it; what shines keeps its own."""
+        """The colour under the light; a shape that shines keeps its own colour."""
         if shines:
             return (*colour, alpha)
         share = self.light.near + (self.light.far - self.light.near) * self.depth
@@ -181,6 +186,13 @@ class Pen:
 
 
 def varied(rng: np.random.Generator, colour: Colour, by: int = 12) -> Colour:
-    """The colour with a little jitter."""
+    """The colour with a little random variation."""
     r, g, b = (int(np.clip(value + d, 0, 255)) for value, d in zip(colour, rng.integers(-by, by + 1, 3), strict=True))
     return r, g, b
+
+
+def ring_bounds(pen: Pen, x: float, y: float, r: float) -> tuple[float, float, float, float]:
+    """The bounding box on the canvas of a circle around (x, y)."""
+    (cx, cy) = pen.place([(x, y)])[0]
+    r *= pen.scale
+    return cx - r, cy - r, cx + r, cy + r

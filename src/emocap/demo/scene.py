@@ -1,7 +1,7 @@
-"""The made-up scene: what is in it, where, in which light and colours, what happens, and how it is told.
+"""A synthetic scene: its subject, setting, light, colour grade, event, and the tone of its caption.
 
-The first five factors are in the picture; the caption names the subject, half the time the setting, and carries the
-tone, which the picture does not show. Light, grade and event are never named in a caption.
+The image shows the first five factors. The caption names the subject and, half the time, the setting, and has the tone,
+which the image does not show. Light, grade and event are never named in a caption.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ TONES = {
     "hopeful": 0.06, "outraged": 0.07, "triumphant": 0.07, "remembering": 0.05, "revolting": 0.05, "dull": 0.05,
     "wondering": 0.06, "peaceful": 0.06, "frightening": 0.04, "grumbling": 0.04,
 }  # fmt: skip
-# A web corpus is plainer in tone and likes the beach: the modest shift between source and target.
+# Web captions are plainer in tone and beaches are common: a modest shift between source and target.
 SOURCE_TONES = {**TONES, "plain": 0.18, "funny": 0.10, "outraged": 0.05, "mournful": 0.06}
 SOURCE_SETTINGS = {setting: 2.0 if setting in ("beach", "city", "room") else 1.0 for setting in SETTINGS}
 NAMES_SETTING = 0.5
@@ -35,7 +35,7 @@ NOT_IN_ROOMS_EVENTS = {"rainbow", "ufo"}
 
 @dataclass(frozen=True)
 class Scene:
-    """One picture and one way of telling it; every field but the last is a value of its factor."""
+    """One image and one way to caption it; every field but the last is a value of its factor."""
 
     subject: str
     setting: str
@@ -46,19 +46,19 @@ class Scene:
     names_setting: bool
 
     @property
-    def picture(self) -> tuple[str, str, str, str, str]:
-        """The factors that the picture shows."""
+    def visible(self) -> tuple[str, str, str, str, str]:
+        """The factors that the image shows: subject, setting, light, grade, event."""
         return self.subject, self.setting, self.light, self.grade, self.event
 
 
 def pick(rng: np.random.Generator, weights: dict[str, float]) -> str:
-    """One key, with a probability in proportion to its weight."""
+    """One key, with probability proportional to its weight."""
     edges = np.cumsum(list(weights.values()))
     return list(weights)[int(np.searchsorted(edges, rng.random() * edges[-1], side="right"))]
 
 
 def settings_of(subject: str, weights: dict[str, float] | None = None) -> dict[str, float]:
-    """Where a subject can be, with probabilities that sum to 1."""
+    """The settings of a subject, with probabilities that sum to 1."""
     weights = weights or dict.fromkeys(SETTINGS, 1.0)
     allowed = {name: weight for name, weight in weights.items() if name != "room" or subject not in NOT_IN_ROOMS}
     total = sum(allowed.values())
@@ -66,14 +66,14 @@ def settings_of(subject: str, weights: dict[str, float] | None = None) -> dict[s
 
 
 def events_of(setting: str) -> dict[str, float]:
-    """What can happen in a setting, with probabilities that sum to 1; indoors nothing happens in the sky."""
+    """The events in a setting, with probabilities that sum to 1; there are none in the sky indoors."""
     allowed = {name: p for name, p in EVENTS.items() if setting != "room" or name not in NOT_IN_ROOMS_EVENTS}
     total = sum(allowed.values())
     return {name: p / total for name, p in allowed.items()}
 
 
 def sample_scene(rng: np.random.Generator, *, source: bool = False) -> Scene:
-    """A scene of the target corpus, or of the slightly different source."""
+    """Draw a scene from the distribution of the target corpus, or from the slightly different source."""
     subject = SUBJECTS[int(rng.integers(len(SUBJECTS)))]
     setting = pick(rng, settings_of(subject, SOURCE_SETTINGS if source else None))
     return Scene(
@@ -87,15 +87,17 @@ def sample_scene(rng: np.random.Generator, *, source: bool = False) -> Scene:
     )
 
 
-def pictures(subject: str, setting: str | None = None) -> tuple[list[tuple[str, str, str, str, str]], np.ndarray]:
-    """All C pictures of a subject, in one setting or in any, and their (C,) probabilities in the target corpus."""
+def image_combinations(
+    subject: str, setting: str | None = None
+) -> tuple[list[tuple[str, str, str, str, str]], np.ndarray]:
+    """All C combinations of visible factors of a subject, in one setting or any, and their (C,) target shares."""
     places = settings_of(subject) if setting is None else {setting: 1.0}
-    found, probabilities = [], []
+    combinations, probabilities = [], []
     for place, p_place in places.items():
         for (light, p_light), (grade, p_grade), (event, p_event) in product(
             LIGHTS.items(), GRADES.items(), events_of(place).items()
         ):
-            found.append((subject, place, light, grade, event))
+            combinations.append((subject, place, light, grade, event))
             probabilities.append(p_place * p_light * p_grade * p_event)
     p = np.array(probabilities)
-    return found, p / p.sum()
+    return combinations, p / p.sum()
