@@ -20,8 +20,9 @@ def write_captioner(run: Path, bert: Path, vocabulary: Vocabulary, **changes: An
     config = build_config(bert, vocabulary, pooling="mean", visual_token_type=0, visual_dim=16)
     model, _ = load_backbone(config, bert)
     tokenizer = load_tokenizer(bert)
+    fingerprint = feature_fingerprint("grid", GRID.settings, "", 16)
     features: FeatureCard = {
-        "kind": feature_fingerprint("grid", GRID.settings, "", 16), "extractor": "grid", "settings": GRID.settings, "dim": 16,
+        "fingerprint": fingerprint, "extractor": "grid", "settings": GRID.settings, "dim": 16,
     }  # fmt: skip
     folder = run / "captioner" / "model"
     captioner = build_captioner(model.visualbert, model.visualbert, tokenizer, layers=1, seed=0)

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from emocap import EmocapError, EmotionCaptioner
-from emocap.api.captioner import check_candidates, choose_emotions, order_captions, picture_of
+from emocap.api.captioner import check_candidates, load_image, rank_captions, resolve_emotions
 from emocap.captioning.checkpoint import CARD
-from emocap.captioning.rerank import UNFIT
+from emocap.captioning.rerank import UNFAITHFUL
 from emocap.files import read_json, write_json
 
 CAPTIONS = ["the child celebrates at home", "lost lost storm", "a dog sits"]
@@ -85,7 +85,7 @@ def test_a_persons_captions_are_all_there_unchanged(captioner, photo) -> None:
 
 
 def test_a_classifier_alone_orders_too(captioner, photo) -> None:
-    ranked = order_captions(captioner.ranker, photo, CAPTIONS, ["sad"])
+    ranked = rank_captions(captioner.ranker, photo, CAPTIONS, ["sad"])
     assert all(one.faithfulness is None for one in ranked)
     probabilities = [one.probability for one in ranked]
     assert probabilities == sorted(probabilities, reverse=True)
@@ -98,7 +98,7 @@ def test_a_similarity_takes_the_place_of_likelihood_and_holds_its_floor(captione
     )
     assert {one.caption: one.faithfulness for one in ranked} == fits
     assert ranked[-1].caption == CAPTIONS[1]
-    assert ranked[-1].remarks == [UNFIT]
+    assert ranked[-1].remarks == [UNFAITHFUL]
 
 
 @pytest.mark.parametrize(
@@ -112,12 +112,12 @@ def test_a_similarity_takes_the_place_of_likelihood_and_holds_its_floor(captione
 )
 def test_emotions_that_cannot_be_asked_for(wanted, avoid, message, vocabulary) -> None:
     with pytest.raises(EmocapError, match=message):
-        choose_emotions(vocabulary.labels, wanted, avoid)
+        resolve_emotions(vocabulary.labels, wanted, avoid)
 
 
 def test_opposite_emotions_are_asked_for_with_a_warning(vocabulary, caplog) -> None:
     with caplog.at_level(logging.WARNING, "emocap"):
-        assert choose_emotions(vocabulary.labels, ["happy", "sad"]) == ([0, 1], [])
+        assert resolve_emotions(vocabulary.labels, ["happy", "sad"]) == ([0, 1], [])
     assert "happy and sad pull in opposite directions" in caplog.text
 
 
@@ -170,7 +170,7 @@ def test_a_folder_that_is_no_captioner_or_was_changed_is_refused(captioner_run, 
         ({"candidates": 0}, "candidates 0, expected"),
         ({"max_length": 2}, "max_length is 2 and"),
         ({"max_length": 100_000}, "max_length is 100000, the model reads 32"),
-        ({"features": read_json(path)["features"] | {"kind": "0" * 16}}, "are of kind 0000"),
+        ({"features": read_json(path)["features"] | {"fingerprint": "0" * 16}}, "fingerprint 0000"),
         ({"more": 1}, "more"),
     ):
         before = read_json(path)
@@ -238,7 +238,7 @@ def test_nothing_that_evokes_what_is_to_be_avoided_is_given(recorded, photo) -> 
     assert [one.caption for one in found] == ["one", "three"]
     ranked = captioner.rank(photo, ["zero", "one"], ["sad"], avoid=["happy"])
     assert [(one.caption, "evokes happy" in one.remarks) for one in ranked] == [("one", False), ("zero", True)]
-    (least, *_) = reversed(order_captions(captioner.ranker, photo, ["zero", "one"], ["happy"], avoid=["sad"]))
+    (least, *_) = reversed(rank_captions(captioner.ranker, photo, ["zero", "one"], ["happy"], avoid=["sad"]))
     assert (least.caption, "evokes sad" in least.remarks) == ("one", True)
 
 
@@ -266,7 +266,7 @@ def test_ranking_needs_a_list_of_captions_and_an_emotion(captioner, photo) -> No
         with pytest.raises(EmocapError, match=message):
             captioner.rank(photo, captions, emotions)
         with pytest.raises(EmocapError, match=message):
-            order_captions(captioner.ranker, photo, captions, emotions)
+            rank_captions(captioner.ranker, photo, captions, emotions)
 
 
 def test_a_pillow_image_is_looked_at_as_its_file_is(photo, tmp_path) -> None:
@@ -274,5 +274,5 @@ def test_a_pillow_image_is_looked_at_as_its_file_is(photo, tmp_path) -> None:
     turned = image.getexif()
     turned[0x0112] = 6
     image.save(tmp_path / "turned.png", exif=turned)
-    assert picture_of(Image.open(tmp_path / "turned.png")) == picture_of(tmp_path / "turned.png")
-    assert picture_of(tmp_path / "turned.png").size == image.size[::-1]
+    assert load_image(Image.open(tmp_path / "turned.png")) == load_image(tmp_path / "turned.png")
+    assert load_image(tmp_path / "turned.png").size == image.size[::-1]

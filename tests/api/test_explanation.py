@@ -8,8 +8,10 @@ import torch
 from PIL import Image
 
 from emocap import EmocapError, EmotionPredictor
-from emocap.api.explanation import RegionEffect, effects, neighbours, words_of
+from emocap.api.attribution import effects
+from emocap.api.explanation import RegionEffect, words_of
 from emocap.api.explanation_file import LOWERS, RAISES, tinted, write_explanation
+from emocap.api.rewording import neighbours
 from emocap.models.backbones import build_config, load_backbone
 from emocap.regions.extractors.grid import GridExtractor
 from emocap.regions.store.format import feature_fingerprint
@@ -26,7 +28,7 @@ def saved_in(folder, tiny_bert, vocabulary, train=False, sees=True):
         learn(model, load_tokenizer(tiny_bert))
     settings = GridExtractor(**SETTINGS).settings
     features = {
-        "kind": feature_fingerprint("grid", settings, "", 16),
+        "fingerprint": feature_fingerprint("grid", settings, "", 16),
         "extractor": "grid",
         "settings": settings,
         "dim": 16,

@@ -25,7 +25,7 @@ def predictor(tiny_bert, vocabulary, tmp_path) -> EmotionPredictor:
     config = build_config(tiny_bert, vocabulary, pooling="mean", visual_token_type=0, visual_dim=16)
     model, _ = load_backbone(config, tiny_bert)
     features = {
-        "kind": feature_fingerprint("grid", GridExtractor(**SETTINGS).settings, "", 16),
+        "fingerprint": feature_fingerprint("grid", GridExtractor(**SETTINGS).settings, "", 16),
         "extractor": "grid",
         "settings": GridExtractor(**SETTINGS).settings,
         "dim": 16,

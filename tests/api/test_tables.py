@@ -25,7 +25,7 @@ from emocap.training.checkpoint import ModelCard, load_tokenizer, save_model
 def model(tiny_bert, vocabulary, tmp_path) -> Path:
     grid = GridExtractor(rows=1, columns=2, dim=16)
     features = {
-        "kind": feature_fingerprint("grid", grid.settings, "", 16),
+        "fingerprint": feature_fingerprint("grid", grid.settings, "", 16),
         "extractor": "grid",
         "settings": grid.settings,
         "dim": 16,
@@ -79,7 +79,7 @@ def test_evaluate_gives_the_models_metrics(model, data, tmp_path) -> None:
 
 def test_features_that_cannot_be_made_again_are_refused(model, data, tmp_path) -> None:
     card = model / "emocap.json"
-    card.write_text(card.read_text().replace('"kind": "', '"kind": "x'))
+    card.write_text(card.read_text().replace('"fingerprint": "', '"fingerprint": "x'))
     with pytest.raises(EmocapError, match="extract them as the model's were"):
         label_corpus(model, data, tmp_path / "out.csv", format_=None, images=tmp_path / "pics")
     assert not (tmp_path / "out.csv").exists()
@@ -116,7 +116,7 @@ def test_another_kind_of_features_is_refused_unless_it_is_allowed(model, data, t
     assert not out.exists()
     with caplog.at_level(logging.WARNING, logger="emocap"):
         assert label(store=tmp_path / "seed", allow_other_features=True) == 4
-    assert "its answers may be worth little" in caplog.text
+    assert "its predictions may be unreliable" in caplog.text
     with pytest.raises(EmocapError, match="trained on features of 16 numbers, these have 17"):
         label(store=tmp_path / "wide", allow_other_features=True)
 
@@ -141,7 +141,7 @@ def test_weights_that_moved_are_told_with_their_remedy(model, data, tmp_path) ->
 
 def test_other_weights_than_the_models_are_refused_unless_they_are_allowed(model, tmp_path, data) -> None:
     card = model / "emocap.json"
-    card.write_text(card.read_text().replace('"kind": "', '"kind": "x'))
+    card.write_text(card.read_text().replace('"fingerprint": "', '"fingerprint": "x'))
     picture = tmp_path / "pics" / "a.jpg"
     with pytest.raises(EmocapError, match="or give --allow-other-features"):
         EmotionPredictor.from_pretrained(model).predict(picture, "a dog")
@@ -159,9 +159,9 @@ def test_weights_that_are_not_finite_are_refused(model, data, tmp_path) -> None:
     tensors = load_file(model / "model.safetensors")
     tensors["fc.bias"][0] = float("nan")
     save_file(tensors, model / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(EmocapError, match="answers are not finite"):
+    with pytest.raises(EmocapError, match="predictions are not finite"):
         label_corpus(model, data, tmp_path / "out.csv", format_=None, images=None)
-    with pytest.raises(EmocapError, match="answers are not finite"):
+    with pytest.raises(EmocapError, match="predictions are not finite"):
         EmotionPredictor.from_pretrained(model).predict(None, "a dog")
     assert not (tmp_path / "out.csv").exists()
 

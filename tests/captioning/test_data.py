@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from emocap.captioning.data import IGNORED, CaptionDataset, PictureWords, Prompts, caption_loss
+from emocap.captioning.data import IGNORED, CaptionDataset, ImageWords, Prompts, caption_loss
 from emocap.captioning.model import build_captioner
-from emocap.captioning.region_words import RegionReader, WordsOfRegions, words_loss
+from emocap.captioning.region_words import RegionProjector, RegionWordClassifier, region_word_loss
+from emocap.training.optimizer import build_optimizer
 from emocap.training.settings import TrainSettings
-from emocap.training.train import _optimizer, train
+from emocap.training.train import train
 
 SPECIAL = SimpleNamespace(cls_token_id=2, sep_token_id=3, pad_token_id=0)
 PROMPTS = Prompts([[10], [11, 12], [13]], first=2, last=3)
@@ -127,7 +128,7 @@ def test_a_killed_captioner_goes_on_as_an_unbroken_one(tiny_model, tmp_path, sav
 def test_the_decoder_learns_at_the_heads_rate_and_the_encoder_at_its_own(tiny_model) -> None:
     model = build_captioner(tiny_model.visualbert, tiny_model.visualbert, SPECIAL, layers=1, seed=0)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    groups = _optimizer(model, TrainSettings(learning_rate=1e-5, head_learning_rate=1e-3)).param_groups
+    groups = build_optimizer(model, TrainSettings(learning_rate=1e-5, head_learning_rate=1e-3)).param_groups
     rates = {names[id(parameter)]: group["lr"] for group in groups for parameter in group["params"]}
     assert {rate for name, rate in rates.items() if name.startswith("encoder.")} == {1e-5}
     assert {rate for name, rate in rates.items() if name.startswith("decoder.")} == {1e-3}
@@ -137,7 +138,7 @@ def test_the_words_of_a_picture_are_those_of_its_captions() -> None:
     store = {"a": (np.ones((2, 4)),), "b": (np.ones((1, 4)),), "empty": (np.ones((0, 4)),)}
     captions = [(2, 5, 6, 5, 3), (2, 6, 3), (2, 7, 6, 3), (2, 8, 3), (2, 9, 3)]
     images = ["a", "a", "b", "empty", "not in the store"]
-    data = PictureWords.of(CaptionDataset(captions, images, np.ones((5, 3)), PROMPTS, store, 0.2), most=2)
+    data = ImageWords.of(CaptionDataset(captions, images, np.ones((5, 3)), PROMPTS, store, 0.2), most=2)
     assert (data.images, data.words) == (["a", "b"], [6, 5])
     assert data.targets.tolist() == [[1.0, 0.5], [1.0, 0.0]]
     batch = data.collate([1, 0])
@@ -155,21 +156,21 @@ def test_the_reader_learns_more_than_shares_and_from_the_picture_itself(tmp_path
         regions[generator.integers(3)] += things[kind]
         store[str(number)] = (regions,)
     captions = [(2, 20, 30 + int(kind), 3) for kind in kinds]
-    data = PictureWords.of(CaptionDataset(captions, list(store), np.ones((128, 3)), PROMPTS, store, 0.2))
+    data = ImageWords.of(CaptionDataset(captions, list(store), np.ones((128, 3)), PROMPTS, store, 0.2))
     torch.manual_seed(0)
-    model = WordsOfRegions(RegionReader(8, 16), torch.randn(5, 16), torch.as_tensor(data.targets.mean(axis=0)))
+    model = RegionWordClassifier(RegionProjector(8, 16), torch.randn(5, 16), torch.as_tensor(data.targets.mean(axis=0)))
     batch = data.collate(range(128))
     labels = batch.pop("labels")
 
     def loss(found) -> float:
         with torch.no_grad():
-            return float(words_loss(found, labels))
+            return float(region_word_loss(found, labels))
 
     shares = loss(SimpleNamespace(logits=model.bias.detach().expand(128, -1)))
     settings = TrainSettings(epochs=40, batch_size=32, learning_rate=3e-3, select_by=None)
     train(
         model, data, None, settings, tmp_path, name="words", seed=0, metrics=None, collate=data.collate,
-        lengths=[1] * 128, loss=words_loss,
+        lengths=[1] * 128, loss=region_word_loss,
     )  # fmt: skip
     model.eval()
     own = loss(model(**batch))

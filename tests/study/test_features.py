@@ -11,8 +11,9 @@ from emocap.regions.extract import extract, images_below
 from emocap.regions.extractors.base import Regions
 from emocap.regions.extractors.grid import GridExtractor
 from emocap.regions.extractors.registry import build_extractor
+from emocap.regions.store.format import FeatureSource
 from emocap.regions.store.reader import FeatureStore
-from emocap.regions.store.writer import FeatureSource, write_store
+from emocap.regions.store.writer import write_store
 from emocap.report.page import write_report
 from emocap.study.config.loading import load_config
 from emocap.study.run import run_study
@@ -57,10 +58,10 @@ def test_the_detector_runs_in_a_study(tiny_study, detector_folder, tmp_path):
     store = FeatureStore.open(tmp_path / "run/features/target")
     assert (store.header.extractor, store.header.dim) == ("frcnn-vg", 128)
     saved = load_model(tmp_path / "run/teacher")
-    assert saved.card.features["kind"] == store.kind
+    assert saved.card.features["fingerprint"] == store.fingerprint
     assert saved.model.config.visual_embedding_dim == 128
     made = build_extractor(saved.card.features["extractor"], saved.card.features["settings"])
-    saved.require_features(store.kind, made.dim)
+    saved.require_features(store.fingerprint, made.dim)
 
 
 def test_features_of_two_kinds_are_refused(tiny_study, tiny_corpora, tmp_path):
@@ -90,7 +91,7 @@ def test_a_store_of_other_images_is_refused_and_one_that_lacks_some_told(tiny_st
     with pytest.raises(EmocapError, match="none of the target's 120 images, such as .*, but such as 0+.jpg"):
         run(tiny_study(**study), tmp_path / "other run", "features")
     (tmp_path / "file").write_text("no store")
-    with pytest.raises(EmocapError, match="file: no feature store"):
+    with pytest.raises(EmocapError, match="file: not a feature store"):
         run(
             tiny_study(target=corpora(target=tmp_path / "file")["target"], source=None),
             tmp_path / "file run",

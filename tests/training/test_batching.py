@@ -5,8 +5,8 @@ import torch
 
 from emocap.corpora.pairs import PairsBuilder
 from emocap.regions.extractors.base import Regions
-from emocap.regions.store.reader import FeatureStore
 from emocap.regions.store.format import FeatureSource
+from emocap.regions.store.reader import FeatureStore
 from emocap.regions.store.writer import write_store
 from emocap.training.batching import PairDataset, PooledDataset, pad_regions
 from emocap.training.checkpoint import load_tokenizer

@@ -17,9 +17,11 @@ from emocap.models.classifier import EmotionHead, set_prior_bias
 from emocap.models.transfer import transfer
 from emocap.training.batching import PairDataset, PooledDataset
 from emocap.training.losses import Loss, bce, build_loss
+from emocap.training.optimizer import build_optimizer
 from emocap.training.predict import pooled_vectors, predict_probabilities
+from emocap.training.sampler import EpochSampler
 from emocap.training.settings import TrainSettings
-from emocap.training.train import EpochSampler, _optimizer, train
+from emocap.training.train import train
 
 
 def scores(probabilities: np.ndarray, targets: np.ndarray) -> dict[str, float]:
@@ -241,7 +243,7 @@ def test_targets_are_needed_and_lie_within_0_and_1(tiny_model, word_data, tmp_pa
 def rates(model: torch.nn.Module, settings: TrainSettings) -> dict[str, float]:
     """Each trained parameter's learning rate, by name."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    groups = _optimizer(model, settings).param_groups
+    groups = build_optimizer(model, settings).param_groups
     found = [(names[id(parameter)], group["lr"]) for group in groups for parameter in group["params"]]
     assert len(found) == len(dict(found)) == sum(p.requires_grad for p in model.parameters())
     return dict(found)
@@ -285,11 +287,15 @@ def test_order_depends_on_seed_and_epoch_alone() -> None:
 
 def test_adam_and_frozen_parameters(tiny_model) -> None:
     tiny_model.freeze([tiny_model.visualbert])
-    optimizer = _optimizer(tiny_model, TrainSettings(optimizer="adam", head_learning_rate=None, learning_rate=1e-4))
+    optimizer = build_optimizer(
+        tiny_model, TrainSettings(optimizer="adam", head_learning_rate=None, learning_rate=1e-4)
+    )
     assert type(optimizer) is torch.optim.Adam
     assert sum(len(group["params"]) for group in optimizer.param_groups) == 2
     assert {group["lr"] for group in optimizer.param_groups} == {1e-4}
-    adamw = _optimizer(transfer(tiny_model, freeze=False), TrainSettings(head_learning_rate=1e-2, learning_rate=1e-4))
+    adamw = build_optimizer(
+        transfer(tiny_model, freeze=False), TrainSettings(head_learning_rate=1e-2, learning_rate=1e-4)
+    )
     assert {(g["lr"], g["weight_decay"]) for g in adamw.param_groups} == {
         (1e-4, 0.01),
         (1e-4, 0.0),

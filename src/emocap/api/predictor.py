@@ -1,8 +1,6 @@
-"""The public way to ask a trained model what people are likely to feel."""
+"""EmotionPredictor: predicts the emotions that an image with a caption evokes, and explains the predictions."""
 
 import copy
-import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,41 +11,40 @@ import numpy as np
 import torch
 from PIL import Image
 
-from emocap.api.explanation import Change, Explanation, WordEffect, boxed, effects, other_wordings, words_of
-from emocap.api.requested_emotions import choose_emotions
-from emocap.captioning.generation import in_batches
-from emocap.corpora.pairs import is_text
+from emocap.api.caption_checks import check_caption, warnings_for
+from emocap.api.explanation import Explanation, explain_pair
+from emocap.api.images import ImageInput, model_extractor
+from emocap.api.requested_emotions import resolve_emotions
+from emocap.captioning.generation import batch_slices
 from emocap.devices import best_device
 from emocap.errors import EmocapError
 from emocap.evaluation.scored_predictions import ranking
-from emocap.regions.extract import Prepared, prepare_source
+from emocap.regions.describe import Prepared, prepare_source
 from emocap.regions.extractors.base import Extractor, Regions
-from emocap.regions.extractors.registry import EXTRACTORS, build_extractor
 from emocap.regions.images import MAX_PIXELS
-from emocap.regions.store.format import feature_fingerprint
 from emocap.training.batching import pad_regions, pad_tokens
 from emocap.training.checkpoint import SavedModel, load_model
-from emocap.training.predict import finite
+from emocap.training.predict import require_finite
 
-BATCH = 64
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-Picture = str | Path | bytes | Image.Image | Prepared | Regions | None
+BATCH_SIZE = 64
 
 
 @dataclass(frozen=True)
 class EmotionProbability:
-    """How likely at least one of a pair's annotators names this emotion."""
+    """The probability that at least one of a pair's annotators names this emotion."""
 
     emotion: str
     probability: float
 
 
 class EmotionPredictor:
-    """Emotions that a picture with its caption evokes, from a model folder.
+    """Predicts the emotions that an image with a caption evokes.
 
-    >>> predictor = EmotionPredictor.from_pretrained("runs/demo/AnB+/model")  # doctest: +SKIP
-    >>> predictor.predict("dog.jpg", "A dog waits at the door, all alone.")[0]  # doctest: +SKIP
-    EmotionProbability(emotion='sad', probability=0.71)
+    `from_pretrained` loads one from a model folder of a study.
+
+    >>> predictor = EmotionPredictor.from_pretrained(model_folder)
+    >>> for prediction in predictor.predict(image_path, "the dog waits alone at night"):
+    ...     print(f"{prediction.emotion}: {prediction.probability:.0%}")
     """
 
     def __init__(self, saved: SavedModel, allow_other_features: bool = False) -> None:
@@ -61,53 +58,115 @@ class EmotionPredictor:
         """Load a model folder that a study saved.
 
         Args:
-            allow_other_features: use an extractor whose weights are not those that the model was trained with.
+            allow_other_features: only warn if the extractor's weights differ from those of the training.
 
         Raises:
-            EmocapError: not a model folder, or a broken one.
+            EmocapError: not a model folder, or a damaged one.
+
+        >>> EmotionPredictor.from_pretrained(model_folder).labels
+        ('happy', 'sad', 'awe')
         """
         return cls(load_model(Path(folder)), allow_other_features)
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The emotions that the model knows, in their fixed order."""
+        """The emotions that the model predicts, in their fixed order.
+
+        >>> EmotionPredictor.from_pretrained(model_folder).labels
+        ('happy', 'sad', 'awe')
+        """
         return self._saved.vocabulary.labels
 
-    def predict(self, image: Picture, caption: str) -> list[EmotionProbability]:
-        """Every emotion with its probability, best first.
+    @property
+    def folder(self) -> Path:
+        """The folder that the model was loaded from.
+
+        >>> EmotionPredictor.from_pretrained(model_folder).folder.name
+        'model'
+        """
+        return self._saved.folder
+
+    @property
+    def name(self) -> str:
+        """The model's name in its study.
+
+        >>> EmotionPredictor.from_pretrained(model_folder).name
+        'AnB+'
+        """
+        return self._saved.card.run
+
+    @property
+    def frequencies(self) -> list[float] | None:
+        """Share of the training pairs that name each emotion; None if unknown.
+
+        >>> EmotionPredictor.from_pretrained(model_folder).frequencies
+        [0.5, 0.3, 0.2]
+        """
+        return self._saved.card.frequencies
+
+    @property
+    def uses_images(self) -> bool:
+        """Whether the model was trained on images as well as captions.
+
+        >>> EmotionPredictor.from_pretrained(model_folder).uses_images
+        True
+        """
+        return self._saved.card.features is not None
+
+    def predict(self, image: ImageInput, caption: str) -> list[EmotionProbability]:
+        """The probability of every emotion, highest first.
 
         Args:
-            image: a file, its bytes, a Pillow image, what `prepare` or `regions` made of one, or None for the caption
-                alone.
+            image: a file, its bytes, a Pillow image, the result of `prepare` or `regions` for one, or None to use only
+                the caption.
             caption: any text that is not empty.
 
         Raises:
-            EmocapError: the image cannot be read, the caption is empty, or the model knows no images.
+            EmocapError: the image cannot be read, the caption is empty, or the model uses no images.
+
+        >>> predictor = EmotionPredictor.from_pretrained(model_folder)
+        >>> best, *others = predictor.predict(image_path, "the child celebrates in the sun")
+        >>> best.emotion, round(best.probability, 2)
         """
         return self.predict_many([(image, caption)])[0]
 
-    def predict_many(self, pairs: Sequence[tuple[Picture, str]]) -> list[list[EmotionProbability]]:
-        """`predict` for several pairs in one batch, in their order."""
+    def predict_many(self, pairs: Sequence[tuple[ImageInput, str]]) -> list[list[EmotionProbability]]:
+        """`predict` for several pairs in one batch, in their order.
+
+        >>> predictor = EmotionPredictor.from_pretrained(model_folder)
+        >>> pairs = [(image_path, "the child celebrates in the sun"), (None, "the dog waits alone at night")]
+        >>> [predictions[0].emotion for predictions in predictor.predict_many(pairs)]
+        ['happy', 'sad']
+        """
         if not pairs:
             return []
         for number, (_, caption) in enumerate(pairs, 1):
             check_caption(caption, f"pair {number}: ")
-        return self.named(
-            self.pair_probabilities(self.features([image for image, _ in pairs]), [caption for _, caption in pairs])
-        )
+        features = self.features([image for image, _ in pairs])
+        return self.with_labels(self.pair_probabilities(features, [caption for _, caption in pairs]))
 
-    def named(self, probabilities: np.ndarray) -> list[list[EmotionProbability]]:
-        """(N, E) probabilities with their emotions, best first."""
+    def with_labels(self, probabilities: np.ndarray) -> list[list[EmotionProbability]]:
+        """(N, E) probabilities with their emotions, highest first.
+
+        >>> predictor = EmotionPredictor.from_pretrained(model_folder)
+        >>> predictor.with_labels(np.array([[0.2, 0.7, 0.4]]))[0][0]
+        EmotionProbability(emotion='sad', probability=0.7)
+        """
         return [
             [EmotionProbability(self.labels[i], float(row[i])) for i in order]
             for row, order in zip(probabilities, ranking(probabilities), strict=True)
         ]
 
     def probabilities_for(self, features: np.ndarray | None, captions: Sequence[str]) -> np.ndarray:
-        """(N, E) calibrated probabilities of N captions of one picture, emotions as in `labels`.
+        """(N, E) calibrated probabilities of N captions of one image, emotions as in `labels`.
 
         Args:
-            features: (R, D) of the picture, by `features`; None for captions alone.
+            features: (R, D) of the image, by `features`; None to use only the captions.
+
+        >>> predictor = EmotionPredictor.from_pretrained(model_folder)
+        >>> (features,) = predictor.features([image_path])
+        >>> captions = ["the child celebrates in the sun", "the dog waits alone at night"]
+        >>> predictor.probabilities_for(features, captions).round(2).tolist()
         """
         return self.pair_probabilities([features] * len(captions), captions)
 
@@ -119,97 +178,81 @@ class EmotionPredictor:
             captions: N texts.
 
         Raises:
-            EmocapError: no pairs, or unequal numbers.
+            EmocapError: no pairs, or different lengths.
+
+        >>> predictor = EmotionPredictor.from_pretrained(model_folder)
+        >>> predictor.pair_probabilities([None], ["the dog waits alone at night"]).shape
+        (1, 3)
         """
         if len(features) != len(captions) or not len(captions):
-            raise EmocapError(f"{len(features)} pictures and {len(captions)} captions; give as many of both, and some")
-        found = [self._probabilities(features[rows], captions[rows]) for rows in in_batches(len(captions), BATCH)]
-        return np.concatenate(found)
+            raise EmocapError(
+                f"{len(features)} images and {len(captions)} captions; give the same number, at least one"
+            )
+        batches = [
+            self._probabilities(features[rows], captions[rows]) for rows in batch_slices(len(captions), BATCH_SIZE)
+        ]
+        return np.concatenate(batches)
 
     def caption_warnings(self, caption: str) -> list[str]:
-        """What keeps the model from reading a text as people would, each in a few words."""
-        found = ["holds control characters"] if _CONTROL.search(caption) else []
-        if not any(letter.isalnum() for letter in caption):
-            found.append("holds no words")
-        tokenizer = self._reader
-        ids = tokenizer(caption, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
-        if len(ids) > self._saved.card.max_length - 2:
-            found.append("judged by its beginning, the rest is more than the model reads")
-        scripts = {unicodedata.name(letter, "?").split()[0] for letter in caption if letter.isalpha()}
-        if 2 * ids.count(tokenizer.unk_token_id) > len(ids) or (scripts and "LATIN" not in scripts):
-            found.append("in words that the model hardly knows")
-        return found
+        """Reasons why the model may misread a text, each in a few words.
 
-    @property
-    def folder(self) -> Path:
-        """Where the model was read from."""
-        return self._saved.folder
-
-    @property
-    def name(self) -> str:
-        """The experiment that it came from, such as AnB+."""
-        return self._saved.card.run
-
-    @property
-    def frequencies(self) -> list[float] | None:
-        """Share of the training pairs that name each emotion; None where it is not known."""
-        return self._saved.card.frequencies
-
-    @property
-    def sees_pictures(self) -> bool:
-        """Whether the model learnt from pictures too."""
-        return self._saved.card.features is not None
-
-    def require_features(self, kind: str, dim: int) -> None:
-        """Refuse region features of another kind than the model learnt from, unless others are allowed.
-
-        Raises:
-            EmocapError: the kinds differ.
+        >>> EmotionPredictor.from_pretrained(model_folder).caption_warnings("!?")
+        ['contains no words']
         """
-        self._saved.require_features(kind, dim, allow_other=self._allow_other_features)
+        return warnings_for(caption, self._untruncated_tokenizer, self._saved.card.max_length)
 
-    def _probabilities(self, features: Sequence[np.ndarray | None], captions: Sequence[str]) -> np.ndarray:
-        encoded = self._saved.tokenizer(
-            list(captions), truncation=True, max_length=self._saved.card.max_length, return_attention_mask=False
-        )
-        batch = pad_tokens(encoded["input_ids"]) | pad_regions(features)
-        with torch.inference_mode():
-            logits = self._model(**{key: tensor.to(self._device) for key, tensor in batch.items()}).logits
-        return finite(torch.sigmoid(logits.float() / self._saved.card.temperature).cpu().numpy())
-
-    @cached_property
-    def _reader(self) -> Any:
-        """Word pieces that are never cut. A tokenizer keeps how it cuts, so one for both is not safe in threads."""
-        return copy.deepcopy(self._saved.tokenizer)
-
-    @cached_property
-    def _extractor(self) -> Extractor:
-        """What made the features that the model was trained on; built for the first picture."""
-        return model_extractor(self._saved, allow_other=self._allow_other_features)
-
-    def features(self, images: Sequence[Picture]) -> list[np.ndarray | None]:
-        """Each picture's (R, D) float16 region features, or None without a picture."""
-        return [None if found is None else found.features.astype(np.float16) for found in self.regions(images)]
-
-    def regions(self, images: Sequence[Picture]) -> list[Regions | None]:
-        """Each picture's regions as the model sees them, or None without a picture."""
-        prepared = [self.prepare(image) for image in images if image is not None and not isinstance(image, Regions)]
-        found: list[Regions] = []
-        size = self._extractor.batch_size if prepared else 1
-        for start in range(0, len(prepared), size):
-            values, sizes = zip(*prepared[start : start + size], strict=True)
-            found += self._extractor.describe(values, sizes)
-        left = iter(found)
-        return [image if image is None or isinstance(image, Regions) else next(left) for image in images]
-
-    def prepare(self, image: str | Path | bytes | Image.Image | Prepared, *, max_pixels: int = MAX_PIXELS) -> Prepared:
-        """Decode a picture, the part of `regions` that several threads may do at once.
+    def require_features(self, fingerprint: str, dim: int) -> None:
+        """Refuse region features that differ from those of the training, unless `allow_other_features` is set.
 
         Args:
-            max_pixels: more are refused.
+            fingerprint: of a feature store.
+            dim: of the features.
 
         Raises:
-            EmocapError: it cannot be read, is too large, or the model knows no images.
+            EmocapError: the fingerprints differ.
+
+        >>> EmotionPredictor.from_pretrained(model_folder).require_features("0123456789abcdef", 2048)
+        Traceback (most recent call last):
+            ...
+        emocap.errors.EmocapError: ...: trained on features of 16 numbers, these have 2048
+        """
+        self._saved.require_features(fingerprint, dim, allow_other=self._allow_other_features)
+
+    def features(self, images: Sequence[ImageInput]) -> list[np.ndarray | None]:
+        """The (R, D) float16 region features of each image, None without an image.
+
+        >>> (features,) = EmotionPredictor.from_pretrained(model_folder).features([image_path])
+        >>> features.shape
+        (3, 16)
+        """
+        return [None if regions is None else regions.features.astype(np.float16) for regions in self.regions(images)]
+
+    def regions(self, images: Sequence[ImageInput]) -> list[Regions | None]:
+        """The regions of each image with boxes and features, None without an image.
+
+        >>> (regions,) = EmotionPredictor.from_pretrained(model_folder).regions([image_path])
+        >>> regions.boxes_xyxy.tolist()
+        """
+        prepared = [self.prepare(image) for image in images if image is not None and not isinstance(image, Regions)]
+        described: list[Regions] = []
+        size = self._extractor.batch_size if prepared else 1
+        for rows in batch_slices(len(prepared), size):
+            values, sizes = zip(*prepared[rows], strict=True)
+            described += self._extractor.describe(values, sizes)
+        remaining = iter(described)
+        return [image if image is None or isinstance(image, Regions) else next(remaining) for image in images]
+
+    def prepare(self, image: str | Path | bytes | Image.Image | Prepared, *, max_pixels: int = MAX_PIXELS) -> Prepared:
+        """Decode an image: the part of `regions` that is safe in several threads at once.
+
+        Args:
+            max_pixels: larger images are refused.
+
+        Raises:
+            EmocapError: it cannot be read, is too large, or the model uses no images.
+
+        >>> EmotionPredictor.from_pretrained(model_folder).prepare(image_path).size
+        (60, 40)
         """
         if isinstance(image, Prepared):
             return image
@@ -220,84 +263,42 @@ class EmotionPredictor:
         source = Path(image) if isinstance(image, str) else image
         return prepare_source(source, self._extractor, max_pixels=max_pixels)
 
-    def explain(self, image: Picture, caption: str, emotion: str | None = None) -> Explanation:
-        """Which words and regions move an emotion, and what other wordings would do.
+    def explain(self, image: ImageInput, caption: str, emotion: str | None = None) -> Explanation:
+        """The effects of words and regions on an emotion, and those of other wordings.
 
         Args:
             image: as for `predict`.
-            emotion: one of `labels`; None takes the likeliest.
+            emotion: one of `labels`; None takes the most probable.
 
         Raises:
-            EmocapError: as `predict`; or the emotion is not known.
+            EmocapError: as `predict`; or the emotion is unknown.
+
+        >>> predictor = EmotionPredictor.from_pretrained(model_folder)
+        >>> explanation = predictor.explain(image_path, "the dog waits alone at night", emotion="sad")
+        >>> max(explanation.words, key=lambda word: word.effect).word
         """
         check_caption(caption)
-        wanted, _ = choose_emotions(self.labels, [] if emotion is None else [emotion])
-        (found,) = self.regions([image])
-        features = None if found is None else found.features.astype(np.float16)
-        ids, spans, places = words_of(self._saved.tokenizer, caption, self._saved.card.max_length)
-        others = other_wordings(self._saved, caption, spans)
-        chances = self.probabilities_for(features, [caption, *(text for *_, text in others)])
-        number = wanted[0] if wanted else int(chances[0].argmax())
-        by_word, by_region, log_odds, reference = effects(self._saved, self._device, ids, places, features, number)
-        changes = [
-            Change(
-                text,
-                caption[start:end],
-                start,
-                end,
-                instead,
-                {label: float(move) for label, move in zip(self.labels, after - chances[0], strict=True)},
-            )
-            for (start, end, instead, text), after in zip(others, chances[1:], strict=True)
-        ]
-        name = self.labels[number]
-        return Explanation(
-            emotion=name,
-            probability=float(chances[0, number]),
-            log_odds=log_odds,
-            reference=reference,
-            words=[
-                WordEffect(caption[start:end], start, end, float(effect))
-                for (start, end), effect in zip(spans, by_word, strict=True)
-            ],
-            regions=[] if found is None else boxed(found, by_region),
-            changes=sorted(changes, key=lambda change: -abs(change.moves[name])),
+        requested, _ = resolve_emotions(self.labels, [] if emotion is None else [emotion])
+        (regions,) = self.regions([image])
+        return explain_pair(
+            self._saved, self._device, self.probabilities_for, regions, caption, requested[0] if requested else None
         )
 
-
-def check_caption(caption: str, where: str = "") -> None:
-    """Refuse a caption that cannot be judged.
-
-    Raises:
-        EmocapError: it is empty or no Unicode text.
-    """
-    if not isinstance(caption, str) or not caption.strip():
-        raise EmocapError(f"{where}the caption is empty; give some text")
-    if not is_text(caption):
-        raise EmocapError(f"{where}the caption is not Unicode text; give it in UTF-8")
-
-
-def model_extractor(saved: SavedModel, *, allow_other: bool = False) -> Extractor:
-    """The extractor that makes region features as a model saw them.
-
-    Raises:
-        EmocapError: the model knows no pictures, its features were imported, or the extractor is not as it was.
-    """
-    features = saved.card.features
-    if features is None:
-        raise EmocapError(f"{saved.folder}: learnt from captions alone and cannot use an image; leave it out")
-    if features["extractor"] not in EXTRACTORS:
-        raise EmocapError(
-            f"{saved.folder}: learnt from {features['extractor']} features, which emocap cannot make of a picture; "
-            "give a store of such features, or captions alone"
+    def _probabilities(self, features: Sequence[np.ndarray | None], captions: Sequence[str]) -> np.ndarray:
+        encoded = self._saved.tokenizer(
+            list(captions), truncation=True, max_length=self._saved.card.max_length, return_attention_mask=False
         )
-    try:
-        extractor = build_extractor(features["extractor"], features["settings"])
-    except EmocapError as error:
-        raise EmocapError(
-            f"{saved.folder}: the extractor of its pictures is not to be had: {error}; bring its weights back, or name "
-            "their place in emocap.json there (features, settings, weights)"
-        ) from error
-    kind = feature_fingerprint(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim)
-    saved.require_features(kind, extractor.dim, allow_other=allow_other)
-    return extractor
+        batch = pad_tokens(encoded["input_ids"]) | pad_regions(features)
+        with torch.inference_mode():
+            logits = self._model(**{key: tensor.to(self._device) for key, tensor in batch.items()}).logits
+        return require_finite(torch.sigmoid(logits.float() / self._saved.card.temperature).cpu().numpy())
+
+    @cached_property
+    def _untruncated_tokenizer(self) -> Any:
+        """A copy that never truncates: a tokenizer stores its truncation, so that sharing one is not thread-safe."""
+        return copy.deepcopy(self._saved.tokenizer)
+
+    @cached_property
+    def _extractor(self) -> Extractor:
+        """The extractor of the features that the model was trained on; built for the first image."""
+        return model_extractor(self._saved, allow_other=self._allow_other_features)

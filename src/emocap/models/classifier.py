@@ -1,4 +1,4 @@
-"""The emotion classifier: VisualBERT and one linear layer `fc` over one vector per pair."""
+"""The emotion classifier: VisualBERT and one linear layer `fc` on one pooled vector per pair."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.models.visual_bert.configuration_visual_bert import VisualBertConfig
 from transformers.models.visual_bert.modeling_visual_bert import VisualBertPreTrainedModel
 
-from emocap.models.encoder import build_visualbert, read_pairs
+from emocap.models.encoder import build_visualbert, encode_pairs
 
 POOLINGS = ("pooler", "mean", "first", "first+mean")
 
@@ -17,10 +17,9 @@ class VisualBertForEmotion(VisualBertPreTrainedModel):
     """Multi-label emotion classifier over caption tokens and image regions.
 
     Parameter names are `visualbert.*` and `fc.*`. The configuration adds to VisualBERT's: `pooling`, "pooler" (the
-    founding study: tanh layer over the first token), "mean" (mean of the last hidden states of all attended tokens and
-    regions), "first" (last hidden state of the first token) or "first+mean" (both, one behind the other, so that `fc`
-    takes 2H numbers), and `visual_token_type` (0 as in VisualBERT's own code and weights, 1 as in transformers'
-    documentation).
+    founding study: tanh layer on the first token), "mean" (mean of the last hidden states of all attended tokens and
+    regions), "first" (last hidden state of the first token) or "first+mean" (both concatenated, so that `fc` has 2H
+    inputs), and `visual_token_type` (0 as in VisualBERT's own code and weights, 1 as in transformers' documentation).
 
     Raises:
         ValueError: unknown pooling, or a visual token type outside the configuration's `type_vocab_size`.
@@ -50,19 +49,19 @@ class VisualBertForEmotion(VisualBertPreTrainedModel):
         visual_attention_mask: torch.Tensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """One vector per pair: (B, H), or (B, 2H) where pooling is "first+mean".
+        """One pooled vector per pair: (B, H), or (B, 2H) if pooling is "first+mean".
 
         Args:
-            input_ids: (B, T) int64 caption tokens, or `inputs_embeds` (B, T, H) in their place.
+            input_ids: (B, T) int64 caption tokens, or `inputs_embeds` (B, T, H) instead.
             attention_mask: (B, T), 1 for tokens and 0 for padding; None means no padding.
-            visual_embeds: (B, R, D) region features, or None for captions alone.
+            visual_embeds: (B, R, D) region features, or None for captions only.
             visual_attention_mask: (B, R), 1 for regions and 0 for padding and missing images.
         """
         text = input_ids if input_ids is not None else inputs_embeds
         assert text is not None, "input_ids or inputs_embeds is needed"
         if attention_mask is None:
             attention_mask = torch.ones(text.shape[:2], device=text.device, dtype=torch.long)
-        output, mask = read_pairs(
+        output, mask = encode_pairs(
             self.visualbert,
             self.visual_token_type,
             attention_mask,
@@ -91,12 +90,12 @@ class VisualBertForEmotion(VisualBertPreTrainedModel):
         return_dict: bool | None = None,
         **kwargs: Any,
     ) -> SequenceClassifierOutput:
-        """Logits (B, E), and the mean binary cross-entropy where `labels` (B, E), 0 to 1, are given."""
+        """Logits (B, E), and the mean binary cross-entropy if `labels` (B, E), 0 to 1, are given."""
         pooled = self.pool(input_ids, attention_mask, visual_embeds, visual_attention_mask, inputs_embeds)
         return emotion_output(self.fc(pooled), labels)
 
     def freeze(self, modules: list[nn.Module]) -> None:
-        """Keep these modules as they are: no gradients, and always in evaluation mode (dropout off)."""
+        """Freeze these modules: no gradients, and always in evaluation mode (no dropout)."""
         self._frozen = modules
         for module in modules:
             module.requires_grad_(False)
@@ -111,7 +110,7 @@ class VisualBertForEmotion(VisualBertPreTrainedModel):
 
 
 def emotion_output(logits: torch.Tensor, labels: torch.Tensor | None) -> SequenceClassifierOutput:
-    """Logits (B, E) with the mean binary cross-entropy against targets (B, E) where there are any."""
+    """Logits (B, E), with the mean binary cross-entropy if there are targets (B, E)."""
     loss = None
     if labels is not None:
         loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), labels.float())
@@ -119,19 +118,19 @@ def emotion_output(logits: torch.Tensor, labels: torch.Tensor | None) -> Sequenc
 
 
 class EmotionHead(nn.Module):
-    """`fc` alone over pooled vectors: what is left to train when every layer is frozen."""
+    """`fc` alone on pooled vectors, for training with a frozen encoder."""
 
     def __init__(self, fc: nn.Linear) -> None:
         super().__init__()
         self.fc = fc
 
     def forward(self, pooled: torch.Tensor, labels: torch.Tensor | None = None) -> SequenceClassifierOutput:
-        """Logits (B, E) of pooled vectors (B, H), and the loss where `labels` (B, E) are given."""
+        """Logits (B, E) of pooled vectors (B, H), and the loss if `labels` (B, E) are given."""
         return emotion_output(self.fc(pooled), labels)
 
 
 def set_prior_bias(fc: nn.Linear, frequencies: torch.Tensor) -> None:
-    """Start `fc`'s bias at the log-odds of the label frequencies (E,), kept within 0.001 and 0.999.
+    """Initialise `fc`'s bias with the log-odds of the label frequencies (E,), clipped to 0.001 and 0.999.
 
     >>> fc = nn.Linear(2, 2); set_prior_bias(fc, torch.tensor([0.5, 0.0]))
     >>> [round(share, 5) for share in torch.sigmoid(fc.bias).tolist()]

@@ -1,6 +1,6 @@
-"""VisualBERT (Li et al. 2019, arXiv 1908.03557) as transformers has it, with fused attention.
+"""VisualBERT (Li et al. 2019, arXiv 1908.03557) from transformers, with `scaled_dot_product_attention`.
 
-Left out: attention maps keep the library's own slow path, since the fused kernel does not give them.
+Attention maps take the library's own slower path, since the fused kernel does not return them.
 """
 
 from typing import Any
@@ -11,8 +11,8 @@ from transformers.models.visual_bert.configuration_visual_bert import VisualBert
 from transformers.models.visual_bert.modeling_visual_bert import VisualBertModel, VisualBertSelfAttention
 
 
-class FusedSelfAttention(VisualBertSelfAttention):
-    """The library's self-attention through `scaled_dot_product_attention`; same parameters, same result."""
+class SdpaSelfAttention(VisualBertSelfAttention):
+    """The library's self-attention by `scaled_dot_product_attention`; same parameters, same result."""
 
     def forward(
         self,
@@ -21,15 +21,15 @@ class FusedSelfAttention(VisualBertSelfAttention):
         output_attentions: bool = False,
         **kwargs: Any,
     ) -> tuple[torch.Tensor, ...]:
-        """Attend over a sequence.
+        """Self-attention over a sequence.
 
         Args:
             hidden_states: (B, L, H).
             attention_mask: None or additive, broadcastable to (B, heads, L, L); very negative where masked.
-            output_attentions: also give the (B, heads, L, L) attention probabilities, by the slow path.
+            output_attentions: also return the (B, heads, L, L) attention probabilities, by the slower path.
 
         Returns:
-            The context (B, L, H), and the probabilities where asked for.
+            The context (B, L, H), and the probabilities if requested.
         """
         if output_attentions:
             return super().forward(hidden_states, attention_mask, output_attentions=True)
@@ -44,19 +44,19 @@ class FusedSelfAttention(VisualBertSelfAttention):
 
 
 def build_visualbert(config: VisualBertConfig) -> VisualBertModel:
-    """A randomly initialised VisualBERT encoder with fused attention."""
+    """A randomly initialised VisualBERT encoder with `scaled_dot_product_attention`."""
     encoder = VisualBertModel(config)
-    fuse_attention(encoder)
+    use_sdpa(encoder)
     return encoder
 
 
-def fuse_attention(encoder: VisualBertModel) -> None:
-    """Exchange the class of each attention in place, so that parameters keep the library's names and objects."""
+def use_sdpa(encoder: VisualBertModel) -> None:
+    """Change the class of each attention module in place, so that its parameters and their names stay the same."""
     for layer in encoder.encoder.layer:
-        layer.attention.self.__class__ = FusedSelfAttention
+        layer.attention.self.__class__ = SdpaSelfAttention
 
 
-def read_pairs(
+def encode_pairs(
     encoder: VisualBertModel,
     visual_token_type: int,
     attention_mask: torch.Tensor,
@@ -66,13 +66,13 @@ def read_pairs(
     visual_embeds: torch.Tensor | None = None,
     visual_attention_mask: torch.Tensor | None = None,
 ) -> tuple[Any, torch.Tensor]:
-    """The encoder's output over text and regions, and the mask (B, T + R) of both.
+    """The encoder's output for text and regions, and the attention mask (B, T + R) of both.
 
     Args:
         visual_token_type: of every region.
         attention_mask: (B, T).
-        input_ids, inputs_embeds: (B, T) or (B, T, H), one of them.
-        visual_embeds: (B, R, D), or None without pictures.
+        input_ids, inputs_embeds: (B, T) or (B, T, H); exactly one is given.
+        visual_embeds: (B, R, D), or None without images.
         visual_attention_mask: (B, R); None means no padding.
     """
     visual_token_type_ids, mask = None, attention_mask

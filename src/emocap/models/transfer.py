@@ -1,8 +1,8 @@
-"""Moving a student's layers to the target (Yosinski et al. 2014): AnB keeps them frozen, AnB+ trains them on.
+"""Transfer of a student's layers to the target (Yosinski et al. 2014): AnB freezes them, AnB+ fine-tunes them.
 
-`n_transferred` counts encoder layers from below; the embeddings always move with them, the pooler only with all of
-them. Layers above are re-initialised, and so is `fc` unless it is asked to move. `unfreeze` is for what follows a
-frozen run: first the head, then everything (LP-FT, Kumar et al. 2022, arXiv 2202.10054).
+`n_transferred` counts encoder layers from the input; the embeddings are always copied, the pooler only with all of the
+layers. Layers above are re-initialised, and so is `fc` unless it is copied. `unfreeze` is for fine-tuning after a frozen
+run: first the head, then everything (LP-FT, Kumar et al. 2022, arXiv 2202.10054).
 """
 
 import copy
@@ -27,25 +27,25 @@ def transfer(
     """A new model with the student's lowest layers.
 
     Args:
-        student: the model to copy from; it is left as it is.
+        student: the model to copy from; not modified.
         n_transferred: 0 to the number of encoder layers; None means all.
         freeze: True for AnB, False for AnB+.
-        copy_head: also copy `fc`, which needs the student's vocabulary to be the target's.
+        copy_head: also copy `fc`; the student must have the target's vocabulary.
         seed: of the re-initialised parts.
-        vocabulary: of the target; None means the student's own. Another gives `fc` its width and the configuration
-            its labels.
+        vocabulary: of the target; None means the student's own. It determines the width of `fc` and the labels of the
+            configuration.
 
     Raises:
-        EmocapError: `n_transferred` is out of range, or `fc` is to be copied to another vocabulary.
+        EmocapError: `n_transferred` is out of range, or `fc` would be copied to a different vocabulary.
     """
     model = copy.deepcopy(student)
     if vocabulary is not None and list(vocabulary.labels) != list(model.config.id2label.values()):
         if copy_head:
             raise EmocapError(
-                f"transfer.head is copied, but the student's emotions ({model.config.num_labels}) are not the target's "
-                f"({len(vocabulary)}), or not in their order; use fresh"
+                f"transfer.head is copied, but the student's emotions ({model.config.num_labels}) differ from the target's "
+                f"({len(vocabulary)}), or have a different order; use fresh"
             )
-        _give_vocabulary(model, vocabulary)
+        _replace_vocabulary(model, vocabulary)
     unfreeze(model)
     encoder = model.visualbert
     layers = list(encoder.encoder.layer)
@@ -55,8 +55,8 @@ def transfer(
             f"transfer.n_transferred is {n}, but the student has {len(layers)} layers; choose 0 to {len(layers)}"
         )
     fresh: list[nn.Module] = layers[n:]
-    moved: list[nn.Module] = [encoder.embeddings, *layers[:n]]
-    (moved if n == len(layers) else fresh).append(encoder.pooler)
+    copied: list[nn.Module] = [encoder.embeddings, *layers[:n]]
+    (copied if n == len(layers) else fresh).append(encoder.pooler)
     if not copy_head:
         fresh.append(model.fc)
     with torch.random.fork_rng(devices=[]):
@@ -64,41 +64,41 @@ def transfer(
         for module in fresh:
             initialise(module, encoder.config.initializer_range)
     if freeze:
-        model.freeze(moved)
+        model.freeze(copied)
     return model
 
 
-def _give_vocabulary(model: VisualBertForEmotion, vocabulary: Vocabulary) -> None:
-    """Put an undrawn `fc` of another vocabulary in the place of the old one."""
+def _replace_vocabulary(model: VisualBertForEmotion, vocabulary: Vocabulary) -> None:
+    """Replace `fc` by an uninitialised one for another vocabulary."""
     labels = vocabulary.labels
     model.config.id2label = dict(enumerate(labels))
     model.config.label2id = {label: number for number, label in enumerate(labels)}
     old = model.fc
-    # Without a draw, so that neither the caller's numbers nor those of the re-initialised layers depend on the labels.
+    # No random draw, so that neither the caller's generator nor the re-initialised layers depend on the labels.
     model.fc = nn.utils.skip_init(
         nn.Linear, old.in_features, len(labels), device=old.weight.device, dtype=old.weight.dtype
     )
 
 
 def unfreeze(model: VisualBertForEmotion) -> None:
-    """Let every parameter train again."""
+    """Make every parameter trainable."""
     model.freeze([])
     model.requires_grad_(True)
 
 
 def initialise(module: nn.Module, deviation: float) -> None:
-    """Draw a module's parameters as BERT does: weights from N(0, deviation^2), biases 0, layer norms the identity."""
-    for part in module.modules():
-        if isinstance(part, nn.Linear):
-            nn.init.normal_(part.weight, std=deviation)
-            nn.init.zeros_(part.bias)
-        elif isinstance(part, nn.LayerNorm):
-            nn.init.ones_(part.weight)
-            nn.init.zeros_(part.bias)
+    """Initialise a module as BERT does: weights from N(0, deviation^2), biases 0, layer norms the identity."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.normal_(layer.weight, std=deviation)
+            nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.LayerNorm):
+            nn.init.ones_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
 
 def is_head_only(model: VisualBertForEmotion) -> bool:
-    """Whether `fc` is all that trains, so that the encoder need run only once."""
+    """Whether only `fc` is trained, so that the encoder needs to run only once."""
     used = [model.visualbert.embeddings, model.visualbert.encoder]
     if model.pooling == "pooler":
         used.append(model.visualbert.pooler)

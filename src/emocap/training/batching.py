@@ -1,4 +1,4 @@
-"""Pairs as batches: token numbers, region features, masks and targets, padded to the longest of a batch."""
+"""Pairs as batches: token ids, region features, masks and targets, padded to the longest of a batch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from emocap.regions.store.reader import FeatureStore
 
 @dataclass
 class PairDataset(Dataset):
-    """N pairs for a model; item i is light (numbers only), its region features are read when the batch is made.
+    """N pairs for a model; an item holds no region features, which are read when the batch is collated.
 
     Attributes:
-        input_ids: N lists of token numbers, special tokens included.
+        input_ids: N lists of token ids, special tokens included.
         images: N image keys.
         targets: (N, E) float32, 0 to 1, or None.
-        store: region features, or None for captions alone.
+        store: region features, or None for captions only.
     """
 
     input_ids: Sequence[Sequence[int]]
@@ -37,7 +37,7 @@ class PairDataset(Dataset):
         store: FeatureStore | None,
         targets: np.ndarray | None = None,
     ) -> "PairDataset":
-        """Tokenize the captions, each cut at `max_length` tokens."""
+        """Tokenize the captions, each truncated to `max_length` tokens."""
         encoded = tokenizer(
             pairs.captions, truncation=True, max_length=max_length, add_special_tokens=True, return_attention_mask=False
         )
@@ -58,16 +58,16 @@ class PairDataset(Dataset):
         return [len(ids) for ids in self.input_ids]
 
     def by_length(self) -> np.ndarray:
-        """(N,) int64 row numbers, longest caption first, so that neighbours need little padding."""
+        """(N,) int64 row numbers, longest caption first, so that a batch needs little padding."""
         return np.argsort(-np.array(self.lengths), kind="stable")
 
     def collate(self, items: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """One batch of B pairs.
 
         Returns:
-            input_ids, attention_mask (B, T) int64; visual_embeds (B, R, D) float32, visual_attention_mask (B, R) int64
-            unless no pair of the batch has an image's features; labels (B, E) float32 where the pairs have targets.
-            An image without features has a mask of zeros.
+            input_ids, attention_mask (B, T) int64; visual_embeds (B, R, D) float32 and visual_attention_mask (B, R) int64
+            if any image of the batch has features; labels (B, E) float32 if the pairs have targets. The visual mask of
+            an image without features is zero.
         """
         batch = pad_tokens([item["input_ids"] for item in items])
         if self.store is not None:
@@ -78,7 +78,7 @@ class PairDataset(Dataset):
 
 
 def pad_tokens(rows: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
-    """Token numbers of B rows as input_ids and attention_mask (B, T) int64, padded behind."""
+    """Token ids of B rows as input_ids and attention_mask (B, T) int64, padded at the end."""
     longest = max(map(len, rows))
     input_ids, mask = (torch.zeros(len(rows), longest, dtype=torch.long) for _ in range(2))
     for row, ids in enumerate(rows):
@@ -94,13 +94,13 @@ def pad_regions(features: Sequence[np.ndarray | None]) -> dict[str, torch.Tensor
         features: per image (R_i, D), or None.
 
     Returns:
-        visual_embeds (B, R, D) float32 and visual_attention_mask (B, R) int64; nothing where no image has a region.
+        visual_embeds (B, R, D) float32 and visual_attention_mask (B, R) int64; nothing if no image has a region.
     """
     present = [array for array in features if array is not None and len(array)]
     if not present:
         return {}
     most = max(len(array) for array in present)
-    # In the features' own half precision first: numpy widens it some ten times slower than torch does.
+    # Padded in half precision, then converted by torch, which is about ten times faster at it than numpy.
     block = np.zeros((len(features), most, present[0].shape[1]), dtype=present[0].dtype)
     mask = torch.zeros(len(features), most, dtype=torch.long)
     for row, array in enumerate(features):
@@ -113,7 +113,7 @@ def pad_regions(features: Sequence[np.ndarray | None]) -> dict[str, torch.Tensor
 
 @dataclass
 class PooledDataset(Dataset):
-    """N pooled vectors (N, H) float32 with targets (N, E): what `fc` trains on when the encoder is frozen."""
+    """Pooled vectors (N, H) float32 with targets (N, E), on which `fc` trains when the encoder is frozen."""
 
     pooled: np.ndarray
     targets: np.ndarray

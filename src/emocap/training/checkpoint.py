@@ -1,13 +1,14 @@
-"""A model folder: weights and configuration as transformers saves them, the tokenizer, and what emocap must know.
+"""A model folder: weights and configuration as transformers saves them, the tokenizer, and the model card.
 
-`emocap.json` beside them holds the vocabulary with its hash, the kind of region features, and the caption length.
+The model card `emocap.json` holds the vocabulary with its hash, the fingerprint of the region features and the caption
+length.
 """
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AliasChoices, Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from transformers import AutoTokenizer
 from transformers.models.visual_bert.configuration_visual_bert import VisualBertConfig
@@ -27,9 +28,12 @@ SCHEMA = 1
 
 
 class FeatureCard(TypedDict):
-    """The store that a model was trained on: its kind, and what makes such features again."""
+    """The store that a model was trained on: its fingerprint, and the extractor that makes such features.
 
-    kind: str
+    Cards of earlier versions call the fingerprint `kind`.
+    """
+
+    fingerprint: Annotated[str, Field(validation_alias=AliasChoices("fingerprint", "kind"))]
     extractor: str
     settings: dict[str, Any]
     dim: int
@@ -37,19 +41,19 @@ class FeatureCard(TypedDict):
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a model needs besides its weights.
+    """Metadata of a model.
 
     Attributes:
         labels: the vocabulary in order.
         vocabulary: its hash.
-        max_length: captions are cut at this many tokens.
-        features: of the store it was trained on; None for captions alone.
+        max_length: captions are truncated to this many tokens.
+        features: of the store it was trained on; None if it was trained on captions only.
         run: the experiment's name.
-        frequencies: of the labels in its training pairs; None where they are not known.
-        temperature: that the logits are divided by, so that probabilities are calibrated (Guo et al. 2017).
-        threshold: an emotion whose calibrated probability reaches it is answered with yes.
-        thresholds: the same, one for each emotion; None where they were not tuned.
-        training: where it came from (study, backbone, seed ...), for people.
+        training: provenance (study, backbone, seed ...), for information only.
+        frequencies: of the labels in its training pairs; None if unknown.
+        temperature: divides the logits, so that the probabilities are calibrated (Guo et al. 2017).
+        threshold: an emotion is predicted where its calibrated probability is at least this.
+        thresholds: the same, one per emotion; None if they were not tuned.
     """
 
     labels: list[str]
@@ -68,7 +72,7 @@ class ModelCard:
 
 @dataclass
 class SavedModel:
-    """A model read from its folder."""
+    """A model loaded from its folder."""
 
     model: VisualBertForEmotion
     tokenizer: Any
@@ -76,53 +80,54 @@ class SavedModel:
     card: ModelCard
     folder: Path
 
-    def require_features(self, kind: str, dim: int, *, allow_other: bool = False) -> None:
-        """Refuse region features of another kind than the model was trained on.
+    def require_features(self, fingerprint: str, dim: int, *, allow_other: bool = False) -> None:
+        """Reject region features that differ from those the model was trained on.
 
         Args:
-            kind, dim: of the features.
-            allow_other: only warn of another kind, where the dimension is the same.
+            fingerprint, dim: of the features.
+            allow_other: only warn about a different fingerprint, if the dimension is the same.
 
         Raises:
-            EmocapError: the kinds differ.
+            EmocapError: the features differ, or the model was trained without any.
         """
         own = self.card.features
         if own is None:
-            raise EmocapError(
-                f"{self.folder}: trained on captions alone and cannot use region features; leave them out"
-            )
-        if kind == own["kind"]:
+            raise EmocapError(f"{self.folder}: trained on captions only, cannot use region features; leave them out")
+        if fingerprint == own["fingerprint"]:
             return
         if own["dim"] != dim:
-            raise EmocapError(f"{self.folder}: trained on features of {own['dim']} numbers, these have {dim}")
-        told = f"{self.folder}: trained on {own['extractor']} features of kind {own['kind']}, these are of kind {kind}"
+            raise EmocapError(f"{self.folder}: trained on features of dimension {own['dim']}, these have {dim}")
+        message = (
+            f"{self.folder}: trained on {own['extractor']} features with fingerprint {own['fingerprint']}, "
+            f"these have fingerprint {fingerprint}"
+        )
         if not allow_other:
             settings = " ".join(f"--set {key}={value}" for key, value in own["settings"].items() if key != "descriptor")
             raise EmocapError(
-                f"{told}; extract them as the model's were (--extractor {own['extractor']} {settings}), "
+                f"{message}; extract them with the model's settings (--extractor {own['extractor']} {settings}), "
                 "or give --allow-other-features"
             )
-        logger.warning("%s: its answers may be worth little", told)
+        logger.warning("%s: its predictions may be unreliable", message)
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The word pieces in a folder.
+    """The tokenizer in a folder.
 
     Raises:
-        EmocapError: there are none that can be read.
+        EmocapError: there is none, or it cannot be read.
     """
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
-        raise EmocapError(f"{folder}: holds no tokenizer ({' or '.join(TOKENIZER_FILES)}); restore its files")
+        raise EmocapError(f"{folder}: contains no tokenizer ({' or '.join(TOKENIZER_FILES)}); restore its files")
     try:
         return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-    except Exception as error:  # the library lets whatever a damaged file causes through
+    except Exception as error:  # the library raises whatever a damaged file causes
         raise EmocapError(
-            f"{folder}: no tokenizer that can be read ({type(error).__name__}); restore its files"
+            f"{folder}: the tokenizer cannot be read ({type(error).__name__}); restore its files"
         ) from error
 
 
 def save_model(folder: Path, model: VisualBertForEmotion, tokenizer: Any, card: ModelCard) -> None:
-    """Write a model folder whole or not at all."""
+    """Write a model folder atomically."""
     logging.disable_progress_bar()
     with atomic_folder(folder) as temporary:
         try:
@@ -134,10 +139,10 @@ def save_model(folder: Path, model: VisualBertForEmotion, tokenizer: Any, card: 
 
 
 def load_model(folder: Path) -> SavedModel:
-    """Read a model folder back, in evaluation mode.
+    """Load a model folder, in evaluation mode.
 
     Raises:
-        EmocapError: not a model folder, of another version, or its parts contradict each other.
+        EmocapError: not a model folder, of a different version, or with inconsistent files.
     """
     folder = Path(folder)
     if not (folder / "emocap.json").is_file():
@@ -146,17 +151,17 @@ def load_model(folder: Path) -> SavedModel:
             return load_model(nested)
         raise EmocapError(
             f"{folder}: not a model folder (no emocap.json); give one that a study saved, such as RUN/AnB+/model "
-            "(a study over folds or seeds keeps none without keep_models: true)"
+            "(a study over folds or seeds saves none unless keep_models: true)"
         )
     values = read_json(folder / "emocap.json")
     if not isinstance(values, dict) or values.get("schema") != SCHEMA:
-        found = values.get("schema") if isinstance(values, dict) else type(values).__name__
-        raise EmocapError(f"{folder / 'emocap.json'}: schema is {found!r}, expected {SCHEMA}; use a matching emocap")
+        schema = values.get("schema") if isinstance(values, dict) else type(values).__name__
+        raise EmocapError(f"{folder / 'emocap.json'}: schema is {schema!r}, expected {SCHEMA}; use a matching emocap")
     card = validated(ModelCard, folder / "emocap.json", values)
     vocabulary = Vocabulary(tuple(card.labels))
     if vocabulary.hash != card.vocabulary:
         raise EmocapError(
-            f"{folder / 'emocap.json'}: labels do not have the hash {card.vocabulary}; the file was changed"
+            f"{folder / 'emocap.json'}: the labels do not have the hash {card.vocabulary}; the file was changed"
         )
     config = _config(folder / "config.json")
     vocabulary.require_same([config.id2label[i] for i in range(config.num_labels)], str(folder / "config.json"))
@@ -164,7 +169,7 @@ def load_model(folder: Path) -> SavedModel:
     tokenizer = load_tokenizer(folder)
     if len(tokenizer) != config.vocab_size:
         raise EmocapError(
-            f"{folder}: tokenizer knows {len(tokenizer)} words, the model {config.vocab_size}; restore its files"
+            f"{folder}: the tokenizer has {len(tokenizer)} tokens, the model {config.vocab_size}; restore its files"
         )
     if not 3 <= card.max_length <= config.max_position_embeddings:
         raise EmocapError(f"{folder / 'emocap.json'}: max_length is {card.max_length}; train the model again")
@@ -178,14 +183,14 @@ def load_model(folder: Path) -> SavedModel:
     return SavedModel(model.eval(), tokenizer, vocabulary, card, folder)
 
 
-def validated(kind: type[Card], path: Path, values: Any) -> Card:
-    """A card of what a file holds.
+def validated(card_class: type[Card], path: Path, values: Any) -> Card:
+    """The values of a file as an instance of a card's class.
 
     Raises:
-        EmocapError: it is not one; one line that names the key.
+        EmocapError: a value is missing or invalid; one line that names the key.
     """
     try:
-        return TypeAdapter(kind).validate_python(values)
+        return TypeAdapter(card_class).validate_python(values)
     except ValidationError as error:
         raise EmocapError(f"{path}: {first_error(error.errors())}; train the model again") from None
 
@@ -194,7 +199,7 @@ def _config(path: Path) -> VisualBertConfig:
     values = read_json(path)
     try:
         return VisualBertConfig(**values)
-    except Exception as error:  # the library checks values with errors of its own and of others
+    except Exception as error:  # the library raises errors of several libraries
         raise EmocapError(
             f"{path}: not a model's configuration ({str(error).splitlines()[0]}); train it again"
         ) from error
@@ -204,12 +209,12 @@ def _weights(folder: Path, config: VisualBertConfig) -> VisualBertForEmotion:
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     try:
-        model, found = VisualBertForEmotion.from_pretrained(
+        model, loading_info = VisualBertForEmotion.from_pretrained(
             folder, config=config, local_files_only=True, use_safetensors=True, output_loading_info=True
         )
-    except Exception as error:  # the library lets whatever a damaged file causes through
+    except Exception as error:  # the library raises whatever a damaged file causes
         raise EmocapError(f"{folder}: its weights cannot be read ({type(error).__name__}); train it again") from error
-    faults = [f"{kind} {', '.join(sorted(map(str, names))[:4])}" for kind, names in found.items() if names]
+    faults = [f"{key} {', '.join(sorted(map(str, names))[:4])}" for key, names in loading_info.items() if names]
     if faults:
-        raise EmocapError(f"{folder}: its weights do not fit its configuration ({'; '.join(faults)}); train it again")
+        raise EmocapError(f"{folder}: its weights do not match its configuration ({'; '.join(faults)}); train it again")
     return model

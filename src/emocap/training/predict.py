@@ -1,4 +1,4 @@
-"""A model's probabilities for many pairs, longest captions first, in the pairs' own order."""
+"""A model's probabilities for many pairs, computed longest captions first, returned in the order of the pairs."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,8 +15,8 @@ from emocap.training.checkpoint import SavedModel
 
 
 @contextmanager
-def evaluating(model: VisualBertForEmotion) -> Iterator[torch.device]:
-    """Evaluation mode without gradients on the best device; the model is put back as it was."""
+def eval_mode(model: VisualBertForEmotion) -> Iterator[torch.device]:
+    """Evaluation mode without gradients on the best device; afterwards the model is on the CPU in its previous mode."""
     device, was_training = best_device(), model.training
     model.to(device).eval()
     try:
@@ -26,37 +26,37 @@ def evaluating(model: VisualBertForEmotion) -> Iterator[torch.device]:
         model.to("cpu").train(was_training)
 
 
-def finite(probabilities: np.ndarray) -> np.ndarray:
+def require_finite(probabilities: np.ndarray) -> np.ndarray:
     """The same array.
 
     Raises:
         EmocapError: it holds NaN.
     """
     if not np.isfinite(probabilities).all():
-        raise EmocapError("model: its answers are not finite; its weights are broken, train it again at a lower rate")
+        raise EmocapError("model: its predictions are not finite; train it again with a lower learning rate")
     return probabilities
 
 
 def pooled_vectors(model: VisualBertForEmotion, dataset: PairDataset, batch_size: int, what: str) -> np.ndarray:
-    """(N, H) float32: each pair's vector before `fc`, dropout off."""
+    """(N, H) float32 inputs of `fc`, one per pair, without dropout."""
     return _run(model, dataset, batch_size, what, head=False)
 
 
 def predict_probabilities(
     model: VisualBertForEmotion, dataset: PairDataset, batch_size: int, what: str, temperature: float = 1.0
 ) -> np.ndarray:
-    """(N, E) float32 probabilities of the logits divided by `temperature`, dropout off."""
+    """(N, E) float32 probabilities of the logits divided by `temperature`, without dropout."""
     logits = _run(model, dataset, batch_size, what, head=True)
-    return finite(torch.sigmoid(torch.from_numpy(logits) / temperature).numpy())
+    return require_finite(torch.sigmoid(torch.from_numpy(logits) / temperature).numpy())
 
 
 def predict_captions(
     saved: SavedModel, features: Sequence[np.ndarray | None], captions: Sequence[str], batch_size: int, what: str
 ) -> np.ndarray:
-    """(N, E) float32 calibrated probabilities of N captions, each with its picture's (R, D) features or None."""
+    """(N, E) float32 calibrated probabilities of N captions, each with its image's (R, D) features or None."""
     store = None
     if saved.card.features is not None:
-        store = {str(row): (found,) for row, found in enumerate(features) if found is not None}
+        store = {str(row): (regions,) for row, regions in enumerate(features) if regions is not None}
     encoded = saved.tokenizer(
         list(captions), truncation=True, max_length=saved.card.max_length, return_attention_mask=False
     )["input_ids"]
@@ -70,7 +70,7 @@ def _run(model: VisualBertForEmotion, dataset: PairDataset, batch_size: int, wha
     results = np.empty((len(dataset), width), dtype=np.float32)
     order = dataset.by_length()
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    with evaluating(model) as device:
+    with eval_mode(model) as device:
         for rows in track(batches, what, len(batches), "batches"):
             batch = dataset.collate([dataset[int(row)] for row in rows])
             batch.pop("labels", None)

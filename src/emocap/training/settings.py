@@ -12,7 +12,7 @@ class TrainSettings(BaseModel):
 
     Attributes:
         epochs: passes over the training pairs.
-        loss: what is minimised: a name (`focal`), or a mapping with that loss's settings (`{name: focal, gamma: 2}`).
+        loss: a name (`focal`), or a mapping with that loss's settings (`{name: focal, gamma: 2}`).
         batch_size: pairs per optimiser step on one device.
         eval_batch_size: pairs per batch without gradients.
         optimizer: "adamw" (decoupled weight decay) or "adam" (as the founding study).

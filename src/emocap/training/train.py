@@ -1,39 +1,34 @@
-"""The only training loop: transformers' Trainer, told what to optimise, in what order, and what to keep.
+"""The only training loop: transformers' Trainer, with emocap's losses, optimiser, order of pairs and checkpoints.
 
-Order of pairs depends on seed and epoch alone, so that a run that was killed goes on as an unbroken one would.
+The order of the pairs depends on the seed and the epoch only, so that a resumed run equals an uninterrupted one.
 """
 
 import logging
-import math
-import re
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 import transformers
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
 from torch import nn
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 from transformers import EarlyStoppingCallback, EvalPrediction, Trainer, TrainerCallback, TrainingArguments, set_seed
-from transformers.trainer_pt_utils import get_length_grouped_indices
-from transformers.trainer_utils import get_last_checkpoint
 
 from emocap.errors import EmocapError
-from emocap.files import atomic_file, read_json, write_json
+from emocap.training.callback import EpochCallback
+from emocap.training.history import build_history, selection_key
 from emocap.training.losses import bce, build_loss
-from emocap.training.predict import finite
+from emocap.training.optimizer import build_optimizer
+from emocap.training.predict import require_finite
+from emocap.training.resume import last_complete_checkpoint, load_final_state, save_final_state
+from emocap.training.sampler import EpochSampler
 from emocap.training.settings import TrainSettings
 
 logger = logging.getLogger("emocap")
-SECONDS_BETWEEN_LINES = 10.0
-TRAINED = "trained.safetensors"
-_LAYER = re.compile(r"\.encoder\.layer\.(\d+)\.")
 Metrics = Callable[[np.ndarray, np.ndarray], dict[str, float]]
 
 
@@ -41,7 +36,7 @@ class TrainingData(Protocol):
     """N items to train on.
 
     Attributes:
-        targets: (N, E) float32 of 0 to 1, or None where there are none.
+        targets: (N, E) float32 of 0 to 1, or None if there are none.
     """
 
     @property
@@ -52,77 +47,17 @@ class TrainingData(Protocol):
     def __getitem__(self, index: int) -> Any: ...
 
 
-class EpochSampler(Sampler[int]):
-    """Row numbers in an order drawn from (seed, epoch), neighbours of like length.
-
-    Args:
-        numbered_by_epoch: the rows of epoch e are numbered from e * N on, for items that change from epoch to epoch.
-    """
-
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, *, numbered_by_epoch: bool = False) -> None:
-        self.lengths, self.batch_size, self.seed, self.epoch = list(lengths), batch_size, seed, 0
-        self.numbered_by_epoch = numbered_by_epoch
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
-        first = self.epoch * len(self.lengths) if self.numbered_by_epoch else 0
-        return (first + row for row in get_length_grouped_indices(self.lengths, self.batch_size, generator=generator))
-
-
 class EmotionTrainer(Trainer):
-    """Trainer with emocap's order of pairs."""
+    """Trainer with our sampler, and without transformers' own progress output."""
 
     def __init__(self, *args: Any, sampler: EpochSampler, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.sampler = sampler
+        for printer in ("PrinterCallback", "ProgressCallback"):
+            self.remove_callback(getattr(transformers.trainer_callback, printer))
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> EpochSampler:
         return self.sampler
-
-
-class _Epochs(TrainerCallback):
-    """Tells the sampler its epoch, and people how far training is."""
-
-    def __init__(self, what: str, sampler: EpochSampler, batch_size: int) -> None:
-        self.what, self.sampler, self.batch_size = what, sampler, batch_size
-        self.start = self.told = time.monotonic()
-        self.first_step = 0
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.start = self.told = time.monotonic()
-        self.first_step = state.global_step
-        if state.global_step:
-            logger.info("%s: goes on at step %d of %d", self.what, state.global_step, state.max_steps)
-
-    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.sampler.epoch = math.floor((state.epoch or 0.0) + 1e-6)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        now = time.monotonic()
-        if now - self.told < SECONDS_BETWEEN_LINES:
-            return
-        self.told = now
-        rate = (state.global_step - self.first_step) / (now - self.start)
-        left = (state.max_steps - state.global_step) / rate
-        logger.info(
-            "%s: step %d of %d, %.1f pairs/s, at most %.0f s left",
-            self.what, state.global_step, state.max_steps, rate * self.batch_size, left,
-        )  # fmt: skip
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **kwargs: Any) -> None:
-        if not math.isfinite(logs.get("loss", 0.0)):
-            raise EmocapError(
-                f"{self.what}: the loss is not finite at step {state.global_step}; "
-                "lower learning_rate or set precision: float32"
-            )
-
-    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
-        names = {"eval_bce": "bce", "eval_mean_average_precision": "mAP"}
-        scores = "".join(f", {name} {metrics[key]:.4f}" for key, name in names.items() if key in metrics)
-        logger.info("%s: epoch %.0f, validation loss %.4f%s", self.what, state.epoch, metrics["eval_loss"], scores)
 
 
 def train(
@@ -140,67 +75,84 @@ def train(
     loss: Callable[..., torch.Tensor] | None = None,
     numbered_by_epoch: bool = False,
 ) -> dict[str, Any]:
-    """Train `model` in place; it ends with its best epoch's weights.
+    """Train `model` in place; it ends with the weights of its best epoch.
 
-    Checkpoints stay in `folder/checkpoints` until training is over, and a call that finds some goes on from the last.
+    Checkpoints are kept in `folder/checkpoints` until training is over; a call that finds some resumes from the last.
 
     Args:
-        model: takes a batch of `collate` as keywords, gives `logits`; what has `requires_grad` is trained.
-        training: N items with targets that `collate` makes batches of.
-        validation: scored after every epoch; None where nothing is held out.
-        metrics: (probabilities (N, E), targets (N, E)) to scores; None where the loss alone is followed.
+        model: takes a batch of `collate` as keywords and returns `logits`; parameters with `requires_grad` are trained.
+        training, validation: items with targets for `collate`; validation, unless None, is evaluated every epoch.
         name: of the run, for its log and history.
-        lengths: N lengths; items of like length share a batch.
-        loss: (outputs, labels) to what is minimised; None means the loss of `settings`, over logits and targets.
-        numbered_by_epoch: item i of epoch e is asked for as e * N + i, for items that change from epoch to epoch.
+        metrics: (probabilities (N, E), targets (N, E)) to scores; None to compute the loss only.
+        lengths: N lengths; items of similar length share a batch.
+        loss: (outputs, labels) to the loss; None means the loss of `settings`, over logits and targets.
+        numbered_by_epoch: item i of epoch e is requested as e * N + i, for items that change from epoch to epoch.
 
     Returns:
         The history, as `docs/RUN_DIR.md` describes `history.json`.
 
     Raises:
-        EmocapError: targets are missing or outside 0 to 1, the loss is no longer finite, or a checkpoint cannot be
-            written.
+        EmocapError: targets are missing or outside 0 to 1, the loss is not finite, or a checkpoint cannot be written.
     """
     checkpoints = folder / "checkpoints"
-    if (history := _finished(model, checkpoints)) is not None:
-        logger.info("%s: was trained before", name)
+    if (history := load_final_state(model, checkpoints)) is not None:
+        logger.info("%s: already trained", name)
         return history
-    if training.targets is None:
-        raise EmocapError(f"{name}: its training pairs have no targets; train on labelled or pseudo-labelled pairs")
-    if loss is None:
-        of_logits = build_loss(settings.loss, training.targets, f"{name}'s training pairs")
-
-        def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
-            return of_logits(outputs.logits, labels)
-
+    targets = _require_targets(training, name)
     sampler = EpochSampler(lengths, settings.batch_size, seed, numbered_by_epoch=numbered_by_epoch)
-    set_seed(seed)
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    callbacks: list[TrainerCallback] = [_Epochs(name, sampler, settings.batch_size)]
-    selects = validation is not None and settings.select_by is not None
-    if selects and settings.patience is not None:
-        callbacks.append(EarlyStoppingCallback(early_stopping_patience=settings.patience))
+    _seed_and_silence(seed)
     trainer = EmotionTrainer(
         model=model,
         args=_arguments(settings, checkpoints, validation is not None, seed, loss_only=metrics is None),
         train_dataset=training,
         eval_dataset=validation,
         data_collator=collate,
-        compute_loss_func=loss,
+        compute_loss_func=loss or _loss_of_logits(settings, targets, name),
         compute_metrics=None if metrics is None else lambda prediction: _scores(prediction, metrics, settings),
-        optimizers=(_optimizer(model, settings), None),
-        callbacks=callbacks,
+        optimizers=(build_optimizer(model, settings), None),
+        callbacks=_callbacks(settings, name, sampler, validation is not None),
         sampler=sampler,
     )
-    for printer in ("PrinterCallback", "ProgressCallback"):
-        trainer.remove_callback(getattr(transformers.trainer_callback, printer))
     start = time.monotonic()
-    try:
-        trainer.train(resume_from_checkpoint=_last_whole_checkpoint(checkpoints))
+    with _write_errors(checkpoints):
+        trainer.train(resume_from_checkpoint=last_complete_checkpoint(checkpoints))
         model.to("cpu")
-        history = _history(trainer.state.log_history, name, len(lengths), settings, time.monotonic() - start)
-        _keep(model, checkpoints, history)
+        history = build_history(trainer.state.log_history, name, len(lengths), settings, time.monotonic() - start)
+        save_final_state(model, checkpoints, history)
+    return history
+
+
+def _seed_and_silence(seed: int) -> None:
+    """Seed every generator, and keep transformers from printing."""
+    set_seed(seed)
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+
+
+def _require_targets(training: TrainingData, name: str) -> np.ndarray:
+    if training.targets is None:
+        raise EmocapError(f"{name}: its training pairs have no targets; train on labelled or pseudo-labelled pairs")
+    return training.targets
+
+
+def _loss_of_logits(settings: TrainSettings, targets: np.ndarray, name: str) -> Callable[..., torch.Tensor]:
+    """The loss of the settings as the Trainer calls it."""
+    loss = build_loss(settings.loss, targets, f"{name}'s training pairs")
+    return lambda outputs, labels, num_items_in_batch=None: loss(outputs.logits, labels)
+
+
+def _callbacks(settings: TrainSettings, name: str, sampler: EpochSampler, evaluates: bool) -> list[TrainerCallback]:
+    callbacks: list[TrainerCallback] = [EpochCallback(name, sampler, settings.batch_size)]
+    if evaluates and settings.select_by is not None and settings.patience is not None:
+        callbacks.append(EarlyStoppingCallback(early_stopping_patience=settings.patience))
+    return callbacks
+
+
+@contextmanager
+def _write_errors(checkpoints: Path) -> Iterator[None]:
+    """Turns the errors of a full or unreadable disk into one of ours."""
+    try:
+        yield
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise EmocapError(f"{checkpoints}: cannot be written or read ({reason}); free space and run again") from error
@@ -208,27 +160,6 @@ def train(
         if "PytorchStreamWriter" in str(error) or "unexpected pos" in str(error):
             raise EmocapError(f"{checkpoints}: cannot be written (no space?); free space and run again") from error
         raise
-    return history
-
-
-def _keep(model: nn.Module, checkpoints: Path, history: dict[str, Any]) -> None:
-    """Set down that training is over, with what it ended at: one that stopped early must not go on after a kill."""
-    with atomic_file(checkpoints / TRAINED) as temporary:
-        # copies, since tied weights are one tensor under two names, which the format refuses
-        save_file({key: tensor.clone().contiguous() for key, tensor in model.state_dict().items()}, temporary)
-    write_json(checkpoints / "history.json", history)
-
-
-def _finished(model: nn.Module, checkpoints: Path) -> dict[str, Any] | None:
-    if not (checkpoints / "history.json").is_file():
-        return None
-    model.load_state_dict(load_file(checkpoints / TRAINED))
-    return read_json(checkpoints / "history.json")
-
-
-def discard_checkpoints(folder: Path) -> None:
-    """Remove a finished run's checkpoints."""
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
 
 def _arguments(
@@ -255,12 +186,12 @@ def _arguments(
         logging_steps=1,
         logging_nan_inf_filter=False,
         load_best_model_at_end=selects,
-        metric_for_best_model=f"eval_{_selected(settings)}" if selects else None,
+        metric_for_best_model=f"eval_{selection_key(settings)}" if selects else None,
         greater_is_better=settings.select_by != "bce" if selects else None,
         restore_callback_states_from_checkpoint=True,
         seed=seed,
         bf16=bf16,
-        average_tokens_across_devices=False,  # the loss is a mean over cells; it is not to be scaled by the devices
+        average_tokens_across_devices=False,  # the loss is a mean over cells and must not be scaled by the devices
         use_cpu=not on_gpu,
         dataloader_num_workers=4 if on_gpu else 0,
         dataloader_pin_memory=on_gpu,
@@ -272,94 +203,10 @@ def _arguments(
     )
 
 
-def _optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    n_layers = 1 + max(
-        (int(layer) for name, _ in model.named_parameters() for layer in _LAYER.findall(name)), default=-1
-    )
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            rate = _rate(name, n_layers, settings)
-            decay = settings.weight_decay if parameter.ndim > 1 else 0.0
-            groups.setdefault((rate, decay), []).append(parameter)
-    parameters = [{"params": group, "lr": rate, "weight_decay": decay} for (rate, decay), group in groups.items()]
-    kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
-    return kind(parameters, lr=settings.learning_rate, fused=True)
-
-
-def _rate(name: str, n_layers: int, settings: TrainSettings) -> float:
-    """The peak learning rate of the parameter of that name."""
-    if name.startswith(("fc.", "decoder.")):
-        return settings.head_learning_rate or settings.learning_rate
-    if settings.layer_decay is None:
-        return settings.learning_rate
-    depth = 0 if ".embeddings." in name else n_layers
-    if inside := _LAYER.search(name):
-        depth = int(inside[1]) + 1
-    return settings.learning_rate * settings.layer_decay ** (n_layers - depth)
-
-
-def _selected(settings: TrainSettings) -> str:
-    """The validation row's key that decides on the best epoch."""
-    if settings.select_by == "bce":
-        return "loss" if settings.loss.name == "bce" else "bce"
-    return "mean_average_precision"
-
-
 def _scores(prediction: EvalPrediction, metrics: Metrics, settings: TrainSettings) -> dict[str, float]:
     logits = torch.as_tensor(np.asarray(prediction.predictions), dtype=torch.float32)
     targets = np.asarray(prediction.label_ids)
-    scores = metrics(finite(torch.sigmoid(logits).numpy()), targets)
+    scores = metrics(require_finite(torch.sigmoid(logits).numpy()), targets)
     if settings.loss.name != "bce":
         scores = {"bce": bce(logits.double(), torch.as_tensor(targets)).item()} | scores
     return scores
-
-
-def _last_whole_checkpoint(checkpoints: Path) -> str | None:
-    """The newest checkpoint that was written to its end; one cut short is removed."""
-    while checkpoints.is_dir() and (last := get_last_checkpoint(str(checkpoints))) is not None:
-        if _reads(Path(last)):
-            return last
-        logger.warning("%s: cut short, the one before is used", last)
-        shutil.rmtree(last)
-    return None
-
-
-def _reads(checkpoint: Path) -> bool:
-    try:
-        for file in ("optimizer.pt", "scheduler.pt"):
-            torch.load(checkpoint / file, map_location="cpu", weights_only=True)
-        read_json(checkpoint / "trainer_state.json")
-        with safe_open(checkpoint / "model.safetensors", framework="pt") as weights:
-            return bool(weights.keys()) and any(checkpoint.glob("rng_state*.pth"))
-    except (OSError, RuntimeError, EOFError, ValueError, SafetensorError, UnpicklingError, EmocapError):
-        return False
-
-
-def _history(
-    log: list[dict[str, Any]], name: str, n_pairs: int, settings: TrainSettings, seconds: float
-) -> dict[str, Any]:
-    train_rows = [{key: row[key] for key in ("step", "epoch", "loss")} for row in log if "loss" in row]
-    validation_rows = [
-        {"step": row["step"], "epoch": row["epoch"], "loss": row["eval_loss"]}
-        | {
-            key.removeprefix("eval_"): row[key]
-            for key in row
-            if key in {"eval_bce", "eval_mean_average_precision", "eval_recall_at_3"}
-        }
-        for row in log
-        if "eval_loss" in row
-    ]
-    best = None
-    if validation_rows and settings.select_by is not None:
-        key, sign = _selected(settings), -1 if settings.select_by == "bce" else 1
-        best = max(validation_rows, key=lambda row: sign * row[key])["epoch"]
-    return {
-        "schema": 1,
-        "run": name,
-        "train": train_rows,
-        "validation": validation_rows,
-        "best_epoch": best,
-        "seconds": round(seconds, 1),
-        "n_train_pairs": n_pairs,
-    }

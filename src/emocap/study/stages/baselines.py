@@ -1,4 +1,4 @@
-"""The stage that fits the baselines and lets them predict the held-out pairs."""
+"""The stage that fits the baselines and predicts the held-out pairs with them."""
 
 import logging
 
@@ -14,13 +14,12 @@ logger = logging.getLogger("emocap")
 
 
 def baselines(study: Unit) -> None:
-    """Fit the baselines on the training pairs' captions and let them answer the held-out ones."""
+    """Fit the baselines on the training pairs' captions and predict the held-out ones."""
     settings = study.config.baselines
-    names = ["prior", *settings.names]
-    embed = sentence_vectors(settings.vectors) if {"vectors", "neighbours"} & set(names) else None
+    embed = sentence_vectors(settings.vectors) if {"vectors", "neighbours"} & set(settings.names) else None
     train_pairs, validation = study.part("train"), study.part("validation")
-    for name in names:
-        answer = fit_baseline(
+    for name in settings.all_names:
+        predict = fit_baseline(
             name,
             train_pairs.captions,
             study.truth("train"),
@@ -31,5 +30,5 @@ def baselines(study: Unit) -> None:
         )
         for part in TESTED:
             path = study.run / "baselines" / name / f"{part}_probabilities.npy"
-            write_array(path, answer(study.part(part).captions).astype(np.float32))
-        logger.info("baselines: %s is fitted", name)
+            write_array(path, predict(study.part(part).captions).astype(np.float32))
+        logger.info("baselines: fitted %s", name)

@@ -1,4 +1,4 @@
-"""The study's captioner, trained on the pseudo-labelled sample of the source."""
+"""The stage "captioner": trains the captioner on the pseudo-labelled sample of the source."""
 
 import shutil
 from pathlib import Path
@@ -7,13 +7,14 @@ from typing import Any
 import torch
 
 from emocap.captioning.checkpoint import CaptionerCard, save_captioner
-from emocap.captioning.data import CaptionDataset, PictureWords, Prompts, caption_loss
+from emocap.captioning.data import CaptionDataset, ImageWords, Prompts, caption_loss
 from emocap.captioning.model import VisualBertForCaptioning, build_captioner
-from emocap.captioning.region_words import WordsOfRegions, words_loss
+from emocap.captioning.region_words import RegionWordClassifier, region_word_loss
 from emocap.files import write_json
 from emocap.study.stages.selection import selected
 from emocap.study.training_unit import TrainingUnit
-from emocap.training.train import discard_checkpoints, train
+from emocap.training.resume import discard_checkpoints
+from emocap.training.train import train
 
 RUN = "captioner"
 WORDS = "words"
@@ -22,7 +23,7 @@ WORDS = "words"
 def captioner(study: TrainingUnit) -> None:
     """Train the captioner: the student as its encoder, the backbone's lowest layers as its decoder.
 
-    Its reader of regions learns the words of pictures first: through the decoder alone it would take far longer.
+    Its projector of regions is trained on the words of images first, which through the decoder would take far longer.
     """
     settings = study.config.captioner
     assert settings is not None, "the stage exists only where there is a captioner"
@@ -40,10 +41,10 @@ def captioner(study: TrainingUnit) -> None:
         tokenizer,
         max_length=study.config.model.max_length,
         store=study.store("source"),
-        drop=settings.drop_emotions,
+        drop_emotions=settings.drop_emotions,
         seed=study.seed,
     )
-    words = _read_regions(study, model, data, folder)
+    word_history = _train_projector(study, model, data, folder)
     history = train(
         model,
         data,
@@ -68,23 +69,23 @@ def captioner(study: TrainingUnit) -> None:
     )
     save_captioner(folder / "model", model, tokenizer, card)
     write_json(folder / "history.json", history)
-    if words is not None:
-        write_json(folder / "words.json", words)
+    if word_history is not None:
+        write_json(folder / "words.json", word_history)
     discard_checkpoints(folder)
     shutil.rmtree(folder / WORDS, ignore_errors=True)
 
 
-def _read_regions(
+def _train_projector(
     study: TrainingUnit, model: VisualBertForCaptioning, captions: CaptionDataset, folder: Path
 ) -> dict[str, Any] | None:
-    """Train the reader of regions in place; what `words.json` holds, None where there are no regions to read."""
+    """Train the projector of regions in place; returns the history for `words.json`, None without regions."""
     settings = study.config.captioner
     assert settings is not None, "the stage exists only where there is a captioner"
-    if captions.store is None or not len(data := PictureWords.of(captions)):
+    if captions.store is None or not len(data := ImageWords.of(captions)):
         return None
-    vectors = model.decoder.get_input_embeddings().weight[data.words]
+    vectors = model.decoder.get_input_embeddings().weight[data.word_ids]
     return train(
-        WordsOfRegions(model.regions, vectors, torch.as_tensor(data.targets.mean(axis=0))),
+        RegionWordClassifier(model.regions, vectors, torch.as_tensor(data.targets.mean(axis=0))),
         data,
         None,
         settings.words,
@@ -94,5 +95,5 @@ def _read_regions(
         metrics=None,
         collate=data.collate,
         lengths=[1] * len(data),
-        loss=words_loss,
+        loss=region_word_loss,
     )

@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 from emocap.errors import EmocapError
-from emocap.regions.extract import extract, read_report, log_rejected
-from emocap.regions.extractors.registry import build_extractor
+from emocap.regions.extract import extract
+from emocap.regions.extraction_report import log_rejected, read_report
+from emocap.regions.extractors.registry import build_extractor, extractor_and_settings
 from emocap.regions.store.format import feature_fingerprint
 from emocap.study.unit import Study
 
@@ -16,7 +18,7 @@ def features(study: Study) -> None:
     """Extract the region features of every image that the corpora name, where no store is given.
 
     Raises:
-        EmocapError: a store that cannot be read or has changed, or the corpora's features are of two kinds.
+        EmocapError: a store that cannot be read or has changed, or the corpora's features differ in their fingerprint.
     """
     settings = study.config.features
     folder = study.root / "features"
@@ -31,58 +33,74 @@ def features(study: Study) -> None:
         pairs = study.whole(domain)
         if pairs.image_root is not None and not _is_stored(study, domain) and not (folder / domain).is_dir():
             extractor = build_extractor(settings.extractor, settings.settings)
-            kind = feature_fingerprint(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim)
-            _require_one_kind(study, domains, {domain: f"{extractor.name} {extractor.settings}"}, {kind})
+            fingerprint = feature_fingerprint(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim)
+            _require_one_fingerprint(study, domains, {domain: f"{extractor.name} {extractor.settings}"}, {fingerprint})
             report = extract(pairs.distinct_images(), pairs.image_root, extractor, folder / domain)
-            log_rejected(report, f"{domain}: ", ": captions alone there")
-    _require_one_kind(study, domains, {}, set())
+            log_rejected(report, f"{domain}: ", ": captions alone for those")
+    _require_one_fingerprint(study, domains, {}, set())
 
 
 def _check_store(study: Study, domain: str) -> None:
-    """Refuse a store that has changed or holds nothing of a domain, and tell what it lacks."""
+    """Refuse a store that has changed or holds none of a corpus's images, and log what is missing."""
     store = study.store(domain)
-    assert store is not None, "a store is there, or the study had been refused"
+    assert store is not None, "the study was refused where a store is missing"
     store.verify()
     images = study.whole(domain).distinct_images()
-    absent = [image for image in images if image not in store]
-    if images and len(absent) == len(images):
+    missing = [image for image in images if image not in store]
+    if images and len(missing) == len(images):
         held = f", but such as {store.images[0]}" if len(store) else ""
         raise EmocapError(
             f"{store.path}: holds none of the {domain}'s {len(images)} images, such as {images[0]}{held}; "
             "import or extract under the names that the corpus has"
         )
-    if absent:
+    if missing:
         logger.warning(
-            "%s: %s holds no features of %d images, such as %s: captions alone there",
+            "%s: %s holds no features of %d images, such as %s: captions alone for those",
             domain,
             store.path,
-            len(absent),
-            absent[0],
+            len(missing),
+            missing[0],
         )
 
 
-def _require_one_kind(study: Study, domains: Sequence[str], told: dict[str, str], kinds: set[str]) -> None:
-    """Refuse features of two kinds; `told` and `kinds` are of features that are not there yet."""
+def _require_one_fingerprint(
+    study: Study, domains: Sequence[str], described: dict[str, str], fingerprints: set[str]
+) -> None:
+    """Refuse features with different fingerprints; the arguments are of features that are not extracted yet."""
     for domain in domains:
         if (store := study.store(domain)) is not None:
-            told[domain] = f"{store.header.extractor} {store.header.settings}"
-            kinds.add(store.fingerprint)
-    if len(kinds) > 1:
-        both = " and the ".join(f"{domain}'s are {made}" for domain, made in told.items())
-        raise EmocapError(f"features: the {both}; a model can use one kind, so make both with the same settings")
+            described[domain] = f"{store.header.extractor} {store.header.settings}"
+            fingerprints.add(store.fingerprint)
+    if len(fingerprints) > 1:
+        both = " and the ".join(f"{domain}'s are {made}" for domain, made in described.items())
+        raise EmocapError(
+            f"features: the {both}; a model needs one kind of features, so extract both with the same settings"
+        )
 
 
 def image_faults(study: Study, domain: str) -> tuple[int, list[tuple[str, str]]]:
-    """How many images of a domain have no features for want of a file, and which are set aside with their reasons."""
+    """How many images of a corpus have no features because the file is missing, and which were rejected and why."""
     store = study.store(domain)
     if store is None:
         return 0, []
     if _is_stored(study, domain):
         return sum(image not in store for image in study.whole(domain).distinct_images()), []
-    found = read_report(store.path)
-    return len(found.missing), [(fault.where, fault.reason) for fault in found.rejected]
+    report = read_report(store.path)
+    return len(report.missing), [(row.where, row.reason) for row in report.rejected]
 
 
 def _is_stored(study: Study, domain: str) -> bool:
     corpus = study.config.corpora.get(domain)
     return corpus is not None and corpus.store is not None
+
+
+def input_files(study: Study) -> list[Path]:
+    """What the features depend on: folders of images, headers of stores, and an extractor's local weights."""
+    if study.config.features is None:
+        return []
+    corpora = study.config.corpora.values()
+    stored = [study.place(corpus.store) / "header.json" for corpus in corpora if corpus.store]
+    folders = [study.place(corpus.images) for corpus in corpora if corpus.images and not corpus.store]
+    _, settings = extractor_and_settings(study.config.features.extractor, study.config.features.settings)
+    weights = Path(str(settings.get("weights", "")))
+    return [*stored, *folders, *([weights] if str(weights) != "." and weights.exists() else [])]

@@ -14,17 +14,16 @@ from emocap.models.transfer import is_head_only, transfer
 from emocap.study.training_unit import TrainingUnit
 from emocap.training.batching import PairDataset, PooledDataset
 from emocap.training.predict import pooled_vectors, predict_probabilities
+from emocap.training.resume import discard_checkpoints
 from emocap.training.settings import TrainSettings
-from emocap.training.train import discard_checkpoints, train
+from emocap.training.train import train
 
 logger = logging.getLogger("emocap")
-
-
 TESTED = ("validation", "test")
 
 
 def validation_scores(probabilities: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    """The scores that are followed while training."""
+    """The scores that are monitored during training."""
     return {
         "mean_average_precision": mean_average_precision(probabilities, targets),
         "recall_at_3": recall_at_k(probabilities, targets, min(3, targets.shape[1])),
@@ -32,7 +31,7 @@ def validation_scores(probabilities: np.ndarray, targets: np.ndarray) -> dict[st
 
 
 def point_seed(unit: int, own: int) -> int:
-    """The seed of a study's point, another for each seed of the unit and of the study, and its own in unit 0.
+    """The seed of a sub-study's point: distinct for each seed of the unit and of the sub-study, `own` in unit 0.
 
     >>> point_seed(0, 2), point_seed(1, 2)
     (2, 1000005)
@@ -41,7 +40,7 @@ def point_seed(unit: int, own: int) -> int:
 
 
 def start_at_frequencies(model: VisualBertForEmotion, targets: np.ndarray) -> None:
-    """Set `fc`'s bias so that an untrained model answers about as often as the targets (N, E) do."""
+    """Set `fc`'s bias so that an untrained model predicts about the label frequencies of the targets (N, E)."""
     set_prior_bias(model.fc, torch.as_tensor(targets.mean(axis=0)))
 
 
@@ -55,7 +54,7 @@ def fit_on_target(
     seed: int | None = None,
     keep_model: bool = True,
 ) -> None:
-    """Train on the target's training pairs, keep the epoch that validates best, save what `finish` saves."""
+    """Train on the target's training pairs, keep the epoch with the best validation score, and save (see `finish`)."""
     targets = {name: study.training_targets(name) for name in ("train", "validation")}
     data = {name: study.dataset(tokenizer, study.part(name), "target", targets[name]) for name in targets}
     common: dict[str, Any] = {
@@ -66,7 +65,7 @@ def fit_on_target(
     }
     folder = study.run / run
     if is_head_only(model):
-        logger.info("%s: every layer is frozen, so the encoder runs once and fc trains on its vectors", run)
+        logger.info("%s: every layer is frozen, so the encoder runs once and fc is trained on its vectors", run)
         pooled = {
             name: PooledDataset(
                 pooled_vectors(model, data[name], settings.eval_batch_size, f"{run} vectors"), targets[name]
@@ -94,22 +93,22 @@ def finish(
     *,
     keep_model: bool = True,
 ) -> None:
-    """Save a trained model, calibrated on the validation pairs, with its history and its answers to held-out pairs.
+    """Save a model, calibrated on the validation pairs, with its history and its predictions for held-out pairs.
 
-    The probabilities in `validation_probabilities.npy` and `test_probabilities.npy` are as the model gave them; the
-    temperature that calibrates them is in the model's card.
+    `validation_probabilities.npy` and `test_probabilities.npy` hold uncalibrated probabilities; the temperature that
+    calibrates them is in the model's card.
     """
-    answers = {
+    predictions = {
         part: predict_probabilities(
             model, study.dataset(tokenizer, study.part(part), "target"), batch, f"{run} on {part} pairs"
         )
         for part in TESTED
     }
-    for part, probabilities in answers.items():
+    for part, probabilities in predictions.items():
         write_array(study.run / run / f"{part}_probabilities.npy", probabilities)
     if keep_model:
-        found = calibrate(answers["validation"], study.truth("validation"))
-        study.save(run, model, tokenizer, calibration=found)
+        calibration = calibrate(predictions["validation"], study.truth("validation"))
+        study.save(run, model, tokenizer, calibration=calibration)
     write_json(study.run / run / "history.json", history)
     discard_checkpoints(study.run / run)
 
@@ -122,7 +121,7 @@ def pretrain(
     settings: TrainSettings,
     seed: int,
 ) -> dict[str, Any]:
-    """Train on pairs with their targets, nothing held out; gives the history."""
+    """Train on pairs with their targets, without validation, and return the history."""
     return train(
         model,
         training,
@@ -146,7 +145,7 @@ def move_layers(
     seed: int,
     copy_head: bool = False,
 ) -> VisualBertForEmotion:
-    """A model of the target with the lowest n layers of `base`, whatever emotions that knew, ready to train."""
+    """A model for the target with the lowest n layers of `base`, which may have had another vocabulary."""
     model = transfer(base, n, freeze=freeze, copy_head=copy_head, seed=seed, vocabulary=study.vocabulary)
     if not copy_head:
         start_at_frequencies(model, study.training_targets("train"))

@@ -3,11 +3,11 @@
 from emocap.files import write_json
 from emocap.study.stages.fitting import pretrain, start_at_frequencies
 from emocap.study.training_unit import TrainingUnit
-from emocap.training.train import discard_checkpoints
+from emocap.training.resume import discard_checkpoints
 
 
 def labelled(study: TrainingUnit) -> None:
-    """Train a model on the labelled source's own emotions; its layers can move to the target."""
+    """Train a model on the labelled source's own emotions; its layers can be transferred to the target."""
     pairs, vocabulary, settings = study.pairs("labelled_source"), study.labelled_vocabulary, study.config.labelled
     targets = pairs.targets(vocabulary)
     model, tokenizer = study.fresh_model(study.config.seed + 3, vocabulary)

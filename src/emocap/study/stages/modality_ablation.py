@@ -13,11 +13,11 @@ from emocap.files import write_array, write_json
 from emocap.study.training_unit import TrainingUnit
 from emocap.training.predict import predict_probabilities
 
-FOLDER = "signal"
+FOLDER = "modality_ablation"
 VIEWS = ("both", "caption_only", "image_only", "other_image", "other_caption")
 
 
-def signal(study: TrainingUnit) -> None:
+def modality_ablation(study: TrainingUnit) -> None:
     """Write the probabilities of every view of the test pairs that have a picture, and their rows."""
     store = study.store("target")
     assert store is not None, "the stage exists only where there are pictures"

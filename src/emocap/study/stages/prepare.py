@@ -1,24 +1,24 @@
-"""The first stages: corpora read, vocabulary and backbone fixed, region features extracted, splits drawn."""
+"""The first stage: reads the corpora, builds the vocabulary, resolves the backbone, and finds duplicate images."""
 
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from emocap.corpora.annotators import vote_shares
 from emocap.corpora.duplicates import same_content, shared_content
+from emocap.corpora.overlap import without_held_out
 from emocap.corpora.pairs import Pairs
-from emocap.corpora.read import read_corpus
+from emocap.corpora.read import corpus_files, read_corpus
 from emocap.emotions import Vocabulary, build_vocabulary
 from emocap.errors import EmocapError
 from emocap.files import sha256_of, write_json
 from emocap.models.backbones import build_config, find_backbone
-from emocap.study.artifacts import write_pairs
+from emocap.study.artifacts import count_faults, write_pairs
 from emocap.study.config.corpora import CorpusConfig
 from emocap.study.config.study import StudyConfig
-from emocap.study.stages.splits import without_held_out
 from emocap.study.unit import Study
 from emocap.weights import weights_file
 
@@ -26,10 +26,10 @@ logger = logging.getLogger("emocap")
 
 
 def prepare(study: Study) -> None:
-    """Read the corpora, fix vocabulary and backbone, find twins among the images, and write all of it down.
+    """Read the corpora, build the vocabulary, resolve the backbone, find duplicate images, and write all of it.
 
     Raises:
-        EmocapError: bad data, or settings that contradict them or the backbone.
+        EmocapError: bad data, or settings that do not fit the data or the backbone.
     """
     config = study.config
     target = _read(study, config.target)
@@ -38,37 +38,37 @@ def prepare(study: Study) -> None:
     vocabulary = build_vocabulary(target.emotions, config.min_count)
     study_of_p = config.pseudo_labels.study.p if config.pseudo_labels.study is not None else []
     if config.source is not None and (most := max([config.pseudo_labels.p, *study_of_p])) > len(vocabulary):
-        raise EmocapError(f"pseudo_labels.p is {most}, expected 1 to {len(vocabulary)}, the emotions there are")
-    write_json(study.root / "backbone.json", fix_backbone(config, vocabulary))
+        raise EmocapError(f"pseudo_labels.p is {most}, expected 1 to {len(vocabulary)}, the number of emotions")
+    write_json(study.root / "backbone.json", resolve_backbone(config, vocabulary))
     known = set(vocabulary.labels)
     pairs = target.select([row for row, named in enumerate(target.emotions) if known & set(named or ())])
-    if config.targets == "votes":
+    if config.label_aggregation == "votes":
         vote_shares(pairs, vocabulary)  # refuses a corpus that does not keep annotators apart
     same = same_content(pairs)
     if same:
-        twin, first = next(iter(same.items()))
+        copy, first = next(iter(same.items()))
         logger.info(
-            "target: %d images are copies of others, such as %s of %s; they share a part", len(same), twin, first
+            "target: %d images are copies of others, such as %s of %s; they share a part", len(same), copy, first
         )
     data: dict[str, Any] = {"target": _sizes(target) | {"labelled": len(pairs), "copied_images": len(same)}}
-    faults = {"target": count_faults([(q.where, q.reason) for q in target.rejected])}
+    faults = {"target": count_faults([(row.where, row.reason) for row in target.rejected])}
     shared: dict[str, dict[str, list[str]]] = {}
     for domain, corpus in config.corpora.items():
         if domain == "target":
             continue
-        found = _read(study, corpus)
-        faults[domain] = count_faults([(q.where, q.reason) for q in found.rejected])
-        shared[domain] = shared_content(found, pairs)
+        read = _read(study, corpus)
+        faults[domain] = count_faults([(row.where, row.reason) for row in read.rejected])
+        shared[domain] = shared_content(read, pairs)
         if domain == "labelled_source":
-            found = _labelled_source(study, found, pairs, shared[domain])
-        logger.info("%s: %d pairs", domain, len(found))
-        data[domain] = _sizes(found)
-        write_pairs(study.root / f"{domain}.parquet", found)
+            read = _labelled_source(study, read, pairs, shared[domain])
+        logger.info("%s: %d pairs", domain, len(read))
+        data[domain] = _sizes(read)
+        write_pairs(study.root / f"{domain}.parquet", read)
     for domain, fault in faults.items():
         if fault["count"]:
             first_fault = fault["examples"][0]
             logger.warning(
-                "%s: %d set aside, such as %s: %s",
+                "%s: %d rejected, such as %s: %s",
                 domain,
                 fault["count"],
                 first_fault["where"],
@@ -82,22 +82,22 @@ def prepare(study: Study) -> None:
     logger.info("target: %d labelled pairs, %d emotions", len(pairs), len(vocabulary))
 
 
-def _labelled_source(study: Study, found: Pairs, target: Pairs, shared: Mapping[str, Sequence[str]]) -> Pairs:
-    """The labelled pairs that show no picture or caption of the target; their vocabulary is written down."""
+def _labelled_source(study: Study, pairs: Pairs, target: Pairs, shared: Mapping[str, Sequence[str]]) -> Pairs:
+    """The labelled pairs that share no image or caption with the target; their vocabulary is written."""
     assert study.config.labelled_source is not None
-    if not any(found.emotions):
+    if not any(pairs.emotions):
         raise EmocapError(
-            f"{study.place(study.config.labelled_source.path)}: has no labels; name it as source, or use one that has"
+            f"{study.place(study.config.labelled_source.path)}: has no labels; use it as `source` or give another"
         )
-    labelled = found.select([row for row, named in enumerate(found.emotions) if named])
+    labelled = pairs.select([row for row, named in enumerate(pairs.emotions) if named])
     clean = labelled.select(without_held_out(labelled, target, "labelled_source", shared))
     vocabulary = build_vocabulary(clean.emotions, 1)
     write_json(study.root / "labelled_vocabulary.json", {"labels": list(vocabulary.labels), "hash": vocabulary.hash})
     return clean
 
 
-def fix_backbone(config: StudyConfig, vocabulary: Vocabulary) -> dict[str, str]:
-    """Resolve the backbone once for all stages, and refuse settings that do not fit it.
+def resolve_backbone(config: StudyConfig, vocabulary: Vocabulary) -> dict[str, str]:
+    """Resolve the backbone once for all stages, and check that the settings fit it.
 
     Returns:
         Its resolved name and its weights' SHA-256.
@@ -146,8 +146,30 @@ def _sizes(pairs: Pairs) -> dict[str, int]:
     return {"pairs": len(pairs), "images": len(pairs.distinct_images())}
 
 
-def count_faults(faults: list[tuple[str, str]]) -> dict[str, Any]:
-    """Count, reasons and the first ten examples of rejected rows, for the manifest."""
-    reasons = Counter(reason for _, reason in faults)
-    examples = [{"where": where, "reason": reason} for where, reason in faults[:10]]
-    return {"count": len(faults), "reasons": dict(reasons.most_common(20)), "examples": examples}
+def input_files(study: Study) -> list[Path]:
+    """What `prepare` reads: the corpora with the files beside them, image folders, and a local backbone's weights.
+
+    Raises:
+        EmocapError: a corpus's file or folder is missing.
+    """
+    config = study.config
+    for corpus in config.corpora.values():
+        _require_present(study, corpus)
+    corpora = [
+        file for corpus in config.corpora.values() for file in corpus_files(corpus.format, study.place(corpus.path))
+    ]
+    images = [study.place(corpus.images) for corpus in config.corpora.values() if corpus.images is not None]
+    backbone = Path(config.model.backbone)
+    weights = [weights_file(backbone)] if (backbone / "config.json").is_file() else []
+    return [*corpora, *images, *weights]
+
+
+def _require_present(study: Study, corpus: CorpusConfig) -> None:
+    if study.place(corpus.path).exists() and not study.place(corpus.path).is_file():
+        raise EmocapError(f"{study.place(corpus.path)}: not a file; give the corpus's own file")
+    for path in (corpus.path, corpus.images, corpus.store, corpus.oracle):
+        if path is not None and not study.place(path).exists():
+            raise EmocapError(
+                f"{study.place(path)}: no such file or folder; "
+                "put it there (the README says where the data come from) or give --set data_root=FOLDER"
+            )

@@ -17,11 +17,11 @@ from emocap.study.config.pseudo_labels import PseudoLabelConfig
 from emocap.study.stages.fitting import fit_on_target, move_layers, point_seed, pretrain, start_at_frequencies
 from emocap.study.stages.selection import pseudo_labels
 from emocap.study.training_unit import TrainingUnit
-from emocap.training.train import discard_checkpoints
+from emocap.training.resume import discard_checkpoints
 
 logger = logging.getLogger("emocap")
 FOLDER = "pseudo_labels"
-VARIED = ("p", "k", "fraction", "targets", "min_agreement")
+VARIED = ("p", "k", "fraction", "label_type", "min_agreement")
 
 
 def variations(settings: PseudoLabelConfig) -> list[dict[str, Any]]:
@@ -81,7 +81,7 @@ def _sample(study: TrainingUnit, point: dict[str, Any], seed: int) -> tuple[Sele
         rows = np.sort(generator.choice(len(probabilities), len(chosen.rows), replace=False))
         chosen = Selection(rows, best_emotions(probabilities, settings.p)[rows], len(probabilities))
         images = study.pairs("source").images
-        targets = student_targets(probabilities, chosen, settings.targets, p=settings.p, images=images)
+        targets = student_targets(probabilities, chosen, settings.label_type, p=settings.p, images=images)
     return chosen, targets
 
 

@@ -1,4 +1,4 @@
-"""The stage in which the teacher scores every source pair."""
+"""The stage that scores every source pair with the teacher."""
 
 import logging
 
@@ -10,11 +10,11 @@ logger = logging.getLogger("emocap")
 
 
 def scores(study: TrainingUnit) -> None:
-    """Let the teacher score every source pair."""
+    """Write the teacher's probabilities for every source pair."""
     folder = study.run / "scores"
     saved, store = study.load("teacher"), study.store("source")
     if saved.card.features is None and store is not None:
-        logger.info("scores: the teacher learnt from captions alone, so it judges the source's captions alone")
+        logger.info("scores: the teacher was trained on captions alone, so it scores the source's captions alone")
         store = None
     probabilities = score(saved, study.pairs("source"), store, folder, study.config.teacher.eval_batch_size)
     write_array(folder / "probabilities.npy", probabilities)

@@ -19,10 +19,14 @@ logger = logging.getLogger("emocap")
 
 
 def pseudo_labels(study: Unit, settings: PseudoLabelConfig, seed: int) -> tuple[Selection, np.ndarray, np.ndarray]:
-    """The sample of the source by these settings, its targets (M, E), and the teacher's probabilities (N, E) of all."""
+    """Select a sample of the source.
+
+    Returns:
+        The selection of M pairs, their targets (M, E), and the teacher's probabilities of all pairs (N, E).
+    """
     probabilities = read_array(study.run / "scores" / "probabilities.npy")
     images = study.pairs("source").images
-    chosen = select(
+    sample = select(
         probabilities,
         settings.p,
         settings.k,
@@ -31,23 +35,24 @@ def pseudo_labels(study: Unit, settings: PseudoLabelConfig, seed: int) -> tuple[
         images=images,
         min_agreement=settings.min_agreement,
     )
-    return chosen, student_targets(probabilities, chosen, settings.targets, p=settings.p, images=images), probabilities
+    targets = student_targets(probabilities, sample, settings.label_type, p=settings.p, images=images)
+    return sample, targets, probabilities
 
 
 def selection(study: Unit) -> None:
-    """Select the pseudo-labelled sample, and audit it."""
+    """Select the pseudo-labelled sample and audit it."""
     settings = study.config.pseudo_labels
-    chosen, targets, probabilities = pseudo_labels(study, settings, study.seed)
+    sample, targets, probabilities = pseudo_labels(study, settings, study.seed)
     report = audit(
         probabilities,
-        chosen,
+        sample,
         study.vocabulary.labels,
         study.truth("train"),
-        settings.model_dump(include={"p", "k", "fraction", "targets", "min_agreement"}),
+        settings.model_dump(include={"p", "k", "fraction", "label_type", "min_agreement"}),
     )
     if report["warning"]:
         logger.warning("%s", report["warning"])
-    table = pa.table({"row": chosen.rows, "targets": list(targets)}).replace_schema_metadata(
+    table = pa.table({"row": sample.rows, "targets": list(targets)}).replace_schema_metadata(
         {"vocabulary": study.vocabulary.hash}
     )
     write_json(study.run / "audit.json", report | {"vocabulary": study.vocabulary.hash})
@@ -59,13 +64,13 @@ def selected(study: Unit) -> tuple[Pairs, np.ndarray]:
     """The pseudo-labelled sample, and its targets (M, E) float32.
 
     Raises:
-        EmocapError: the selection is of another vocabulary.
+        EmocapError: the selection was made for another vocabulary.
     """
     table = read_parquet(study.run / "selection.parquet")
-    found = (table.schema.metadata or {}).get(b"vocabulary", b"").decode()
-    if found != study.vocabulary.hash:
+    recorded = (table.schema.metadata or {}).get(b"vocabulary", b"").decode()
+    if recorded != study.vocabulary.hash:
         raise EmocapError(
-            f"{study.run / 'selection.parquet'}: vocabulary {found!r}, expected {study.vocabulary.hash}; "
+            f"{study.run / 'selection.parquet'}: vocabulary {recorded!r}, expected {study.vocabulary.hash}; "
             "delete it and run again"
         )
     targets = np.array(table["targets"].to_pylist(), dtype=np.float32)

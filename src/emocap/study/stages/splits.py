@@ -1,14 +1,13 @@
-"""The stage that draws a unit's parts of the target by image, and what they hold out from the source."""
+"""The stage that splits the target by image, and removes from the source what shares content with held-out pairs."""
 
 import logging
-import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
 from emocap.corpora.duplicates import repeated_captions, same_content
+from emocap.corpora.overlap import without_held_out
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.splits import fold_by_image, rows_of, split_by_image
 from emocap.errors import EmocapError
@@ -19,11 +18,8 @@ from emocap.study.unit import Unit
 logger = logging.getLogger("emocap")
 
 
-_COCO_ID = re.compile(r"(?<!\d)\d{12}(?!\d)")
-
-
 def splits(study: Unit) -> None:
-    """Draw a unit's parts of the target by image, and keep what they hold out from the source.
+    """Split a unit's target by image, and write which source pairs may be used.
 
     Raises:
         EmocapError: too few images for the parts.
@@ -55,7 +51,9 @@ def splits(study: Unit) -> None:
         kept = without_held_out(source, held_out, "source", shared)
         held_out_removed = len(source) - len(kept)
         if held_out_removed:
-            logger.info("source: %d pairs show a held-out picture or caption and are left out", held_out_removed)
+            logger.info(
+                "source: %d pairs share an image or caption with held-out pairs and are left out", held_out_removed
+            )
         if config.captioner is not None:
             unknown = without_held_out(source, pairs, "source", shared)
             kept = _hold_out(study, source, kept, np.intersect1d(kept, unknown))
@@ -66,67 +64,49 @@ def splits(study: Unit) -> None:
 
 
 def _hold_out(study: Unit, source: Pairs, rows: np.ndarray, unknown: np.ndarray) -> np.ndarray:
-    """Draw the images that the captioner is chosen and judged on, write them down, and give the rows that are left.
+    """Draw the images on which the captioner is tuned and judged, write them down, and return the remaining rows.
 
-    Left out with them are pairs with a copy of their pictures or with one of their captions.
+    Pairs with a copy of one of these images, or with one of their captions, are left out with them.
 
     Args:
-        rows: numbers of the source's pairs that may be used.
-        unknown: those of them that show nothing of the target, its training part included; images are drawn of these.
+        rows: row numbers of the source's pairs that may be used.
+        unknown: those that share nothing with any pair of the target; the images are drawn from these.
 
     Raises:
         EmocapError: too few images with two captions or more.
     """
     settings = study.config.captioner
     assert settings is not None, "the study has a captioner"
-    captions = Counter(source.images[row] for row in unknown)
+    names = source.images
+    captions = Counter(names[row] for row in unknown)
     images = sorted(image for image, count in captions.items() if image and count > 1)
     if len(images) < 2 * settings.held_out_images:
         raise EmocapError(
             f"captioner.held_out_images is {settings.held_out_images}, but the source has {len(images)} images with "
-            "two captions or more that the target has not; hold out less than half"
+            "two captions or more that are not in the target; hold out less than half"
         )
     drawn = np.random.default_rng([study.seed, 5]).permutation(len(images))[: settings.held_out_images]
     half = len(drawn) // 2
     parts = {"choose": sorted(images[i] for i in drawn[:half]), "judge": sorted(images[i] for i in drawn[half:])}
     write_json(study.run / "caption_images.json", parts)
-    gone = {*parts["choose"], *parts["judge"]}
-    held_out = source.select([row for row in rows if source.images[row] in gone])
-    first = same_content(source)
-    copies = {image: [other for other in gone if first.get(other, other) == first.get(image, image)] for image in first}
-    left = source.select(rows)
-    return rows[without_held_out(left, held_out, "source", copies)]
+    removed = {*parts["choose"], *parts["judge"]}
+    held_out = source.select([row for row in rows if names[row] in removed])
+    copies = copies_of(removed, source.distinct_images(), same_content(source))
+    return rows[without_held_out(source.select(rows), held_out, "source", copies)]
 
 
-def without_held_out(
-    source: Pairs, held_out: Pairs, domain: str, shared: Mapping[str, Sequence[str]] | None = None
-) -> np.ndarray:
-    """Row numbers of the source's pairs that share neither picture nor caption with held-out pairs of the target.
-
-    Pictures are the same where their file names are, or the twelve-digit COCO number in them, or their bytes; captions
-    where they differ in case and spaces only.
+def copies_of(removed: Collection[str], images: Iterable[str], first: Mapping[str, str]) -> dict[str, list[str]]:
+    """The images with the same bytes as a removed one, each with those removed.
 
     Args:
-        shared: images of the source to those of the target with the same bytes.
+        removed: image names.
+        images: all image names.
+        first: copies of images with the first image that has the same bytes, as `same_content` gives them.
+
+    >>> copies_of(["b"], ["a", "b", "c"], {"b": "a"})
+    {'a': ['b'], 'b': ['b']}
     """
-    images = {image for image in held_out.images if image}
-    pictures = {key for image in images for key in _picture_keys(image)}
-    copies = {image for image, same in (shared or {}).items() if images.intersection(same)}
-    captions = {_plain(caption) for caption in held_out.captions}
-    rows = [
-        row
-        for row, (image, caption) in enumerate(zip(source.images, source.captions, strict=True))
-        if _plain(caption) not in captions and image not in copies and not pictures.intersection(_picture_keys(image))
-    ]
-    if not rows:
-        raise EmocapError(f"{domain}: every pair shows a held-out picture or caption of the target; use another source")
-    return np.array(rows, dtype=np.int64)
-
-
-def _picture_keys(image: str) -> set[str]:
-    name = Path(image).name.lower()
-    return {name, *_COCO_ID.findall(name)} if name else set()
-
-
-def _plain(caption: str) -> str:
-    return " ".join(caption.lower().split())
+    by_content: dict[str, list[str]] = {}
+    for image in sorted(removed):
+        by_content.setdefault(first.get(image, image), []).append(image)
+    return {image: by_content[content] for image in images if (content := first.get(image, image)) in by_content}

@@ -7,7 +7,7 @@ from emocap.study.training_unit import TrainingUnit
 
 def back_to_target(study: TrainingUnit, entry: StudyModel) -> None:
     """Copy the lowest layers of the model that `entry` starts from, and train on the target as it says."""
-    assert entry.starts_from is not None and entry.settings is not None, "it is a model with copied layers"
+    assert entry.starts_from is not None, "it is a model with copied layers"
     saved = study.load(entry.starts_from)
     model = move_layers(
         study,

@@ -1,22 +1,26 @@
 """The transfer study (Yosinski et al. 2014): n layers copied from A or from B itself, frozen or not, the rest fresh.
 
 A is the student, or the labelled source's model where there is no student; B is the teacher, which was trained on the
-target alone. AnB and AnB+ copy A's lowest n layers, BnB and BnB+ the teacher's. Beside them stand two references
-without any copied layer: the teacher trained again for each seed, and linear probing before fine-tuning (Kumar et al.
-2022, arXiv 2202.10054). Left out: the way back, from B to A.
+target alone. AnB and AnB+ copy A's lowest n layers, BnB and BnB+ the teacher's. Two references copy no layer: the
+teacher trained again for each seed, and linear probing before fine-tuning (Kumar et al. 2022, arXiv 2202.10054). Left
+out: transfer in the other direction, from B to A.
 """
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from emocap.files import write_json
+from emocap.models.classifier import VisualBertForEmotion
 from emocap.models.transfer import unfreeze
+from emocap.study.models import MODELS
 from emocap.study.stages.fitting import fit_on_target, move_layers, point_seed, start_at_frequencies
 from emocap.study.stages.teacher import fit_teacher
 from emocap.study.training_unit import TrainingUnit
 
 logger = logging.getLogger("emocap")
 FOLDER = "transfer"
+FROM_SOURCE, FROM_TEACHER = ("AnB", "AnB+"), ("BnB", "BnB+")
 
 
 def name_of(run: str, n: int) -> str:
@@ -33,50 +37,52 @@ def transfer_study(study: TrainingUnit) -> None:
     settings = study.config.transfer
     assert settings.layers is not None, "the stage exists only where there are layers"
     base = study.load("student" if study.config.source is not None else "labelled").model
-    bases = {"A": base} | ({"B": study.load("teacher").model} if settings.controls else {})
+    bases = dict.fromkeys(FROM_SOURCE, base)
+    if settings.controls:
+        bases |= dict.fromkeys(FROM_TEACHER, study.load("teacher").model)
     points: list[dict[str, Any]] = [
-        {"model": name_of(f"{letter}nB{plus}", n), "run": f"{letter}nB{plus}", "n": n}
-        for letter in bases
-        for plus in ("", "+")
-        for n in settings.layers
+        {"model": name_of(run, n), "run": run, "n": n} for run in bases for n in settings.layers
     ]
     if settings.controls:
-        points += [{"model": name, "run": name, "n": None} for name in ("teacher", "probe_then_finetune")]
+        points += [{"model": name, "run": name, "n": None} for name in REFERENCES]
     done, total = 0, len(points) * len(settings.seeds)
     for seed in settings.seeds:
         drawn = point_seed(study.seed, seed)
         for point in points:
-            run = f"{FOLDER}/{point['model']}_s{seed}"
+            name = f"{FOLDER}/{point['model']}_s{seed}"
             done += 1
-            if (study.run / run / "history.json").is_file():
+            if (study.run / name / "history.json").is_file():
                 continue
-            logger.info("transfer study: run %d of %d, %s", done, total, run)
-            _fit(study, run, point, bases, drawn)
+            logger.info("transfer study: run %d of %d, %s", done, total, name)
+            if point["run"] in REFERENCES:
+                REFERENCES[point["run"]](study, name, drawn)
+            else:
+                _fit(study, name, point["run"], point["n"], bases[point["run"]], drawn)
     layers = len(base.visualbert.encoder.layer)
     write_json(study.run / FOLDER / "points.json", {"points": points, "n_layers": layers, "seeds": settings.seeds})
 
 
-def _fit(study: TrainingUnit, run: str, point: dict[str, Any], bases: dict[str, Any], seed: int) -> None:
-    settings = study.config.transfer
-    if point["run"] == "teacher":
-        fit_teacher(study, run, seed, keep_model=False)
-        return
-    if point["run"] == "probe_then_finetune":
-        _probe_then_finetune(study, run, seed)
-        return
-    frozen = not point["run"].endswith("+")
-    model = move_layers(study, bases[point["run"][0]], point["n"], freeze=frozen, seed=seed + 2)
+def _fit(study: TrainingUnit, name: str, run: str, n: int, base: VisualBertForEmotion, seed: int) -> None:
+    model = move_layers(study, base, n, freeze=MODELS[run].frozen, seed=seed + 2)
     _, tokenizer = study.fresh_model(seed)
-    recipe = settings.AnB if frozen else settings.AnB_plus
-    fit_on_target(study, run, model, tokenizer, recipe, seed=seed, keep_model=False)
+    fit_on_target(study, name, model, tokenizer, study.config.training_settings(run), seed=seed, keep_model=False)
 
 
-def _probe_then_finetune(study: TrainingUnit, run: str, seed: int) -> None:
+def _teacher(study: TrainingUnit, name: str, seed: int) -> None:
+    fit_teacher(study, name, seed, keep_model=False)
+
+
+def _probe_then_finetune(study: TrainingUnit, name: str, seed: int) -> None:
     model, tokenizer = study.fresh_model(seed)
     start_at_frequencies(model, study.training_targets("train"))
-    encoder = model.visualbert
-    model.freeze([encoder])
+    model.freeze([model.visualbert])
     settings = study.config.transfer
-    fit_on_target(study, f"{run}/probe", model, tokenizer, settings.AnB, seed=seed, keep_model=False)
+    fit_on_target(study, f"{name}/probe", model, tokenizer, settings.AnB, seed=seed, keep_model=False)
     unfreeze(model)
-    fit_on_target(study, run, model, tokenizer, settings.AnB_plus, seed=seed, keep_model=False)
+    fit_on_target(study, name, model, tokenizer, settings.AnB_plus, seed=seed, keep_model=False)
+
+
+REFERENCES: dict[str, Callable[[TrainingUnit, str, int], None]] = {
+    "teacher": _teacher,
+    "probe_then_finetune": _probe_then_finetune,
+}

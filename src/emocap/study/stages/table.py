@@ -1,0 +1,302 @@
+"""The stages of a study, one table: scope, inputs, outputs, and the configuration and files that each depends on.
+
+A stage is a function from files to files in one run directory. The order here is the order in which they run; those of
+scope "unit" run once for each seed and fold. What code a stage depends on follows from its imports (`study.cache`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from emocap.regions.extractors.registry import EXTRACTORS, extractor_and_settings
+from emocap.study.config.study import StudyConfig
+from emocap.study.models import MODELS, StudyModel
+from emocap.study.stages import baselines as baselines_stage
+from emocap.study.stages import (
+    captioner,
+    captions,
+    evaluation,
+    features,
+    labelled,
+    modality_ablation,
+    prepare,
+    pseudo_label_study,
+    scores,
+    selection,
+    splits,
+    student,
+    teacher,
+    transfer,
+    transfer_study,
+)
+
+PREDICTIONS = ("history.json", "validation_probabilities.npy", "test_probabilities.npy")
+RESULTS = ("results.json", "predictions.parquet", "gallery.json", "gallery", "report.html")
+SAMPLE_KEYS = tuple(f"pseudo_labels.{key}" for key in ("p", "k", "fraction", "label_type", "min_agreement"))
+
+
+def _always(config: StudyConfig) -> bool:
+    return True
+
+
+def _has_source(config: StudyConfig) -> bool:
+    return config.source is not None
+
+
+def _has_labelled_source(config: StudyConfig) -> bool:
+    return config.labelled_source is not None
+
+
+def _has_captioner(config: StudyConfig) -> bool:
+    return config.captioner is not None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage.
+
+    Attributes:
+        name: on the command line, in logs and in the manifest.
+        run: the function; it takes the unit, the study where `scope` is "study", all units where it is "units".
+        scope: "study" runs once before the units, "unit" once for each, "units" once after them.
+        inputs: stages whose outputs it reads; those that a study has not are left out.
+        outputs: paths below the run directory, or the unit's folder, that exist once it is finished.
+        config_keys: keys of the configuration that it depends on; a unit's stage depends on model and seed besides.
+        additive_keys: keys that only add to its outputs: where they change it runs again, but keeps what it has.
+        optional_outputs: further outputs and when they are written.
+        when: whether a study has this stage.
+        files: files outside the run directory that it reads.
+        plugins: modules that it loads by name, which its imports do not show.
+        invalidates: what is removed when it runs: "results" of the study, or "all" that later stages wrote.
+    """
+
+    name: str
+    run: Callable[[Any], None]
+    scope: Literal["study", "unit", "units"]
+    inputs: Sequence[str]
+    outputs: Sequence[str]
+    config_keys: Sequence[str] = ()
+    additive_keys: Sequence[str] = ()
+    optional_outputs: Sequence[tuple[str, Callable[[StudyConfig], bool]]] = ()
+    when: Callable[[StudyConfig], bool] = _always
+    files: Callable[[Any], Sequence[Path]] | None = None
+    plugins: Callable[[StudyConfig], Sequence[str]] | None = None
+    invalidates: Literal["results", "all"] = "results"
+
+    def outputs_of(self, config: StudyConfig) -> list[str]:
+        """The outputs in a study of this configuration."""
+        return [*self.outputs, *(output for output, written in self.optional_outputs if written(config))]
+
+    def modules(self, config: StudyConfig) -> list[str]:
+        """The modules that its code starts from."""
+        function = self.run.func if isinstance(self.run, partial) else self.run
+        return [function.__module__, *(self.plugins(config) if self.plugins is not None else ())]
+
+
+def _model_outputs(name: str) -> list[str]:
+    """A model's folder, which is removed as a whole once the model is outdated, and what must be in it."""
+    return [name, *(f"{name}/{part}" for part in ("model", *PREDICTIONS))]
+
+
+def _transfer_stage(entry: StudyModel) -> Stage:
+    assert entry.settings is not None, "it is trained"
+    assert entry.starts_from is not None, "it copies layers"
+    return Stage(
+        entry.name,
+        partial(transfer.back_to_target, entry=entry),
+        scope="unit",
+        inputs=["splits", entry.starts_from],
+        outputs=_model_outputs(entry.name),
+        config_keys=["label_aggregation", "transfer.n_transferred", "transfer.head", entry.settings],
+        when=lambda config: entry.name in config.models,
+    )
+
+
+def _extractor_modules(config: StudyConfig) -> list[str]:
+    if config.features is None:
+        return []
+    name, _ = extractor_and_settings(config.features.extractor, config.features.settings)
+    return [EXTRACTORS[name].partition(":")[0]]
+
+
+def _oracle_files(units: Sequence[Any]) -> list[Path]:
+    oracle = units[0].config.target.oracle
+    return [units[0].place(oracle)] if oracle is not None else []
+
+
+_STAGES = (
+    Stage(
+        "prepare",
+        prepare.prepare,
+        scope="study",
+        inputs=[],
+        outputs=["target.parquet", "vocabulary.json", "backbone.json", "data.json"],
+        optional_outputs=[
+            ("source.parquet", _has_source),
+            ("labelled_source.parquet", _has_labelled_source),
+            ("labelled_vocabulary.json", _has_labelled_source),
+        ],
+        config_keys=["target", "source", "labelled_source", "min_count", "model", "label_aggregation", "seed"],
+        files=prepare.input_files,
+        invalidates="all",
+    ),
+    Stage(
+        "features",
+        features.features,
+        scope="study",
+        inputs=["prepare"],
+        outputs=["features"],
+        config_keys=["features", "data_root"],
+        files=features.input_files,
+        plugins=_extractor_modules,
+        invalidates="all",
+    ),
+    Stage(
+        "labelled",
+        labelled.labelled,
+        scope="study",
+        inputs=["prepare", "features"],
+        outputs=["labelled", "labelled/model", "labelled/history.json"],
+        config_keys=["model", "seed", "labelled"],
+        when=_has_labelled_source,
+    ),
+    Stage(
+        "splits",
+        splits.splits,
+        scope="unit",
+        inputs=["prepare"],
+        outputs=["splits.json"],
+        optional_outputs=[("source_rows.npy", _has_source), ("caption_images.json", _has_captioner)],
+        config_keys=["splits", "folds", "captioner.held_out_images"],
+    ),
+    Stage(
+        "baselines",
+        baselines_stage.baselines,
+        scope="unit",
+        inputs=["splits"],
+        outputs=["baselines"],
+        config_keys=["baselines"],
+    ),
+    Stage(
+        "teacher",
+        teacher.teacher,
+        scope="unit",
+        inputs=["splits", "features"],
+        outputs=_model_outputs("teacher"),
+        config_keys=["label_aggregation", "teacher"],
+    ),
+    Stage(
+        "scores",
+        scores.scores,
+        scope="unit",
+        inputs=["teacher"],
+        outputs=["scores", "scores/probabilities.npy"],
+        when=_has_source,
+    ),
+    Stage(
+        "selection",
+        selection.selection,
+        scope="unit",
+        inputs=["scores"],
+        outputs=["selection.parquet", "audit.json"],
+        config_keys=SAMPLE_KEYS,
+        when=_has_source,
+    ),
+    Stage(
+        "student",
+        student.student,
+        scope="unit",
+        inputs=["selection"],
+        outputs=_model_outputs("student"),
+        config_keys=["student"],
+        when=_has_source,
+    ),
+    *(_transfer_stage(entry) for entry in MODELS.values() if entry.kind == "study" and entry.starts_from in MODELS),
+    Stage(
+        "transfer_study",
+        transfer_study.transfer_study,
+        scope="unit",
+        inputs=["teacher", "student", "labelled"],
+        outputs=[transfer_study.FOLDER, f"{transfer_study.FOLDER}/points.json"],
+        config_keys=["label_aggregation", "teacher", "transfer.AnB", "transfer.AnB+"],
+        additive_keys=["transfer.layers", "transfer.controls", "transfer.seeds"],
+        when=lambda config: config.transfer.layers is not None,
+    ),
+    Stage(
+        "pseudo_label_study",
+        pseudo_label_study.pseudo_label_study,
+        scope="unit",
+        inputs=["scores", "teacher"],
+        outputs=[pseudo_label_study.FOLDER, f"{pseudo_label_study.FOLDER}/points.json"],
+        config_keys=[
+            "label_aggregation",
+            *SAMPLE_KEYS,
+            "student",
+            "transfer.n_transferred",
+            "transfer.head",
+            "transfer.AnB+",
+        ],
+        additive_keys=["pseudo_labels.study"],
+        when=lambda config: config.pseudo_labels.study is not None,
+    ),
+    Stage(
+        "captioner",
+        captioner.captioner,
+        scope="unit",
+        inputs=["selection", "student"],
+        outputs=[captioner.RUN, f"{captioner.RUN}/model", f"{captioner.RUN}/history.json"],
+        config_keys=[
+            f"captioner.{key}" for key in ("decoder_layers", "drop_emotions", "words", "training", "candidates")
+        ],
+        when=_has_captioner,
+    ),
+    Stage(
+        "captions",
+        captions.captions,
+        scope="unit",
+        inputs=["splits", "captioner", "AnB+"],
+        outputs=[
+            f"{captioner.RUN}/{name}" for name in ("captions.json", "gallery", "model/ranker", "model/generation.json")
+        ],
+        config_keys=["captioner", "baselines.vectors"],
+        when=_has_captioner,
+    ),
+    Stage(
+        "modality_ablation",
+        modality_ablation.modality_ablation,
+        scope="unit",
+        inputs=["features", "teacher", "AnB+", "labelled_AnB+"],
+        outputs=[modality_ablation.FOLDER],
+        when=lambda config: config.target_has_images,
+    ),
+    Stage(
+        "evaluation",
+        evaluation.evaluation,
+        scope="units",
+        inputs=[],
+        outputs=[output for output in RESULTS if output != "report.html"],
+        config_keys=["evaluation"],
+        files=_oracle_files,
+    ),
+)
+STAGES: dict[str, Stage] = {stage.name: stage for stage in _STAGES}
+
+
+def stages_of(config: StudyConfig, scope: str) -> list[Stage]:
+    """The stages of one scope that a study has, in order."""
+    return [stage for stage in STAGES.values() if stage.scope == scope and stage.when(config)]
+
+
+def invalidated_by(stage: Stage) -> list[str]:
+    """Paths below the run directory that are removed when a stage runs."""
+    if stage.invalidates == "results":
+        return list(RESULTS)
+    later = [
+        output
+        for other in STAGES.values()
+        if other.name not in ("prepare", "features")
+        for output in (*other.outputs, *(name for name, _ in other.optional_outputs))
+    ]
+    return [*RESULTS, "units", *dict.fromkeys(output.split("/")[0] for output in later)]

@@ -1,0 +1,113 @@
+"""A unit with its models: datasets of its pairs, fresh models, and the folders that trained ones are saved in."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emocap.corpora.pairs import Pairs
+from emocap.emotions import Vocabulary
+from emocap.evaluation.calibration import Calibration
+from emocap.models.backbones import build_config, find_backbone, load_backbone
+from emocap.models.classifier import VisualBertForEmotion
+from emocap.study.artifacts import read_value
+from emocap.study.models import MODELS
+from emocap.study.unit import Unit
+from emocap.training.batching import PairDataset
+from emocap.training.checkpoint import FeatureCard, ModelCard, SavedModel, load_model, load_tokenizer, save_model
+
+
+class TrainingUnit(Unit):
+    """A unit whose stages train, save and load models."""
+
+    def dataset(self, tokenizer: Any, pairs: Pairs, domain: str, targets: np.ndarray | None = None) -> PairDataset:
+        """Pairs of a domain as a dataset; targets (N, E) float32."""
+        return PairDataset.of(pairs, tokenizer, self.config.model.max_length, self.store(domain), targets)
+
+    def fresh_model(self, seed: int, vocabulary: Vocabulary | None = None) -> tuple[VisualBertForEmotion, Any]:
+        """A classifier at its backbone's weights, of the target's emotions by default, and the tokenizer."""
+        settings = self.config.model
+        backbone = find_backbone(read_value(self.root / "backbone.json", "name"))
+        store = self.any_store()
+        config = build_config(
+            backbone.folder,
+            vocabulary or self.vocabulary,
+            pooling=settings.pooling,
+            visual_token_type=settings.visual_token_type,
+            visual_dim=store.header.dim if store is not None else 1,
+            dropout=settings.dropout,
+        )
+        model, _ = load_backbone(config, backbone.folder, seed)
+        return model, load_tokenizer(backbone.tokenizer_folder)
+
+    def folder(self, name: str) -> Path:
+        """Where a model's files are; one that learns another corpus only is the same for every unit."""
+        return (self.root if _is_shared(name) else self.run) / name
+
+    def save(
+        self,
+        name: str,
+        model: VisualBertForEmotion,
+        tokenizer: Any,
+        *,
+        calibration: Calibration | None = None,
+        vocabulary: Vocabulary | None = None,
+        frequencies: np.ndarray | None = None,
+    ) -> None:
+        """Write a model's folder, with the fingerprint of the region features that it, or its base model, saw.
+
+        Args:
+            calibration: temperature and thresholds from the validation pairs; None leaves them at 1 and 0.5.
+            vocabulary: its emotions; None means the target's.
+            frequencies: (E,) of the emotions in its training pairs; None means the target's training pairs.
+        """
+        if frequencies is None:
+            frequencies = self.truth("train").mean(axis=0)
+        fitted = {}
+        if calibration is not None:
+            fitted = {
+                "temperature": calibration.temperature,
+                "threshold": calibration.threshold,
+                "thresholds": calibration.thresholds.tolist(),
+            }
+        card = ModelCard(
+            labels=list((vocabulary or self.vocabulary).labels),
+            vocabulary=(vocabulary or self.vocabulary).hash,
+            max_length=self.config.model.max_length,
+            features=self._feature_card(name),
+            run=name,
+            frequencies=[float(share) for share in frequencies],
+            **fitted,
+            training={
+                "study": self.config.name,
+                "seed": self.seed,
+                "fold": self.fold,
+                "backbone": read_value(self.root / "backbone.json", "name"),
+            },
+        )
+        save_model(self.folder(name) / "model", model, tokenizer, card)
+
+    def _feature_card(self, name: str) -> FeatureCard | None:
+        stores = (self.store(domain) for domain in MODELS[name].features_from)
+        store = next((store for store in stores if store is not None), None)
+        if store is None:
+            return None
+        header = store.header
+        return {
+            "fingerprint": store.fingerprint,
+            "extractor": header.extractor,
+            "settings": dict(header.settings),
+            "dim": header.dim,
+        }
+
+    def load(self, name: str) -> SavedModel:
+        """A trained model, checked against the study's vocabulary."""
+        saved = load_model(self.folder(name) / "model")
+        expected = self.labelled_vocabulary if _is_shared(name) else self.vocabulary
+        expected.require_same(saved.vocabulary.labels, str(saved.folder))
+        return saved
+
+
+def _is_shared(name: str) -> bool:
+    """Whether a model belongs to the whole study; points of a sub-study such as "transfer/AnB_n04_s0" do not."""
+    return name in MODELS and MODELS[name].kind == "pretraining"
