@@ -1,4 +1,4 @@
-"""Corpora of two or three pairs in every format."""
+"""A small Socratis corpus, and the folder of real data."""
 
 import json
 import os
@@ -11,7 +11,7 @@ PERSON = {"age": "55-64", "gender": "male", "education": "none", "ethnicity": [[
 
 @pytest.fixture
 def socratis(tmp_path: Path):
-    """Writes a Socratis JSON of the values given; by default two pairs, the first with two annotators."""
+    """Writes a Socratis JSON of given values; by default two pairs, the first with two annotators."""
 
     def write(values=None) -> Path:
         path = tmp_path / "imCaptionEmotionExplanation_formatted.json"
@@ -30,7 +30,7 @@ def socratis(tmp_path: Path):
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of real data beside the checkout; the test is skipped where there is none."""
+    """The folder of real data next to the checkout; the test is skipped if there is none."""
     folder = Path(os.environ.get("EMOCAP_TEST_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip("no real data on this machine")

@@ -1,4 +1,4 @@
-"""Annotators kept apart: words in the order written, and the share of annotators behind each emotion."""
+"""Separate annotators: words in the order written, and the share of annotators per emotion."""
 
 import numpy as np
 import pytest
@@ -16,20 +16,20 @@ def one_pair(*people: list[str]) -> dict:
     return {"P1": [["a.jpg", "Text.", list(words), [], {}] for words in people]}
 
 
-def test_words_are_cleaned_in_the_order_written_and_once_each(socratis) -> None:
+def test_words_are_cleaned_in_order_without_repeats(socratis) -> None:
     people = [["'Awe'", "HAPPY", "awe", "very sad", "seasick"], ["None", ""], ["sad"]]
     pairs = read_socratis_json(socratis(one_pair(*people)))
     assert annotator_emotions(pairs, VOCABULARY) == [[[2, 0], [], [1]]]
 
 
-def test_a_pair_without_annotations_has_no_annotators() -> None:
-    builder = PairsBuilder("made")
+def test_pair_without_annotations_has_no_annotators() -> None:
+    builder = PairsBuilder("synthetic")
     builder.add("x", "1", "a.jpg", "text", ["happy"])
     builder.add("x", "2", "b.jpg", "text", ["sad"], [{"emotions": ["Sad"]}])
     assert annotator_emotions(builder.build(), VOCABULARY) == [[], [[1]]]
 
 
-def test_shares_are_of_all_annotators(socratis) -> None:
+def test_vote_shares_count_all_annotators(socratis) -> None:
     pairs = read_socratis_json(socratis(one_pair(["happy", "sad"], ["Happy", "happy"], ["none"], ["happy"])))
     shares = vote_shares(pairs, VOCABULARY)
     assert shares.dtype == np.float32
@@ -37,8 +37,10 @@ def test_shares_are_of_all_annotators(socratis) -> None:
     assert ((shares > 0) == (pairs.targets(VOCABULARY) > 0)).all()
 
 
-def test_votes_need_annotators_kept_apart() -> None:
-    builder = PairsBuilder("made")
+def test_vote_shares_need_separate_annotators() -> None:
+    builder = PairsBuilder("synthetic")
     builder.add("x", "P7", "a.jpg", "text", ["happy"])
-    with pytest.raises(EmocapError, match="pair P7: .*targets: votes needs a corpus that keeps annotators apart"):
+    with pytest.raises(
+        EmocapError, match="pair P7: .*label_aggregation: votes needs a corpus that keeps annotators separate"
+    ):
         vote_shares(builder.build(), VOCABULARY)

@@ -13,7 +13,7 @@ def write(path, images, annotations):
     return path
 
 
-def test_a_caption_is_a_pair(tmp_path) -> None:
+def test_each_caption_is_a_pair(tmp_path) -> None:
     images = [{"id": 7, "file_name": "07.jpg"}, {"id": 8, "file_name": "08.jpg"}, {"file_name": "x"}]
     annotations = [
         {"id": 1, "image_id": 7, "caption": "A dog."},
@@ -31,7 +31,7 @@ def test_a_caption_is_a_pair(tmp_path) -> None:
     assert not pairs.is_labelled
     assert [q.reason for q in pairs.rejected] == [
         "has no id and file_name",
-        "points to an image that is not listed",
+        "refers to an image that is not listed",
         "caption is empty",
         "caption is NoneType, expected text",
         "pair id '1' occurs twice",
@@ -39,7 +39,7 @@ def test_a_caption_is_a_pair(tmp_path) -> None:
     ]
 
 
-def test_another_json_is_refused(tmp_path) -> None:
+def test_rejects_other_json(tmp_path) -> None:
     path = tmp_path / "x.json"
     path.write_text('{"images": {}}')
     with pytest.raises(EmocapError, match="not COCO captions"):
@@ -47,19 +47,19 @@ def test_another_json_is_refused(tmp_path) -> None:
 
 
 @pytest.mark.real_data
-def test_real_coco(real_data) -> None:
+def test_reads_real_coco(real_data) -> None:
     pairs = read_coco(real_data / "coco-mini" / "annotations" / "captions_train2017.json")
     assert len(pairs.distinct_images()) == 80
     assert len(pairs) >= 400
 
 
-def test_boxes_in_place_of_captions_are_one_line(tmp_path) -> None:
+def test_rejects_instances_without_captions(tmp_path) -> None:
     boxes = [{"id": 1, "image_id": 7, "bbox": [0, 0, 1, 1]}]
     with pytest.raises(EmocapError, match=r"no annotation has a caption, expected captions_\*\.json"):
         read_coco(write(tmp_path / "instances.json", [{"id": 7, "file_name": "07.jpg"}], boxes))
 
 
-def test_half_a_character_is_one_row(tmp_path) -> None:
+def test_lone_surrogate_rejects_one_row(tmp_path) -> None:
     annotations = [{"id": n, "image_id": 7, "caption": caption} for n, caption in enumerate(["\ud800", "fine"])]
     pairs = read_coco(write(tmp_path / "captions.json", [{"id": 7, "file_name": "07.jpg"}], annotations))
     assert (pairs.captions, len(pairs.rejected)) == (["fine"], 1)

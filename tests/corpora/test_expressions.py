@@ -1,4 +1,4 @@
-"""Flickr8k with expressions: every caption of a labelled image is a pair of its one emotion."""
+"""Flickr8k with expressions: every caption of a labelled image is a pair with its emotion."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def written(
     return path
 
 
-def test_every_caption_of_a_labelled_image_is_a_pair(tmp_path) -> None:
+def test_each_caption_of_labelled_image_is_a_pair(tmp_path) -> None:
     path = written(tmp_path, "image,emotion\na.jpg, sad \n")
     assert guess_format(path) == "flickr8k-expressions"
     pairs = read_corpus("flickr8k-expressions", path, tmp_path)
@@ -28,7 +28,7 @@ def test_every_caption_of_a_labelled_image_is_a_pair(tmp_path) -> None:
     assert pairs.image_root == tmp_path
 
 
-def test_faults_of_both_files_are_told(tmp_path) -> None:
+def test_rejected_rows_of_both_files_are_reported(tmp_path) -> None:
     path = written(
         tmp_path,
         "image,emotion\nb.jpg,sad\nc.jpg,happy\nb.jpg,happy\na.jpg,\na.jpg,x,y\n",
@@ -45,17 +45,19 @@ def test_faults_of_both_files_are_told(tmp_path) -> None:
     ]
 
 
-def test_what_is_missing_is_one_line(tmp_path) -> None:
+def test_missing_column_or_file_is_one_line(tmp_path) -> None:
     path = written(tmp_path, "image,label\na.jpg,sad\n")
     with pytest.raises(EmocapError, match="has no column 'emotion'"):
         read_flickr8k_expressions(path)
     (tmp_path / "captions.txt").unlink()
-    with pytest.raises(EmocapError, match=r"captions\.txt: no such file; Flickr8k's captions must lie beside"):
+    with pytest.raises(
+        EmocapError, match=r"captions\.txt: no such file; Flickr8k's captions must be in the same folder as"
+    ):
         read_flickr8k_expressions(path)
 
 
 @pytest.mark.real_data
-def test_the_real_expressions(real_data) -> None:
+def test_reads_real_expressions(real_data) -> None:
     folder = real_data / "flickr8k"
     pairs = read_flickr8k_expressions(folder / "expressions.csv", folder / "images")
     assert (len(pairs), len(pairs.distinct_images()), len(pairs.rejected)) == (5 * 1829, 1829, 0)

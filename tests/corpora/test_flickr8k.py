@@ -6,7 +6,7 @@ from emocap.corpora.flickr8k import read_flickr8k
 from emocap.errors import EmocapError
 
 
-def test_a_caption_is_all_after_the_first_comma(tmp_path) -> None:
+def test_caption_is_all_after_first_comma(tmp_path) -> None:
     path = tmp_path / "captions.txt"
     path.write_bytes(
         "\ufeffimage,caption\r\n"
@@ -35,13 +35,13 @@ def test_a_caption_is_all_after_the_first_comma(tmp_path) -> None:
         (b"\xff\xfei\0m\0", "not UTF-8 text at byte 0"),
     ],
 )
-def test_a_broken_file_is_one_line(tmp_path, content: bytes, message: str) -> None:
+def test_damaged_file_is_one_line(tmp_path, content: bytes, message: str) -> None:
     (tmp_path / "captions.txt").write_bytes(content)
     with pytest.raises(EmocapError, match=message):
         read_flickr8k(tmp_path / "captions.txt")
 
 
 @pytest.mark.real_data
-def test_the_real_captions(real_data) -> None:
+def test_reads_real_captions(real_data) -> None:
     pairs = read_flickr8k(real_data / "flickr8k" / "captions.txt", real_data / "flickr8k" / "images")
     assert (len(pairs), len(pairs.distinct_images()), len(pairs.rejected)) == (11_825, 2_365, 0)

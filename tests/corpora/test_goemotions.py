@@ -1,4 +1,4 @@
-"""GoEmotions: numbers become names, quoted texts lose their quotes, bad lines are set aside."""
+"""GoEmotions: ids become names, quoted texts lose their quotes, invalid lines are rejected."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def written(folder: Path, lines: list[str], names: str = "joy\nfear\nneutral\n")
     return path
 
 
-def test_numbers_become_names(tmp_path) -> None:
+def test_label_ids_become_names(tmp_path) -> None:
     path = written(
         tmp_path,
         [
@@ -35,7 +35,7 @@ def test_numbers_become_names(tmp_path) -> None:
     assert pairs.rejected == ()
 
 
-def test_bad_lines_are_set_aside_with_reasons(tmp_path) -> None:
+def test_invalid_lines_are_rejected_with_reasons(tmp_path) -> None:
     path = written(
         tmp_path,
         [
@@ -52,9 +52,9 @@ def test_bad_lines_are_set_aside_with_reasons(tmp_path) -> None:
     )
     pairs = read_goemotions(path)
     assert pairs.pair_ids == ["a"]
-    expected = "expected numbers 0 to 2 with commas between"
+    expected = "expected ids 0 to 2 separated by commas"
     assert [(q.where.split(": ")[1], q.reason) for q in pairs.rejected] == [
-        ("line 3", "has 2 fields, expected text, label numbers and comment id"),
+        ("line 3", "has 2 fields, expected text, label ids and comment id"),
         ("line 4", f"label '3', {expected}"),
         ("line 5", f"label 'joy', {expected}"),
         ("line 6", f"label '', {expected}"),
@@ -65,14 +65,14 @@ def test_bad_lines_are_set_aside_with_reasons(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("names", ["joy\njoy\n", "joy\n\nfear\n", ""])
-def test_faulty_names_are_refused(tmp_path, names: str) -> None:
+def test_rejects_invalid_label_names(tmp_path, names: str) -> None:
     with pytest.raises(EmocapError, match=r"emotions\.txt: a name is empty or occurs twice"):
         read_goemotions(written(tmp_path, ["x\t0\ta"], names))
 
 
-def test_what_is_missing_is_one_line(tmp_path) -> None:
+def test_missing_names_or_images_given_is_one_line(tmp_path) -> None:
     path = written(tmp_path, ["x\t9\ta"])
-    with pytest.raises(EmocapError, match="holds no usable pair; the first of 1 faults: label '9'"):
+    with pytest.raises(EmocapError, match="contains no usable pair; the first of 1 rejected rows: label '9'"):
         read_goemotions(path)
     with pytest.raises(EmocapError, match="GoEmotions has no images; leave them out"):
         read_corpus("goemotions", path, tmp_path)
@@ -82,7 +82,7 @@ def test_what_is_missing_is_one_line(tmp_path) -> None:
 
 
 @pytest.mark.real_data
-def test_the_real_comments(real_data) -> None:
+def test_reads_real_comments(real_data) -> None:
     pairs = read_goemotions(real_data / "goemotions" / "train.tsv")
     assert (len(pairs), len(pairs.rejected)) == (43_410, 0)
     assert len({label for named in pairs.emotions for label in named or ()}) == 28

@@ -1,4 +1,4 @@
-"""The table of pairs: what is taken in, what is set aside, and targets."""
+"""The table of pairs: accepted rows, rejected rows and targets."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def builder() -> PairsBuilder:
     return PairsBuilder(Path("here.csv"))
 
 
-def test_rows_become_a_table_in_their_order(builder) -> None:
+def test_rows_become_a_table_in_order(builder) -> None:
     builder.add("line 2", "p", "a.jpg", " A dog. ", ["sad", "happy", "sad"])
     builder.add("line 3", "q", None, "A cat.", [])
     pairs = builder.build(Path("images"))
@@ -32,10 +32,10 @@ def test_rows_become_a_table_in_their_order(builder) -> None:
         ("p", "a.jpg", None, None, "caption is NoneType, expected text"),
         ("p", "a.jpg", " \n", None, "caption is empty"),
         ("p", "a.jpg", "x" * 10_001, None, "caption has 10,001 characters"),
-        ("p", "a.jpg", "a\0b", None, "caption holds a NUL"),
-        ("p", "a.jpg", "\ud800", None, "half of a surrogate pair"),
+        ("p", "a.jpg", "a\0b", None, "caption contains a NUL"),
+        ("p", "a.jpg", "\ud800", None, "a lone surrogate"),
         ("p", 7, "x", None, "image is int"),
-        ("p", "a\0.jpg", "x", None, "holds a NUL"),
+        ("p", "a\0.jpg", "x", None, "contains a NUL"),
         ("p", "/a.jpg", "x", None, "points outside"),
         ("p", "a/../../b.jpg", "x", None, "points outside"),
         ("", "a.jpg", "x", None, "pair id '' is empty"),
@@ -43,7 +43,7 @@ def test_rows_become_a_table_in_their_order(builder) -> None:
         ("fine", "a.jpg", "x", None, "pair id 'fine' occurs twice"),
     ],
 )
-def test_a_row_that_cannot_be_used_is_set_aside(builder, pair_id, image, caption, emotions, reason) -> None:
+def test_unusable_row_is_rejected_with_its_reason(builder, pair_id, image, caption, emotions, reason) -> None:
     builder.add("line 2", "fine", "a..b.jpg", "x")
     builder.add("line 3", pair_id, image, caption, emotions)
     pairs = builder.build()
@@ -52,19 +52,21 @@ def test_a_row_that_cannot_be_used_is_set_aside(builder, pair_id, image, caption
     assert reason in pairs.rejected[0].reason
 
 
-def test_one_image_has_one_spelling(builder) -> None:
+def test_image_paths_are_normalised(builder) -> None:
     for number, image in enumerate(["a/b.jpg", "./a/b.jpg", "a//b.jpg", "a/./b.jpg"]):
         builder.add("x", str(number), image, "x")
     assert builder.build().distinct_images() == ["a/b.jpg"]
 
 
-def test_no_usable_row_is_one_line_that_names_the_first_fault(builder) -> None:
+def test_no_usable_row_names_first_reason(builder) -> None:
     builder.add("line 2", "p", "a.jpg", "")
-    with pytest.raises(EmocapError, match=r"here\.csv: holds no usable pair; the first of 1 faults: caption is empty"):
+    with pytest.raises(
+        EmocapError, match=r"here\.csv: contains no usable pair; the first of 1 rejected rows: caption is empty"
+    ):
         builder.build()
 
 
-def test_targets_of_a_closed_set_know_every_label(builder) -> None:
+def test_targets_of_closed_set_reject_unknown_labels(builder) -> None:
     builder.add("x", "p", "", "x", ["happy", "odd"])
     assert builder.build(open_vocabulary=True).targets(Vocabulary(("sad", "happy"))).tolist() == [[0.0, 1.0]]
     with pytest.raises(EmocapError, match="emotions 'odd' are not in the vocabulary"):
@@ -72,3 +74,13 @@ def test_targets_of_a_closed_set_know_every_label(builder) -> None:
     builder.add("x", "q", "", "x")
     with pytest.raises(EmocapError, match="pair q: no emotions; labelled pairs are needed"):
         builder.build().targets(Vocabulary(("happy", "odd")))
+
+
+@pytest.mark.parametrize("column", ["pair_ids", "images", "captions", "emotions"])
+def test_column_is_converted_once(builder, column: str) -> None:
+    builder.add("x", "p", "a.jpg", "x", ["happy"])
+    pairs = builder.build()
+    assert getattr(pairs, column) is getattr(pairs, column)
+    assert (
+        getattr(pairs, column) == pairs.table[column.removesuffix("s") if column != "emotions" else column].to_pylist()
+    )

@@ -1,14 +1,14 @@
-"""Formats by name and by guess, and Flickr8k."""
+"""Formats by name and by guess."""
 
 from pathlib import Path
 
 import pytest
 
-from emocap.corpora.read import FORMATS, guess_format, read_corpus
+from emocap.corpora.read import FORMATS, corpus_files, guess_format, read_corpus
 from emocap.errors import EmocapError
 
 
-def test_flickr8k_keeps_commas_and_quotes(tmp_path) -> None:
+def test_guessed_flickr8k_keeps_commas_and_quotes(tmp_path) -> None:
     path = tmp_path / "captions.txt"
     path.write_text('image,caption\na.jpg,"A dog, ""Rex"" , runs"\na.jpg,Plain , text .\nno comma here\n')
     pairs = read_corpus(guess_format(path), path)
@@ -31,13 +31,13 @@ def test_flickr8k_keeps_commas_and_quotes(tmp_path) -> None:
         ("some.parquet", "PAR1", "table"),
     ],
 )
-def test_guess(tmp_path, name: str, content: str, expected: str) -> None:
+def test_guesses_format(tmp_path, name: str, content: str, expected: str) -> None:
     (tmp_path / name).write_text(content)
     assert guess_format(tmp_path / name) == expected
     assert expected in FORMATS
 
 
-def test_what_is_not_there_is_one_line(tmp_path) -> None:
+def test_missing_file_or_format_is_one_line(tmp_path) -> None:
     (tmp_path / "a.csv").write_text("caption\nx\n")
     for arguments, message in (
         (("tsv", tmp_path / "a.csv"), "format is 'tsv', expected one of socratis"),
@@ -51,8 +51,13 @@ def test_what_is_not_there_is_one_line(tmp_path) -> None:
         guess_format(Path("/nowhere/x.csv"))
 
 
+def test_corpus_files_include_companions() -> None:
+    assert corpus_files("goemotions", Path("a/train.tsv")) == [Path("a/train.tsv"), Path("a/emotions.txt")]
+    assert corpus_files("coco", Path("a/b.json")) == [Path("a/b.json")]
+
+
 @pytest.mark.real_data
-def test_real_flickr8k(real_data) -> None:
+def test_reads_real_flickr8k(real_data) -> None:
     pairs = read_corpus("flickr8k", real_data / "flickr8k" / "captions.txt", real_data / "flickr8k" / "images")
     assert len(pairs) == 11825
     assert len(pairs.distinct_images()) == 2365

@@ -1,4 +1,4 @@
-"""CSV rows: line numbers, quotes, and faults that cost one line."""
+"""CSV rows: line numbers, quotes, and errors that reject a single line."""
 
 from pathlib import Path
 
@@ -17,20 +17,20 @@ def read(tmp_path: Path, text: str):
     return header, list(rows), [(q.where.rpartition(": ")[2], q.reason) for q in builder.rejected]
 
 
-def test_quoted_newlines_belong_to_the_row_that_begins_them(tmp_path) -> None:
+def test_quoted_newlines_belong_to_their_row(tmp_path) -> None:
     header, rows, faults = read(tmp_path, 'a,b\r\n1,"two\r\nlines"\r\n\r\n3,4\r\n')
     assert header == ["a", "b"]
     assert rows == [(2, {"a": "1", "b": "two\nlines"}), (5, {"a": "3", "b": "4"})]
     assert faults == []
 
 
-def test_a_quote_that_never_closes_costs_one_line(tmp_path) -> None:
+def test_unclosed_quote_rejects_one_line(tmp_path) -> None:
     _, rows, faults = read(tmp_path, 'a,b\n1,"open\n2,two\n3,three\n')
     assert [row for _, row in rows] == [{"a": "2", "b": "two"}, {"a": "3", "b": "three"}]
     assert faults == [("line 2", "is not CSV (unexpected end of data)")]
 
 
-def test_wrong_counts_and_endless_fields_cost_one_line(tmp_path) -> None:
+def test_wrong_field_counts_and_lengths_reject_one_line(tmp_path) -> None:
     _, rows, faults = read(tmp_path, f"a,b\n1\n1,2,3\n{'x' * 1_000_001},2\n5,6\n")
     assert [row for _, row in rows] == [{"a": "5", "b": "6"}]
     assert [reason.split(" (")[0] for _, reason in faults] == [
@@ -42,8 +42,8 @@ def test_wrong_counts_and_endless_fields_cost_one_line(tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "is empty"), ("a,a\n1,2\n", "column 'a' occurs twice"), ('"a,b\n', "line 1 is no CSV header")],
+    [("", "is empty"), ("a,a\n1,2\n", "column 'a' occurs twice"), ('"a,b\n', "line 1 is not a CSV header")],
 )
-def test_a_header_that_cannot_be_is_one_line(tmp_path, text: str, message: str) -> None:
+def test_invalid_header_is_one_line(tmp_path, text: str, message: str) -> None:
     with pytest.raises(EmocapError, match=message):
         read(tmp_path, text)

@@ -7,7 +7,7 @@ from emocap.emotions import build_vocabulary
 from emocap.errors import EmocapError
 
 
-def test_annotators_stay_apart_and_their_words_are_cleaned(socratis) -> None:
+def test_annotators_stay_separate_and_words_are_cleaned(socratis) -> None:
     pairs = read_socratis_json(socratis())
     assert pairs.pair_ids == ["P1", "P2"]
     assert pairs.emotions == [["happy", "sad"], []]
@@ -19,7 +19,7 @@ def test_annotators_stay_apart_and_their_words_are_cleaned(socratis) -> None:
     assert pairs.open_vocabulary
 
 
-def test_a_broken_annotator_is_set_aside_and_the_pair_stays(socratis) -> None:
+def test_invalid_annotator_is_rejected_without_its_pair(socratis) -> None:
     pairs = read_socratis_json(
         socratis(
             {
@@ -43,13 +43,13 @@ def test_a_broken_annotator_is_set_aside_and_the_pair_stays(socratis) -> None:
     ("text", "message"),
     [
         ('{"P1": [', "not valid JSON at line 1"),
-        ("[]", "holds list, expected an object of pair ids"),
-        ("{}", "holds no usable pair"),
-        ('{"P1": 3}', "holds no usable pair; the first of 1 faults: is not a list of annotators"),
+        ("[]", "contains list, expected an object of pair ids"),
+        ("{}", "contains no usable pair"),
+        ('{"P1": 3}', "contains no usable pair; the first of 1 rejected rows: is not a list of annotators"),
         ("[" * 100_000, "nested too deeply"),
     ],
 )
-def test_a_broken_file_is_one_line(tmp_path, text: str, message: str) -> None:
+def test_damaged_file_is_one_line(tmp_path, text: str, message: str) -> None:
     path = tmp_path / "socratis.json"
     path.write_text(text)
     with pytest.raises(EmocapError, match=message) as error:
@@ -57,7 +57,7 @@ def test_a_broken_file_is_one_line(tmp_path, text: str, message: str) -> None:
     assert "\n" not in str(error.value)
 
 
-def test_the_csvs_lists_are_read_as_data(tmp_path) -> None:
+def test_csv_lists_are_never_executed(tmp_path) -> None:
     path = tmp_path / "cleaned.csv"
     path.write_text(
         "image_name,caption,emotions\r\n"
@@ -80,7 +80,7 @@ def test_the_csvs_lists_are_read_as_data(tmp_path) -> None:
     assert pairs.rejected[0].where == f"{path}: line 3"
 
 
-def test_a_bomb_of_brackets_is_one_row(tmp_path) -> None:
+def test_deeply_nested_brackets_reject_one_row(tmp_path) -> None:
     path = tmp_path / "bomb.csv"
     path.write_text(f"image_name,caption,emotions\na.jpg,x,{'[' * 9000}\nb.jpg,y,['sad']\n")
     pairs = read_socratis_csv(path)
@@ -88,7 +88,7 @@ def test_a_bomb_of_brackets_is_one_row(tmp_path) -> None:
 
 
 @pytest.mark.real_data
-def test_the_real_csv(real_data) -> None:
+def test_reads_real_csv(real_data) -> None:
     pairs = read_socratis_csv(real_data / "socratis" / "cleaned_data.csv")
     assert (len(pairs), len(pairs.rejected)) == (1675, 0)
     vocabulary = build_vocabulary(pairs.emotions)
@@ -96,7 +96,7 @@ def test_the_real_csv(real_data) -> None:
     assert vocabulary.labels[:2] == ("happy", "sad")
 
 
-def test_annotators_of_another_pair_and_half_characters_are_set_aside(socratis) -> None:
+def test_mismatched_annotators_and_lone_surrogates_are_rejected(socratis) -> None:
     person = {"age": "18-24", "ethnicity": [["White", "false"], ["Asian", "true"]]}
     pairs = read_socratis_json(
         socratis(
@@ -117,7 +117,7 @@ def test_annotators_of_another_pair_and_half_characters_are_set_aside(socratis) 
 
 
 @pytest.mark.parametrize("text", ["{[]: 1}", "-" * 9000 + "1", "['a', 1]", "('a',)", "9" * 9000, "['x'" + "]" * 20_000])
-def test_a_hostile_list_is_one_row(tmp_path, text: str) -> None:
+def test_hostile_list_rejects_one_row(tmp_path, text: str) -> None:
     path = tmp_path / "c.csv"
     path.write_text(f'image_name,caption,emotions\na.jpg,x,"{text}"\nb.jpg,y,"[\'sad\']"\n')
     pairs = read_socratis_csv(path)

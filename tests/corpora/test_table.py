@@ -1,4 +1,4 @@
-"""Any data set as one table, in three file types and four ways to write labels."""
+"""A data set as one table, in three file types and with four ways to write labels."""
 
 import json
 
@@ -10,7 +10,7 @@ from emocap.corpora.table import read_table
 from emocap.errors import EmocapError
 
 
-def test_csv_with_every_way_to_write_labels(tmp_path) -> None:
+def test_csv_labels_in_every_notation(tmp_path) -> None:
     path = tmp_path / "t.csv"
     path.write_text(
         "\ufeffimage,caption,emotions\n"
@@ -23,7 +23,7 @@ def test_csv_with_every_way_to_write_labels(tmp_path) -> None:
     pairs = read_table(path)
     assert pairs.emotions == [["joy", "very calm"], ["joy"], ["calm", "joy"], ["joy"]]
     assert pairs.images == ["a.jpg", "a.jpg", "b.jpg", ""]
-    assert [q.reason for q in pairs.rejected] == ["emotions hold an empty word"]
+    assert [q.reason for q in pairs.rejected] == ["emotions contain an empty word"]
 
 
 def test_jsonl_and_parquet_give_the_same_pairs(tmp_path) -> None:
@@ -38,7 +38,7 @@ def test_jsonl_and_parquet_give_the_same_pairs(tmp_path) -> None:
     assert first.pair_ids == ["x", "y"]
 
 
-def test_without_emotions_it_is_unlabelled(tmp_path) -> None:
+def test_table_without_emotions_is_unlabelled(tmp_path) -> None:
     (tmp_path / "t.csv").write_text("caption\nhello\n")
     pairs = read_table(tmp_path / "t.csv")
     assert not pairs.is_labelled
@@ -58,7 +58,7 @@ def test_without_emotions_it_is_unlabelled(tmp_path) -> None:
         ("{", "is not JSON"),
     ],
 )
-def test_a_bad_row_is_set_aside(tmp_path, row: str, reason: str) -> None:
+def test_invalid_row_is_rejected(tmp_path, row: str, reason: str) -> None:
     (tmp_path / "t.jsonl").write_text(row + '\n{"caption": "fine", "emotions": ["a"]}\n')
     pairs = read_table(tmp_path / "t.jsonl")
     assert pairs.captions == ["fine"]
@@ -68,16 +68,16 @@ def test_a_bad_row_is_set_aside(tmp_path, row: str, reason: str) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t.tsv", b"caption\nx", r"ending is '\.tsv', expected \.csv, \.jsonl or \.parquet"),
+        ("t.tsv", b"caption\nx", r"extension is '\.tsv', expected \.csv, \.jsonl or \.parquet"),
         ("t.csv", b"", "is empty, expected a header"),
         ("t.csv", b"image,text\na,b\n", "has no column 'caption', found image, text"),
         ("t.csv", b"caption\n\xff\xfe\n", "not UTF-8 text at byte 8"),
-        ("t.csv", b"caption\n" + b"x" * 1_100_000, "holds no usable pair; the first of 1 faults: is not CSV"),
+        ("t.csv", b"caption\n" + b"x" * 1_100_000, "contains no usable pair; the first of 1 rejected rows: is not CSV"),
         ("t.parquet", b"PAR1 no", "not a Parquet file"),
-        ("t.jsonl", b"\n", "holds no usable pair"),
+        ("t.jsonl", b"\n", "contains no usable pair"),
     ],
 )
-def test_a_broken_file_is_one_line(tmp_path, name: str, content: bytes, message: str) -> None:
+def test_damaged_file_is_one_line(tmp_path, name: str, content: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(EmocapError, match=message) as error:
         read_table(tmp_path / name)
@@ -85,19 +85,19 @@ def test_a_broken_file_is_one_line(tmp_path, name: str, content: bytes, message:
 
 
 @pytest.mark.real_data
-def test_real_posts(real_data) -> None:
+def test_reads_real_posts(real_data) -> None:
     pairs = read_table(real_data / "posts" / "posts.csv", real_data / "posts" / "images")
     assert len(pairs) + len(pairs.rejected) == 1655
     assert {e for named in pairs.emotions for e in named or ()} == {"positive", "negative", "neutral"}
 
 
-def test_a_number_too_long_to_read_is_one_row(tmp_path) -> None:
+def test_number_too_long_rejects_one_row(tmp_path) -> None:
     (tmp_path / "t.jsonl").write_text('{"caption": "x", "n": ' + "9" * 5000 + '}\n{"caption": "fine"}\n')
     pairs = read_table(tmp_path / "t.jsonl")
     assert (pairs.captions, len(pairs.rejected)) == (["fine"], 1)
 
 
-def test_parquet_reads_its_own_columns_only_and_refuses_broken_text(tmp_path) -> None:
+def test_parquet_reads_needed_columns_and_rejects_broken_text(tmp_path) -> None:
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"caption": ["x"], "vector": [[1.0] * 768]}), path)
     assert read_table(path).captions == ["x"]

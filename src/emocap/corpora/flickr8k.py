@@ -1,4 +1,4 @@
-"""Flickr8k (Hodosh et al. 2013): five captions an image; FlickrFace11K (Nezami et al. 2018) names expressions."""
+"""Flickr8k (Hodosh et al. 2013), five captions per image, and FlickrFace11K (Nezami et al. 2018), its expressions."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ CAPTIONS_FILE = "captions.txt"
 
 
 def read_flickr8k(path: Path, images: Path | None = None) -> Pairs:
-    """One pair a line, `image,caption`; the caption is all after the first comma, as the file's quoting is loose.
+    """One pair per line, `image,caption`; the caption is all text after the first comma, since quoting is inconsistent.
 
     Raises:
         EmocapError: no header `image,caption`, or no usable line.
@@ -28,39 +28,39 @@ def read_flickr8k(path: Path, images: Path | None = None) -> Pairs:
         if comma:
             builder.add(f"line {line}", f"{path.stem}:{line}", image.strip(), caption)
         elif text.strip():
-            builder.refuse(f"line {line}", "has no comma between image and caption")
+            builder.reject(f"line {line}", "has no comma between image and caption")
     return builder.build(images)
 
 
 def read_flickr8k_expressions(path: Path, images: Path | None = None) -> Pairs:
-    """Every caption of an image with an expression is a pair of that one emotion; other images are left out.
+    """One pair per caption of an image with an expression, which is its only emotion; other images are skipped.
 
     Args:
-        path: `expressions.csv` with `image,emotion`; the captions are in `captions.txt` beside it.
+        path: `expressions.csv` with `image,emotion`; the captions are in `captions.txt` in the same folder.
         images: folder of the images, or None for captions alone.
 
     Raises:
-        EmocapError: no captions beside the file, not a CSV with these columns, or no usable pair.
+        EmocapError: no captions file, not a CSV with these columns, or no usable pair.
     """
     captions = path.parent / CAPTIONS_FILE
     if not captions.is_file():
-        raise EmocapError(f"{captions}: no such file; Flickr8k's captions must lie beside {path.name}")
-    told = read_flickr8k(captions)
+        raise EmocapError(f"{captions}: no such file; Flickr8k's captions must be in the same folder as {path.name}")
+    captioned = read_flickr8k(captions)
     captions_of: dict[str, list[tuple[str, str]]] = {}
-    for pair_id, image, caption in zip(told.pair_ids, told.images, told.captions, strict=True):
+    for pair_id, image, caption in zip(captioned.pair_ids, captioned.images, captioned.captions, strict=True):
         captions_of.setdefault(image, []).append((pair_id, caption))
-    builder = PairsBuilder(path, list(told.rejected))
+    builder = PairsBuilder(path, list(captioned.rejected))
     header, rows = csv_rows(path, builder)
     require_columns(path, header, ("image", "emotion"))
     seen: set[str] = set()
     for line, row in rows:
         where, image, emotion = f"line {line}", row["image"].strip(), row["emotion"].strip()
         if not emotion:
-            builder.refuse(where, "emotion is empty")
+            builder.reject(where, "emotion is empty")
         elif image in seen:
-            builder.refuse(where, f"image {image!r} occurs twice")
+            builder.reject(where, f"image {image!r} occurs twice")
         elif image not in captions_of:
-            builder.refuse(where, f"image {image!r} has no caption in {CAPTIONS_FILE}")
+            builder.reject(where, f"image {image!r} has no caption in {CAPTIONS_FILE}")
         else:
             seen.add(image)
             for pair_id, caption in captions_of[image]:

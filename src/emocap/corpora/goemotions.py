@@ -10,13 +10,13 @@ NAMES_FILE = "emotions.txt"
 
 
 def read_goemotions(path: Path, images: Path | None = None) -> Pairs:
-    """One pair a line of `train.tsv`, `dev.tsv` or `test.tsv`, without a header: text, label numbers, comment id.
+    """One pair per line of `train.tsv`, `dev.tsv` or `test.tsv`, without a header: text, label ids, comment id.
 
-    Labels are separated by commas and number the lines of `emotions.txt` beside the file, from 0. A text in quotes is
-    read as a CSV field; a text that merely holds quotes is kept as it is.
+    Label ids are separated by commas and count the lines of `emotions.txt` in the same folder from 0. A quoted text is
+    read as a CSV field; a text that merely contains quotes is kept as it is.
 
     Raises:
-        EmocapError: images are given, no names beside the file or faulty ones, or no usable line.
+        EmocapError: images are given, missing or invalid label names, or no usable line.
     """
     if images is not None:
         raise EmocapError(f"{images}: GoEmotions has no images; leave them out")
@@ -27,12 +27,12 @@ def read_goemotions(path: Path, images: Path | None = None) -> Pairs:
             continue
         fields = row.split("\t")
         if len(fields) != 3:
-            builder.refuse(f"line {line}", f"has {len(fields)} fields, expected text, label numbers and comment id")
+            builder.reject(f"line {line}", f"has {len(fields)} fields, expected text, label ids and comment id")
             continue
-        text, numbers, comment = fields
-        emotions = _emotions(numbers, names)
+        text, label_ids, comment = fields
+        emotions = _emotions(label_ids, names)
         if isinstance(emotions, str):
-            builder.refuse(f"line {line}", emotions)
+            builder.reject(f"line {line}", emotions)
         else:
             builder.add(f"line {line}", comment.strip(), None, _unquoted(text), emotions)
     return builder.build()
@@ -40,30 +40,32 @@ def read_goemotions(path: Path, images: Path | None = None) -> Pairs:
 
 def _names(path: Path) -> list[str]:
     if not path.is_file():
-        raise EmocapError(f"{path}: no such file; GoEmotions' label names, one a line, must lie beside its texts")
+        raise EmocapError(
+            f"{path}: no such file; GoEmotions' label names, one per line, must be in the same folder as its texts"
+        )
     names = [name.strip() for name in read_text(path).rstrip().split("\n")]
     if not all(names) or len(set(names)) < len(names):
-        raise EmocapError(f"{path}: a name is empty or occurs twice, expected one label name a line")
+        raise EmocapError(f"{path}: a name is empty or occurs twice, expected one label name per line")
     return names
 
 
-def _emotions(numbers: str, names: list[str]) -> list[str] | str:
-    """The labels of one line; or what is wrong with them, as one text.
+def _emotions(label_ids: str, names: list[str]) -> list[str] | str:
+    """The labels of one line; or, as one string, what is wrong with them.
 
     >>> _emotions("0,1", ["joy", "fear"]), _emotions("2", ["joy", "fear"])
-    (['joy', 'fear'], "label '2', expected numbers 0 to 1 with commas between")
+    (['joy', 'fear'], "label '2', expected ids 0 to 1 separated by commas")
     """
-    found = []
-    for number in numbers.strip().split(","):
+    labels = []
+    for number in label_ids.strip().split(","):
         plain = number.strip()
         if not (plain.isascii() and plain.isdigit() and len(plain) < 6 and int(plain) < len(names)):
-            return f"label {plain[:20]!r}, expected numbers 0 to {len(names) - 1} with commas between"
-        found.append(names[int(plain)])
-    return found
+            return f"label {plain[:20]!r}, expected ids 0 to {len(names) - 1} separated by commas"
+        labels.append(names[int(plain)])
+    return labels
 
 
 def _unquoted(text: str) -> str:
-    """The text of a CSV field, or the text itself where it is none.
+    """The text of a quoted CSV field, or the text itself if it is not one.
 
     >>> _unquoted('"He said ""no""."'), _unquoted('"No" is "no"')
     ('He said "no".', '"No" is "no"')

@@ -1,11 +1,12 @@
-"""The table of image-caption pairs that every corpus becomes: its schema, its builder and its checks.
+"""The table of image-caption pairs that every reader returns: schema, builder and row checks.
 
-A caption is one caption: an image with five of them is five pairs. Annotators stay separate in `annotations`.
+A pair has one caption: an image with five captions makes five pairs. Annotators are kept separate in `annotations`.
 """
 
 import posixpath
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ MAX_CAPTION_CHARS = 10_000
 
 @dataclass(frozen=True)
 class RejectedRow:
-    """A row or image that was set aside: where it is and why."""
+    """A row or image that was rejected: where it is and why."""
 
     where: str
     reason: str
@@ -52,8 +53,8 @@ class Pairs:
     Attributes:
         table: N rows of `SCHEMA`.
         image_root: folder that the `image` column is relative to; None where the corpus has no images.
-        rejected: rows set aside while reading.
-        open_vocabulary: labels are free words, so that those outside a model's vocabulary are expected.
+        rejected: rows rejected while reading.
+        open_vocabulary: labels are free text, so some outside a model's vocabulary are expected.
     """
 
     table: pa.Table
@@ -68,19 +69,20 @@ class Pairs:
     def __len__(self) -> int:
         return self.table.num_rows
 
-    @property
+    # Each column is converted once; callers must not change the lists.
+    @cached_property
     def pair_ids(self) -> list[str]:
         return self.table["pair_id"].to_pylist()
 
-    @property
+    @cached_property
     def images(self) -> list[str]:
         return self.table["image"].to_pylist()
 
-    @property
+    @cached_property
     def captions(self) -> list[str]:
         return self.table["caption"].to_pylist()
 
-    @property
+    @cached_property
     def emotions(self) -> list[list[str] | None]:
         return self.table["emotions"].to_pylist()
 
@@ -89,11 +91,11 @@ class Pairs:
         return len(self) > 0 and self.table["emotions"].null_count == 0
 
     def distinct_images(self) -> list[str]:
-        """The images in order of first appearance, "" left out."""
+        """The images in order of first appearance, without ""."""
         return [image for image in dict.fromkeys(self.images) if image]
 
     def select(self, rows: Sequence[int] | np.ndarray) -> "Pairs":
-        """The pairs at these row numbers, in this order, with nothing rejected."""
+        """The pairs at these row numbers, in this order; `rejected` is empty."""
         taken = self.table.take(pa.array(np.asarray(rows, dtype=np.int64)))
         return Pairs(taken, self.image_root, (), self.open_vocabulary)
 
@@ -122,10 +124,10 @@ class Pairs:
 
 @dataclass
 class PairsBuilder:
-    """Gathers rows; one that cannot be used is rejected with its reason, never dropped unseen.
+    """Collects rows; an unusable one is rejected with its reason, never dropped silently.
 
     Attributes:
-        source: what the rows come from, for messages.
+        source: the file that the rows come from, for messages.
     """
 
     source: Path
@@ -134,7 +136,7 @@ class PairsBuilder:
     _ids: set[str] = field(default_factory=set)
 
     def __len__(self) -> int:
-        """The number of pairs taken in so far."""
+        """The number of pairs accepted so far."""
         return len(self._columns["pair_id"])
 
     def add(
@@ -146,13 +148,13 @@ class PairsBuilder:
         emotions: Iterable[str] | None = None,
         annotations: list[dict[str, Any]] | None = None,
     ) -> None:
-        """Take a pair in, or reject it; `where` names the row ("line 12", "pair 3KI0...")."""
+        """Accept a pair or reject it; `where` names the row ("line 12", "pair 3KI0...")."""
         named = None if emotions is None else sorted(set(emotions))
         reason = _fault(pair_id, image, caption, named)
         if reason is None and pair_id in self._ids:
             reason = f"pair id {pair_id!r} occurs twice"
         if reason is not None:
-            self.refuse(where, reason)
+            self.reject(where, reason)
             return
         self._ids.add(pair_id)
         columns = self._columns
@@ -162,25 +164,27 @@ class PairsBuilder:
         columns["emotions"].append(named)
         columns["annotations"].append(annotations)
 
-    def refuse(self, where: str, reason: str) -> None:
-        """Quarantine a row."""
+    def reject(self, where: str, reason: str) -> None:
+        """Record a row as rejected."""
         self.rejected.append(RejectedRow(f"{self.source}: {where}", reason))
 
     def build(self, image_root: Path | None = None, *, open_vocabulary: bool = False) -> Pairs:
-        """The table of all rows taken in.
+        """The pairs of all accepted rows.
 
         Raises:
-            EmocapError: not one row could be used.
+            EmocapError: there are none.
         """
         if not len(self):
-            first = f"; the first of {len(self.rejected)} faults: {self.rejected[0].reason}" if self.rejected else ""
-            raise EmocapError(f"{self.source}: holds no usable pair{first}")
+            first = (
+                f"; the first of {len(self.rejected)} rejected rows: {self.rejected[0].reason}" if self.rejected else ""
+            )
+            raise EmocapError(f"{self.source}: contains no usable pair{first}")
         table = pa.table(self._columns, schema=SCHEMA)
         return Pairs(table, image_root, tuple(self.rejected), open_vocabulary)
 
 
 def is_text(value: Any) -> bool:
-    """Whether this is text that UTF-8 can hold; JSON can smuggle in half of a surrogate pair, which it cannot."""
+    """Whether this is text that can be encoded as UTF-8; JSON may contain a lone surrogate, which cannot."""
     if not isinstance(value, str):
         return False
     if value.isascii():
@@ -200,11 +204,11 @@ def _fault(pair_id: Any, image: Any, caption: Any, emotions: list[str] | None) -
     if len(caption) > MAX_CAPTION_CHARS:
         return f"caption has {len(caption):,} characters, at most {MAX_CAPTION_CHARS:,} are read"
     if not is_text(caption) or "\0" in caption:
-        return "caption holds a NUL or half of a surrogate pair, expected Unicode text"
+        return "caption contains a NUL or a lone surrogate, expected Unicode text"
     if image is not None and not isinstance(image, str):
         return f"image is {type(image).__name__}, expected a file name"
     if image and (not is_text(image) or "\0" in image):
-        return f"image {image!r} holds a NUL or half of a surrogate pair, expected a file name"
+        return f"image {image!r} contains a NUL or a lone surrogate, expected a file name"
     if image and (image.startswith("/") or (".." in image and ".." in image.split("/"))):
         return f"image {image!r} points outside the image folder"
     if not is_text(pair_id) or not pair_id:
@@ -215,7 +219,7 @@ def _fault(pair_id: Any, image: Any, caption: Any, emotions: list[str] | None) -
 
 
 def _plain_path(image: str | None) -> str:
-    """Spell one image one way, so that `./a.jpg` and `a.jpg` never part in a split."""
+    """Normalise a path, so that `./a.jpg` and `a.jpg` are the same image in a split."""
     if not image:
         return ""
     return posixpath.normpath(image) if "//" in image or "./" in image else image

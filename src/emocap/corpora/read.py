@@ -1,26 +1,61 @@
-"""One place that knows every format of a corpus."""
+"""The one table of corpus formats, and reading a corpus by its format.
+
+To add a corpus, write its reader in a file of its own and add a row to `FORMATS`.
+"""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from emocap.corpora.coco import read_coco
-from emocap.corpora.flickr8k import read_flickr8k, read_flickr8k_expressions
-from emocap.corpora.goemotions import read_goemotions
+from emocap.corpora.coco import is_coco, read_coco
+from emocap.corpora.flickr8k import CAPTIONS_FILE, read_flickr8k, read_flickr8k_expressions
+from emocap.corpora.goemotions import NAMES_FILE, read_goemotions
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.socratis import read_socratis_csv, read_socratis_json
 from emocap.corpora.table import read_table
 from emocap.errors import EmocapError
 
-FORMATS: dict[str, Callable[[Path, Path | None], Pairs]] = {
-    "socratis": read_socratis_json,
-    "socratis-csv": read_socratis_csv,
-    "coco": read_coco,
-    "flickr8k": read_flickr8k,
-    "flickr8k-expressions": read_flickr8k_expressions,
-    "goemotions": read_goemotions,
-    "table": read_table,
+FIRST_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format of a corpus.
+
+    Attributes:
+        description: what the file is.
+        read: its reader, of the file and the folder of its images (None for captions alone).
+        matches: whether a file's path and first bytes indicate this format.
+        companions: names of further files that the reader reads in the same folder.
+    """
+
+    description: str
+    read: Callable[[Path, Path | None], Pairs]
+    matches: Callable[[Path, bytes], bool]
+    companions: tuple[str, ...] = ()
+
+
+# A format is guessed in this order: the first that matches.
+FORMATS: dict[str, Format] = {
+    "socratis": Format(
+        "Socratis' official JSON, annotators kept separate",
+        read_socratis_json,
+        lambda path, start: path.suffix == ".json" and not is_coco(path, start),
+    ),
+    "coco": Format("COCO captions JSON", read_coco, is_coco),
+    "goemotions": Format("GoEmotions TSV", read_goemotions, lambda path, _: path.suffix == ".tsv", (NAMES_FILE,)),
+    "socratis-csv": Format(
+        "Socratis' flattened CSV", read_socratis_csv, lambda _, start: start.startswith(b"image_name,")
+    ),
+    "flickr8k-expressions": Format(
+        "FlickrFace11K's expressions for Flickr8k, CSV",
+        read_flickr8k_expressions,
+        lambda _, start: start.split(b"\n")[0].strip() == b"image,emotion",
+        (CAPTIONS_FILE,),
+    ),
+    "flickr8k": Format("Flickr8k's captions.txt", read_flickr8k, lambda path, _: path.name == CAPTIONS_FILE),
+    "table": Format("a table of your own: CSV, JSONL or Parquet", read_table, lambda _, __: True),
 }
-BESIDE = {"goemotions": ("emotions.txt",), "flickr8k-expressions": ("captions.txt",)}
 
 
 def read_corpus(format_: str, path: Path, images: Path | None = None) -> Pairs:
@@ -32,7 +67,7 @@ def read_corpus(format_: str, path: Path, images: Path | None = None) -> Pairs:
         images: folder of the images, or None for captions alone.
 
     Raises:
-        EmocapError: unknown format, nothing at `path` or `images`, or a file that cannot be used.
+        EmocapError: unknown format, nothing at `path` or `images`, or an unusable file.
     """
     if format_ not in FORMATS:
         raise EmocapError(f"format is {format_!r}, expected one of {', '.join(FORMATS)}")
@@ -40,16 +75,17 @@ def read_corpus(format_: str, path: Path, images: Path | None = None) -> Pairs:
         raise EmocapError(f"{path}: no such file; check the path or fetch it with 'emocap download'")
     if images is not None and not Path(images).is_dir():
         raise EmocapError(f"{images}: no such folder of images; check the path, or leave images out for captions alone")
-    return FORMATS[format_](Path(path), Path(images) if images is not None else None)
+    return FORMATS[format_].read(Path(path), Path(images) if images is not None else None)
 
 
 def corpus_files(format_: str, path: Path) -> list[Path]:
-    """Every file that the reader of a format reads: the corpus's own, and those that lie beside it."""
-    return [Path(path), *(Path(path).parent / name for name in BESIDE.get(format_, ()))]
+    """Every file that the reader of a format reads: the corpus's own and its companions."""
+    companions = FORMATS[format_].companions if format_ in FORMATS else ()
+    return [Path(path), *(Path(path).parent / name for name in companions)]
 
 
 def guess_format(path: Path) -> str:
-    """The format that a file's name and first bytes tell.
+    """The first format that a file's name and first bytes match.
 
     Raises:
         EmocapError: the file cannot be opened.
@@ -59,19 +95,7 @@ def guess_format(path: Path) -> str:
         raise EmocapError(f"{path}: not a file; give the corpus's own file")
     try:
         with path.open("rb") as file:
-            start = file.read(4096)
+            start = file.read(FIRST_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip()
     except OSError as error:
         raise EmocapError(f"{path}: cannot be opened ({error.strerror})") from None
-    if path.suffix == ".json":
-        is_coco = path.name.startswith("captions_") or any(
-            key in start for key in (b'"licenses"', b'"annotations"', b'"images"')
-        )
-        return "coco" if is_coco else "socratis"
-    if path.suffix == ".tsv":
-        return "goemotions"
-    header = start.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if header.startswith(b"image_name,"):
-        return "socratis-csv"
-    if header.split(b"\n")[0].strip() == b"image,emotion":
-        return "flickr8k-expressions"
-    return "flickr8k" if path.name == "captions.txt" else "table"
+    return next(name for name, format_ in FORMATS.items() if format_.matches(path, start))

@@ -1,4 +1,4 @@
-"""Socratis (Deng et al. 2023, arXiv 2308.16741): the official JSON, annotators apart, and its flattened CSV."""
+"""Socratis (Deng et al. 2023, arXiv 2308.16741): the official JSON with separate annotators, and its flattened CSV."""
 
 import ast
 import warnings
@@ -17,15 +17,15 @@ MAX_LIST_CHARS = 10_000
 def read_socratis_json(path: Path, images: Path | None = None) -> Pairs:
     """The official `imCaptionEmotionExplanation_formatted.json`.
 
-    Every pair id holds one list per annotator: image, caption, emotions, explanations, demographics. The pairs'
-    emotions are the cleaned words of all annotators; what each wrote stays in `annotations`.
+    Every pair id has one list per annotator: image, caption, emotions, explanations, demographics. The pairs'
+    emotions are the cleaned words of all annotators; each annotator's own words are in `annotations`.
 
     Raises:
         EmocapError: not JSON, not an object, or no usable pair.
     """
     values = read_json(path)
     if not isinstance(values, dict):
-        raise EmocapError(f"{path}: holds {type(values).__name__}, expected an object of pair ids (Socratis JSON)")
+        raise EmocapError(f"{path}: contains {type(values).__name__}, expected an object of pair ids (Socratis JSON)")
     builder = PairsBuilder(path)
     for pair_id, entries in values.items():
         _add_pair(builder, pair_id, entries)
@@ -35,14 +35,14 @@ def read_socratis_json(path: Path, images: Path | None = None) -> Pairs:
 def _add_pair(builder: PairsBuilder, pair_id: str, entries: Any) -> None:
     where = f"pair {pair_id}"
     if not isinstance(entries, list) or not entries:
-        builder.refuse(where, "is not a list of annotators")
+        builder.reject(where, "is not a list of annotators")
         return
     annotations: list[dict[str, Any]] = []
     usable: list[list[Any]] = []
     for number, entry in enumerate(entries, 1):
         fault = _fault(entry, usable[0] if usable else None)
         if fault:
-            builder.refuse(f"{where}, annotator {number}", fault)
+            builder.reject(f"{where}, annotator {number}", fault)
         else:
             usable.append(entry)
             annotations.append(_annotation(entry))
@@ -59,7 +59,7 @@ def _fault(entry: Any, first: list[Any] | None) -> str | None:
     if not isinstance(entry[0], str) or not isinstance(entry[1], str):
         return f"image and caption are {type(entry[0]).__name__} and {type(entry[1]).__name__}, expected text"
     if first is not None and entry[:2] != first[:2]:
-        return "image or caption is not that of the pair's first annotator"
+        return "image or caption differs from that of the pair's first annotator"
     if not isinstance(entry[2], list) or not all(word is None or is_text(word) for word in entry[2]):
         return f"emotions are {type(entry[2]).__name__}, expected a list of words"
     return None
@@ -69,7 +69,7 @@ def _annotation(entry: list[Any]) -> dict[str, Any]:
     explanations = entry[3] if len(entry) > 3 and isinstance(entry[3], list) else []
     person = entry[4] if len(entry) > 4 and isinstance(entry[4], dict) else {}
     ethnicity = person.get("ethnicity")
-    groups = [group[0] for group in ethnicity if _is_ticked(group)] if isinstance(ethnicity, list) else []
+    groups = [group[0] for group in ethnicity if _applies(group)] if isinstance(ethnicity, list) else []
     return {
         "emotions": [word for word in entry[2] if word is not None],
         "explanations": [text if is_text(text) else None for text in explanations],
@@ -78,8 +78,8 @@ def _annotation(entry: list[Any]) -> dict[str, Any]:
     }
 
 
-def _is_ticked(group: Any) -> bool:
-    """Whether `["White", "true"]` says true; a group that carries no tick was named because it holds."""
+def _applies(group: Any) -> bool:
+    """Whether `["White", "true"]` is true; a group without a value was listed because it applies."""
     return isinstance(group, list) and bool(group) and is_text(group[0]) and str(group[-1]).strip().lower() != "false"
 
 
@@ -88,7 +88,7 @@ def _present(value: Any) -> str | None:
 
 
 def read_socratis_csv(path: Path, images: Path | None = None) -> Pairs:
-    """The flattened CSV: `image_name,caption,emotions`, the last being the text of a Python list.
+    """The flattened CSV: `image_name,caption,emotions`; the last is a Python list literal.
 
     Raises:
         EmocapError: not a CSV with these columns, or no usable row.
@@ -99,14 +99,14 @@ def read_socratis_csv(path: Path, images: Path | None = None) -> Pairs:
     for line, row in rows:
         emotions = python_list(row["emotions"])
         if isinstance(emotions, str):
-            builder.refuse(f"line {line}", emotions)
+            builder.reject(f"line {line}", emotions)
         else:
             builder.add(f"line {line}", f"{path.stem}:{line}", row["image_name"], row["caption"], emotions)
     return builder.build(images)
 
 
 def python_list(text: str) -> list[str] | str:
-    """The words of a Python list's text, stripped; or what is wrong with it, as one text.
+    """The stripped words of a Python list literal; or, as one string, what is wrong with it.
 
     >>> python_list("['happy', ' sad ']"), python_list("happy")
     (['happy', 'sad'], "emotions 'happy' are not a list such as ['happy', 'sad']")
@@ -115,7 +115,7 @@ def python_list(text: str) -> list[str] | str:
         return f"emotions have {len(text):,} characters, at most {MAX_LIST_CHARS:,} are read"
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "\\d" in a word is the data's business
+            warnings.simplefilter("ignore")  # invalid escapes such as "\\d" are allowed in a word
             value = ast.literal_eval(text.strip())
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         value = None

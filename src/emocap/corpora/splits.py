@@ -1,6 +1,6 @@
-"""Train, validation and test parts by image, balanced over labels (Sechidis et al. 2011, iterative stratification).
+"""Train, validation and test parts by image, stratified by label (Sechidis et al. 2011, iterative stratification).
 
-All captions of an image fall into one part, and so do images of the same bytes. Left out: balance over pairs of labels.
+All captions of an image are in one part, and so are images of the same bytes. Left out: stratification by label pairs.
 """
 
 import hashlib
@@ -18,11 +18,11 @@ FEW_POSITIVES = 10
 
 
 def group_key(pairs: Pairs, same: Mapping[str, str] | None = None) -> list[str]:
-    """What may not be divided: a pair's image, or the pair itself where it has none.
+    """The group of each pair, which no split divides: its image, or the pair itself if it has none.
 
     Args:
         pairs: N pairs.
-        same: copied images to the first of the same bytes, of `duplicates.same_content`; that one names them all.
+        same: copied images to the first of the same bytes, from `duplicates.same_content`; the first names the group.
     """
     first = same or {}
     return [
@@ -38,29 +38,29 @@ def split_by_image(
     seed: int = 0,
     same: Mapping[str, str] | None = None,
 ) -> dict[str, list[str]]:
-    """Part to the group keys in it, sorted; every key in exactly one part, whatever the order of the pairs.
+    """Part to its sorted group keys; every key is in exactly one part, and the order of the pairs does not matter.
 
     Args:
         pairs: labelled pairs.
-        vocabulary: labels to balance; those of all captions of an image count.
-        fractions: part to its share; they sum to 1.
+        vocabulary: labels to stratify by; an image has those of all its captions.
+        fractions: part to its share of the images; they sum to 1.
         seed: of the draw.
         same: copied images, as for `group_key`.
 
     Raises:
-        EmocapError: shares that do not sum to 1, or too few images for a part.
+        EmocapError: fractions that do not sum to 1, or too few images for a part.
     """
     if not fractions or min(fractions.values()) <= 0 or abs(sum(fractions.values()) - 1) > 1e-6:
-        raise EmocapError(f"splits: shares are {dict(fractions)}, expected some above 0 that sum to 1")
+        raise EmocapError(f"splits: fractions are {dict(fractions)}, expected positive numbers that sum to 1")
     keys, targets = _labelled_keys(pairs, vocabulary, same)
     sizes = {part: round(share * len(keys)) for part, share in fractions.items()}
     if min(sizes.values()) < 1:
         part = min(sizes, key=lambda name: sizes[name])
-        raise EmocapError(f"splits: {len(keys)} images leave none for {part!r}; use more data or another share")
+        raise EmocapError(f"splits: {len(keys)} images leave none for {part!r}; use more data or another fraction")
     rest, parts = np.arange(len(keys)), {}
     names = sorted(fractions, key=lambda name: fractions[name])
     for name in names[:-1]:
-        rest, parts[name] = _taken(rest, targets, sizes[name], seed)
+        rest, parts[name] = _take_stratified(rest, targets, sizes[name], seed)
     parts[names[-1]] = rest
     if any(len(rows) == 0 for rows in parts.values()):
         raise EmocapError(f"splits: {len(keys)} images are too few for {len(fractions)} parts")
@@ -77,17 +77,17 @@ def fold_by_image(
     seed: int,
     same: Mapping[str, str] | None = None,
 ) -> dict[str, list[str]]:
-    """ "train", "validation" and "test" to the group keys in them, sorted; over all folds every key is tested once.
+    """Sorted group keys of "train", "validation" and "test"; over all folds every key is tested once.
 
     The folds depend on images, labels, `n_folds` and `seed`, not on the order of the pairs. An emotion with fewer
-    images than there are folds is absent from some tests (`emotion_notes` says from which).
+    images than folds is absent from some tests (see `emotion_notes`).
 
     Args:
         pairs: labelled pairs.
-        vocabulary: labels to balance; those of all captions of an image count.
+        vocabulary: labels to stratify by; an image has those of all its captions.
         n_folds: at least 2.
-        fold: 0 to n_folds - 1, the one that is tested.
-        validation: share of all images; taken from those that are not tested.
+        fold: 0 to n_folds - 1, the one used for testing.
+        validation: share of all images, taken from the other folds.
         seed: of the draws.
         same: copied images, as for `group_key`.
 
@@ -116,7 +116,7 @@ def fold_by_image(
             "use fewer folds or more data"
         )
     rest = np.setdiff1d(np.arange(len(keys)), tests[fold])
-    train, held_out = _taken(rest, targets, n_validation, seed)
+    train, held_out = _take_stratified(rest, targets, n_validation, seed)
     if not len(train) or not len(held_out):
         raise EmocapError(f"splits: {len(keys)} images are too few for {n_folds} folds; use fewer folds or more data")
     parts = {"train": train, "validation": held_out, "test": tests[fold]}
@@ -126,24 +126,24 @@ def fold_by_image(
 def _labelled_keys(
     pairs: Pairs, vocabulary: Vocabulary, same: Mapping[str, str] | None
 ) -> tuple[list[str], np.ndarray]:
-    """The group keys in an order that no order of pairs changes, and (K, E) the labels of all their captions."""
+    """The group keys in an order independent of that of the pairs, and (K, E) the labels of all their captions."""
     labels: dict[str, set[str]] = {}
     for key, named in zip(group_key(pairs, same), pairs.emotions, strict=True):
         labels.setdefault(key, set()).update(named or ())
     keys = sorted(labels, key=lambda key: hashlib.sha256(key.encode()).digest())
     targets = np.stack([vocabulary.encode(labels[key]) for key in keys])
-    if len(vocabulary) == 1:  # the library takes several columns only
+    if len(vocabulary) == 1:  # the library needs several columns
         targets = np.hstack([targets, 1 - targets])
     return keys, targets
 
 
-def _taken(rest: np.ndarray, targets: np.ndarray, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """What is kept of `rest`, and about `size` of it taken, both with their share of every label."""
+def _take_stratified(rest: np.ndarray, targets: np.ndarray, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Split `rest` into those that remain and about `size` that are taken, stratified by label."""
     splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=size / len(rest), random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        kept, taken = next(splitter.split(rest, targets[rest]))
-    return rest[kept], rest[taken]
+        remaining, taken = next(splitter.split(rest, targets[rest]))
+    return rest[remaining], rest[taken]
 
 
 def _sorted_keys(keys: Sequence[str], rows: np.ndarray) -> list[str]:
@@ -153,10 +153,10 @@ def _sorted_keys(keys: Sequence[str], rows: np.ndarray) -> list[str]:
 def rows_of(
     pairs: Pairs, parts: Mapping[str, list[str]], same: Mapping[str, str] | None = None
 ) -> dict[str, np.ndarray]:
-    """Part to the ascending row numbers (int64) of its pairs; `same` as when the parts were drawn.
+    """Part to the ascending row numbers (int64) of its pairs; `same` must be as when the parts were drawn.
 
     Raises:
-        EmocapError: an image is in two parts, or a pair belongs to none.
+        EmocapError: an image is in two parts, or in none.
     """
     part_of: dict[str, str] = {}
     for part, keys in parts.items():
@@ -170,22 +170,22 @@ def rows_of(
         if key not in part_of:
             raise EmocapError(f"splits: image {key!r} is in no part; the splits were made for other data")
         rows[part_of[key]].append(row)
-    return {part: np.array(found, dtype=np.int64) for part, found in rows.items()}
+    return {part: np.array(numbers, dtype=np.int64) for part, numbers in rows.items()}
 
 
 def emotion_notes(
     targets: np.ndarray, rows_by_unit: Sequence[Mapping[str, np.ndarray]], labels: Sequence[str]
 ) -> list[str]:
-    """A sentence for every emotion with fewer than 10 positive pairs, or with none in some part of a split.
+    """A sentence for every emotion with fewer than 10 positive pairs, or none in some part of a split.
 
     Args:
         targets: (M, E); above 0 is positive.
-        rows_by_unit: for every unit, part to its rows of `targets`; units of the same split count once.
+        rows_by_unit: for every unit, part to its rows of `targets`; units with the same split count once.
         labels: the E emotions.
 
     >>> parts = {"train": np.array([1, 2]), "test": np.array([0])}
     >>> emotion_notes(np.array([[1], [0], [0]]), [parts], ["tired"])
-    ["'tired' has 1 positive pair; the training part has none: it cannot be learnt there"]
+    ["'tired' has 1 positive pair; the training part has none: it cannot be learned there"]
     """
     truth = np.asarray(targets) > 0
     splits = list({tuple(rows.tobytes() for rows in unit.values()): unit for unit in rows_by_unit}.values())
@@ -206,7 +206,7 @@ def emotion_notes(
 
 
 _CONSEQUENCES = {
-    "train": ("training", "it cannot be learnt there"),
-    "validation": ("validation", "its threshold there is the one of all emotions"),
+    "train": ("training", "it cannot be learned there"),
+    "validation": ("validation", "its threshold there is the common one"),
     "test": ("test", "its average precision there is undefined"),
 }

@@ -1,4 +1,4 @@
-"""Any data set as one plain table: CSV, JSONL or Parquet with `image`, `caption` and, where labelled, `emotions`."""
+"""A plain table in CSV, JSONL or Parquet with `image`, `caption` and, if labelled, `emotions`."""
 
 import json
 from collections.abc import Iterator
@@ -18,24 +18,24 @@ COLUMNS = ("pair_id", "image", "caption", "emotions")
 
 
 def read_table(path: Path, images: Path | None = None) -> Pairs:
-    """One pair a row; labels may be any words, and are only stripped.
+    """One pair per row; labels may be any words and are only stripped.
 
-    `emotions` is a list, a JSON list's or a Python list's text, or labels joined by `|`; `pair_id` is optional. The
-    column `image` may be left out for captions alone.
+    `emotions` is a list, the text of a JSON or Python list, or labels joined by `|`; `pair_id` is optional. The column
+    `image` may be omitted for captions alone.
 
     Raises:
-        EmocapError: unknown ending, broken file, missing column, or no usable row.
+        EmocapError: unknown file extension, damaged file, missing column, or no usable row.
     """
     builder = PairsBuilder(path)
     readers = {".csv": _csv, ".txt": _csv, ".jsonl": _jsonl, ".parquet": _parquet}
     if path.suffix.lower() not in readers:
-        raise EmocapError(f"{path}: ending is {path.suffix!r}, expected .csv, .jsonl or .parquet")
+        raise EmocapError(f"{path}: extension is {path.suffix!r}, expected .csv, .jsonl or .parquet")
     for where, number, row in readers[path.suffix.lower()](path, builder):
         emotions: list[str] | str | None = None
         if "emotions" in row:
             emotions = parse_emotions(row["emotions"])
         if isinstance(emotions, str):
-            builder.refuse(where, emotions)
+            builder.reject(where, emotions)
             continue
         pair_id = row.get("pair_id") or f"{path.stem}:{number}"
         builder.add(where, str(pair_id), row.get("image"), row.get("caption"), emotions)
@@ -43,7 +43,7 @@ def read_table(path: Path, images: Path | None = None) -> Pairs:
 
 
 def parse_emotions(value: Any) -> list[str] | str:
-    """The labels of one row, stripped; or what is wrong with them, as one text.
+    """The stripped labels of one row; or, as one string, what is wrong with them.
 
     >>> parse_emotions("joy|calm"), parse_emotions('["joy"]'), parse_emotions("['joy', 'calm']")
     (['joy', 'calm'], ['joy'], ['joy', 'calm'])
@@ -62,7 +62,7 @@ def parse_emotions(value: Any) -> list[str] | str:
     if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
         return f"emotions are {type(value).__name__}, expected a list of words"
     if not all(word.strip() for word in value):
-        return "emotions hold an empty word"
+        return "emotions contain an empty word"
     return [word.strip() for word in value]
 
 
@@ -83,12 +83,12 @@ def _jsonl(path: Path, builder: PairsBuilder) -> Rows:
         try:
             row = json.loads(text)
         except (ValueError, RecursionError):
-            builder.refuse(f"line {line}", "is not JSON")
+            builder.reject(f"line {line}", "is not JSON")
             continue
         if isinstance(row, dict):
             yield f"line {line}", line, row
         else:
-            builder.refuse(f"line {line}", f"is {type(row).__name__}, expected an object")
+            builder.reject(f"line {line}", f"is {type(row).__name__}, expected an object")
 
 
 def _parquet(path: Path, builder: PairsBuilder) -> Rows:
