@@ -3,9 +3,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.emocap-installed
 
-.PHONY: setup demo test lint clean
+.PHONY: help setup demo test lint hooks dist clean
 
-setup: $(STAMP)
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+setup: $(STAMP)  ## install emocap with all extras into .venv
 
 $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing emocap with all extras into $(VENV): about 175 packages, 7 GB on disk, most of it PyTorch with CUDA."
@@ -13,17 +16,25 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[offline,formats,serve,dev]'
 	touch $@
 
-demo: setup
+demo: setup  ## run the whole study on synthetic images and captions, a few minutes on two cores
 	$(BIN)/emocap demo
 
-test: setup
+test: setup  ## run the tests and measure coverage
 	$(BIN)/pytest --cov --cov-report=term:skip-covered
 
-lint: setup
+lint: setup  ## check format, style, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-clean:
+hooks: setup  ## check format, style, types and layers before every git commit
+	$(BIN)/pre-commit install
+
+dist: setup  ## build the wheel in dist/ and check its metadata
+	rm -rf build dist
+	$(BIN)/python -m pip wheel --disable-pip-version-check --no-deps --wheel-dir dist .
+	$(BIN)/twine check --strict dist/*
+
+clean:  ## remove .venv and everything that is built or cached
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage
