@@ -1,4 +1,4 @@
-"""Downloads from a server on loopback that cuts, changes, refuses and lies."""
+"""Downloads from a loopback server that disconnects, changes its files, refuses and sends wrong sizes."""
 
 import errno
 import hashlib
@@ -13,8 +13,9 @@ from typing import ClassVar
 
 import pytest
 
-from emocap.corpora import download as module
-from emocap.corpora.download import Release, download, fetch, unpack
+from emocap.corpora import fetch as module
+from emocap.corpora.download import download, unpack
+from emocap.corpora.fetch import Release, fetch
 from emocap.errors import EmocapError
 
 DATA = bytes(range(256)) * 40_000  # 10 MB
@@ -30,15 +31,15 @@ class Server(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         cls = type(self)
-        asked = self.headers.get("Range", "")
-        cls.seen.append(asked)
+        requested = self.headers.get("Range", "")
+        cls.seen.append(requested)
         if cls.status != 200:
             self.send_error(cls.status)
             return
         data = cls.files[self.path]
         start = 0
-        if asked and cls.ranges and self.headers.get("If-Range") == cls.etag:
-            start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1])
+        if requested and cls.ranges and self.headers.get("If-Range") == cls.etag:
+            start = int(re.fullmatch(r"bytes=(\d+)-", requested)[1])
             if start >= len(data):
                 self.send_response(416)
                 self.send_header("Content-Range", f"bytes */{len(data)}")
@@ -67,30 +68,30 @@ def server(monkeypatch):
     httpd.server_close()
 
 
-def test_a_whole_file(server, tmp_path: Path) -> None:
+def test_downloads_whole_file(server, tmp_path: Path) -> None:
     fetch(Release(f"{server.url}/file", hashlib.sha256(DATA).hexdigest()), tmp_path / "x")
     assert (tmp_path / "x").read_bytes() == DATA
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
 
 
-def test_a_cut_connection_goes_on_where_it_was(server, tmp_path: Path) -> None:
+def test_interrupted_connection_is_resumed(server, tmp_path: Path) -> None:
     server.cut_after = [3_000_000, 2_000_000]
     fetch(Release(f"{server.url}/file"), tmp_path / "x")
     assert (tmp_path / "x").read_bytes() == DATA
     assert server.seen[0] == ""
-    assert all(asked.startswith("bytes=") and asked != "bytes=0-" for asked in server.seen[1:])
+    assert all(value.startswith("bytes=") and value != "bytes=0-" for value in server.seen[1:])
 
 
-def test_a_killed_download_goes_on_in_the_next_call(server, tmp_path: Path) -> None:
+def test_failed_download_is_resumed_by_next_call(server, tmp_path: Path) -> None:
     server.cut_after = [1_000_000, 1_000_000, 1_000_000, 1_000_000]
-    with pytest.raises(EmocapError, match=r"/file: out of reach .*goes on where it was"):
+    with pytest.raises(EmocapError, match=r"/file: unreachable .*resume after [0-9,]+ bytes"):
         fetch(Release(f"{server.url}/file"), tmp_path / "x")
     assert not (tmp_path / "x").exists()
     fetch(Release(f"{server.url}/file"), tmp_path / "x")
     assert (tmp_path / "x").read_bytes() == DATA
 
 
-def test_a_file_that_changed_meanwhile_starts_anew(server, tmp_path: Path) -> None:
+def test_changed_file_is_downloaded_again(server, tmp_path: Path) -> None:
     server.cut_after = [1_000_000] * 4
     with pytest.raises(EmocapError):
         fetch(Release(f"{server.url}/file"), tmp_path / "x")
@@ -99,32 +100,32 @@ def test_a_file_that_changed_meanwhile_starts_anew(server, tmp_path: Path) -> No
     assert (tmp_path / "x").read_bytes() == DATA[::-1]
 
 
-def test_a_server_without_ranges_starts_anew(server, tmp_path: Path) -> None:
+def test_server_without_ranges_starts_again(server, tmp_path: Path) -> None:
     server.cut_after, server.ranges = [1_000_000], False
     fetch(Release(f"{server.url}/file"), tmp_path / "x")
     assert (tmp_path / "x").read_bytes() == DATA
 
 
-def test_a_wrong_checksum_keeps_nothing(server, tmp_path: Path) -> None:
+def test_wrong_checksum_keeps_nothing(server, tmp_path: Path) -> None:
     with pytest.raises(EmocapError, match="SHA-256 is .*, expected 000; nothing was kept"):
         fetch(Release(f"{server.url}/file", "000"), tmp_path / "x")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_a_host_that_refuses_is_one_line(server, tmp_path: Path, status: int) -> None:
+def test_refusing_host_is_one_line(server, tmp_path: Path, status: int) -> None:
     server.status = status
-    with pytest.raises(EmocapError, match=f"the host answers {status}") as error:
+    with pytest.raises(EmocapError, match=f"the host responds {status}") as error:
         fetch(Release(f"{server.url}/file"), tmp_path / "x")
     assert "\n" not in str(error.value)
 
 
-def test_a_host_out_of_reach_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(EmocapError, match=r"out of reach \(ConnectionError\)"):
+def test_unreachable_host_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(EmocapError, match=r"unreachable \(ConnectionError\)"):
         fetch(Release("http://127.0.0.1:9/file"), tmp_path / "x")
 
 
-def test_too_little_space_is_told_before_it_begins(server, tmp_path: Path, monkeypatch) -> None:
+def test_too_little_space_is_reported_first(server, tmp_path: Path, monkeypatch) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: usage(1, 1, 1000))
     with pytest.raises(EmocapError, match="0.0 GiB are needed and 0.0 free; free space"):
@@ -139,41 +140,41 @@ def zipped(members: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def test_coco_is_unpacked_where_the_studies_look(server, tmp_path: Path) -> None:
+def test_coco_is_unpacked_into_its_folders(server, tmp_path: Path) -> None:
     server.files = {
         "/annotations/annotations_trainval2017.zip": zipped({"annotations/captions_val2017.json": b"{}"}),
         "/zips/train2017.zip": zipped({"train2017/1.jpg": b"one"}),
         "/zips/val2017.zip": zipped({"val2017/2.jpg": b"two"}),
     }
     download("coco", tmp_path, server.url)
-    found = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
-    assert found == ["coco/annotations/captions_val2017.json", "coco/train2017/1.jpg", "coco/val2017/2.jpg"]
+    names = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
+    assert names == ["coco/annotations/captions_val2017.json", "coco/train2017/1.jpg", "coco/val2017/2.jpg"]
     server.seen.clear()
     download("coco", tmp_path, server.url)
-    assert server.seen == [], "what is there is not fetched again"
+    assert server.seen == [], "existing folders are not downloaded again"
 
 
 @pytest.mark.parametrize("name", ["../evil", "/evil", "train2017/../../evil", "a\\..\\evil"])
-def test_a_member_that_points_outside_is_refused(tmp_path: Path, name: str) -> None:
+def test_rejects_archive_member_outside_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / "a.zip").write_bytes(zipped({"train2017/ok": b"", name: b"evil"}))
     with pytest.raises(EmocapError, match="points outside the folder"):
         unpack(tmp_path / "a.zip", tmp_path / "out", "train2017")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zip"]
 
 
-def test_a_cut_archive_is_one_line(tmp_path: Path) -> None:
+def test_truncated_archive_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(zipped({"x/ok": b"data"})[:20])
-    with pytest.raises(EmocapError, match="not a whole ZIP"):
+    with pytest.raises(EmocapError, match="an incomplete or damaged ZIP"):
         unpack(tmp_path / "a.zip", tmp_path / "out", "x")
 
 
-def test_socratis_is_fetched_by_a_person(tmp_path: Path, socratis) -> None:
-    with pytest.raises(EmocapError, match=r"must be fetched by hand: take imCaptionEmotionExplanation_formatted\.json"):
+def test_socratis_is_downloaded_by_hand(tmp_path: Path, socratis) -> None:
+    with pytest.raises(EmocapError, match="must be downloaded by hand: get imCaptionEmotionExplanation"):
         download("socratis", tmp_path / "data")
     (tmp_path / "data" / "socratis").mkdir(parents=True)
     path = socratis().rename(tmp_path / "data" / "socratis" / "imCaptionEmotionExplanation_formatted.json")
     assert download("socratis", tmp_path / "data") == [path]
-    with pytest.raises(EmocapError, match="no such data set, expected socratis or coco"):
+    with pytest.raises(EmocapError, match="no such dataset, expected socratis or coco"):
         download("imagenet", tmp_path)
 
 
@@ -183,7 +184,7 @@ def no_waiting(monkeypatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
-def test_size_and_md5_are_held_to_what_is_published(server, tmp_path: Path) -> None:
+def test_size_and_md5_are_checked(server, tmp_path: Path) -> None:
     md5 = hashlib.md5(DATA).hexdigest()
     fetch(Release(f"{server.url}/file", md5=md5, n_bytes=len(DATA)), tmp_path / "x")
     with pytest.raises(EmocapError, match=f"MD5 is {md5}, expected 000; nothing was kept"):
@@ -196,31 +197,31 @@ def test_size_and_md5_are_held_to_what_is_published(server, tmp_path: Path) -> N
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
 
 
-def test_a_host_that_sends_less_than_it_says_leaves_no_whole_file(server, tmp_path: Path) -> None:
+def test_host_that_sends_too_little_leaves_part(server, tmp_path: Path) -> None:
     server.cut_after = [2_500_000] + [0] * 10
-    with pytest.raises(EmocapError, match="out of reach"):
+    with pytest.raises(EmocapError, match="unreachable"):
         fetch(Release(f"{server.url}/file"), tmp_path / "x")
     assert not (tmp_path / "x").exists()
     assert (tmp_path / "x.part").read_bytes() == DATA[: 2 * 2**20]
 
 
-def test_tries_that_bring_something_are_not_counted(server, tmp_path: Path) -> None:
+def test_retries_with_progress_are_not_counted(server, tmp_path: Path) -> None:
     server.cut_after = [1_100_000] * 8
     fetch(Release(f"{server.url}/file"), tmp_path / "x")
     assert (tmp_path / "x").read_bytes() == DATA
     assert server.seen[8] == f"bytes={8 * 2**20}-"
 
 
-def test_a_part_of_unknown_origin_is_not_added_to(server, tmp_path: Path) -> None:
+def test_part_of_unknown_origin_is_not_resumed(server, tmp_path: Path) -> None:
     (tmp_path / "x.part").write_bytes(b"something else")
     fetch(Release(f"{server.url}/file"), tmp_path / "x")
     assert (tmp_path / "x").read_bytes() == DATA
     assert server.seen == [""]
 
 
-def test_a_busy_host_is_asked_again_and_a_full_disk_is_not(server, tmp_path: Path, monkeypatch) -> None:
+def test_busy_host_is_retried_but_full_disk_not(server, tmp_path: Path, monkeypatch) -> None:
     server.status = 503
-    with pytest.raises(EmocapError, match=r"out of reach \(the host answers 503"):
+    with pytest.raises(EmocapError, match=r"unreachable \(the host responds 503"):
         fetch(Release(f"{server.url}/file"), tmp_path / "x")
     assert len(server.seen) == module.TRIES
     server.status = 200
@@ -241,7 +242,7 @@ def test_a_busy_host_is_asked_again_and_a_full_disk_is_not(server, tmp_path: Pat
     assert len(server.seen) == module.TRIES + 1
 
 
-def test_a_link_in_an_archive_is_refused(tmp_path: Path) -> None:
+def test_rejects_link_in_archive(tmp_path: Path) -> None:
     link = zipfile.ZipInfo("x/link")
     link.external_attr = 0o120777 << 16
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
@@ -251,7 +252,7 @@ def test_a_link_in_an_archive_is_refused(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a.zip"]
 
 
-def test_a_zip_put_there_by_hand_is_unpacked_and_kept(server, tmp_path: Path) -> None:
+def test_existing_zip_is_unpacked_and_kept(server, tmp_path: Path) -> None:
     (tmp_path / "coco").mkdir()
     (tmp_path / "coco" / "val2017.zip").write_bytes(zipped({"val2017/2.jpg": b"two", "__MACOSX/x": b""}))
     assert download("coco", tmp_path, server.url, parts=["val2017"]) == [tmp_path / "coco" / "val2017"]

@@ -1,4 +1,4 @@
 """Readers of published corpora, the table of pairs that they return, splits of it, and downloads.
 
-Every package may import it except `demo` and those below it: `emotions`, `files`, `progress` and `errors`.
+Any package of a higher layer may import it; it imports only `emotions`, `files`, `progress` and `errors`.
 """
