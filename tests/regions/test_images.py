@@ -1,4 +1,4 @@
-"""Images of every kind come out as upright RGB; those that cannot are one clear line."""
+"""Decoding: images of every format become upright RGB, and unusable ones are reported in one line."""
 
 import io
 import struct
@@ -23,7 +23,7 @@ def saved(image, form="PNG", **options):
 
 
 def png_header(width, height):
-    """A PNG of zeros that says it is `width` x `height`, cut short after its first bytes of data."""
+    """A PNG of zeros with `width` x `height` in its header, truncated after the first bytes of data."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -33,7 +33,7 @@ def png_header(width, height):
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "CMYK", "YCbCr", "RGBA", "LA", "I;16", "I", "F"])
-def test_a_white_image_is_white_in_every_mode(mode):
+def test_white_stays_white_in_every_mode(mode):
     if mode == "I;16":
         image = Image.fromarray(np.full((3, 5), 65535, np.uint16))
     elif mode == "I":
@@ -51,29 +51,29 @@ def test_a_white_image_is_white_in_every_mode(mode):
     assert np.asarray(opened).min() >= 254
 
 
-def test_sixteen_bits_are_scaled_and_not_cut():
+def test_sixteen_bits_are_scaled_not_clipped():
     levels = np.array([[0, 257 * 10, 257 * 128, 65535]], np.uint16)
     assert np.asarray(open_image(saved(Image.fromarray(levels))))[0, :, 0].tolist() == [0, 10, 128, 255]
 
 
-def test_a_dark_sixteen_bit_image_stays_dark():
+def test_dark_sixteen_bit_image_stays_dark():
     assert np.asarray(open_image(saved(Image.fromarray(np.full((4, 4), 200, np.uint16))))).max() <= 1
 
 
-def test_float_with_nan_and_infinity_is_read():
+def test_reads_float_with_nan_and_infinity():
     values = np.array([[0.0, 0.5, 1.0, np.nan, np.inf, -3.0]], np.float32)
     pixels = np.asarray(open_image(saved(Image.fromarray(values), "TIFF")))[0, :, 0]
     assert pixels.tolist() == [0, 128, 255, 0, 0, 0]
 
 
-def test_transparency_is_laid_on_white():
+def test_transparency_is_composited_on_white():
     clear = Image.new("RGBA", (2, 2), (255, 0, 0, 0))
     half = Image.new("RGBA", (2, 2), (0, 0, 0, 128))
     assert open_image(saved(clear)).getpixel((0, 0)) == (255, 255, 255)
     assert open_image(saved(half)).getpixel((0, 0)) == (127, 127, 127)
 
 
-def test_a_transparent_palette_colour_is_white():
+def test_transparent_palette_colour_becomes_white():
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 40, 50, 60])
     image.putpixel((1, 0), 1)
@@ -81,14 +81,14 @@ def test_a_transparent_palette_colour_is_white():
     assert [opened.getpixel((x, 0)) for x in (0, 1)] == [(255, 255, 255), (40, 50, 60)]
 
 
-def test_an_animation_gives_its_first_frame():
+def test_animation_gives_its_first_frame():
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
     opened = open_image(saved(frames[0], "GIF", save_all=True, append_images=frames[1:]))
     assert opened.getpixel((1, 1)) == (255, 0, 0)
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF"])
-def test_exif_orientation_six_turns_the_image_upright(form):
+def test_exif_orientation_rotates_image_upright(form):
     image = Image.new("RGB", (32, 16), "black")
     image.paste("white", (0, 0, 16, 16))
     exif = Image.Exif()
@@ -99,12 +99,12 @@ def test_exif_orientation_six_turns_the_image_upright(form):
     assert opened.getpixel((8, 28))[0] < 5
 
 
-def test_damaged_exif_does_not_cost_the_image():
+def test_reads_image_with_damaged_exif():
     data = saved(Image.new("RGB", (8, 8)), "JPEG", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff")
     assert open_image(data).size == (8, 8)
 
 
-def test_a_large_jpeg_is_decoded_smaller_but_never_below_what_is_needed():
+def test_large_jpeg_is_decoded_at_sufficient_size():
     exif = Image.Exif()
     exif[0x0112] = 8
     data = saved(Image.new("RGB", (800, 640)), "JPEG", exif=exif)
@@ -114,7 +114,7 @@ def test_a_large_jpeg_is_decoded_smaller_but_never_below_what_is_needed():
     assert open_image(data, at_least=700).size == (640, 800)
 
 
-def test_a_text_file_named_jpg_is_a_fault(tmp_path):
+def test_text_file_named_jpg_is_a_fault(tmp_path):
     file = tmp_path / "photo.jpg"
     file.write_text("not a photograph")
     with pytest.raises(ImageFault, match=r"photo\.jpg: not an image") as fault:
@@ -124,7 +124,7 @@ def test_a_text_file_named_jpg_is_a_fault(tmp_path):
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP"])
-def test_a_file_cut_short_is_a_fault(form):
+def test_truncated_file_is_a_fault(form):
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
     data = saved(noise, form)
     for keep in (len(data) // 2, 30, 3):
@@ -133,7 +133,7 @@ def test_a_file_cut_short_is_a_fault(form):
         assert "\n" not in str(fault.value)
 
 
-def test_damaged_bytes_are_never_another_exception():
+def test_damaged_bytes_raise_only_image_fault():
     rng = np.random.default_rng(0)
     noise = Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8))
     for form in ("JPEG", "PNG", "GIF", "TIFF", "BMP"):
@@ -149,7 +149,7 @@ def test_damaged_bytes_are_never_another_exception():
 
 
 @pytest.mark.parametrize("size", [(20_000, 15_000), (12_000, 10_000)])
-def test_too_many_pixels_are_refused_before_memory_is_taken(size):
+def test_refuses_too_many_pixels_before_allocating(size):
     tracemalloc.start()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -160,7 +160,7 @@ def test_too_many_pixels_are_refused_before_memory_is_taken(size):
     assert peak < 4_000_000
 
 
-def test_the_limit_is_ours_and_not_pillows(monkeypatch):
+def test_pixel_limit_is_independent_of_pillow(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -170,13 +170,13 @@ def test_the_limit_is_ours_and_not_pillows(monkeypatch):
         open_image(saved(Image.new("RGB", (20, 20))), max_pixels=399)
 
 
-def test_no_pixels_and_no_bytes_are_faults():
+def test_empty_images_are_faults():
     for data in (png_header(0, 5), b""):
         with pytest.raises(ImageFault):
             open_image(data)
 
 
-def test_a_missing_image_is_no_fault(tmp_path):
+def test_missing_image_is_not_a_fault(tmp_path):
     (tmp_path / "file").write_text("x")
     for name in ("no.jpg", "no/such.jpg", "file/below.jpg"):
         with pytest.raises(ImageMissing, match="no such image"):
@@ -184,7 +184,7 @@ def test_a_missing_image_is_no_fault(tmp_path):
     assert not issubclass(ImageMissing, ImageFault)
 
 
-def test_what_is_no_regular_file_is_a_fault(tmp_path):
+def test_irregular_file_is_a_fault(tmp_path):
     with pytest.raises(ImageFault, match="not a file"):
         open_image(tmp_path)
     for name in ("a" * 5000, "nul\0"):

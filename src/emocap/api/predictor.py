@@ -24,7 +24,7 @@ from emocap.regions.extractors.base import Extractor, Regions
 from emocap.regions.images import MAX_PIXELS
 from emocap.training.batching import pad_regions, pad_tokens
 from emocap.training.checkpoint import SavedModel, load_model
-from emocap.training.predict import require_finite
+from emocap.training.predict import calibrated_probabilities
 
 BATCH_SIZE = 64
 
@@ -291,7 +291,7 @@ class EmotionPredictor:
         batch = pad_tokens(encoded["input_ids"]) | pad_regions(features)
         with torch.inference_mode():
             logits = self._model(**{key: tensor.to(self._device) for key, tensor in batch.items()}).logits
-        return require_finite(torch.sigmoid(logits.float() / self._saved.card.temperature).cpu().numpy())
+        return calibrated_probabilities(logits, self._saved.card.temperature)
 
     @cached_property
     def _untruncated_tokenizer(self) -> Any:

@@ -1,4 +1,4 @@
-"""A saved model over a corpus of a user's own: labels written to a file, or measured."""
+"""A saved model applied to a corpus of the user: predictions written to a file, or metrics."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from emocap.api.predictor import model_extractor
+from emocap.api.images import model_extractor
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.read import guess_format, read_corpus
 from emocap.errors import EmocapError
@@ -22,14 +22,15 @@ from emocap.evaluation.metrics import evaluate
 from emocap.evaluation.scored_predictions import ranking
 from emocap.files import atomic_file
 from emocap.progress import logger
-from emocap.regions.extract import extract, log_rejected
+from emocap.regions.extract import extract
+from emocap.regions.extraction_report import log_rejected
 from emocap.regions.store.reader import FeatureStore
 from emocap.training.batching import PairDataset
 from emocap.training.checkpoint import SavedModel, load_model
-from emocap.training.predict import predict_probabilities
+from emocap.training.predict import predict_calibrated
 
 BATCH_SIZE = 64
-ALONE = ": captions alone there"
+CAPTION_ONLY = "; only their captions are scored"
 ENDINGS = (".parquet", ".csv", ".jsonl")
 
 
@@ -43,60 +44,65 @@ def label_corpus(
     p: int | None = None,
     store: Path | None = None,
     allow_other_features: bool = False,
-    aside: Path | None = None,
+    rejected: Path | None = None,
 ) -> int:
-    """Write each pair's p best emotions and all probabilities, in the data's order.
+    """Write each pair's top-p emotions and all probabilities, in the data's order.
 
-    The columns are pair_id, image, caption, emotions and probabilities; the last holds one number per emotion of the
-    model, whose names in order are the Parquet's metadata `labels`; in CSV and JSONL it is one column or key each.
+    The columns are pair_id, image, caption, emotions and probabilities. The last one holds one number per emotion of
+    the model, whose names are the Parquet's metadata `labels`; CSV and JSONL have a column or key for each emotion.
 
     Args:
-        store: feature store of the images; None makes their features.
-        allow_other_features: take features of another kind than the model was trained on.
-        aside: CSV of `row` and `reason` to write of rows that cannot be used, those included whose picture cannot be
-            read; written only where there are some. None judges a caption alone where its picture cannot be read.
+        store: feature store of the images; None extracts their features.
+        allow_other_features: accept features that differ from those that the model was trained on.
+        rejected: CSV file of `row` and `reason` for unusable rows, including those whose image cannot be read; written
+            only if there are any. None scores the caption without its image if that cannot be read.
 
     Returns:
         The number of pairs written.
 
     Raises:
-        EmocapError: unknown ending, bad data or model; nothing is written then.
+        EmocapError: unknown ending, bad data or model; then nothing is written.
     """
     if out.suffix not in ENDINGS:
         raise EmocapError(f"{out}: ending is {out.suffix!r}, expected one of {', '.join(ENDINGS)}")
     saved = load_model(model)
     clash = set(saved.vocabulary.labels) & {"pair_id", "image", "caption", "emotions"}
     if clash and out.suffix != ".parquet":
-        raise EmocapError(f"{out}: an emotion is named like the column {min(clash)!r}; write .parquet")
+        raise EmocapError(f"{out}: an emotion has the name of the column {min(clash)!r}; write .parquet")
     p = min(4, len(saved.vocabulary)) if p is None else p
     if not 1 <= p <= len(saved.vocabulary):
         raise EmocapError(f"--p {p}: the model knows {len(saved.vocabulary)} emotions")
     pairs = _read(data, format_, images)
-    with _features(saved, pairs, out.parent, store, allow_other_features, "" if aside else ALONE) as (features, faults):
-        useless: list[dict[str, str]] = []
-        if aside is not None:
-            pairs, useless = _readable(pairs, faults)
+    consequence = "" if rejected else CAPTION_ONLY
+    with _features(saved, pairs, out.parent, store, allow_other_features, consequence) as (features, faults):
+        rejected_rows: list[dict[str, str]] = []
+        if rejected is not None:
+            pairs, rejected_rows = _readable(pairs, faults)
         probabilities = _probabilities(saved, pairs, features)
+    _write_predictions(out, saved, pairs, probabilities, p)
+    if rejected is not None:
+        _write_rejected(rejected_rows, rejected)
+    return len(pairs)
+
+
+def _write_predictions(out: Path, saved: SavedModel, pairs: Pairs, probabilities: np.ndarray, p: int) -> None:
     labels = saved.vocabulary.labels
-    best = [[labels[i] for i in row] for row in ranking(probabilities)[:, :p]]
+    top = [[labels[i] for i in row] for row in ranking(probabilities)[:, :p]]
     columns: dict[str, Any] = {"pair_id": pairs.pair_ids, "image": pairs.images, "caption": pairs.captions}
     with atomic_file(out) as temporary:
         if out.suffix == ".parquet":
-            table = pa.table(columns | {"emotions": best, "probabilities": list(probabilities)})
+            table = pa.table(columns | {"emotions": top, "probabilities": list(probabilities)})
             meta = {"labels": json.dumps(labels), "vocabulary": saved.vocabulary.hash, "model": str(saved.folder)}
             pq.write_table(table.replace_schema_metadata(meta), temporary)
+            return
+        wide = columns | {"emotions": [json.dumps(row) for row in top] if out.suffix == ".csv" else top}
+        wide |= {label: np.round(probabilities[:, i].astype(float), 6) for i, label in enumerate(labels)}
+        table = pa.table(wide)
+        if out.suffix == ".csv":
+            pyarrow.csv.write_csv(table, temporary)
         else:
-            wide = columns | {"emotions": [json.dumps(row) for row in best] if out.suffix == ".csv" else best}
-            wide |= {label: np.round(probabilities[:, i].astype(float), 6) for i, label in enumerate(labels)}
-            table = pa.table(wide)
-            if out.suffix == ".csv":
-                pyarrow.csv.write_csv(table, temporary)
-            else:
-                lines = (json.dumps(row, ensure_ascii=False) for row in table.to_pylist())
-                temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    if aside is not None:
-        _tell_aside(useless, aside)
-    return len(pairs)
+            lines = (json.dumps(row, ensure_ascii=False) for row in table.to_pylist())
+            temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def evaluate_corpus(
@@ -108,16 +114,16 @@ def evaluate_corpus(
     store: Path | None = None,
     allow_other_features: bool = False,
 ) -> dict[str, dict[str, Any]]:
-    """Every metric of a model on labelled pairs, beside those of its training pairs' label frequencies (`prior`).
+    """All metrics of a model on labelled pairs, and those of its training pairs' label frequencies (`prior`).
 
-    F1 is taken at the model's own thresholds, and at 0.5 for the prior.
+    F1 uses the model's own thresholds, and 0.5 for the prior.
 
     Raises:
-        EmocapError: unlabelled pairs, or labels of another vocabulary.
+        EmocapError: unlabelled pairs, or labels of a different vocabulary.
     """
     saved = load_model(model)
     pairs = _read(data, format_, images)
-    pairs.targets(saved.vocabulary)  # refuses unlabelled or foreign data before anything is computed
+    pairs.targets(saved.vocabulary)  # refuses unlabelled data and unknown labels before anything is computed
     known = set(saved.vocabulary.labels)
     usable = [row for row, named in enumerate(pairs.emotions) if known & set(named or ())]
     if not usable:
@@ -145,48 +151,55 @@ def evaluate_corpus(
 def _read(data: Path, format_: str | None, images: Path | None) -> Pairs:
     pairs = read_corpus(format_ or guess_format(data), data, images)
     for fault in pairs.rejected[:5]:
-        logger.warning("%s: set aside: %s", fault.where, fault.reason)
+        logger.warning("%s: rejected: %s", fault.where, fault.reason)
     if len(pairs.rejected) > 5:
-        logger.warning("%d rows set aside in all", len(pairs.rejected))
+        logger.warning("%d rows rejected in total", len(pairs.rejected))
     return pairs
 
 
 def _readable(pairs: Pairs, faults: Mapping[str, str]) -> tuple[Pairs, list[dict[str, str]]]:
-    """The pairs whose picture can be read, and of all other rows where they are and why."""
-    rows = [{"row": found.where, "reason": found.reason} for found in pairs.rejected]
+    """The pairs whose image can be read, and the place and reason of all other rows."""
+    rows = [{"row": fault.where, "reason": fault.reason} for fault in pairs.rejected]
     rows += [
         {"row": pair_id, "reason": f"{image}: {faults[image]}"}
         for pair_id, image in zip(pairs.pair_ids, pairs.images, strict=True)
         if image in faults
     ]
-    kept = [row for row, image in enumerate(pairs.images) if image not in faults]
-    if not kept:
-        raise EmocapError(f"no row has a picture that can be read; the first: {rows[0]['row']}: {rows[0]['reason']}")
-    return pairs.select(kept), rows
+    readable = [row for row, image in enumerate(pairs.images) if image not in faults]
+    if not readable:
+        raise EmocapError(f"no row has an image that can be read; the first: {rows[0]['row']}: {rows[0]['reason']}")
+    return pairs.select(readable), rows
 
 
-def _tell_aside(rows: list[dict[str, str]], aside: Path) -> None:
+def _write_rejected(rows: list[dict[str, str]], path: Path) -> None:
     if not rows:
-        aside.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
         return
-    with atomic_file(aside) as temporary:
+    with atomic_file(path) as temporary:
         pyarrow.csv.write_csv(pa.Table.from_pylist(rows), temporary)
-    logger.warning("%s: %d rows set aside", aside, len(rows))
+    logger.warning("%s: %d rejected rows", path, len(rows))
 
 
 @contextmanager
 def _features(
-    saved: SavedModel, pairs: Pairs, scratch: Path, stored: Path | None, allow_other_features: bool, then: str = ALONE
+    saved: SavedModel,
+    pairs: Pairs,
+    scratch: Path,
+    stored: Path | None,
+    allow_other_features: bool,
+    consequence: str = CAPTION_ONLY,
 ) -> Iterator[tuple[FeatureStore | None, dict[str, str]]]:
-    """Region features where the model uses them and there are images, and what is wrong with the other images."""
+    """Region features, if the model uses them and there are images, and the faults of unreadable images."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise EmocapError("a model judges a corpus in one process for now; start it without torchrun")
+        raise EmocapError("a corpus is scored in one process only; start it without torchrun")
     if stored is not None and pairs.image_root is not None:
         raise EmocapError(f"give the images ({pairs.image_root}) or their features ({stored}), not both")
     try:
         folder = tempfile.TemporaryDirectory(prefix=".emocap-", dir=scratch)
     except OSError as error:
-        raise EmocapError(f"{scratch}: cannot be written ({error.strerror or error}); choose another place") from error
+        raise EmocapError(
+            f"{scratch}: cannot be written ({error.strerror or error}); choose a different folder"
+        ) from error
     with folder as name:
         store, faults = None, {}
         if stored is not None:
@@ -194,21 +207,23 @@ def _features(
             saved.require_features(store.fingerprint, store.header.dim, allow_other=allow_other_features)
             absent = [image for image in pairs.distinct_images() if image not in store]
             if absent:
-                logger.warning("%s: holds no features of %d images, such as %s%s", stored, len(absent), absent[0], then)
+                logger.warning(
+                    "%s: contains no features of %d images, such as %s%s", stored, len(absent), absent[0], consequence
+                )
             faults = dict.fromkeys(absent, f"no features in {stored}")
         elif saved.card.features is not None and pairs.image_root is not None:
             extractor = model_extractor(saved, allow_other=allow_other_features)
             path = Path(name) / "features"
             report = extract(pairs.distinct_images(), pairs.image_root, extractor, path)
-            log_rejected(report, then=then)
+            log_rejected(report, consequence=consequence)
             faults = dict.fromkeys(report.missing, "no such image")
-            faults |= {found.where: found.reason for found in report.rejected}
+            faults |= {fault.where: fault.reason for fault in report.rejected}
             store = FeatureStore.open(path)
         elif saved.card.features is not None:
-            logger.warning("no --images: the model judges the captions alone")
+            logger.warning("no --images: the model scores only the captions")
         yield store, faults
 
 
 def _probabilities(saved: SavedModel, pairs: Pairs, store: FeatureStore | None) -> np.ndarray:
     dataset = PairDataset.of(pairs, saved.tokenizer, saved.card.max_length, store)
-    return predict_probabilities(saved.model, dataset, BATCH_SIZE, "scoring", saved.card.temperature)
+    return predict_calibrated(saved, dataset, BATCH_SIZE, "scoring")

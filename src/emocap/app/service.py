@@ -1,119 +1,128 @@
-"""What page and REST answer, for one model: predictions, orders, explanations and captions, each within the limits."""
+"""What page and REST offer for one model: predictions, rankings, explanations and captions, within the limits."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
-from emocap.api.captioner import LEAST_LIKELY, PLAIN, is_plain
+from emocap.api.caption_checks import check_caption
 from emocap.api.explanation import Explanation
-from emocap.api.predictor import EmotionProbability, Picture, check_caption
-from emocap.api.requested_emotions import Unintended, choose_emotions, unintended
+from emocap.api.images import UNIFORM_IMAGE, ImageInput, is_uniform
+from emocap.api.predictor import EmotionProbability
+from emocap.api.ranking import RankingRequest, with_remarks
+from emocap.api.requested_emotions import UnintendedEmotion, resolve_emotions, unintended_emotions
 from emocap.app.engine import Engine
 from emocap.app.limits import Limits
-from emocap.app.served_model import Served
-from emocap.captioning.checkpoint import check_strengths
-from emocap.captioning.rerank import Ranked, rerank
+from emocap.app.served_model import ServedModel
+from emocap.captioning.rerank import RankedCaption
 from emocap.errors import EmocapError
-from emocap.regions.extract import Prepared
+from emocap.regions.describe import Prepared
 from emocap.regions.images import open_image
 
-MOST_WRITTEN = 20
+MAX_GENERATED = 20
 T = TypeVar("T")
 
 
-class Busy(EmocapError):
-    """As many requests are waiting as may; come back later."""
+class ServerBusy(EmocapError):
+    """As many requests are waiting as the limits allow."""
 
 
-class TooSlow(EmocapError):
-    """An answer was not there in time."""
+class DeadlineExceeded(EmocapError):
+    """The response was not ready in time."""
 
 
 class NoCaptioner(EmocapError):
-    """The model writes no captions."""
+    """The model has no captioner."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """A caption with its emotions, best first, what stands out unasked, and remarks on the text."""
+    """The prediction for a caption.
+
+    Attributes:
+        caption: unchanged.
+        emotions: all emotions, most likely first.
+        unintended: emotions that are strong although nobody asked for them.
+        remarks: warnings about the text.
+    """
 
     caption: str
     emotions: list[EmotionProbability]
-    unintended: list[Unintended]
+    unintended: list[UnintendedEmotion]
     remarks: list[str]
 
 
 class Service:
-    """ModelPredictions questions about one model.
+    """Predictions, rankings, explanations and captions of one model.
 
     Args:
-        on_batch: told the number of jobs and captions of each batch.
-        on_question: told the sort of each question that is let in.
+        on_batch: called with the number of jobs and captions of each batch.
+        on_request: called with the kind of each request that is accepted.
     """
 
     def __init__(
         self,
-        served: Served,
+        served: ServedModel,
         limits: Limits,
-        on_batch: Callable[[int, int], None] = lambda jobs, captions: None,
-        on_question: Callable[[str], None] = lambda kind: None,
+        on_batch: Callable[[int, int], None] = lambda n_jobs, n_captions: None,
+        on_request: Callable[[str], None] = lambda kind: None,
     ) -> None:
         self.served, self.limits = served, limits
-        self._on_question = on_question
+        self._on_request = on_request
         self._engine = Engine(served.predictor, batch=limits.batch, on_batch=on_batch)
-        self._accepted = self._slow = 0
-        self._stopping = False
+        self._n_accepted = self._n_slow = 0
+        self._is_stopping = False
         self._decoders = ThreadPoolExecutor(2, thread_name_prefix="emocap-decode")
 
     @property
     def accepted(self) -> int:
-        """Questions that are not answered yet, or still cost work though nobody waits for the answer."""
-        return max(self._accepted, self._engine.depth)
+        """Number of requests that are not answered, or that still cost work although their deadline has passed."""
+        return max(self._n_accepted, self._engine.depth)
 
     @property
     def is_full(self) -> bool:
-        """Whether the next question would be refused."""
+        """Whether the next request would be rejected."""
         return self.accepted >= self.limits.waiting
 
     @property
     def is_ready(self) -> bool:
-        """Whether questions are answered."""
-        return self._engine.is_ready and not self._stopping
+        """Whether the server is not stopping."""
+        return self._engine.is_ready and not self._is_stopping
 
     def begin_stop(self) -> None:
-        """Say so to those who ask whether the server is ready; what comes is still answered."""
-        self._stopping = True
+        """Report from now on that the server is not ready; requests are still answered."""
+        self._is_stopping = True
 
     def stop(self) -> None:
-        """Finish what was accepted, and take no more."""
+        """Finish what was accepted, and accept no more."""
         self._decoders.shutdown()
         self._engine.stop()
 
     async def predict(
-        self, image: bytes | None, captions: Sequence[str], wanted: Sequence[str] = ()
+        self, image: bytes | None, captions: Sequence[str], emotions: Sequence[str] = ()
     ) -> list[Prediction]:
-        """Every caption with the picture.
+        """Predict the emotions of each caption with the image.
 
         Args:
-            image: a file's bytes, or None for the captions alone.
-            wanted: emotions that are meant, and so never unintended.
+            image: bytes of a file, or None for the captions alone.
+            emotions: target emotions, which are never unintended.
 
         Raises:
-            EmocapError: something cannot be used; `Busy` and `TooSlow` where the server cannot answer now.
+            ServerBusy, DeadlineExceeded: the server cannot answer now.
+            EmocapError: the image, a caption or an emotion cannot be used.
         """
         self._check(captions)
-        meant, _ = choose_emotions(self.served.predictor.labels, wanted)
-        async with self._turn("predict"):
-            found = await self._engine.probabilities(await self._prepared(image), captions)
-        return self._predictions(captions, found, meant)
+        targets, _ = resolve_emotions(self.served.predictor.labels, emotions)
+        async with self._slot("predict"):
+            probabilities = await self._engine.probabilities(await self._prepare(image), captions)
+        return self._predictions(captions, probabilities, targets)
 
-    async def judge(
+    async def rank(
         self,
         image: bytes | None,
         captions: Sequence[str],
@@ -121,60 +130,50 @@ class Service:
         avoid: Sequence[str] = (),
         max_chars: int | None = None,
         strength: float | None = None,
-    ) -> tuple[list[Prediction], list[Ranked]]:
-        """Predictions in the order asked, and the captions ordered by the emotions that are wanted, if any.
+    ) -> tuple[list[Prediction], list[RankedCaption]]:
+        """Predictions in the order of the captions, and the captions ranked by the target emotions.
 
-        Where a captioner can judge that, the order is held to the picture; no caption is changed or left out.
+        Without target emotions the captions keep their order. With an image and a captioner the ranking also counts
+        the captions' faithfulness to the image. No caption is changed or left out.
 
         Raises:
-            EmocapError: as above.
+            EmocapError: as `predict`.
         """
         self._check(captions)
         predictor, captioner = self.served.predictor, self.served.captioner
-        wanted, shunned = choose_emotions(predictor.labels, emotions, avoid)
-        likely = captioner if image is not None and wanted else None
+        scorer = captioner if image is not None and emotions else None
         if strength is None:
-            strength = 1.0 if likely is None else likely.strength
-        check_strengths(1.0, strength)
-        async with self._turn("rank"):
-            picture: Picture = await self._prepared(image)
+            strength = 1.0 if scorer is None else scorer.strength
+        request = RankingRequest.of(predictor.labels, emotions, avoid, strength=strength, max_chars=max_chars)
+        async with self._slot("rank"):
+            prepared: ImageInput = await self._prepare(image)
             faithfulness = None
-            if likely is not None:
-                (picture,) = await self._engine.run(lambda: predictor.regions([picture]))
-                (features,) = predictor.features([picture])
-                faithfulness = await self._engine.run(lambda: likely.faithfulness(features, captions))
-            found = await self._engine.probabilities(picture, captions)
-        ranked = rerank(
-            captions,
-            found,
-            predictor.labels,
-            wanted,
-            avoid=shunned,
-            faithfulness=faithfulness,
-            floor=LEAST_LIKELY,
-            strength=strength,
-            max_chars=max_chars,
-        )
-        if not wanted:
-            ranked.sort(key=lambda one: one.number)
-        predictions = self._predictions(captions, found, wanted)
-        return predictions, [replace(one, remarks=[*one.remarks, *predictions[one.number].remarks]) for one in ranked]
+            if scorer is not None:
+                (prepared,) = await self._engine.run(lambda: predictor.regions([prepared]))
+                (features,) = predictor.features([prepared])
+                faithfulness = await self._engine.run(lambda: scorer.faithfulness(features, captions))
+            probabilities = await self._engine.probabilities(prepared, captions)
+        ranked = request.rank(captions, probabilities, faithfulness)
+        if not request.target_emotions:
+            ranked.sort(key=lambda candidate: candidate.number)
+        predictions = self._predictions(captions, probabilities, request.target_emotions)
+        return predictions, with_remarks(ranked, [prediction.remarks for prediction in predictions])
 
     async def explain(
         self, image: bytes | None, caption: str, emotion: str | None = None
     ) -> tuple[Explanation, Image.Image | None]:
-        """Which words and regions move an emotion, and the picture itself, RGB and upright.
+        """Which words and regions raise or lower an emotion, and the image itself, RGB and upright.
 
         Raises:
-            EmocapError: as above.
+            EmocapError: as `predict`.
         """
         self._check([caption])
-        async with self._turn("explain", slow=True):
-            prepared = await self._prepared(image)
-            found = await self._engine.run(lambda: self.served.predictor.explain(prepared, caption, emotion))
-            return found, None if image is None else await self._decoded(lambda: self._picture(image))
+        async with self._slot("explain", is_slow=True):
+            prepared = await self._prepare(image)
+            explanation = await self._engine.run(lambda: self.served.predictor.explain(prepared, caption, emotion))
+            return explanation, None if image is None else await self._decode(lambda: self._open(image))
 
-    async def write(
+    async def generate(
         self,
         image: bytes,
         emotions: Sequence[str],
@@ -183,68 +182,72 @@ class Service:
         max_chars: int | None = None,
         guidance: float | None = None,
         seed: int = 0,
-    ) -> tuple[list[Ranked], str | None]:
-        """Captions written for a picture and the emotions that are wanted, and a remark on the picture, if any.
+    ) -> tuple[list[RankedCaption], str | None]:
+        """Captions generated for an image and the target emotions, and a remark on the image, if any.
 
         Raises:
-            NoCaptioner: the model writes none.
-            EmocapError: as above.
+            NoCaptioner: the model has no captioner.
+            EmocapError: as `predict`.
         """
         captioner = self.served.captioner
         if captioner is None:
-            raise NoCaptioner("this model writes no captions; serve a run with a captioner, or rank your own")
-        if not 1 <= n <= MOST_WRITTEN:
-            raise EmocapError(f"n is {n}, expected 1 to {MOST_WRITTEN}")
-        async with self._turn("caption", slow=True):
-            prepared = await self._prepared(image)
-            plain = await self._decoded(lambda: is_plain(self._picture(image)))
-            found = await self._engine.run(
+            raise NoCaptioner("this model has no captioner; serve a run with one, or rank your own captions")
+        if not 1 <= n <= MAX_GENERATED:
+            raise EmocapError(f"n is {n}, expected 1 to {MAX_GENERATED}")
+        async with self._slot("caption", is_slow=True):
+            prepared = await self._prepare(image)
+            uniform = await self._decode(lambda: is_uniform(self._open(image)))
+            ranked = await self._engine.run(
                 lambda: captioner.caption(
                     prepared, emotions, n, avoid=avoid, max_chars=max_chars, guidance=guidance, seed=seed
                 )
             )
-        return found, PLAIN if plain else None
+        return ranked, UNIFORM_IMAGE if uniform else None
 
     @asynccontextmanager
-    async def _turn(self, kind: str, slow: bool = False) -> AsyncIterator[None]:
-        """A place among the questions that are being answered, for as long as a question may take."""
-        if self.is_full or (slow and self._slow >= self.limits.slow):
-            raise Busy("too many requests are waiting already; ask again in a moment")
-        self._on_question(kind)
-        self._accepted += 1
-        self._slow += slow
+    async def _slot(self, kind: str, is_slow: bool = False) -> AsyncIterator[None]:
+        """One of the `waiting` places, until the deadline at most."""
+        if self.is_full or (is_slow and self._n_slow >= self.limits.slow):
+            raise ServerBusy("too many requests are waiting; try again in a moment")
+        self._on_request(kind)
+        self._n_accepted += 1
+        self._n_slow += is_slow
         try:
             async with asyncio.timeout(self.limits.seconds):
                 yield
         except TimeoutError:
-            raise TooSlow(f"no answer within {self.limits.seconds:g} s; ask for less, or again later") from None
+            seconds = self.limits.seconds
+            raise DeadlineExceeded(f"no response within {seconds:g} s; send less, or try again later") from None
         finally:
-            self._accepted -= 1
-            self._slow -= slow
+            self._n_accepted -= 1
+            self._n_slow -= is_slow
 
-    def _predictions(self, captions: Sequence[str], found: np.ndarray, wanted: Sequence[int]) -> list[Prediction]:
+    def _predictions(
+        self, captions: Sequence[str], probabilities: np.ndarray, targets: Sequence[int]
+    ) -> list[Prediction]:
         predictor = self.served.predictor
+        labelled = predictor.with_labels(probabilities)
         return [
             Prediction(
                 caption,
                 emotions,
-                unintended(predictor.labels, row, self.served.frequencies, wanted),
+                unintended_emotions(predictor.labels, row, self.served.frequencies, targets),
                 predictor.caption_warnings(caption),
             )
-            for caption, emotions, row in zip(captions, predictor.named(found), found, strict=True)
+            for caption, emotions, row in zip(captions, labelled, probabilities, strict=True)
         ]
 
-    async def _prepared(self, image: bytes | None) -> Prepared | None:
+    async def _prepare(self, image: bytes | None) -> Prepared | None:
         if image is None:
             return None
         predictor, pixels = self.served.predictor, self.limits.pixels
-        return await self._decoded(lambda: predictor.prepare(image, max_pixels=pixels))
+        return await self._decode(lambda: predictor.prepare(image, max_pixels=pixels))
 
-    def _picture(self, image: bytes) -> Image.Image:
+    def _open(self, image: bytes) -> Image.Image:
         return open_image(image, self.limits.pixels)
 
-    async def _decoded(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._decoders, work)
+    async def _decode(self, function: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._decoders, function)
 
     def _check(self, captions: Sequence[str]) -> None:
         if not captions:

@@ -1,4 +1,4 @@
-"""Image files and bytes, decoded to RGB for an extractor; embedded colour profiles are left out."""
+"""Decoding image files and bytes to upright RGB; embedded colour profiles are ignored."""
 
 import contextlib
 import functools
@@ -16,7 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from emocap.errors import EmocapError
 
 MAX_PIXELS = 100_000_000
-# Left out are formats that call other programs (EPS), and those nobody keeps photographs in.
+# Left out: formats that call other programs (EPS), and those that photographs are not stored in.
 FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
 _ORIENTATION = 0x0112
 _limit_lock = threading.Lock()
@@ -26,7 +26,7 @@ class ImageFault(EmocapError):
     """An image that cannot be used.
 
     Attributes:
-        reason: the fault without the place, the same text for faults of one sort.
+        reason: the error without the file name, the same text for the same type of error.
     """
 
     def __init__(self, where: str, reason: str) -> None:
@@ -39,58 +39,58 @@ class ImageFault(EmocapError):
 
 
 class ImageMissing(EmocapError):
-    """No file has the image's name; a run goes on without it."""
+    """There is no such file; a run continues without the image."""
 
 
 def open_image(source: Path | bytes, max_pixels: int = MAX_PIXELS, at_least: int | None = None) -> Image.Image:
-    """The picture as an RGB image, upright after its EXIF orientation and fully decoded.
+    """The image in RGB, rotated upright by its EXIF orientation and fully decoded.
 
-    Transparency is laid on white, an animation gives its first frame, and 16-bit, 32-bit and float greyscale is
-    scaled to 8 bits.
+    Transparent pixels are composited on white, an animation gives its first frame, and 16-bit, 32-bit and float
+    greyscale is scaled to 8 bits.
 
     Args:
         source: a file, or the bytes of one.
-        max_pixels: most pixels that are decoded; the header is asked before any memory is taken.
-        at_least: shortest side in pixels that is enough; a larger JPEG may then come out smaller, by a factor of
-            2, 4 or 8, and decodes faster. `full_size` tells the size before that.
+        max_pixels: maximum number of pixels; checked in the header before any memory is allocated.
+        at_least: shortest side in pixels that is sufficient; a larger JPEG may then be decoded at a half, a quarter or
+            an eighth of its size, which is faster. `full_size` gives the size before that.
 
     Raises:
         ImageMissing: there is no such file.
-        ImageFault: not an image, damaged, cut short, empty or too large.
+        ImageFault: not an image, damaged, truncated, empty or too large.
     """
     where = f"image of {len(source):,} bytes" if isinstance(source, bytes) else str(source)
-    with contextlib.closing(_file(source, where)) as file:
-        # Decoders meet damage with nearly every exception there is, so all of Pillow's are one fault here.
+    with contextlib.closing(_open_file(source, where)) as file:
+        # Damaged files raise nearly any exception in Pillow's decoders.
         try:
             with _pillow_limit(max_pixels):
-                image = Image.open(file, formats=_formats())
+                image = Image.open(file, formats=_readable_formats())
         except UnidentifiedImageError:
             raise ImageFault(where, f"not an image ({', '.join(FORMATS)}); replace or remove it") from None
         except Image.DecompressionBombError:
-            raise ImageFault(where, _too_large(max_pixels)) from None
+            raise ImageFault(where, _size_reason(max_pixels)) from None
         except Exception as error:
-            raise ImageFault(where, _damaged(error)) from error
+            raise ImageFault(where, _damage_reason(error)) from error
         width, height = image.size
         if width < 1 or height < 1:
             raise ImageFault(where, "an image without pixels; replace or remove it")
         if width * height > max_pixels:
-            raise ImageFault(where, _too_large(max_pixels))
-        return _decoded(image, where, at_least)
+            raise ImageFault(where, _size_reason(max_pixels))
+        return _decode(image, where, at_least)
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
-    """A Pillow image as `open_image` gives the file that it came from.
+    """A Pillow image in upright RGB, the same as `open_image` gives for its file.
 
     Raises:
-        ImageFault: damaged, cut short, closed or without pixels.
+        ImageFault: damaged, truncated, closed or without pixels.
     """
     where = f"image of {image.width} x {image.height} pixels"
     if min(image.size) < 1:
         raise ImageFault(where, "an image without pixels; replace or remove it")
-    return _decoded(image, where, None)
+    return _decode(image, where, None)
 
 
-def _decoded(image: Image.Image, where: str, at_least: int | None) -> Image.Image:
+def _decode(image: Image.Image, where: str, at_least: int | None) -> Image.Image:
     width, height = image.size
     try:
         if at_least is not None:
@@ -99,7 +99,7 @@ def _decoded(image: Image.Image, where: str, at_least: int | None) -> Image.Imag
         upright, sideways = _upright(image)
         rgb = _to_rgb(upright)
     except Exception as error:
-        raise ImageFault(where, _damaged(error)) from error
+        raise ImageFault(where, _damage_reason(error)) from error
     rgb = rgb.copy() if rgb is image else rgb
     rgb.info = {"full_size": (height, width) if sideways else (width, height)}
     return rgb
@@ -110,11 +110,11 @@ def full_size(image: Image.Image) -> tuple[int, int]:
     return image.info.get("full_size", image.size)
 
 
-def _file(source: Path | bytes, where: str) -> IO[bytes]:
+def _open_file(source: Path | bytes, where: str) -> IO[bytes]:
     if isinstance(source, bytes):
         return io.BytesIO(source)
     try:
-        # A pipe or device would block or never end.
+        # Reading a pipe or device could block or never end.
         if not stat.S_ISREG(Path(source).stat().st_mode):
             raise ImageFault(where, "not a file; give the name of an image file")
         return Path(source).open("rb")
@@ -127,7 +127,7 @@ def _file(source: Path | bytes, where: str) -> IO[bytes]:
 
 @contextlib.contextmanager
 def _pillow_limit(max_pixels: int) -> Iterator[None]:
-    """Let Pillow refuse what is far beyond our limit, and say nothing of what is near it: that is told by us."""
+    """Let Pillow refuse images far above our limit, and silence its warnings about those near it: we check these."""
     with _limit_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         limit = Image.MAX_IMAGE_PIXELS
@@ -138,30 +138,30 @@ def _pillow_limit(max_pixels: int) -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def _too_large(max_pixels: int) -> str:
+def _size_reason(max_pixels: int) -> str:
     return f"more than {max_pixels:,} pixels; make it smaller"
 
 
-def _damaged(error: Exception) -> str:
+def _damage_reason(error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return "a part of it is larger than its header says; replace or remove it"
     if isinstance(error, MemoryError):
-        return "needs more memory than there is; make it smaller"
+        return "needs more memory than available; make it smaller"
     if "truncated" in str(error).lower():
-        return "cut short; copy or download it again"
+        return "truncated; copy or download it again"
     words = " ".join(str(error).split())[:120]
     return f"cannot be decoded ({words or type(error).__name__}); replace or remove it"
 
 
 @functools.cache
-def _formats() -> tuple[str, ...]:
+def _readable_formats() -> tuple[str, ...]:
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _upright(image: Image.Image) -> tuple[Image.Image, bool]:
-    """The image turned as its EXIF says, and whether width and height changed places."""
-    with contextlib.suppress(Exception):  # damaged EXIF leaves a picture that is still worth reading
+    """The image rotated by its EXIF orientation, and whether width and height were swapped."""
+    with contextlib.suppress(Exception):  # an image with damaged EXIF is still usable
         orientation = int(image.getexif().get(_ORIENTATION, 1))
         if 2 <= orientation <= 8:
             return ImageOps.exif_transpose(image), orientation >= 5
@@ -170,16 +170,16 @@ def _upright(image: Image.Image) -> tuple[Image.Image, bool]:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
-        image = Image.fromarray(_eight_bits(image))
+        image = Image.fromarray(_to_eight_bits(image))
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
-    # convert() gives the image itself where it is RGB already; a copy is free of the file and its metadata.
+    # convert() returns the image itself if it is RGB already; a copy does not hold the file and its metadata.
     return image.copy() if image.mode == "RGB" else image.convert("RGB")
 
 
-def _eight_bits(image: Image.Image) -> np.ndarray:
-    """(H, W) uint8 from 16-bit, 32-bit or float greyscale; a range beyond 16 bits is scaled by its brightest pixel."""
+def _to_eight_bits(image: Image.Image) -> np.ndarray:
+    """(H, W) uint8 from 16-bit, 32-bit or float greyscale; values beyond 16 bits are scaled by the brightest pixel."""
     values = np.nan_to_num(np.asarray(image).astype(np.float32), posinf=0.0, neginf=0.0).clip(min=0.0)
     peak = float(values.max())
     if image.mode.startswith("I;16") or (image.mode == "I" and 255 < peak <= 65535):

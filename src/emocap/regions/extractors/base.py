@@ -1,4 +1,4 @@
-"""What an extractor is: it finds regions in images and describes each by numbers."""
+"""The interface of an extractor, which finds regions in images and describes each by a feature vector."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
@@ -8,31 +8,31 @@ from PIL import Image
 
 from emocap.errors import EmocapError
 
-# What a detector takes a region for: numbers of its object class and attribute, -1 where there is none, and how sure.
+# A detector's prediction for a region: ids of its object class and attribute, -1 for none, and their probabilities.
 OBJECT = np.dtype(
     [("object", "<i4"), ("object_probability", "<f4"), ("attribute", "<i4"), ("attribute_probability", "<f4")]
 )
 
 
 class Names(NamedTuple):
-    """Names of a detector's classes in order; empty where they are not known."""
+    """A detector's class names by id; empty if unknown."""
 
     objects: tuple[str, ...] = ()
     attributes: tuple[str, ...] = ()
 
-    def of(self, found: np.void) -> str:
-        """One region's `OBJECT` in words, such as "brown dog" or "object 17".
+    def of(self, prediction: np.void) -> str:
+        """One region's `OBJECT` as text, such as "brown dog" or "object 17".
 
         >>> Names(("dog", "cat"), ("brown",)).of(np.array((1, 0.9, 0, 0.5), OBJECT)[()])
         'brown cat'
         """
         words = []
         for key, names in (("attribute", self.attributes), ("object", self.objects)):
-            number = int(found[key])
-            if 0 <= number < len(names):
-                words.append(names[number])
-            elif number >= 0 and key == "object":
-                words.append(f"object {number}")
+            class_id = int(prediction[key])
+            if 0 <= class_id < len(names):
+                words.append(names[class_id])
+            elif class_id >= 0 and key == "object":
+                words.append(f"object {class_id}")
         return " ".join(words)
 
 
@@ -43,7 +43,7 @@ class Regions(NamedTuple):
         features: (R, dim) float32.
         boxes_xyxy: (R, 4) float32, in pixels of the upright image at full size.
         size: width and height of that image in pixels.
-        objects: (R,) of `OBJECT`, or None where the extractor names nothing.
+        objects: (R,) of `OBJECT`, or None if the extractor predicts no classes.
     """
 
     features: np.ndarray
@@ -53,24 +53,24 @@ class Regions(NamedTuple):
 
     @property
     def normalized_boxes(self) -> np.ndarray:
-        """(R, 4) float32: the boxes as shares of the image's width and height."""
+        """(R, 4) float32: the boxes as fractions of the image's width and height."""
         return self.boxes_xyxy / np.array(self.size * 2, dtype=np.float32)
 
 
 class Extractor(Protocol):
-    """Finds regions in images and describes each by `dim` numbers, in two steps: `prepare` one by one, `describe` many.
+    """Finds regions in images and describes each by `dim` numbers: `prepare` for one image, `describe` for a batch.
 
     Attributes:
         name: its key in `EXTRACTORS`.
         settings: JSON-able; `build_extractor(name, settings)` makes the same extractor again.
-        dim: numbers per region.
-        weights_hash: of its weights; "" where it has none.
-        at_least: shortest side in pixels that it needs to see; None where it wants every pixel.
-        batch_size: images that `describe` is best given at once.
-        in_processes: whether `prepare` is the costly step, and best spread over processes; the extractor then crosses
-            to them by pickle.
-        names: of its classes; None where it does not name objects.
-        computed_in: number type that it computes in here, such as "float16"; a record, not a setting.
+        dim: features per region.
+        weights_hash: hash of its weights; "" if it has none.
+        at_least: shortest side in pixels that it needs; None if it needs every pixel.
+        batch_size: recommended number of images for `describe`.
+        in_processes: whether `prepare` is the expensive step and is best distributed over processes; the extractor is
+            then pickled.
+        names: its class names; None if it predicts no classes.
+        computed_in: dtype that it computes in on this machine, such as "float16"; recorded, not a setting.
     """
 
     @property
@@ -93,27 +93,27 @@ class Extractor(Protocol):
     def computed_in(self) -> str: ...
 
     def prepare(self, image: Image.Image) -> np.ndarray:
-        """What `describe` needs of an upright RGB image; may be called from several threads at once."""
+        """The input of `describe` for an upright RGB image; may be called from several threads at once."""
         ...
 
     def describe(self, prepared: Sequence[np.ndarray], sizes: Sequence[tuple[int, int]]) -> list[Regions]:
         """The regions of several images.
 
         Args:
-            prepared: of each image.
+            prepared: result of `prepare` for each image.
             sizes: width and height in pixels of each upright image at full size.
         """
         ...
 
 
-def whole_setting(extractor: str, name: str, value: Any, low: int, high: int) -> int:
-    """The value.
+def integer_setting(extractor: str, name: str, value: Any, low: int, high: int) -> int:
+    """Validate an integer setting and return it.
 
     Raises:
-        EmocapError: it is not a whole number from `low` to `high`.
+        EmocapError: it is not an integer from `low` to `high`.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        expected = f"{low:,}" if low == high else f"a whole number from {low:,} to {high:,}"
+        expected = f"{low:,}" if low == high else f"an integer from {low:,} to {high:,}"
         raise EmocapError(f"extractor {extractor}: {name} is {value!r}, expected {expected}")
     return value
 

@@ -2,8 +2,8 @@
 attribute head, trained on Visual Genome (Anderson et al. 2018, arXiv 1707.07998).
 
 Parameters are named as in the published checkpoint `unc-nlp/frcnn-vg-finetuned`. Left out: training, and feature
-pyramids. Images of a batch may differ in size: what lies outside an image is kept at zero throughout, so that each gets
-what it would alone.
+pyramids. Images of a batch may differ in size: padding is kept at zero in every layer, so that an image's result does
+not depend on the batch.
 """
 
 import math
@@ -17,7 +17,7 @@ from torchvision.ops import clip_boxes_to_image, nms, remove_small_boxes, roi_po
 from emocap.regions.extractors.frcnn_config import DetectorConfig
 from emocap.regions.extractors.network import best_boxes
 from emocap.regions.extractors.residual_products import ResidualProducts
-from emocap.regions.extractors.resnet import LEAST_SIDE, Backbone, Bottleneck, NormedConv, Size
+from emocap.regions.extractors.resnet import MIN_SIDE, Backbone, Bottleneck, NormedConv, Size
 
 STRIDE = 16
 LARGEST_SCALING = math.log(1000 / 16)
@@ -29,7 +29,7 @@ class Detections(NamedTuple):
     Attributes:
         features: (K, 8 * res2_channels) float32.
         boxes_xyxy: (K, 4) float32 in pixels of the scaled image.
-        objects, attributes: (K,) int64 class numbers.
+        objects, attributes: (K,) int64 class ids.
         object_probabilities, attribute_probabilities: (K,) float32.
     """
 
@@ -42,7 +42,7 @@ class Detections(NamedTuple):
 
 
 class AnchorGenerator(nn.Module):
-    """Boxes of every size and ratio around every cell of a map."""
+    """Anchor boxes of every size and ratio at every cell of a feature map."""
 
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class AnchorGenerator(nn.Module):
         self.cell_anchors = nn.ParameterList([nn.Parameter(torch.tensor(cells), requires_grad=False)])
 
     def forward(self, height: int, width: int) -> torch.Tensor:
-        """(height * width * A, 4) xyxy in pixels of the image, row by row, all anchors of a cell together."""
+        """(height * width * A, 4) xyxy in pixels of the image, row by row, with the A anchors of a cell adjacent."""
         cells = self.cell_anchors[0]
         y, x = (
             (torch.arange(n, device=cells.device, dtype=torch.float32) + self.offset) * STRIDE for n in (height, width)
@@ -66,7 +66,7 @@ class AnchorGenerator(nn.Module):
 
 
 class ProposalHead(nn.Module):
-    """How much each anchor looks like an object, and how to move it onto that."""
+    """Objectness and box deltas of each anchor."""
 
     def __init__(self, n_in: int, n_hidden: int, n_anchors: int) -> None:
         super().__init__()
@@ -96,26 +96,26 @@ class ProposalGenerator(nn.Module):
 
         Args:
             x: (B, C, H, W).
-            sizes, image_sizes: height and width of each image in the map and in pixels.
+            sizes, image_sizes: height and width of each image in the feature map and in pixels.
 
         Returns:
             For each image (N, 4) xyxy in pixels, N <= n_proposals.
         """
-        # In half precision many anchors' logits would be equal, and the choice among them a matter of chance.
+        # In half precision many anchors would have equal logits, and their order would be arbitrary.
         with torch.autocast(x.device.type, enabled=False):
             logits, deltas = self.rpn_head(x.float())
         proposals = []
         for i, ((height, width), image_size) in enumerate(zip(sizes, image_sizes, strict=True)):
             inside = slice(height), slice(width)
             scores, moves = logits[i][inside].flatten(), deltas[i][inside].reshape(-1, 4)
-            proposals.append(self._of_image(scores, moves, (height, width), image_size))
+            proposals.append(self._select(scores, moves, (height, width), image_size))
         return proposals
 
-    def _of_image(self, logits: torch.Tensor, deltas: torch.Tensor, size: Size, image_size: Size) -> torch.Tensor:
+    def _select(self, logits: torch.Tensor, deltas: torch.Tensor, size: Size, image_size: Size) -> torch.Tensor:
         config = self.config
         scores, best = logits.sort(descending=True)
         scores, best = scores[: config.n_before_nms], best[: config.n_before_nms]
-        boxes = moved_boxes(self.anchor_generator(*size)[best], deltas[best], (1.0, 1.0, 1.0, 1.0))
+        boxes = apply_deltas(self.anchor_generator(*size)[best], deltas[best], (1.0, 1.0, 1.0, 1.0))
         boxes = clip_boxes_to_image(boxes, image_size)
         wide = remove_small_boxes(boxes, config.min_box_side)
         wide = wide[(boxes[wide, 2:] > boxes[wide, :2]).all(dim=1)]
@@ -139,7 +139,7 @@ class BoxPredictor(nn.Module):
     def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Of features (N, C): objects (N,), their probabilities (N,), deltas (N, 4), attributes (N,), probabilities."""
         logits = self.cls_score(features)
-        # The background, which comes last, competes for the attribute's embedding but never for the object.
+        # The background, the last class, may be chosen for the attribute's embedding but never as the object.
         embedded = self.cls_embedding(logits.argmax(dim=1))
         attribute_logits = self.attr_score(self.fc_attr(torch.cat([features, embedded], dim=1)).relu_())
         probabilities, objects = logits.softmax(dim=1)[:, :-1].max(dim=1)
@@ -153,7 +153,7 @@ class BoxPredictor(nn.Module):
 
 
 class RoiHeads(nn.Module):
-    """Pools every proposal, describes it by res5, and chooses."""
+    """Pools every proposal, computes its features with res5, and selects the best regions."""
 
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__()
@@ -177,23 +177,23 @@ class RoiHeads(nn.Module):
         self.memory_format = torch.contiguous_format
 
     def describe(self, x: torch.Tensor, proposals: Sequence[torch.Tensor], n_at_once: int) -> torch.Tensor:
-        """(N, C) float32: the features of all proposals together.
+        """(N, C) float32: the features of the proposals of all images.
 
         Args:
-            x: (B, C / 2, H, W), zero outside the images.
+            x: (B, C / 2, H, W), zero in the padding.
             proposals: B tensors (N_i, 4) xyxy in pixels of the images.
-            n_at_once: regions that are pooled together; only speed and memory depend on it.
+            n_at_once: regions pooled at once; affects only speed and memory.
         """
-        dtype, x = x.dtype, x.float().contiguous()  # half precision would round the regions' corners
+        dtype, x = x.dtype, x.float().contiguous()  # half precision would round the corners of regions
         numbers = [boxes.new_full((len(boxes), 1), i) for i, boxes in enumerate(proposals)]
         regions = torch.cat([torch.cat([n, boxes], dim=1) for n, boxes in zip(numbers, proposals, strict=True)])
         features = x.new_empty(len(regions), self.config.res2_channels * 8, dtype=torch.float32)
         for start in range(0, len(regions), n_at_once):
             pooled = roi_pool(x, regions[start : start + n_at_once], self.config.resolution, 1 / STRIDE)
-            features[start : start + n_at_once] = self._described(pooled.to(dtype))
+            features[start : start + n_at_once] = self._res5_features(pooled.to(dtype))
         return features
 
-    def _described(self, pooled: torch.Tensor) -> torch.Tensor:
+    def _res5_features(self, pooled: torch.Tensor) -> torch.Tensor:
         if self.products is not None:
             return self.products(pooled)
         pooled = pooled.contiguous(memory_format=self.memory_format)
@@ -205,14 +205,20 @@ class RoiHeads(nn.Module):
         """The best regions of an image with features (N, C) and proposals (N, 4)."""
         config = self.config
         objects, probabilities, deltas, attributes, attribute_probabilities = self.box_predictor(features)
-        boxes = clip_boxes_to_image(moved_boxes(proposals, deltas, config.box_weights), image_size)
+        boxes = clip_boxes_to_image(apply_deltas(proposals, deltas, config.box_weights), image_size)
         kept = best_boxes(boxes, probabilities, config.nms, config.min_boxes, config.max_boxes)
-        columns = (features, boxes, objects, probabilities, attributes, attribute_probabilities)
-        return Detections(*(column[kept] for column in columns))
+        return Detections(
+            features=features[kept],
+            boxes_xyxy=boxes[kept],
+            objects=objects[kept],
+            object_probabilities=probabilities[kept],
+            attributes=attributes[kept],
+            attribute_probabilities=attribute_probabilities[kept],
+        )
 
 
 class FasterRCNN(nn.Module):
-    """The whole detector, for inference."""
+    """The complete detector, for inference."""
 
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__()
@@ -224,12 +230,12 @@ class FasterRCNN(nn.Module):
         self.eval()
 
     def speed_up(self, dtype: torch.dtype = torch.float32) -> "FasterRCNN":
-        """Fold batch norms, put channels last and, on the CPU in float32, make res5 matrix products.
+        """Fold batch norms, use channels-last memory and, on the CPU in float32, compute res5 by matrix products.
 
-        The results stay the same. The network then stays on its device.
+        The results stay the same up to rounding. The network must not be moved to another device afterwards.
 
         Args:
-            dtype: number type that it will compute in.
+            dtype: that it will compute in.
         """
         for module in self.modules():
             if isinstance(module, NormedConv):
@@ -240,7 +246,7 @@ class FasterRCNN(nn.Module):
         heads = self.roi_heads
         heads.memory_format = torch.channels_last
         if next(self.parameters()).device.type == "cpu":
-            self.regions_at_once = 32  # activations of so many stay in the processor's cache
+            self.regions_at_once = 32  # the activations of this many fit into the processor's cache
             fits = dtype == torch.float32 and heads.products is None and not self.config.res5_halve
             if fits and self.config.resolution == ResidualProducts.RESOLUTION:
                 heads.products = ResidualProducts(
@@ -253,17 +259,17 @@ class FasterRCNN(nn.Module):
         """The best regions of each image.
 
         Args:
-            images: (3, H_i, W_i) float32 as `scaled_image` gives them.
+            images: (3, H_i, W_i) float32, from `scaled_image`.
         """
         if not images:
             return []
         image_sizes: list[Size] = [(image.shape[1], image.shape[2]) for image in images]
-        most = [max(LEAST_SIDE, *sides) for sides in zip(*image_sizes, strict=True)]
-        padded = images[0].new_zeros(len(images), 3, *most)
+        largest = [max(MIN_SIDE, *sides) for sides in zip(*image_sizes, strict=True)]
+        padded = images[0].new_zeros(len(images), 3, *largest)
         for i, image in enumerate(images):
             padded[i, :, : image.shape[1], : image.shape[2]] = image
-        sizes = [(max(LEAST_SIDE, height), max(LEAST_SIDE, width)) for height, width in image_sizes]
-        same = all(size == tuple(most) for size in sizes)
+        sizes = [(max(MIN_SIDE, height), max(MIN_SIDE, width)) for height, width in image_sizes]
+        same = all(size == tuple(largest) for size in sizes)
         padded = padded.contiguous(memory_format=self.roi_heads.memory_format)
         x, map_sizes = self.backbone(padded, None if same else sizes)
         proposals = self.proposal_generator(x, map_sizes, image_sizes)
@@ -292,7 +298,7 @@ def scaled_size(height: int, width: int, config: DetectorConfig) -> Size:
 
 
 def scaled_image(pixels: torch.Tensor, config: DetectorConfig) -> torch.Tensor:
-    """(3, H', W') float32, scaled and centred, of RGB pixels (H, W, 3) uint8."""
+    """RGB pixels (H, W, 3) uint8, scaled and normalised to (3, H', W') float32."""
     channels = pixels.permute(2, 0, 1).float()
     if config.channels == "BGR":
         channels = channels.flip(0)
@@ -302,10 +308,10 @@ def scaled_image(pixels: torch.Tensor, config: DetectorConfig) -> torch.Tensor:
     return (scaled - mean) / std
 
 
-def moved_boxes(boxes_xyxy: torch.Tensor, deltas: torch.Tensor, weights: Sequence[float]) -> torch.Tensor:
-    """Boxes (N, 4) moved and stretched by deltas (N, 4), which are dx, dy, dw, dh times `weights`.
+def apply_deltas(boxes_xyxy: torch.Tensor, deltas: torch.Tensor, weights: Sequence[float]) -> torch.Tensor:
+    """Boxes (N, 4) moved and scaled by deltas (N, 4), which are dx, dy, dw, dh times `weights`.
 
-    >>> moved_boxes(torch.tensor([[0., 0., 10., 20.]]), torch.tensor([[1., 0., 0., 0.]]), (10., 10., 5., 5.)).tolist()
+    >>> apply_deltas(torch.tensor([[0., 0., 10., 20.]]), torch.tensor([[1., 0., 0., 0.]]), (10., 10., 5., 5.)).tolist()
     [[1.0, 0.0, 11.0, 20.0]]
     """
     sides = boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]

@@ -1,4 +1,4 @@
-"""What a Faster R-CNN of bottom-up attention is: its settings, and how its checkpoint's `config.yaml` gives them."""
+"""The configuration of a bottom-up-attention Faster R-CNN, read from the `config.yaml` of its checkpoint."""
 
 import math
 from dataclasses import dataclass, fields
@@ -12,8 +12,8 @@ from emocap.errors import EmocapError
 from emocap.files import read_text
 from emocap.validation import first_error
 
-# Fields of DetectorConfig and where the file has them. It was written by several hands: sections lie at the top or
-# below `model`, and the case of keys differs.
+# Fields of DetectorConfig and their keys in the file. Files differ: sections are at the top level or below `model`, and
+# keys are in lower or upper case.
 KEYS = {
     "min_size": "input.min_size_test",
     "max_size": "input.max_size_test",
@@ -44,7 +44,7 @@ KEYS = {
     "min_boxes": "min_detections",
     "max_boxes": "max_detections",
 }
-# What the network has no other form of.
+# Settings for which the network supports one value only.
 FIXED = {
     "resnets.norm": "BN",
     "resnets.num_groups": 1,
@@ -55,32 +55,33 @@ FIXED = {
     "size_divisibility": 0,
     "pad_value": 0,
 }
-MOST_KEYS, MOST_LEVELS = 10_000, 20
+MAX_KEYS, MAX_LEVELS = 10_000, 20
 BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
 
 @dataclass(frozen=True)
 class DetectorConfig:
-    """What the network is; the defaults are those of the published checkpoint.
+    """The network's configuration; the defaults are those of the published checkpoint.
 
     Attributes:
-        min_size, max_size: an image's short side is scaled to the first, unless its long one would pass the second.
-        pixel_mean, pixel_std: of the channels in the order of `channels`.
+        min_size, max_size: an image's shorter side is scaled to `min_size`, unless its longer side would exceed
+            `max_size`.
+        pixel_mean, pixel_std: for the channels in the order of `channels`.
         channels: "BGR" or "RGB".
-        stem_channels, res2_channels, width: channels behind the stem, behind res2, and inside res2's blocks.
+        stem_channels, res2_channels, width: output channels of the stem and of res2, and channels inside res2's blocks.
         blocks: residual blocks in res2 to res5.
-        stride_in_1x1: whether a stage's first block strides in its 1x1 convolution, and not in its 3x3.
-        caffe_maxpool: the stem's pooling as in Caffe: no padding, sizes rounded up.
+        stride_in_1x1: whether the stride of a stage's first block is in its 1x1 convolution instead of its 3x3.
+        caffe_maxpool: whether the stem pools as in Caffe: no padding, sizes rounded up.
         anchor_sizes, anchor_ratios, anchor_offset: square roots of areas in pixels, heights over widths, and the first
             centre in strides.
-        rpn_channels, n_before_nms, n_proposals, rpn_nms, min_box_side: of the proposals.
-        n_objects, n_attributes: classes; the background and "no attribute" come on top.
+        rpn_channels, n_before_nms, n_proposals, rpn_nms, min_box_side: settings of the region proposal network.
+        n_objects, n_attributes: numbers of classes, without the background and "no attribute".
         class_agnostic: whether all classes share a box.
         box_weights: divisors of a box's dx, dy, dw, dh.
-        resolution: cells a side of a pooled region.
-        res5_halve: whether res5 strides as usual; else it keeps the resolution and dilates by 2.
-        nms: thresholds of the last suppression, tried in turn.
-        min_boxes, max_boxes: regions kept.
+        resolution: cells per side of a pooled region.
+        res5_halve: whether res5 has a stride of 2; else it keeps the resolution and has a dilation of 2.
+        nms: IoU thresholds of the final non-maximum suppression, tried in turn.
+        min_boxes, max_boxes: bounds on the number of regions.
     """
 
     min_size: int = 800
@@ -114,30 +115,30 @@ class DetectorConfig:
 
 
 def read_config(path: Path) -> DetectorConfig:
-    """The detector that a checkpoint's `config.yaml` describes; what it leaves out is as published.
+    """The configuration in a checkpoint's `config.yaml`, with defaults for omitted values.
 
     Raises:
-        EmocapError: missing, not YAML, or a value that cannot be used.
+        EmocapError: the file is missing or not YAML, or a value is not supported.
     """
     try:
         values = _Loader(read_text(path)).get_single_data()
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise EmocapError(f"{path}: not valid YAML ({' '.join(str(error).split())[:80]})") from None
     if not isinstance(values, dict):
-        raise EmocapError(f"{path}: holds {type(values).__name__}, expected a detector's settings")
+        raise EmocapError(f"{path}: holds a {type(values).__name__}, expected a detector's settings")
     flat: dict[str, Any] = {}
     try:
         _flatten(values, "", flat)
     except (ValueError, RecursionError):
         raise EmocapError(f"{path}: has too many keys or levels for a detector's settings") from None
     for key, expected in FIXED.items():
-        found = flat.get(key, expected)
-        if found != expected:
-            raise EmocapError(f"{path}: {key} is {found!r:.40}, but this detector knows {expected!r} only")
-    given: dict[str, Any] = {field: flat[key] for field, key in KEYS.items() if key in flat}
-    _simplify(given, path)
+        value = flat.get(key, expected)
+        if value != expected:
+            raise EmocapError(f"{path}: {key} is {value!r:.40}, but this detector supports {expected!r} only")
+    settings: dict[str, Any] = {field: flat[key] for field, key in KEYS.items() if key in flat}
+    _simplify(settings, path)
     try:
-        config = TypeAdapter(DetectorConfig).validate_python(given)
+        config = TypeAdapter(DetectorConfig).validate_python(settings)
     except ValidationError as error:
         raise EmocapError(f"{path}: {first_error(error.errors(), names=KEYS)}") from None
     _check_ranges(config, path)
@@ -145,7 +146,7 @@ def read_config(path: Path) -> DetectorConfig:
 
 
 class _Loader(yaml.SafeLoader):
-    """Also takes the tuples that Python's dumper writes, as lists."""
+    """Also reads the tuples that PyYAML's dumper writes, as lists."""
 
 
 def _tuple(loader: yaml.SafeLoader, node: yaml.SequenceNode) -> list[Any]:
@@ -156,7 +157,7 @@ _Loader.add_constructor("tag:yaml.org,2002:python/tuple", _tuple)
 
 
 def _flatten(values: dict[Any, Any], before: str, flat: dict[str, Any]) -> None:
-    if len(flat) > MOST_KEYS or before.count(".") > MOST_LEVELS:
+    if len(flat) > MAX_KEYS or before.count(".") > MAX_LEVELS:
         raise ValueError("too many keys")
     for key, value in values.items():
         name = f"{before}{key}".lower()
@@ -168,23 +169,24 @@ def _flatten(values: dict[Any, Any], before: str, flat: dict[str, Any]) -> None:
             flat[name] = value
 
 
-def _simplify(given: dict[str, Any], path: Path) -> None:
-    """Bring lists of one feature map, depths and -1 to what the fields hold."""
+def _simplify(settings: dict[str, Any], path: Path) -> None:
+    """Convert lists for one feature map, depths and -1 to the values of the fields."""
     for field in ("anchor_sizes", "anchor_ratios"):
-        value = given.get(field)
+        value = settings.get(field)
         if isinstance(value, list) and value and isinstance(value[0], list):
             if len(value) != 1:
                 raise EmocapError(f"{path}: {KEYS[field]} has {len(value)} lists, but there is one feature map")
-            given[field] = value[0]
-    if "blocks" in given:
-        if given["blocks"] not in BLOCKS:
-            raise EmocapError(f"{path}: {KEYS['blocks']} is {given['blocks']!r:.40}, expected one of {list(BLOCKS)}")
-        given["blocks"] = BLOCKS[given["blocks"]]
-    if "nms" in given and not isinstance(given["nms"], list):
-        given["nms"] = [given["nms"]]
-    if given.get("rpn_channels") == -1:
-        res2 = given.get("res2_channels", DetectorConfig().res2_channels)
-        given["rpn_channels"] = res2 * 4 if isinstance(res2, int) else res2
+            settings[field] = value[0]
+    if "blocks" in settings:
+        depth = settings["blocks"]
+        if depth not in BLOCKS:
+            raise EmocapError(f"{path}: {KEYS['blocks']} is {depth!r:.40}, expected one of {list(BLOCKS)}")
+        settings["blocks"] = BLOCKS[depth]
+    if "nms" in settings and not isinstance(settings["nms"], list):
+        settings["nms"] = [settings["nms"]]
+    if settings.get("rpn_channels") == -1:
+        res2 = settings.get("res2_channels", DetectorConfig().res2_channels)
+        settings["rpn_channels"] = res2 * 4 if isinstance(res2, int) else res2
 
 
 def _check_ranges(config: DetectorConfig, path: Path) -> None:
@@ -214,7 +216,7 @@ def _check_ranges(config: DetectorConfig, path: Path) -> None:
         raise EmocapError(f"{path}: {KEYS['anchor_offset']} is {config.anchor_offset:g}, expected from 0 to below 1")
     if config.max_boxes > config.n_proposals:
         raise EmocapError(
-            f"{path}: max_detections is {config.max_boxes}, but there are {config.n_proposals} proposals to choose from"
+            f"{path}: max_detections is {config.max_boxes}, but there are only {config.n_proposals} proposals"
         )
     if config.min_boxes > config.max_boxes:
         raise EmocapError(f"{path}: min_detections is {config.min_boxes}, more than max_detections, {config.max_boxes}")

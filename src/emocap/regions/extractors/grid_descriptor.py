@@ -1,7 +1,7 @@
-"""What a grid cell of a picture looks like, in 84 numbers: colour, texture, edges, place and surroundings.
+"""The descriptor of a grid cell of an image, 84 numbers: colour, texture, edges, position and surroundings.
 
 Textures are uniform local binary patterns (Ojala et al. 2002), edges are orientation histograms (Dalal and Triggs
-2005). Colours are looked up in tables of 64 levels a channel, computed once by scikit-image.
+2005). Colours are looked up in tables of 64 levels per channel, computed once with scikit-image.
 """
 
 from functools import cache
@@ -20,7 +20,8 @@ HUES = 8
 GREYS = 4
 PATTERNS = 10
 
-# Centre and spread of every number over photographs, rounded; constants, so that no data set shapes the features.
+# Rounded mean and standard deviation of every number over photographs; constants, so that the features do not depend
+# on a data set.
 FIELDS: dict[str, tuple[int, tuple[float, ...], tuple[float, ...]]] = {
     "lab_mean": (3, (50.0, 2.0, 6.0), (22.0, 10.0, 14.0)),
     "lab_deviation": (3, (15.0, 5.0, 8.0), (9.0, 5.0, 6.0)),
@@ -31,7 +32,7 @@ FIELDS: dict[str, tuple[int, tuple[float, ...], tuple[float, ...]]] = {
     "texture_coarse": (PATTERNS, (0.2, 0.25, 0.2, 0.3, 0.4, 0.4, 0.25, 0.25, 0.35, 0.35), (0.1,)),
     "orientation": (ORIENTATIONS, (0.4, 0.3, 0.3, 0.3, 0.4, 0.3, 0.3, 0.3), (0.12,)),
     "edge": (3, (-2.7, -2.6, 0.25), (0.8, 0.8, 0.2)),
-    # Smaller than measured: a model that gives all regions one position learns from these alone where a region is.
+    # A smaller scale than measured: in a model without position embeddings of regions, only these encode the position.
     "place": (6, (0.0,), (0.3,)),
     "surround": (3, (0.0,), (12.0, 5.0, 7.0)),
     "scene": (8, (50.0, 2.0, 6.0, 22.0, 8.0, 12.0, 0.3, -2.5), (15.0, 7.0, 10.0, 6.0, 5.0, 6.0, 0.15, 0.4)),
@@ -40,30 +41,32 @@ SIZE = sum(count for count, _, _ in FIELDS.values())
 
 
 def describe_cells(image: Image.Image, rows: int, columns: int) -> dict[str, np.ndarray]:
-    """What each cell looks like, in natural units.
+    """The descriptor of each cell in natural units, by field.
 
     Args:
-        image: RGB of any size; it is looked at with its longest side at `LONGEST_SIDE` pixels or less.
+        image: RGB of any size; it is reduced to at most `LONGEST_SIDE` pixels on its longer side.
         rows, columns: the grid.
 
     Returns:
         For every name in `FIELDS` its (R, count) float64, R = rows * columns + 1: the cells row by row, then the whole
         image.
-            lab_mean, lab_deviation: CIELAB, L* 0 to 100.
-            saturation: mean and deviation, 0 to 1.
-            hue: square roots of the shares of 8 hues from red on, each dark and light, and of 4 greys from black on.
-            lightness: square roots of the shares of 8 equal steps of L*.
-            texture_fine, texture_coarse: square roots of the shares of the 10 uniform patterns of 8 neighbours at 1
-                pixel, at full and at half the working size.
-            orientation: square roots of the shares of edge strength by the direction of the gradient, 8 steps of 22.5
-                degrees, from left-right through to top-bottom and back.
-            edge: logarithms of mean and deviation of the Sobel magnitude (0 to 1), share of pixels above 0.1.
+            lab_mean, lab_deviation: mean and standard deviation in CIELAB, L* from 0 to 100.
+            saturation: mean and standard deviation, 0 to 1.
+            hue: square roots of the fractions of 8 hues starting at red, each dark and light, and of 4 greys starting
+                at black.
+            lightness: square roots of the fractions of 8 equal bins of L*.
+            texture_fine, texture_coarse: square roots of the fractions of the 10 uniform patterns of 8 neighbours at a
+                distance of 1 pixel, at full and at half the working size.
+            orientation: square roots of the fractions of edge magnitude by the direction of the gradient, 8 bins of
+                22.5 degrees, starting at left to right.
+            edge: logarithms of mean and standard deviation of the Sobel magnitude (0 to 1), fraction of pixels above
+                0.1.
             place: centre x and y from -1 to 1, cos(pi x), cos(pi y), 1 for the whole image, log(width / height).
-            surround: CIELAB means of the adjoining cells less the cell's own.
-            scene: the whole image's CIELAB means and deviations, mean saturation and first `edge`.
+            surround: mean in CIELAB of the adjacent cells minus that of the cell.
+            scene: the whole image's mean and standard deviation in CIELAB, mean saturation and first `edge`.
     """
     pixels = _working_pixels(image, rows, columns)
-    colours, hues = _looked_up(pixels)
+    colours, hues = _look_up_colours(pixels)
     grid = _Grid(hues, rows, columns)
     means, deviations = grid.moments(colours)
     lightness = colours[..., 0]
@@ -75,10 +78,10 @@ def describe_cells(image: Image.Image, rows: int, columns: int) -> dict[str, np.
         "lab_mean": means[:, :3],
         "lab_deviation": deviations[:, :3],
         "saturation": np.stack([means[:, 3], deviations[:, 3]], axis=1),
-        "hue": grid.shares(hues, 2 * HUES + GREYS),
-        "lightness": grid.shares(np.minimum(lightness * (LIGHTNESSES / 100), LIGHTNESSES - 1), LIGHTNESSES),
-        "texture_fine": grid.shares(_patterns(grey), PATTERNS),
-        "texture_coarse": _Grid(half, rows, columns).shares(_patterns(half), PATTERNS),
+        "hue": grid.fractions(hues, 2 * HUES + GREYS),
+        "lightness": grid.fractions(np.minimum(lightness * (LIGHTNESSES / 100), LIGHTNESSES - 1), LIGHTNESSES),
+        "texture_fine": grid.fractions(_patterns(grey), PATTERNS),
+        "texture_coarse": _Grid(half, rows, columns).fractions(_patterns(half), PATTERNS),
         "orientation": orientation,
         "edge": edge,
         "place": _places(rows, columns, image.width / image.height),
@@ -88,15 +91,15 @@ def describe_cells(image: Image.Image, rows: int, columns: int) -> dict[str, np.
 
 
 def descriptor(image: Image.Image, rows: int, columns: int) -> np.ndarray:
-    """(R, 84) float64: the numbers of `describe_cells`, each at mean 0 and deviation 1 or so over photographs."""
-    found = describe_cells(image, rows, columns)
+    """(R, 84) float64: the numbers of `describe_cells`, standardised approximately over photographs."""
+    fields = describe_cells(image, rows, columns)
     return np.concatenate(
-        [(found[name] - np.array(centre)) / np.array(spread) for name, (_, centre, spread) in FIELDS.items()], axis=1
+        [(fields[name] - np.array(centre)) / np.array(spread) for name, (_, centre, spread) in FIELDS.items()], axis=1
     )
 
 
 class _Grid:
-    """The cells of a picture of (H, W) pixels, for statistics of all of them at once."""
+    """The cells of an image of (H, W) pixels, for statistics of all cells at once."""
 
     def __init__(self, pixels: np.ndarray, rows: int, columns: int) -> None:
         height, width = pixels.shape
@@ -110,13 +113,13 @@ class _Grid:
         self.counts = np.append(counts, counts.sum()).astype(np.float64)[:, None]
 
     def moments(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Means and deviations, each (R, C) float64, of (H, W, C) values."""
+        """Means and standard deviations, each (R, C) float64, of (H, W, C) values."""
         means = self._sums(values) / self.counts
         variances = self._sums(np.square(values)) / self.counts - np.square(means)
         return means, np.sqrt(np.maximum(variances, 0.0))
 
-    def shares(self, bins: np.ndarray, n_bins: int, weights: np.ndarray | None = None) -> np.ndarray:
-        """(R, n_bins) float64: square roots of each bin's share of the pixels or of their weights; 0 without weight."""
+    def fractions(self, bins: np.ndarray, n_bins: int, weights: np.ndarray | None = None) -> np.ndarray:
+        """(R, n_bins) float64: square roots of each bin's fraction of the pixels or weights; 0 if all weights are 0."""
         place = self.cell_of * n_bins + bins.astype(np.int64)
         flat = None if weights is None else weights.ravel()
         cells = np.bincount(place.ravel(), flat, self.n_cells * n_bins).reshape(self.n_cells, n_bins)
@@ -131,7 +134,7 @@ class _Grid:
 
 
 def _working_pixels(image: Image.Image, rows: int, columns: int) -> np.ndarray:
-    """(H, W, 3) uint8, small enough to be quick and large enough for every cell to have pixels."""
+    """(H, W, 3) uint8, small enough to be fast and large enough for every cell to have pixels."""
     scale = min(1.0, LONGEST_SIDE / max(image.size))
     width = max(round(image.width * scale), columns * CELL_SIDE)
     height = max(round(image.height * scale), rows * CELL_SIDE)
@@ -156,8 +159,8 @@ def _colour_tables() -> tuple[np.ndarray, np.ndarray]:
     return (np.round(colours * 256) / 256).astype(np.float32), hues.astype(np.uint8)
 
 
-def _looked_up(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(H, W, 4) float32 of L*, a*, b*, saturation, and (H, W) uint8 hue bins."""
+def _look_up_colours(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(H, W, 4) float32 of L*, a*, b*, saturation, and (H, W) uint8 hue bins of the pixels."""
     nearest = np.round(np.arange(256) * (63 / 255)).astype(np.int32)
     red, green, blue = np.moveaxis(nearest[pixels], -1, 0)
     place = (red * 64 + green) * 64 + blue
@@ -172,12 +175,12 @@ def _edges(lightness: np.ndarray, grid: _Grid) -> tuple[np.ndarray, np.ndarray]:
     step = np.round(np.arctan2(down, across) * (ORIENTATIONS / np.pi)).astype(np.int64) % ORIENTATIONS
     means, deviations = grid.moments(np.stack([magnitude, magnitude > 0.1], axis=-1))
     edge = np.stack([np.log(means[:, 0] + 0.005), np.log(deviations[:, 0] + 0.005), means[:, 1]], axis=1)
-    return edge, grid.shares(step, ORIENTATIONS, magnitude)
+    return edge, grid.fractions(step, ORIENTATIONS, magnitude)
 
 
 def _patterns(grey: np.ndarray) -> np.ndarray:
     """(H, W) uniform local binary patterns, 0 to 9, of (H, W) uint8."""
-    # Beyond its border a picture is black to scikit-image; repeating the border keeps that edge out of the patterns.
+    # scikit-image pads with black, which would add an edge at the border; repeating the border pixels avoids it.
     padded = np.pad(grey, 1, mode="edge")
     return local_binary_pattern(padded, P=PATTERNS - 2, R=1, method="uniform")[1:-1, 1:-1]
 
@@ -199,7 +202,7 @@ def _places(rows: int, columns: int, aspect: float) -> np.ndarray:
 
 
 def _surround(means: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """(R, C): mean over the up to 8 adjoining cells less the cell's own; 0 for the whole image."""
+    """(R, C): mean over the up to 8 adjacent cells minus the cell's own; 0 for the whole image."""
     padded = np.zeros((rows + 2, columns + 2, means.shape[1] + 1))
     padded[1:-1, 1:-1, :-1] = means[:-1].reshape(rows, columns, -1)
     padded[1:-1, 1:-1, -1] = 1.0
@@ -207,5 +210,5 @@ def _surround(means: np.ndarray, rows: int, columns: int) -> np.ndarray:
     neighbours = np.stack([padded[i : i + rows, j : j + columns] for i, j in shifts])
     around = neighbours.sum(axis=0).reshape(rows * columns, -1)
     known = around[:, -1:] > 0
-    found = np.where(known, around[:, :-1] / np.maximum(around[:, -1:], 1.0) - means[:-1], 0.0)
-    return np.concatenate([found, np.zeros((1, means.shape[1]))])
+    differences = np.where(known, around[:, :-1] / np.maximum(around[:, -1:], 1.0) - means[:-1], 0.0)
+    return np.concatenate([differences, np.zeros((1, means.shape[1]))])

@@ -1,4 +1,4 @@
-"""What extractors with a network share: the device, its precision, and the choice of the best boxes."""
+"""Helpers for extractors with a neural network: precision, inference context, and selection of the best boxes."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,14 +11,14 @@ from emocap.errors import EmocapError
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
-def chosen_precision(extractor: str, precision: str) -> torch.dtype:
-    """The number type that a network computes in: "auto" is float16 on a GPU, float32 elsewhere.
+def resolve_precision(extractor: str, precision: str) -> torch.dtype:
+    """The dtype that a network computes in: "auto" is float16 on a GPU, float32 elsewhere.
 
-    bfloat16 is not chosen by itself: it keeps 8 bits where float16 keeps 11, and a detector then proposes other boxes
-    (docs/LOG.md). Numbers beyond float16 become infinite, and are refused by the store.
+    "auto" never selects bfloat16: its 8 bits of precision, against 11 of float16, change a detector's proposals
+    (docs/LOG.md). Values out of range in float16 become infinite, and the store rejects them.
 
     Raises:
-        EmocapError: none of `PRECISIONS`.
+        EmocapError: neither "auto" nor one of `PRECISIONS`.
     """
     if precision == "auto":
         return torch.float16 if torch.cuda.is_available() else torch.float32
@@ -29,7 +29,7 @@ def chosen_precision(extractor: str, precision: str) -> torch.dtype:
 
 
 def type_name(dtype: torch.dtype) -> str:
-    """The name of a number type.
+    """The name of a dtype.
 
     >>> type_name(torch.float16)
     'float16'
@@ -38,11 +38,11 @@ def type_name(dtype: torch.dtype) -> str:
 
 
 @contextmanager
-def inferring(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
-    """No gradients, mixed precision where `dtype` is not float32, and float32 that is no TF32.
+def inference_context(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
+    """No gradients, no TF32, and mixed precision unless `dtype` is float32.
 
     Raises:
-        EmocapError: the memory does not suffice.
+        EmocapError: the device is out of memory.
     """
     tf32 = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
@@ -50,7 +50,7 @@ def inferring(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
         with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             yield
     except torch.OutOfMemoryError as error:
-        raise EmocapError(f"features: {device} has too little memory; give a smaller --batch-size") from error
+        raise EmocapError(f"features: {device} is out of memory; give a smaller --batch-size") from error
     finally:
         torch.backends.cudnn.allow_tf32 = tf32
 
@@ -63,8 +63,9 @@ def best_boxes(
     Args:
         boxes_xyxy: (N, 4).
         scores: (N,).
-        thresholds: IoU above which the worse box goes; the first that leaves at least `least` counts, else the last.
-        least, most: boxes kept; fewer than `least` where there are no more.
+        thresholds: IoU above which the worse box is suppressed; the first that leaves at least `least` boxes is used,
+            else the last.
+        least, most: bounds on the number of boxes; fewer than `least` if there are no more.
 
     Returns:
         (K,) int64, K <= most.

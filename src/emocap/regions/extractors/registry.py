@@ -1,4 +1,4 @@
-"""The extractors by name, and how one is built from its settings."""
+"""The registry of extractors: their names, and how one is built from its settings."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -8,6 +8,7 @@ from typing import Any
 from emocap.errors import EmocapError
 from emocap.regions.extractors.base import Extractor
 
+# Modules are imported only when an extractor is built: most of them need torch.
 EXTRACTORS = {
     "grid": "emocap.regions.extractors.grid:GridExtractor",
     "frcnn-vg": "emocap.regions.extractors.frcnn_vg:VisualGenomeExtractor",
@@ -17,7 +18,7 @@ EXTRACTORS = {
 
 
 def extractor_and_settings(name: str, settings: Mapping[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
-    """Take "NAME:WEIGHTS" apart; the weights become a setting.
+    """Split "NAME:WEIGHTS"; the weights become a setting.
 
     Raises:
         EmocapError: an unknown name, or weights given twice.
@@ -30,28 +31,40 @@ def extractor_and_settings(name: str, settings: Mapping[str, Any] | None = None)
     if name not in EXTRACTORS:
         raise EmocapError(f"extractor is {name!r}, expected one of {', '.join(EXTRACTORS)}")
     if colon and "weights" in settings:
-        raise EmocapError(f"extractor {name}:{weights}: its settings name weights too; give them once")
+        raise EmocapError(f"extractor {name}:{weights}: its settings contain weights too; give them once")
     settings |= {"weights": weights} if colon else {}
     if "weights" in settings and (not isinstance(settings["weights"], str) or not settings["weights"]):
         raise EmocapError(f"extractor {name}: weights is {settings['weights']!r:.80}, expected a folder, file or name")
     return name, settings
 
 
-def build_extractor(name: str, settings: Mapping[str, Any] | None = None) -> Extractor:
-    """The extractor of this name; settings left out have its defaults. "NAME:WEIGHTS" gives the setting `weights` too.
+def extractor_module(name: str) -> str:
+    """The module of the extractor "NAME" or "NAME:WEIGHTS"; it is not imported.
 
     Raises:
-        EmocapError: an unknown name, a setting that is unknown, missing or out of range, or weights that are not to be
-            had.
+        EmocapError: an unknown name.
+
+    >>> extractor_module("vit:owner/name")
+    'emocap.regions.extractors.vit'
+    """
+    name, _ = extractor_and_settings(name)
+    return EXTRACTORS[name].partition(":")[0]
+
+
+def build_extractor(name: str, settings: Mapping[str, Any] | None = None) -> Extractor:
+    """The extractor of this name, with its defaults for omitted settings; "NAME:WEIGHTS" sets `weights` too.
+
+    Raises:
+        EmocapError: an unknown name, a setting that is unknown, missing or out of range, or unavailable weights.
     """
     name, settings = extractor_and_settings(name, settings)
     module, _, attribute = EXTRACTORS[name].partition(":")
-    maker: Callable[..., Extractor] = getattr(import_module(module), attribute)
-    parameters = inspect.signature(maker).parameters
+    extractor_class: Callable[..., Extractor] = getattr(import_module(module), attribute)
+    parameters = inspect.signature(extractor_class).parameters
     unknown = [key for key in settings if key not in parameters]
     if unknown:
         raise EmocapError(f"extractor {name}: unknown setting {unknown[0]!r}, expected some of {', '.join(parameters)}")
     for key, parameter in parameters.items():
         if parameter.default is parameter.empty and key not in settings:
             raise EmocapError(f"extractor {name}: setting {key!r} is missing")
-    return maker(**settings)
+    return extractor_class(**settings)

@@ -1,9 +1,9 @@
 """Residual blocks over pooled regions as matrix products, for the CPU in float32.
 
-The 3x3 convolutions of a stage that dilates by 2 do not mix pixels of odd and even rows or columns: 14 x 14 pixels are
-four pictures of 7 x 7 without dilation. Their convolutions are done by Winograd's minimal filtering (Lavin and Gray
-2016, arXiv 1509.09308) with tiles of 4 and 3 outputs a side: 121 products for 49 outputs in place of 441. The points of
-the transform are small, so that the result keeps nearly all of float32.
+The 3x3 convolutions of a stage with dilation 2 do not mix pixels of odd and even rows or columns: a map of 14 x 14 is
+four independent maps of 7 x 7 without dilation. They are convolved by Winograd's minimal filtering (Lavin and Gray
+2016, arXiv 1509.09308) with tiles of 4 and 3 outputs per side: 121 products for 49 outputs instead of 441. The
+interpolation points are small, so that almost no float32 precision is lost.
 """
 
 from collections.abc import Sequence
@@ -28,34 +28,34 @@ def minimal_filter(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     points = np.array(_POINTS[: n + 1])
 
-    def evaluated(degree: int) -> np.ndarray:
-        """Values of the powers at the points, and the highest coefficient for the point at infinity."""
+    def evaluate(degree: int) -> np.ndarray:
+        """The powers at the points, and the leading coefficient for the point at infinity."""
         matrix = np.zeros((n + 2, degree))
         matrix[:-1] = points[:, None] ** np.arange(degree)
         matrix[-1, -1] = 1.0
         return matrix
 
-    return evaluated(n).T, np.linalg.inv(evaluated(n + 2)).T, evaluated(3)
+    return evaluate(n).T, np.linalg.inv(evaluate(n + 2)).T, evaluate(3)
 
 
 class ResidualProducts:
-    """A stage of bottleneck blocks without strides and with dilation 2, and the mean over space behind it.
+    """A stage of bottleneck blocks with stride 1 and dilation 2, followed by the spatial mean.
 
     Args:
-        blocks: of each block the weight (O, I, k, k) and bias (O,) of its 1x1, 3x3 and 1x1 convolution and, where it
-            has one, of its shortcut; batch norms folded.
+        blocks: for each block the weight (O, I, k, k) and bias (O,) of its 1x1, 3x3 and 1x1 convolution and, if it
+            has one, of its shortcut, with batch norms folded.
     """
 
     RESOLUTION = 2 * _SIDE
 
     def __init__(self, blocks: Sequence[Sequence[Folded]]) -> None:
-        outwards, inwards, kernels = _tiled()
+        outwards, inwards, kernels = _tile_matrices()
         self._inwards = torch.from_numpy(np.kron(inwards, inwards)).float()
         self._outwards = torch.from_numpy(np.kron(outwards, outwards)).float()
         self._blocks = [_Block(block, torch.from_numpy(kernels)) for block in blocks]
 
     def __call__(self, pooled: torch.Tensor) -> torch.Tensor:
-        """(R, O) means over space of the stage's output for pooled regions (R, I, 14, 14) float32."""
+        """(R, O): spatial means of the stage's output for pooled regions (R, I, 14, 14) float32."""
         n, channels = pooled.shape[:2]
         # Position, region, parity of row and column, channel: each step is then one product of large matrices.
         x = pooled.view(n, channels, _SIDE, 2, _SIDE, 2).permute(2, 4, 0, 3, 5, 1).reshape(-1, channels)
@@ -76,21 +76,21 @@ class _Block:
             assert bias is not None, "batch norms are folded into biases first"
             folded.append((weight.detach().double(), bias.detach()))
         (weight1, bias1), (weight2, bias2), (weight3, bias3), *shortcut = folded
-        self.weight1, self.bias1 = _transposed(weight1), bias1
+        self.weight1, self.bias1 = _transpose(weight1), bias1
         spread = torch.einsum("pi,qj,ocij->pqco", kernels, kernels, weight2)
         self.kernels, self.bias2 = spread.flatten(0, 1).float().contiguous(), bias2
-        self.weight3, self.bias3 = _transposed(weight3), bias3
-        self.shortcut = _transposed(shortcut[0][0]) if shortcut else None
+        self.weight3, self.bias3 = _transpose(weight3), bias3
+        self.shortcut = _transpose(shortcut[0][0]) if shortcut else None
         if shortcut:
             self.bias3 = bias3 + shortcut[0][1]
 
 
-def _transposed(weight: torch.Tensor) -> torch.Tensor:
+def _transpose(weight: torch.Tensor) -> torch.Tensor:
     return weight.flatten(1).t().float().contiguous()
 
 
-def _tiled() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A (7, 11), B (11, 7) and G (11, 3) of the tiles of a row of 7 pixels with a zero on either side."""
+def _tile_matrices() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A (7, 11), B (11, 7) and G (11, 3) for the tiles of a row of 7 pixels, zero-padded on both sides."""
     n = sum(_TILES) + 2 * len(_TILES)
     outwards, inwards, kernels = np.zeros((_SIDE, n)), np.zeros((n, _SIDE + 2)), np.zeros((n, 3))
     output, product = 0, 0

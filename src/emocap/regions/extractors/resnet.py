@@ -1,7 +1,7 @@
 """ResNet (He et al. 2015, arXiv 1512.03385) up to res4, for images of several sizes in one batch.
 
-What lies outside an image is kept at zero before everything that looks beyond a pixel, so that each image gets what it
-would alone.
+Padding is set to zero before every layer with a receptive field beyond one pixel, so that an image's result does not
+depend on the batch.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from emocap.regions.extractors.frcnn_config import DetectorConfig
 
-# Without this many pixels a side nothing is left behind the stem's pooling, which does not pad.
-LEAST_SIDE = 5
+# With fewer pixels per side the stem's pooling, which does not pad, would give an empty map.
+MIN_SIDE = 5
 Size = tuple[int, int]
 
 
 class NormedConv(nn.Conv2d):
-    """A convolution without bias and its batch normalisation, which `fold` takes into the weights."""
+    """A convolution without bias and its batch normalisation, which `fold` merges into the weights."""
 
     def __init__(self, n_in: int, n_out: int, kernel: int, stride: int = 1, dilation: int = 1) -> None:
         super().__init__(n_in, n_out, kernel, stride, padding=kernel // 2 * dilation, dilation=dilation, bias=False)
@@ -30,7 +30,7 @@ class NormedConv(nn.Conv2d):
         return self.norm(x) if self.norm is not None else x
 
     def fold(self) -> None:
-        """Make the two one; no training after that."""
+        """Merge the batch normalisation into the convolution, for inference only."""
         norm = self.norm
         if norm is None:
             return
@@ -59,13 +59,13 @@ class Bottleneck(nn.Module):
         """(B, n_in, H, W) to (B, n_out, H', W').
 
         Args:
-            x: images of `sizes` from the upper left corner; what lies outside is ignored and comes out as anything.
-            sizes: height and width of each; None where all fill the batch.
+            x: images of `sizes` in the upper left corner; the padding is ignored, and its output is undefined.
+            sizes: height and width of each image; None if none is padded.
         """
         inner = self.conv1(x).relu_()
         if sizes is not None:
             sizes = [_strided(size, self.conv1.stride[0]) for size in sizes]
-            blank_outside(inner, sizes)
+            zero_padding(inner, sizes)
         inner = self.conv2(inner).relu_()
         if sizes is not None:
             sizes = [_strided(size, self.conv2.stride[0]) for size in sizes]
@@ -74,13 +74,13 @@ class Bottleneck(nn.Module):
         return inner.relu_(), sizes
 
     def folded(self) -> list[tuple[torch.Tensor, torch.Tensor | None]]:
-        """Weight and bias of its convolutions, and last of its shortcut where it has one."""
+        """Weight and bias of its convolutions and, if it has one, of its shortcut."""
         convolutions = [self.conv1, self.conv2, self.conv3, *([self.shortcut] if self.shortcut is not None else [])]
         return [(convolution.weight, convolution.bias) for convolution in convolutions]
 
 
 class Stem(nn.Module):
-    """7x7 convolution and pooling, each halving the sides."""
+    """7x7 convolution and pooling, each with stride 2."""
 
     def __init__(self, n_out: int, caffe_maxpool: bool) -> None:
         super().__init__()
@@ -88,11 +88,11 @@ class Stem(nn.Module):
         self.caffe_maxpool = caffe_maxpool
 
     def forward(self, x: torch.Tensor, sizes: list[Size] | None) -> tuple[torch.Tensor, list[Size] | None]:
-        """(B, 3, H, W), zero outside the images, to (B, n_out, H', W')."""
+        """(B, 3, H, W), zero in the padding, to (B, n_out, H', W')."""
         x = self.conv1(x).relu_()
         if sizes is not None:
             sizes = [_strided(size, 2) for size in sizes]
-            blank_outside(x, sizes)  # nothing is below zero here, so that a zero never wins the pooling
+            zero_padding(x, sizes)  # activations are non-negative here, so zeros do not change the maxima
         if not self.caffe_maxpool:
             x = nn.functional.max_pool2d(x, 3, 2, padding=1)
             return x, None if sizes is None else [_strided(size, 2) for size in sizes]
@@ -101,7 +101,7 @@ class Stem(nn.Module):
 
 
 class Backbone(nn.Module):
-    """ResNet up to res4, at a sixteenth of the image's sides."""
+    """ResNet up to res4, with a total stride of 16."""
 
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__()
@@ -123,19 +123,19 @@ class Backbone(nn.Module):
             n_in = n_out
 
     def forward(self, x: torch.Tensor, sizes: list[Size] | None) -> tuple[torch.Tensor, list[Size]]:
-        """The map (B, C, H / 16, W / 16), zero outside the images, and each image's height and width in it."""
+        """The feature map (B, C, H / 16, W / 16), zero in the padding, and each image's height and width in it."""
         x, sizes = self.stem(x, sizes)
         for stage in ("res2", "res3", "res4"):
             for block in self.get_submodule(stage).children():
                 x, sizes = block(x, sizes)
         if sizes is None:
             return x, [(x.shape[2], x.shape[3])] * len(x)
-        blank_outside(x, sizes)
+        zero_padding(x, sizes)
         return x, sizes
 
 
-def blank_outside(x: torch.Tensor, sizes: Sequence[Size]) -> None:
-    """Set (B, C, H, W) to zero, in place, outside each image's height and width."""
+def zero_padding(x: torch.Tensor, sizes: Sequence[Size]) -> None:
+    """Set the padding of (B, C, H, W) beyond each image's height and width to zero, in place."""
     for image, (height, width) in zip(x, sizes, strict=True):
         if height < x.shape[2]:
             image[:, height:] = 0

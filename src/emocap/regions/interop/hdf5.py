@@ -1,9 +1,9 @@
 """The HDF5 files of hengyuan-hu/bottom-up-attention-vqa and of BAN (Kim et al. 2018).
 
 Fixed: image_features (N, 36, D), image_bb (N, 36, 4) in pixels, spatial_features (N, 36, 6), whose first four columns
-are the boxes as shares of the image. Adaptive: the same without the first axis, and pos_boxes (N, 2) with the first row
-and the row after the last of each image. Which row an id has stands in a pickle beside the file,
-`<stem>_imgid2idx.pkl`; we also read the same as JSON, and a dataset `image_ids` inside.
+are the boxes as fractions of the image. Adaptive: the same without the first axis, and pos_boxes (N, 2) with the first
+row and the end row of each image. The row of each id is in a pickle next to the file, `<stem>_imgid2idx.pkl`; the same
+as JSON is also read, and so is a dataset `image_ids` inside the file.
 """
 
 import pickle
@@ -18,71 +18,81 @@ from emocap.files import atomic_file, read_json
 from emocap.progress import track
 from emocap.regions.interop.pickle import plain_pickle
 from emocap.regions.interop.records import (
-    Found,
     Record,
-    boxes_and_size,
-    in_pixels,
-    size_of,
-    text,
-    usable,
-    whole,
+    Records,
+    StoreSize,
+    boxes_and_size_or_zero,
+    parse_or_reject,
+    parse_size,
+    require_count,
+    require_text,
+    to_pixels,
 )
 
 
-def read_hdf5(source: Path) -> Found:
-    """The records of such a file, in the order of their rows.
+def read_hdf5(source: Path) -> Records:
+    """The records of an HDF5 file, in the order of their rows.
 
     Raises:
-        EmocapError: h5py is not installed, the file is no HDF5 or of another layout, or does not tell the rows of ids.
+        EmocapError: h5py is not installed, the file is not HDF5 or has a different layout, or the rows of the ids are
+            missing.
     """
     h5py = _h5py()
     try:
         file = h5py.File(source, "r")
     except OSError as error:
         words = " ".join(str(error).split())[:80]
-        raise EmocapError(f"{source}: no HDF5 file, or cut short ({words})") from error
+        raise EmocapError(f"{source}: not an HDF5 file, or truncated ({words})") from error
     with file:
         data = {name: file[name] for name in file if isinstance(file.get(name), h5py.Dataset)}
         _check_layout(source, data)
         rows = sorted(_rows(source, data), key=lambda item: item[1])
         for id_, row in track(rows, f"reading {source.name}", len(rows), "images"):
-            yield usable(f"{source}: image {id_} (row {row})", _parse, id_, row, data)
+            yield parse_or_reject(f"{source}: image {id_} (row {row})", _parse, id_, row, data)
 
 
-def write_hdf5(records: Iterable[Record], out: Path, n_images: int, n_regions: int, dim: int) -> None:
-    """Write the adaptive layout, with image_w, image_h and image_ids besides, and the pickle of rows beside it.
+def write_hdf5(records: Iterable[Record], out: Path, size: StoreSize) -> None:
+    """Write the adaptive layout, extended by image_w, image_h and image_ids, and the pickle of rows next to it.
 
     Raises:
         EmocapError: h5py is not installed, or the files cannot be written; nothing is left behind.
     """
     h5py = _h5py()
     rows: dict[int | str, int] = {}
-    rows_file = _beside(out, ".pkl")
+    rows_file = _rows_file(out, ".pkl")
     if rows_file.exists():
-        raise EmocapError(f"{rows_file}: exists; give another place")
+        raise EmocapError(f"{rows_file}: exists; give a different path")
     with atomic_file(rows_file) as index, atomic_file(out) as temporary:
         with h5py.File(temporary, "w") as file:
-            features = file.create_dataset("image_features", (n_regions, dim), "<f4")
-            boxes = file.create_dataset("image_bb", (n_regions, 4), "<f4")
-            spatial = file.create_dataset("spatial_features", (n_regions, 6), "<f4")
-            positions = file.create_dataset("pos_boxes", (n_images, 2), "<i8")
-            sizes = [file.create_dataset(name, (n_images,), "<i4") for name in ("image_w", "image_h")]
-            ids = file.create_dataset("image_ids", (n_images,), h5py.string_dtype())
+            features = file.create_dataset("image_features", (size.n_regions, size.dim), "<f4")
+            boxes = file.create_dataset("image_bb", (size.n_regions, 4), "<f4")
+            spatial = file.create_dataset("spatial_features", (size.n_regions, 6), "<f4")
+            positions = file.create_dataset("pos_boxes", (size.n_images, 2), "<i8")
+            sizes = [file.create_dataset(name, (size.n_images,), "<i4") for name in ("image_w", "image_h")]
+            ids = file.create_dataset("image_ids", (size.n_images,), h5py.string_dtype())
             start = 0
             for row, record in enumerate(records):
-                image_boxes, size = boxes_and_size(record)
+                image_boxes, image_size = boxes_and_size_or_zero(record)
                 end = start + len(record.features)
                 if end > start:
                     features[start:end] = record.features
                     boxes[start:end] = image_boxes
-                    spatial[start:end] = _spatial(image_boxes, size)
+                    spatial[start:end] = _spatial(image_boxes, image_size)
                 positions[row] = start, end
                 ids[row] = record.id
-                for side, length in zip(sizes, size, strict=True):
+                for side, length in zip(sizes, image_size, strict=True):
                     side[row] = length
                 rows[int(record.id) if record.id.isdecimal() else record.id] = row
                 start = end
         index.write_bytes(pickle.dumps(rows))
+
+
+def is_hdf5(source: Path) -> bool:
+    """Whether a file is HDF5, by its signature."""
+    if not source.is_file():
+        return False
+    with source.open("rb") as file:
+        return file.read(8) == b"\x89HDF\r\n\x1a\n"
 
 
 def _h5py() -> Any:
@@ -93,8 +103,8 @@ def _h5py() -> Any:
     return h5py
 
 
-def _beside(source: Path, ending: str) -> Path:
-    return source.with_name(f"{source.stem}_imgid2idx{ending}")
+def _rows_file(source: Path, suffix: str) -> Path:
+    return source.with_name(f"{source.stem}_imgid2idx{suffix}")
 
 
 def _check_layout(source: Path, data: dict[str, Any]) -> None:
@@ -105,41 +115,43 @@ def _check_layout(source: Path, data: dict[str, Any]) -> None:
     if features.ndim != (2 if positions is not None else 3) or (
         positions is not None and (positions.ndim != 2 or positions.shape[1] != 2 or positions.dtype.kind not in "iu")
     ):
-        beside = "" if positions is None else f" with pos_boxes {positions.shape}"
-        raise EmocapError(f"{source}: image_features is {features.shape}{beside}, {expected}")
+        with_positions = "" if positions is None else f" with pos_boxes {positions.shape}"
+        raise EmocapError(f"{source}: image_features is {features.shape}{with_positions}, {expected}")
     for name, width in (("image_bb", 4), ("spatial_features", 4)):
-        found = data.get(name)
-        if found is not None and (found.shape[:-1] != features.shape[:-1] or found.shape[-1] < width):
-            raise EmocapError(f"{source}: {name} is {found.shape}, image_features {features.shape}; they do not fit")
+        dataset = data.get(name)
+        if dataset is not None and (dataset.shape[:-1] != features.shape[:-1] or dataset.shape[-1] < width):
+            raise EmocapError(
+                f"{source}: {name} is {dataset.shape}, image_features {features.shape}; their shapes do not match"
+            )
 
 
 def _rows(source: Path, data: dict[str, Any]) -> list[tuple[str, int]]:
     """Each id with its row."""
-    as_json, as_pickle = _beside(source, ".json"), _beside(source, ".pkl")
+    as_json, as_pickle = _rows_file(source, ".json"), _rows_file(source, ".pkl")
     if "image_ids" in data:
         where = f"{source}: image_ids"
         rows = [(id_, row) for row, id_ in enumerate(np.ravel(data["image_ids"][()]).tolist())]
     elif as_json.is_file():
-        where, found = str(as_json), read_json(as_json)
-        rows = list(found.items()) if isinstance(found, dict) else []
+        where, row_of = str(as_json), read_json(as_json)
+        rows = list(row_of.items()) if isinstance(row_of, dict) else []
     elif as_pickle.is_file():
         where = str(as_pickle)
         try:
-            found = plain_pickle(as_pickle.read_bytes())
+            row_of = plain_pickle(as_pickle.read_bytes())
         except OSError as error:
             raise EmocapError(f"{where}: cannot be read ({error.strerror or error})") from error
         except EmocapError as error:
             raise EmocapError(f"{where}: {error}") from error
-        rows = list(found.items()) if isinstance(found, dict) else []
+        rows = list(row_of.items()) if isinstance(row_of, dict) else []
     else:
         raise EmocapError(
-            f"{source}: which row an image has is not told; put {as_json.name} beside it ({{id: row}}), or "
-            f"{as_pickle.name}, or a dataset image_ids inside"
+            f"{source}: the row of each image is missing; put {as_json.name} next to it ({{id: row}}), or "
+            f"{as_pickle.name}, or a dataset image_ids into it"
         )
     if not rows:
         raise EmocapError(f"{where}: names no image, expected the row of each id")
     try:
-        return [(text(id_, "id"), whole(row, "row")) for id_, row in rows]
+        return [(require_text(id_, "id"), require_count(row, "row")) for id_, row in rows]
     except EmocapError as error:
         raise EmocapError(f"{where}: {error}") from error
 
@@ -149,7 +161,7 @@ def _parse(where: str, id_: str, row: int, data: dict[str, Any]) -> Record:
         features, positions = data["image_features"], data.get("pos_boxes")
         n_images = len(features if positions is None else positions)
         if row >= n_images:
-            raise EmocapError(f"is said to be in row {row}, but the file has {n_images}")
+            raise EmocapError(f"its row is {row}, but the file has {n_images} images")
         place: int | slice = row
         if positions is not None:
             start, end = map(int, positions[row])
@@ -158,29 +170,29 @@ def _parse(where: str, id_: str, row: int, data: dict[str, Any]) -> Record:
             place = slice(start, end)
         size = None
         if "image_w" in data and "image_h" in data:
-            size = size_of(data["image_w"][row], data["image_h"][row])
+            size = parse_size(data["image_w"][row], data["image_h"][row])
         boxes = data["image_bb"][place][:, :4] if "image_bb" in data else None
         if "spatial_features" in data:
-            shares = data["spatial_features"][place][:, :4]
+            fractions = data["spatial_features"][place][:, :4]
             if boxes is None:
-                boxes, size = in_pixels(shares, size)
+                boxes, size = to_pixels(fractions, size)
             elif size is None:
-                size = _inferred_size(boxes, shares)
+                size = _infer_size(boxes, fractions)
         return Record(where, id_, features[place], boxes, size)
     except (OSError, ValueError, TypeError, IndexError) as error:
         words = " ".join(str(error).split())[:80]
-        raise EmocapError(f"is cut short or damaged ({words})") from error
+        raise EmocapError(f"is truncated or damaged ({words})") from error
 
 
-def _inferred_size(boxes: np.ndarray, shares: np.ndarray) -> tuple[int, int] | None:
-    """The size by which these boxes have these shares; None where no box tells."""
+def _infer_size(boxes: np.ndarray, fractions: np.ndarray) -> tuple[int, int] | None:
+    """The image size that relates boxes in pixels to boxes as fractions; None if no box determines it."""
     sides = []
     for axis in (2, 3):
-        # The furthest edge is the least rounded.
-        furthest = int(np.argmax(shares[:, axis])) if len(shares) else None
-        if furthest is None or not 0 < shares[furthest, axis] < np.inf:
+        # The farthest edge has the smallest relative rounding error.
+        farthest = int(np.argmax(fractions[:, axis])) if len(fractions) else None
+        if farthest is None or not 0 < fractions[farthest, axis] < np.inf:
             return None
-        side = float(boxes[furthest, axis]) / float(shares[furthest, axis])
+        side = float(boxes[farthest, axis]) / float(fractions[farthest, axis])
         if not 0.5 <= side < 2**31 - 1:
             return None
         sides.append(round(side))
@@ -188,8 +200,8 @@ def _inferred_size(boxes: np.ndarray, shares: np.ndarray) -> tuple[int, int] | N
 
 
 def _spatial(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(R, 6): the boxes and their widths and heights as shares of the image; 0 where its size is not known."""
+    """(R, 6): the boxes and their widths and heights as fractions of the image; 0 if its size is unknown."""
     if not all(size):
         return np.zeros((len(boxes), 6), "<f4")
-    shares = boxes / np.array([*size, *size], "<f4")
-    return np.concatenate([shares, shares[:, 2:] - shares[:, :2]], axis=1)
+    fractions = boxes / np.array([*size, *size], "<f4")
+    return np.concatenate([fractions, fractions[:, 2:] - fractions[:, :2]], axis=1)

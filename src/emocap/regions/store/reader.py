@@ -1,18 +1,6 @@
-"""Region features on disk, memory-mapped and in half precision, found by image.
+"""Reading a feature store: region features on disk, memory-mapped, in half precision and looked up by image.
 
-A store is a folder:
-    header.json         schema, extractor, settings, weights_hash, computed_in, dim, n_images, n_regions, images of each
-                        shard, names of a detector's classes, sha256 of the files below, digest of all that
-    features-00000.npy  (regions of shard 0, dim) float16; then features-00001.npy and so on
-    boxes.npy           (n_regions, 4) float32, x0 y0 x1 y1 in pixels of the upright image
-    objects.npy         (n_regions,) of `OBJECT`; only where the extractor names what it sees
-    offsets.npy         (n_images + 1,) int64; image i has regions offsets[i] to offsets[i + 1], counted over all shards
-    sizes.npy           (n_images, 2) int32, width and height of each upright image in pixels
-    keys.npy            (bytes,) uint8, the images' keys in UTF-8 end to end
-    key_ends.npy        (n_images,) int64, where each key ends
-    hashes.npy          (n_images,) uint64, `key_hash` of the keys in rising order
-    rows.npy            (n_images,) int64, whose keys those are
-All are memory-mapped: opening reads the header alone, and looking an image up is a binary search.
+All files are memory-mapped: opening a store reads only the header, and looking up an image is a binary search.
 """
 
 import json
@@ -26,30 +14,30 @@ import numpy as np
 from emocap.errors import EmocapError
 from emocap.files import read_json, sha256_of
 from emocap.regions.extractors.base import OBJECT, Names
-from emocap.regions.store.format import _AGAIN, Header, _read_header, key_hash, shard_file
+from emocap.regions.store.format import EXTRACT_AGAIN, Header, key_hash, read_header, shard_file
 
 
 class FeatureStore:
     """Region features of images; `store[image]` is ((R, dim) float16, (R, 4) float32 boxes_xyxy), memory-mapped.
 
-    Both are read-only. An image that the store does not hold raises EmocapError; `image in store` asks before. A store
-    crosses to another process by its path, never by its data.
+    Both arrays are read-only. An image that is not in the store raises EmocapError; `image in store` checks first. A
+    store is pickled as its path, never as its data.
 
     Attributes:
-        header: what it holds.
-        kind: a model records it and refuses another.
+        header: what the store holds.
+        fingerprint: a model records it and refuses stores with a different one.
         sizes: (n_images, 2) int32, width and height of each image in pixels.
     """
 
     def __init__(self, path: Path, header: Header) -> None:
         self.path = path
         self.header = header
-        self.kind = header.kind
+        self.fingerprint = header.fingerprint
         n_images, n_regions = header.n_images, header.n_regions
         self.sizes = _map(path / "sizes.npy", (n_images, 2), np.int32)
         self._boxes = _map(path / "boxes.npy", (n_regions, 4), np.float32)
-        named = "objects.npy" in header.sha256
-        self._objects = _map(path / "objects.npy", (n_regions,), OBJECT) if named else None
+        has_objects = "objects.npy" in header.sha256
+        self._objects = _map(path / "objects.npy", (n_regions,), OBJECT) if has_objects else None
         self._offsets = _map(path / "offsets.npy", (n_images + 1,), np.int64)
         self._key_ends = _map(path / "key_ends.npy", (n_images,), np.int64)
         self._keys = _map(path / "keys.npy", (int(self._key_ends[-1]) if n_images else 0,), np.uint8)
@@ -57,10 +45,10 @@ class FeatureStore:
         self._rows = _map(path / "rows.npy", (n_images,), np.int64)
         self._first_images = np.cumsum([0, *header.shards]).tolist()
         if self._offsets[0] != 0 or self._offsets[-1] != n_regions:
-            raise EmocapError(f"{path / 'offsets.npy'}: does not run from 0 to {n_regions:,}; {_AGAIN}")
+            raise EmocapError(f"{path / 'offsets.npy'}: does not run from 0 to {n_regions:,}; {EXTRACT_AGAIN}")
         self._first_regions = self._offsets[self._first_images].tolist()
         if self._first_regions != sorted(self._first_regions):
-            raise EmocapError(f"{path / 'offsets.npy'}: steps back; {_AGAIN}")
+            raise EmocapError(f"{path / 'offsets.npy'}: decreases; {EXTRACT_AGAIN}")
         for number in range(len(header.shards)):
             _check_size(path / shard_file(number), self._shard_shape(number), np.float16)
         self._shards: dict[int, np.ndarray] = {}
@@ -68,13 +56,13 @@ class FeatureStore:
 
     @classmethod
     def open(cls, path: Path) -> "FeatureStore":
-        """The store in this folder; its data are not read yet.
+        """The store in this folder; its data is not read yet.
 
         Raises:
-            EmocapError: the folder is no store, is of another version, or its files do not fit together.
+            EmocapError: the folder is not a store, has a different version, or its files are inconsistent.
         """
         path = Path(path)
-        return cls(path, _read_header(path))
+        return cls(path, read_header(path))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return FeatureStore.open, (self.path,)
@@ -105,33 +93,33 @@ class FeatureStore:
         try:
             return [text[start:end].decode(errors="surrogatepass") for start, end in spans]
         except UnicodeDecodeError as error:
-            raise EmocapError(f"{self.path / 'keys.npy'}: holds a name that is no text; {_AGAIN}") from error
+            raise EmocapError(f"{self.path / 'keys.npy'}: holds a key that is not text; {EXTRACT_AGAIN}") from error
 
     @property
     def names(self) -> Names:
-        """Names of the detector's classes; empty where they are not known."""
+        """The detector's class names; empty if unknown."""
         return Names(tuple(self.header.objects), tuple(self.header.attributes))
 
     def size(self, image: str) -> tuple[int, int]:
         """Width and height of an image in pixels.
 
         Raises:
-            EmocapError: the store does not hold it.
+            EmocapError: the image is not in the store.
         """
         width, height = self.sizes[self._known_row(image)].tolist()
         return width, height
 
     def objects(self, image: str) -> np.ndarray | None:
-        """(R,) of `OBJECT`: what each region was taken for; None where the store does not say.
+        """(R,) of `OBJECT`: the predicted class of each region; None if the store holds no objects.
 
         Raises:
-            EmocapError: the store does not hold the image.
+            EmocapError: the image is not in the store.
         """
         start, end = self._regions_of(self._known_row(image))
         return self._objects[start:end] if self._objects is not None else None
 
     def summary(self) -> dict[str, Any]:
-        """What the store holds, for people."""
+        """What the store holds, as text for display."""
         header = self.header
         counts = np.diff(self._offsets) if len(self) else np.zeros(1, np.int64)
         n_bytes = sum((self.path / name).stat().st_size for name in header.sha256)
@@ -140,33 +128,33 @@ class FeatureStore:
             "settings": json.dumps(header.settings),
             "weights": header.weights_hash or "none",
             "computed in": header.computed_in or "unknown",
-            "kind": self.kind,
+            "fingerprint": self.fingerprint,
             "images": f"{len(self):,}",
-            "regions": f"{header.n_regions:,}, {counts.min()} to {counts.max()} an image",
-            "numbers each": f"{header.dim:,}, float16",
-            "objects": "named" if header.objects else "by number" if self._objects is not None else "none",
+            "regions": f"{header.n_regions:,}, {counts.min()} to {counts.max()} per image",
+            "features": f"{header.dim:,}, float16",
+            "objects": "named" if header.objects else "class ids only" if self._objects is not None else "none",
             "size": f"{n_bytes / 2**20:,.1f} MiB in {len(header.shards)} shards",
         }
 
     def verify(self) -> None:
-        """Read all data and compare their checksums, and the header's.
+        """Read all data and compare its checksums and the header's.
 
         Raises:
-            EmocapError: a file is not what was written.
+            EmocapError: a file has changed since it was written.
         """
         if read_json(self.path / "header.json").get("digest") != self.header.digest:
-            raise EmocapError(f"{self.path / 'header.json'}: has changed since it was written; {_AGAIN}")
+            raise EmocapError(f"{self.path / 'header.json'}: has changed since it was written; {EXTRACT_AGAIN}")
         for name, expected in self.header.sha256.items():
             try:
-                found = sha256_of(self.path / name)
+                actual = sha256_of(self.path / name)
             except OSError as error:
                 raise EmocapError(
-                    f"{self.path / name}: cannot be read ({error.strerror or error}); {_AGAIN}"
+                    f"{self.path / name}: cannot be read ({error.strerror or error}); {EXTRACT_AGAIN}"
                 ) from error
-            if found != expected:
+            if actual != expected:
                 raise EmocapError(
-                    f"{self.path / name}: SHA-256 is {found[:16]}..., expected {expected[:16]}...: "
-                    f"the file has changed since it was written; {_AGAIN}"
+                    f"{self.path / name}: SHA-256 is {actual[:16]}..., expected {expected[:16]}...: "
+                    f"the file has changed since it was written; {EXTRACT_AGAIN}"
                 )
 
     def _row(self, image: str) -> int | None:
@@ -174,7 +162,9 @@ class FeatureStore:
         if row is None:
             key = image.encode(errors="surrogatepass")
             place = int(np.searchsorted(self._hashes, np.uint64(key_hash(key))))
-            for row in self._rows[place : place + 8].tolist():  # eight keys of one 64-bit hash do not happen
+            for row in self._rows[
+                place : place + 8
+            ].tolist():  # more than eight keys with the same 64-bit hash do not occur
                 if 0 <= row < len(self) and self._key(row) == key:
                     self._row_of[image] = row
                     return row
@@ -188,13 +178,13 @@ class FeatureStore:
     def _known_row(self, image: str) -> int:
         row = self._row(image)
         if row is None:
-            raise EmocapError(f"{self.path}: holds no image {image!r}; extract its features, or leave it out")
+            raise EmocapError(f"{self.path}: has no image {image!r}; extract its features, or leave it out")
         return row
 
     def _regions_of(self, row: int) -> tuple[int, int]:
         start, end = self._offsets[row : row + 2].tolist()
         if not 0 <= start <= end <= self.header.n_regions:
-            raise EmocapError(f"{self.path / 'offsets.npy'}: image {row} has regions {start} to {end}; {_AGAIN}")
+            raise EmocapError(f"{self.path / 'offsets.npy'}: image {row} has regions {start} to {end}; {EXTRACT_AGAIN}")
         return start, end
 
     def _shard_shape(self, number: int) -> tuple[int, int]:
@@ -212,27 +202,27 @@ def _map(path: Path, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
 
 
 def _check_size(path: Path, shape: tuple[int, ...], dtype: Any) -> int:
-    """Where a .npy file's data begin.
+    """The offset of the data in a .npy file.
 
     Raises:
-        EmocapError: it is not there, or is not an array of this shape and type, whole.
+        EmocapError: the file is missing or truncated, or holds an array of a different shape or dtype.
     """
     try:
         with path.open("rb") as file:
             version = np.lib.format.read_magic(file)
             if version != (1, 0):
                 raise ValueError(f"version {version}")
-            found_shape, fortran, found_dtype = np.lib.format.read_array_header_1_0(file)
+            actual_shape, fortran, actual_dtype = np.lib.format.read_array_header_1_0(file)
             offset, size = file.tell(), path.stat().st_size
     except FileNotFoundError:
-        raise EmocapError(f"{path}: no such file; {_AGAIN}") from None
-    except Exception as error:  # numpy reads a head by Python's own parser, which has errors of many kinds
+        raise EmocapError(f"{path}: no such file; {EXTRACT_AGAIN}") from None
+    except Exception as error:  # numpy parses the header as Python source, which raises many types
         words = " ".join(str(error).split())[:80]
-        raise EmocapError(f"{path}: cut short or damaged ({words}); {_AGAIN}") from error
+        raise EmocapError(f"{path}: truncated or damaged ({words}); {EXTRACT_AGAIN}") from error
     dtype = np.dtype(dtype)
-    if found_shape != shape or found_dtype != dtype or fortran:
-        raise EmocapError(f"{path}: holds {found_shape} {found_dtype}, expected {shape} {dtype}; {_AGAIN}")
+    if actual_shape != shape or actual_dtype != dtype or fortran:
+        raise EmocapError(f"{path}: holds {actual_shape} {actual_dtype}, expected {shape} {dtype}; {EXTRACT_AGAIN}")
     expected = offset + dtype.itemsize * math.prod(shape)
     if size != expected:
-        raise EmocapError(f"{path}: has {size:,} bytes, expected {expected:,}; {_AGAIN}")
+        raise EmocapError(f"{path}: has {size:,} bytes, expected {expected:,}; {EXTRACT_AGAIN}")
     return offset
