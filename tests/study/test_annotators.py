@@ -11,7 +11,7 @@ from emocap.files import read_array, read_json
 from emocap.report.page import write_report
 from emocap.study.config.loading import load_config
 from emocap.study.run import run_study, units_of
-from emocap.study.stages import training as stages
+from emocap.study.stages import fitting
 from emocap.training.batching import PairDataset
 
 ONE = {"epochs": 1, "learning_rate": 3e-3, "batch_size": 32}
@@ -71,15 +71,15 @@ def test_annotators_who_all_agree_and_pairs_with_one_are_no_error(study_of, tmp_
 
 
 def test_votes_are_what_is_learnt_and_the_union_what_is_judged(study_of, tmp_path, monkeypatch) -> None:
-    seen, trained = [], stages.train
+    seen, trained = [], fitting.train
 
     def spy(model, training, validation, *arguments, **options):
         if isinstance(training, PairDataset):
             seen.append(np.concatenate([training.targets, validation.targets]))
         return trained(model, training, validation, *arguments, **options)
 
-    monkeypatch.setattr(stages, "train", spy)
-    path = study_of([words_of(number) for number in range(90)], targets="votes")
+    monkeypatch.setattr(fitting, "train", spy)
+    path = study_of([words_of(number) for number in range(90)], label_aggregation="votes")
     run(path, tmp_path / "run")
     assert np.unique(seen[0]) == pytest.approx([0, 1 / 3, 2 / 3, 1])
     truth = units_of(load_config(path), tmp_path / "run")[0].truth("test")
@@ -122,7 +122,7 @@ def test_raw_answers_are_kept_as_the_model_gave_them(study_of, tmp_path) -> None
     study = units_of(load_config(path), tmp_path / "run")[0]
     saved = study.load("teacher")
     raw = read_array(tmp_path / "run/teacher/test_probabilities.npy")
-    again = stages.predict_probabilities(
+    again = fitting.predict_probabilities(
         saved.model, study.dataset(saved.tokenizer, study.part("test"), "target"), 8, "again"
     )
     assert np.allclose(raw, again, atol=1e-5)

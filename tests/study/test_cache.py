@@ -1,10 +1,14 @@
 """Stages run once, again when something they depend on changed, and never two runs at once."""
 
+from pathlib import Path
+
 import pytest
 
 from emocap.errors import EmocapError
-from emocap.study import cache as run_dir
+from emocap.study import cache
 from emocap.study.cache import RunDir
+from emocap.study.config.loading import load_config
+from emocap.study.stages.table import stages_of
 
 
 @pytest.fixture
@@ -12,17 +16,17 @@ def stage(tmp_path):
     """Runs a stage that writes its call's number; gives whether it ran."""
     calls = []
 
-    def call(config=1, files=(), rooms=("emotions",), after_config=None) -> bool:
+    def call(config=1, files=(), code_deps=("emocap.emotions",), input_config=None) -> bool:
         run = RunDir(tmp_path / "run")
-        if after_config is not None:
-            run.fingerprints["before"] = str(after_config)
+        if input_config is not None:
+            run.fingerprints["before"] = str(input_config)
 
         def work() -> None:
             calls.append(config)
             (tmp_path / "run" / "out.txt").write_text(str(len(calls)))
 
-        after = ("before",) if after_config is not None else ()
-        return run.stage("s", work, config=config, rooms=rooms, files=files, after=after, outputs=["out.txt"])
+        inputs = ("before",) if input_config is not None else ()
+        return run.stage("s", work, config=config, code_deps=code_deps, files=files, inputs=inputs, outputs=["out.txt"])
 
     return call
 
@@ -40,14 +44,14 @@ def test_another_configuration_input_or_stage_before_runs_it_again(stage, tmp_pa
     file.write_text("b")
     assert stage(files=[file])
     assert stage(files=[file], config=2)
-    assert stage(files=[file], config=2, after_config="x")
-    assert stage(files=[file], config=2, after_config="y")
-    assert not stage(files=[file], config=2, after_config="y")
+    assert stage(files=[file], config=2, input_config="x")
+    assert stage(files=[file], config=2, input_config="y")
+    assert not stage(files=[file], config=2, input_config="y")
 
 
 def test_changed_code_runs_it_again(stage, monkeypatch) -> None:
     assert stage()
-    monkeypatch.setattr(run_dir, "code_hash", lambda room: "other")
+    monkeypatch.setattr(cache, "code_hash", lambda modules: "other")
     assert stage()
 
 
@@ -69,7 +73,7 @@ def test_a_killed_stage_keeps_its_half_and_an_outdated_one_does_not(tmp_path) ->
             raise KeyboardInterrupt
 
     def go(config: int, fails: bool) -> None:
-        run.stage("s", lambda: work(fails), config=config, rooms=[], outputs=["half"])
+        run.stage("s", lambda: work(fails), config=config, code_deps=[], outputs=["half"])
 
     with pytest.raises(KeyboardInterrupt):
         go(1, True)
@@ -80,8 +84,66 @@ def test_a_killed_stage_keeps_its_half_and_an_outdated_one_does_not(tmp_path) ->
 
 
 def test_code_hash_follows_the_code() -> None:
-    assert run_dir.code_hash("emotions") == run_dir.code_hash("emotions") != run_dir.code_hash("files")
-    assert run_dir.code_hash("corpora") != run_dir.code_hash("models")
+    emotions, files = cache.code_hash(["emocap.emotions"]), cache.code_hash(["emocap.files"])
+    assert emotions == cache.code_hash(["emocap.emotions"]) != files
+    assert cache.code_hash(["emocap.corpora.read"]) != cache.code_hash(["emocap.models.classifier"])
+
+
+@pytest.fixture
+def outdated(tiny_study, monkeypatch):
+    """Gives the stages of a study that run again once the source of a module is edited by a function."""
+    config = load_config(tiny_study(labelled_source={"format": "table", "path": "moods.jsonl"}))
+    stages = [stage for scope in ("study", "unit", "units") for stage in stages_of(config, scope)]
+
+    def hashes() -> dict[str, str]:
+        return {stage.name: cache.code_hash(stage.modules(config)) for stage in stages}
+
+    def after(module, edit) -> set[str]:
+        before, source = hashes(), cache._source
+        assert edit(source(module)) != source(module), "the edit changes the file"
+        with monkeypatch.context() as patch:
+            patch.setattr(cache, "_source", lambda name: edit(source(name)) if name == module else source(name))
+            return {name for name, value in hashes().items() if value != before[name]}
+
+    return after
+
+
+def test_code_that_no_stage_imports_invalidates_nothing(outdated) -> None:
+    assert outdated("emocap.regions.show", lambda source: source + b"\nCOLOUR = 1\n") == set()
+    assert outdated("emocap.report.page", lambda source: source + b"\nCOLOUR = 1\n") == set()
+
+
+def test_changed_loss_invalidates_what_trains_only(outdated) -> None:
+    changed = outdated("emocap.training.losses", lambda source: source + b"\nEPSILON = 1e-6\n")
+    trained = {"teacher", "student", "AnB", "AnB+", "labelled", "labelled_AnB", "labelled_AnB+"}
+    assert trained <= changed
+    assert not changed & {"prepare", "features", "splits", "baselines", "scores", "selection"}
+
+
+def test_changed_extractor_invalidates_its_features_only(outdated) -> None:
+    edit = b"\nCELLS = 1\n"
+    assert outdated("emocap.regions.extractors.grid", lambda source: source + edit) == {"features"}
+    assert outdated("emocap.regions.extractors.vit", lambda source: source + edit) == set(), "the study uses the grid"
+
+
+def test_comments_and_docstrings_invalidate_nothing(outdated) -> None:
+    assert outdated("emocap.training.losses", lambda source: source + b"\n# a comment\n") == set()
+    assert outdated("emocap.training.losses", lambda source: source.replace(b'"""', b'"""Edited. ', 1)) == set()
+
+
+def test_moved_module_invalidates_once_at_most(monkeypatch) -> None:
+    modules = cache.reachable_modules(["emocap.emotions"])
+    before = cache.code_hash(["emocap.emotions"])
+    source = cache._source
+    monkeypatch.setattr(cache, "reachable_modules", lambda _: {f"{module}_moved" for module in modules})
+    monkeypatch.setattr(cache, "_source", lambda name: source(name.removesuffix("_moved")))
+    assert cache.code_hash(["emocap.emotions_moved"]) == before, "the same code under another name"
+
+
+def test_modules_are_loaded_by_name_in_two_places_only() -> None:
+    root = Path(cache.__file__).parents[1]
+    dynamic = {str(path.relative_to(root)) for path in root.rglob("*.py") if "import_module(" in path.read_text()}
+    assert dynamic == {"__init__.py", "regions/extractors/registry.py"}, "the import graph cannot see others"
 
 
 def test_one_run_at_a_time(tmp_path) -> None:

@@ -8,7 +8,7 @@ import torch
 
 from emocap import EmotionCaptioner
 from emocap.captioning.checkpoint import find_captioner
-from emocap.captioning.rerank import UNFIT
+from emocap.captioning.rerank import UNFAITHFUL
 from emocap.errors import EmocapError
 from emocap.files import read_json, write_json
 from emocap.report.page import write_report
@@ -255,7 +255,7 @@ def test_a_bare_emotion_word_does_not_win_the_ranking(finished, tiny_corpora) ->
     for image in images:
         ranked = captioner.rank(tiny_corpora / "source" / image, ["sad sad sad sad", *honest], ["sad"])
         assert ranked[-1].number == 0
-        assert ranked[-1].remarks == [UNFIT]
+        assert ranked[-1].remarks == [UNFAITHFUL]
         assert not ranked[0].remarks
 
 

@@ -97,7 +97,11 @@ def test_what_is_dumped_loads_as_the_same(study) -> None:
             "random, but without k or min_agreement the sample is random already",
         ),
         (MINIMAL + "pseudo_labels: {study: {p: [1, 1]}}\n", [], r"study\.p: has a value twice"),
-        (MINIMAL + "evaluation: {reference: studnt}\n", [], r"reference names 'studnt', but this study has tfidf"),
+        (
+            MINIMAL + "evaluation: {reference: studnt}\n",
+            [],
+            r"reference names 'studnt', but this study has prior, tfidf",
+        ),
         (MINIMAL + "evaluation: {ensemble: [AnB]}\n", [], r"ensemble names 'AnB', but this study has teacher"),
         (MINIMAL + "baselines: {names: [forest]}\n", [], r"baselines\.names\.0: "),
         ("target: !!python/object/apply:os.system ['true']\n", [], "not valid YAML"),
@@ -127,7 +131,7 @@ def test_the_founding_preset_is_faithful() -> None:
     assert (config.teacher.optimizer, config.teacher.epochs, config.teacher.batch_size) == ("adam", 50, 64)
     assert (config.model.max_length, config.model.pooling, config.min_count) == (32, "pooler", 100)
     assert (config.pseudo_labels.p, config.pseudo_labels.k, config.pseudo_labels.fraction) == (4, None, 0.1)
-    assert config.pseudo_labels.targets == "hard"
+    assert config.pseudo_labels.label_type == "hard"
     assert (config.student.epochs, config.transfer.AnB.epochs, config.transfer.AnB_plus.epochs) == (1, 10, 10)
     assert config.features is not None
     assert config.features.extractor == "frcnn-vg"
@@ -157,3 +161,23 @@ def test_a_captioners_training_keeps_its_defaults_and_refuses_what_it_has_not(tm
     for training in ({"loss": "focal"}, {"select_by": "bce"}, {"layer_decay": 0.9}):
         with pytest.raises(EmocapError, match="a captioner has one loss"):
             load(**training)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("targets: votes\n", "the key 'targets' has been renamed; write 'label_aggregation' instead"),
+        (
+            "source: {format: table, path: b}\npseudo_labels: {targets: hard}\n",
+            "pseudo_labels: the key 'targets' has been renamed; write 'label_type' instead",
+        ),
+        (
+            "source: {format: table, path: b}\npseudo_labels: {study: {targets: [hard]}}\n",
+            r"pseudo_labels\.study: the key 'targets' has been renamed; write 'label_type' instead",
+        ),
+    ],
+)
+def test_renamed_key_names_its_successor(study, text: str, message: str) -> None:
+    with pytest.raises(EmocapError, match=message) as error:
+        load_config(study(MINIMAL + text))
+    assert "\n" not in str(error.value)

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emocap.corpora.overlap import without_held_out
 from emocap.corpora.pairs import PairsBuilder
 from emocap.errors import EmocapError
 from emocap.files import read_json
 from emocap.report.page import write_report
 from emocap.study.config.loading import load_config
 from emocap.study.run import run_study, stage_names
-from emocap.study.stages import training as stages
-from emocap.study.stages.splits import without_held_out
+from emocap.study.stages import fitting
 from emocap.training.batching import PairDataset
 
 
@@ -65,7 +65,7 @@ def test_models_beat_the_prior_on_held_out_images(finished) -> None:
 
 def test_no_training_ever_sees_a_test_pair(tiny_study, tmp_path, monkeypatch) -> None:
     seen: dict[str, list[str]] = {}
-    trained = stages.train
+    trained = fitting.train
 
     def spy(model, training, validation, *arguments, name, **options):
         if isinstance(training, PairDataset):
@@ -73,7 +73,7 @@ def test_no_training_ever_sees_a_test_pair(tiny_study, tmp_path, monkeypatch) ->
             seen[f"{name} validation"] = list(validation.images) if validation is not None else []
         return trained(model, training, validation, *arguments, name=name, **options)
 
-    monkeypatch.setattr(stages, "train", spy)
+    monkeypatch.setattr(fitting, "train", spy)
     run(tiny_study(), tmp_path / "run", overrides=["transfer.n_transferred=1"])
     parts = {name: set(keys) for name, keys in read_json(tmp_path / "run" / "splits.json")["parts"].items()}
     for name in ("teacher", "AnB", "AnB+"):
@@ -218,7 +218,7 @@ def test_a_finished_run_is_not_run_again_and_a_changed_setting_runs_only_what_fo
     assert {p.stem: p.stat().st_mtime_ns for p in (copy / "stages").iterdir()} == times
     run(tiny_study(), copy, overrides=["transfer.AnB.epochs=1"])
     changed = {p.stem for p in (copy / "stages").iterdir() if p.stat().st_mtime_ns != times[p.stem]}
-    assert changed == {"AnB", "evaluation"}, "and not signal, which asks AnB+"
+    assert changed == {"AnB", "evaluation"}, "and not modality_ablation, which asks AnB+"
 
 
 def test_another_seed_gives_another_split(finished, tiny_study, tmp_path) -> None:
@@ -252,7 +252,7 @@ def test_a_study_without_a_source_trains_the_teacher_alone(tiny_study, tmp_path)
         "splits",
         "baselines",
         "teacher",
-        "signal",
+        "modality_ablation",
         "evaluation",
         "report",
     ]

@@ -13,8 +13,7 @@ from emocap.files import read_array, read_json
 from emocap.report.page import write_report
 from emocap.study.config.loading import load_config
 from emocap.study.run import run_study, units_of
-from emocap.study.stages import evaluation
-from emocap.study.stages import training as stages
+from emocap.study.stages import baselines, fitting, held_out
 
 ONE = {"epochs": 1, "learning_rate": 3e-3, "batch_size": 32}
 ALONE = {"features": None, "target": {"format": "table", "path": "pairs.jsonl"}, "teacher": ONE}
@@ -42,7 +41,7 @@ def test_what_a_killed_training_left_is_not_gone_on_with_under_other_settings(
 
     path = tiny_study(**ALONE, source=None)
     with monkeypatch.context() as patch:
-        patch.setattr(stages, "finish", killed)
+        patch.setattr(fitting, "finish", killed)
         with pytest.raises(InterruptedError):
             run(path, tmp_path / "run", ["teacher.epochs=3"], until="teacher")
     assert (tmp_path / "run/teacher/checkpoints").is_dir()
@@ -105,14 +104,14 @@ def test_temperature_thresholds_and_choice_do_not_see_test_pairs(tiny_study, tmp
     truth = study.pairs("target").targets(study.vocabulary)
     validation = read_array(tmp_path / "run/teacher/validation_probabilities.npy")
     expected = calibration.calibrate(validation, truth[study.rows["validation"]])
-    found, score, temperatures = evaluation.pooled([study], truth, "teacher")
+    found, score, temperatures = held_out.pooled([study], truth, "teacher")
     assert temperatures == [expected.temperature]
     assert found[0].thresholds[0] == pytest.approx(expected.thresholds)
     assert found[0].threshold[0] == pytest.approx(expected.threshold)
     assert score == mean_average_precision(validation, truth[study.rows["validation"]])
     turned = truth.copy()
     turned[study.rows["test"]] = 1 - turned[study.rows["test"]]
-    again, same_score, same = evaluation.pooled([study], turned, "teacher")
+    again, same_score, same = held_out.pooled([study], turned, "teacher")
     assert (same_score, same) == (score, temperatures)
     assert (again[0].thresholds == found[0].thresholds).all()
 
@@ -124,7 +123,7 @@ def test_baselines_are_fitted_on_training_and_chosen_on_validation_pairs(tiny_st
         seen[name] = (captions, len(targets), validation_captions, len(validation_targets))
         return lambda asked: np.full((len(asked), targets.shape[1]), 0.5)
 
-    monkeypatch.setattr(stages, "fit_baseline", spy)
+    monkeypatch.setattr(baselines, "fit_baseline", spy)
     path = tiny_study(**ALONE, source=None)
     run(path, tmp_path / "run", until="baselines")
     study = units_of(load_config(path), tmp_path / "run")[0]

@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 
 from emocap.files import read_array, read_json
-from emocap.pseudo_labels.select import agreement_over_captions, best_emotions
+from emocap.pseudo_labels.select import agreement_over_captions, top_p_emotions
 from emocap.report.page import write_report
 from emocap.study.config.loading import load_config
 from emocap.study.config.pseudo_labels import PseudoLabelConfig
 from emocap.study.run import run_study, units_of
-from emocap.study.stages import pseudo_label_study, transfer_study
-from emocap.study.stages import training as stages
+from emocap.study.stages import fitting, pseudo_label_study, transfer_study
 from emocap.study.stages.modality_ablation import _exchanged
 
 ONE = {"epochs": 1, "learning_rate": 3e-3, "batch_size": 32}
@@ -37,7 +36,7 @@ def studied(tiny_study):
                 "p": [1, 2],
                 "k": [9],
                 "fraction": [0.1, 1.0],
-                "targets": ["hard", "votes"],
+                "label_type": ["hard", "votes"],
                 "min_agreement": [1.0],
             },
         },
@@ -108,8 +107,8 @@ def test_the_study_of_pseudo_labels_has_every_variation_and_control(finished) ->
         ("k=9", found["points"][2]["n_selected"]),
         ("fraction=0.1", 16),
         ("fraction=1.0", 160),
-        ("targets=hard", 80),
-        ("targets=votes", 80),
+        ("label_type=hard", 80),
+        ("label_type=votes", 80),
         ("min_agreement=1.0", found["points"][7]["n_selected"]),
         ("shuffled", 80),
         ("none", None),
@@ -130,11 +129,11 @@ def test_controls_change_what_they_say_and_nothing_else(finished, tiny_study) ->
     drawn, _ = pseudo_label_study._sample(study, points["random"], 0)
     assert len(drawn.rows) == len(sample.rows)
     assert (drawn.rows != sample.rows).any()
-    _, votes = pseudo_label_study._sample(study, points["targets=votes"], 0)
+    _, votes = pseudo_label_study._sample(study, points["label_type=votes"], 0)
     assert set(np.unique(votes)) <= {0.0, 0.5, 1.0}  # two captions an image
     agreed, hard = pseudo_label_study._sample(study, points["min_agreement=1.0"], 0)
     probabilities = read_array(finished / "scores/probabilities.npy")
-    share = agreement_over_captions(best_emotions(probabilities, 2), study.pairs("source").images)
+    share = agreement_over_captions(top_p_emotions(probabilities, 2), study.pairs("source").images)
     assert (share[agreed.rows][hard > 0] == 1).all()
 
 
@@ -157,7 +156,7 @@ def test_without_pseudo_labels_the_teacher_trains_on_for_as_many_steps(finished,
 
 
 def test_a_run_of_a_study_that_is_finished_is_not_trained_again(finished, tiny_study, monkeypatch) -> None:
-    monkeypatch.setattr(stages, "train", None)
+    monkeypatch.setattr(fitting, "train", None)
     study = units_of(load_config(studied(tiny_study)), finished)[0]
     before = [read_json(finished / f"{folder}/points.json") for folder in ("transfer", "pseudo_labels")]
     transfer_study.transfer_study(study)
@@ -166,14 +165,17 @@ def test_a_run_of_a_study_that_is_finished_is_not_trained_again(finished, tiny_s
 
 
 def test_views_of_the_signal_take_away_what_they_say(finished) -> None:
-    found = read_json(finished / "results.json")["signal"]
+    found = read_json(finished / "results.json")["modality_ablation"]
     assert found["model"] == "AnB+"
     assert set(found["models"]) == {"both", "caption_only", "image_only", "other_image", "other_caption"}
     assert found["n_pairs"] <= read_json(finished / "results.json")["n_test_pairs"]
-    whole, rows = read_array(finished / "AnB+/test_probabilities.npy"), read_array(finished / "signal/rows.npy")
-    both = read_array(finished / "signal/both_probabilities.npy")
+    whole, rows = (
+        read_array(finished / "AnB+/test_probabilities.npy"),
+        read_array(finished / "modality_ablation/rows.npy"),
+    )
+    both = read_array(finished / "modality_ablation/both_probabilities.npy")
     assert len(both) == len(rows) == found["n_pairs"]
-    views = {name: read_array(finished / f"signal/{name}_probabilities.npy") for name in found["models"]}
+    views = {name: read_array(finished / f"modality_ablation/{name}_probabilities.npy") for name in found["models"]}
     assert len({view.tobytes() for view in views.values()}) == len(views), "no two views are the same"
     assert len(whole) >= len(both)
 

@@ -11,8 +11,9 @@ from emocap.files import read_array, read_json
 from emocap.report.page import write_report
 from emocap.study.config.loading import load_config
 from emocap.study.run import run_study, stage_names
-from emocap.study.stages import training as stages
-from emocap.study.stages.evaluation import chosen, mean_of_logits
+from emocap.study.stages import transfer
+from emocap.study.stages.evaluation import chosen
+from emocap.study.stages.held_out import mean_of_logits
 from emocap.training.checkpoint import load_model
 
 ONE = {"epochs": 1, "learning_rate": 3e-3, "batch_size": 32}
@@ -127,9 +128,9 @@ def test_a_finished_unit_is_not_run_again_but_a_changed_one_is(crossed, tiny_stu
     shutil.copytree(crossed, copy)
     (copy / "units/s7_f2/unit.json").unlink()
     trained = []
-    fit = stages.fit_on_target
+    fit = transfer.fit_on_target
     monkeypatch.setattr(
-        stages, "fit_on_target", lambda study, run, *a, **k: (trained.append(run), fit(study, run, *a, **k))
+        transfer, "fit_on_target", lambda study, run, *a, **k: (trained.append(run), fit(study, run, *a, **k))
     )
     run(captions_alone(tiny_study), copy)
     assert trained == ["teacher", "labelled_AnB", "labelled_AnB+"]
@@ -162,7 +163,7 @@ def test_the_saved_temperature_is_that_of_the_validation_pairs(tiny_study, tmp_p
     ("changes", "message"),
     [
         ({"folds": 500}, "500"),
-        ({"targets": "votes"}, "votes needs a corpus that keeps annotators apart"),
+        ({"label_aggregation": "votes"}, "votes needs a corpus that keeps annotators apart"),
         ({"labelled_source": {"format": "coco", "path": "captions_source.json"}}, "has no labels; name it as source"),
     ],
 )

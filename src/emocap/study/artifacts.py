@@ -1,5 +1,6 @@
 """Files that a stage leaves for later ones: tables as Parquet and values in JSON, checked when read."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -39,3 +40,10 @@ def read_value(path: Path, key: str) -> Any:
     if not isinstance(values, dict) or key not in values:
         raise EmocapError(f"{path}: lacks {key!r}; delete it and run again")
     return values[key]
+
+
+def count_faults(faults: list[tuple[str, str]]) -> dict[str, Any]:
+    """Count, reasons and the first ten examples of rejected rows, for the manifest."""
+    reasons = Counter(reason for _, reason in faults)
+    examples = [{"where": where, "reason": reason} for where, reason in faults[:10]]
+    return {"count": len(faults), "reasons": dict(reasons.most_common(20)), "examples": examples}

@@ -1,24 +1,27 @@
-"""A run directory: which stages are finished, under what configuration, inputs and code; one run at a time.
+"""The cache of a run directory: which stages are finished, for what configuration, inputs and code; one run at a time.
 
-A finished stage is not run again unless its fingerprint changed: its part of the configuration, the identity of the
-files it reads, the code of the rooms it depends on, and the fingerprints of the stages before it.
+A finished stage runs again only if its fingerprint changed: its part of the configuration, the identity of the files it
+reads, the code that it can reach by imports, and the fingerprints of the stages whose outputs it reads.
 """
 
+import ast
 import hashlib
 import json
 import logging
 import os
 import platform
-import resource
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import grimp
 
 from emocap.errors import EmocapError
 from emocap.files import locked, read_json, sha256_of, write_json
@@ -78,51 +81,51 @@ class RunDir:
         work: Callable[[], None],
         *,
         config: Any,
-        rooms: Sequence[str],
-        after: Sequence[str] = (),
+        code_deps: Sequence[str],
+        inputs: Sequence[str] = (),
         files: Sequence[Path] = (),
         outputs: Sequence[str],
-        outdates: Sequence[str] = (),
-        grows: Any = None,
+        invalidates: Sequence[str] = (),
+        additive_config: Any = None,
     ) -> bool:
-        """Run a stage unless it is finished; what an outdated one left is removed first.
+        """Run a stage unless it is finished; outputs of another configuration, input or code are removed first.
 
-        What the same stage left before a kill, or before some of its outputs were lost, stays for it to go on with.
+        What the same stage left before it was killed, or before some of its outputs were lost, stays, and it resumes.
 
         Args:
             name: of the stage.
-            work: writes every output; called again after a kill, it goes on or begins anew.
+            work: writes every output; called again after a kill, it resumes or begins anew.
             config: JSON-able part of the configuration that it depends on.
-            rooms: packages or modules below `emocap` whose code it depends on.
-            after: stages whose outputs it reads.
+            code_deps: modules that its code starts from; what they import within emocap counts too.
+            inputs: stages whose outputs it reads.
             files: files outside the run directory that it reads.
             outputs: paths below the run directory.
-            outdates: paths of later stages that are no longer true once this one runs; removed.
-            grows: further part of the configuration that only adds to the work: the stage runs again where it changed,
-                but what it left stays.
+            invalidates: outputs of later stages that become wrong once this one runs; they are removed.
+            additive_config: further configuration that only adds to the work: the stage runs again where it changed,
+                but keeps what it has.
 
         Returns:
             Whether it ran.
         """
-        inputs = {
+        depends_on = {
             "config": config,
-            "code": [code_hash(room) for room in rooms],
-            "after": [self.fingerprints[s] for s in after],
+            "code": code_hash(code_deps),
+            "inputs": [self.fingerprints[stage] for stage in inputs],
         }
-        basis = _hash([inputs, [file_identity(f) for f in files]])
-        fingerprint = self.fingerprints[name] = basis if grows is None else _hash([basis, grows])
+        basis = _hash([depends_on, [file_identity(f) for f in files]])
+        fingerprint = self.fingerprints[name] = basis if additive_config is None else _hash([basis, additive_config])
         done, begun = self.path / "stages" / f"{name}.json", self.path / "stages" / f"{name}.begun.json"
         if _fingerprint(done) == fingerprint and all(_whole(self.path / output) for output in outputs):
-            logger.info("%s: done before", name)
+            logger.info("%s: up to date", name)
             return False
         if basis not in (_fingerprint(begun, "basis"), _fingerprint(done, "basis")):
             for output in outputs:
                 _remove(self.path / output)
         write_json(begun, {"fingerprint": fingerprint, "basis": basis})
         done.unlink(missing_ok=True)
-        for output in outdates:
+        for output in invalidates:
             _remove(self.path / output)
-        logger.info("%s: begins", name)
+        logger.info("%s: started", name)
         start = time.monotonic()
         work()
         seconds = round(time.monotonic() - start, 1)
@@ -130,7 +133,7 @@ class RunDir:
         marks = {"fingerprint": fingerprint, "basis": basis}
         write_json(done, marks | {"name": name, "seconds": seconds, "finished": finished})
         begun.unlink()
-        logger.info("%s: done in %.1f s", name, seconds)
+        logger.info("%s: finished in %.1f s", name, seconds)
         return True
 
     def finished_stages(self) -> list[dict[str, Any]]:
@@ -172,15 +175,42 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def code_hash(room: str) -> str:
-    """SHA-256 over the Python files of a package or module below `emocap`."""
-    root = Path(__file__).parents[1]
-    path = root / room
-    files = sorted(path.rglob("*.py")) if path.is_dir() else [root / f"{room}.py"]
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()
+def code_hash(modules: Sequence[str]) -> str:
+    """SHA-256 over the code of modules of emocap and all that they import within it, directly or not.
+
+    Comments, docstrings, layout and the names of the modules do not count.
+    """
+    digests = sorted(_digest_of(_source(module)) for module in reachable_modules(modules))
+    return _hash(digests)
+
+
+def reachable_modules(modules: Sequence[str]) -> set[str]:
+    """These modules and all modules of emocap that they import, directly or through others."""
+    graph = _import_graph()
+    return {*modules, *(found for module in modules for found in graph.find_upstream_modules(module))}
+
+
+@cache
+def _import_graph() -> grimp.ImportGraph:
+    return grimp.build_graph("emocap", cache_dir=None, exclude_type_checking_imports=True)
+
+
+@cache
+def _digest_of(source: bytes) -> str:
+    tree = ast.parse(source)
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    for node in ast.walk(tree):
+        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+@cache
+def _source(module: str) -> bytes:
+    spec = find_spec(module)
+    assert spec is not None, "it is a module of emocap"
+    assert spec.origin is not None, "it is a file"
+    return Path(spec.origin).read_bytes()
 
 
 def file_identity(path: Path) -> list[Any]:
@@ -201,10 +231,19 @@ def environment() -> dict[str, Any]:
     import torch
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    unit = 1 if sys.platform == "darwin" else 1024
     return {
         "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
         "machine": {"platform": platform.platform(), "cpus": os.cpu_count(), "device": device},
-        "peak_memory_gib": round(peak * unit / 2**30, 2),
+        "peak_memory_gib": _peak_memory(),
     }
+
+
+def _peak_memory() -> float | None:
+    """GiB that this process or one of its children held at most; None where the system does not tell (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return round(peak * unit / 2**30, 2)

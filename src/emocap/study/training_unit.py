@@ -8,8 +8,9 @@ import numpy as np
 from emocap.corpora.pairs import Pairs
 from emocap.emotions import Vocabulary
 from emocap.evaluation.calibration import Calibration
-from emocap.models.backbones import build_config, find_backbone, load_backbone
+from emocap.models.backbones import find_backbone
 from emocap.models.classifier import VisualBertForEmotion
+from emocap.models.initialisation import build_config, load_backbone
 from emocap.study.artifacts import read_value
 from emocap.study.models import MODELS
 from emocap.study.unit import Unit

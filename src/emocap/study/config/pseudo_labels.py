@@ -1,71 +1,73 @@
-"""What the teacher's predictions become, and the study of these settings."""
+"""How the teacher's predictions become pseudo-labels (Yalniz et al. 2019), and the study of these settings."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from emocap.study.config.sections import Section, Seed, distinct
 
-PseudoTargets = Literal["hard", "soft", "votes"]
-
-
+LabelType = Literal["hard", "soft", "votes"]
 Share = Annotated[float, Field(gt=0, le=1)]
-
-
 Control = Literal["random", "shuffled", "none"]
 
 
 class PseudoLabelStudyConfig(Section):
-    """Which settings of the pseudo-labels are varied, one at a time, with all others as the study has them.
+    """Which settings of the pseudo-labels are varied, one at a time, the others as the study has them.
 
     Attributes:
-        p, k, fraction, targets, min_agreement: further values of these settings.
-        controls: "random" draws as many pairs from the whole source, which says something only where K or the filter
-            chose the sample; "shuffled" gives the pseudo-labels to other pairs of the sample; "none" trains the teacher
-            on for as many steps instead. None means all that say something.
+        p, k, fraction, label_type, min_agreement: further values of these settings.
+        controls: "random" draws as many pairs from the whole source, which is informative only where K or the filter
+            selected the sample; "shuffled" assigns the pseudo-labels to other pairs of the sample; "none" continues to
+            train the teacher for as many steps instead. None means all that are informative.
         seeds: each variation is run once for each.
     """
+
+    renamed_keys: ClassVar[dict[str, str]] = {"targets": "label_type"}
 
     p: list[Annotated[int, Field(ge=1)]] = Field(default_factory=list)
     k: list[Annotated[int, Field(ge=1)] | None] = Field(default_factory=list)
     fraction: list[Share] = Field(default_factory=list)
-    targets: list[PseudoTargets] = Field(default_factory=list)
+    label_type: list[LabelType] = Field(default_factory=list)
     min_agreement: list[Share | None] = Field(default_factory=list)
     controls: list[Control] | None = None
     seeds: list[Seed] = Field(default_factory=lambda: [0], min_length=1)
 
-    _distinct_values = field_validator("p", "k", "fraction", "targets", "min_agreement", "controls", "seeds")(distinct)
+    _distinct_values = field_validator("p", "k", "fraction", "label_type", "min_agreement", "controls", "seeds")(
+        distinct
+    )
 
 
 class PseudoLabelConfig(Section):
-    """What the teacher's answers become.
+    """How the teacher's predictions become pseudo-labels.
 
     Attributes:
-        p: best emotions kept a pair.
-        k: best pairs kept an emotion; None keeps all.
-        fraction: share of the candidates that the student sees.
-        targets: "soft", the teacher's probabilities of the kept emotions; "hard", 1 for each; "votes", the share of the
-            captions of one image whose P best hold the emotion.
-        min_agreement: an emotion is kept only if at least this share of the captions of one image have it among their
-            P best; None keeps all.
-        study: the settings' effect on AnB+, measured with controls; None leaves it out.
+        p: top-P emotions kept per pair.
+        k: top-K pairs kept per emotion; None keeps all.
+        fraction: share of the candidate pairs in the student's sample.
+        label_type: "soft", the teacher's probabilities of the kept emotions; "hard", 1 for each; "votes", the share of
+            an image's captions that have the emotion in their top P.
+        min_agreement: an emotion is kept only if at least this share of an image's captions have it in their top P;
+            None keeps all.
+        study: measures the effect of the settings on AnB+, with controls; None leaves it out.
     """
+
+    renamed_keys: ClassVar[dict[str, str]] = {"targets": "label_type"}
 
     p: int = Field(4, ge=1)
     k: int | None = Field(None, ge=1)
     fraction: Share = 0.1
-    targets: PseudoTargets = "soft"
+    label_type: LabelType = "soft"
     min_agreement: Share | None = None
     study: PseudoLabelStudyConfig | None = None
 
     @model_validator(mode="after")
-    def _random_says_something(self) -> "PseudoLabelConfig":
-        if self.study is not None and "random" in (self.study.controls or ()) and not self.is_chosen:
+    def _random_is_informative(self) -> "PseudoLabelConfig":
+        if self.study is not None and "random" in (self.study.controls or ()) and not self.is_selected:
             raise ValueError("study.controls has random, but without k or min_agreement the sample is random already")
         return self
 
     @property
-    def is_chosen(self) -> bool:
+    def is_selected(self) -> bool:
         """Whether the sample is more than a random one."""
         return self.k is not None or self.min_agreement is not None
 
@@ -74,4 +76,4 @@ class PseudoLabelConfig(Section):
         """The controls of the study of pseudo-labels."""
         assert self.study is not None, "there is a study"
         named = self.study.controls
-        return [*(["random"] if self.is_chosen else []), "shuffled", "none"] if named is None else list(named)
+        return [*(["random"] if self.is_selected else []), "shuffled", "none"] if named is None else list(named)

@@ -1,86 +1,17 @@
-"""A study's configuration: one validated YAML, every key documented, an unknown one refused at once."""
+"""A study's configuration: one validated YAML, every key documented, an unknown one an error."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from emocap.study.config.captioner import CaptionerConfig
 from emocap.study.config.corpora import CorpusConfig, FeatureConfig, SplitConfig
 from emocap.study.config.pseudo_labels import PseudoLabelConfig
 from emocap.study.config.sections import Section, Seed, distinct
+from emocap.study.config.training import BaselineConfig, EvaluationConfig, ModelConfig, TransferConfig
+from emocap.study.models import MODELS, trained_models
 from emocap.training.settings import TrainSettings
-
-
-class ModelConfig(Section):
-    """The classifier.
-
-    Attributes:
-        backbone: "auto", "offline", a folder, or a name on the hub.
-        pooling: "mean" over all attended tokens, "pooler" as in the founding study, the "first" token, or "first+mean".
-        visual_token_type: 0 as in VisualBERT's own code, 1 as in transformers' documentation.
-        max_length: tokens a caption is cut at, special ones included.
-        dropout: of hidden states and attention; None keeps the backbone's.
-    """
-
-    backbone: str = "auto"
-    pooling: Literal["mean", "pooler", "first", "first+mean"] = "mean"
-    visual_token_type: int = Field(0, ge=0)
-    max_length: int = Field(64, ge=3, le=512)
-    dropout: float | None = Field(None, ge=0, lt=1)
-
-
-class TransferConfig(Section):
-    """Back to the target.
-
-    Attributes:
-        n_transferred: encoder layers copied from below; None means all.
-        head: "fresh" draws `fc` anew, "copied" takes the student's.
-        layers: the numbers of layers that the transfer study copies (Yosinski et al. 2014); None leaves the study out.
-        controls: the transfer study also copies the teacher's own layers (BnB, BnB+), and runs the references.
-        seeds: of the transfer study's re-initialised layers and orders.
-        AnB: training with the copied layers frozen; BnB likewise.
-        AnB_plus: training of everything; `AnB+` in the YAML; BnB+ likewise.
-    """
-
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
-
-    n_transferred: int | None = Field(None, ge=0)
-    head: Literal["fresh", "copied"] = "fresh"
-    layers: list[Annotated[int, Field(ge=0)]] | None = Field(None, min_length=1)
-    controls: bool = True
-    seeds: list[Seed] = Field(default_factory=lambda: [0], min_length=1)
-    AnB: TrainSettings = Field(default_factory=lambda: TrainSettings(epochs=10))
-    AnB_plus: TrainSettings = Field(default_factory=TrainSettings, alias="AnB+")
-
-    _distinct_values = field_validator("seeds", "layers")(distinct)
-
-
-class BaselineConfig(Section):
-    """What the models are held against.
-
-    Attributes:
-        names: which ones; `prior` is always there.
-        vectors: of captions, for "vectors" and "neighbours": "offline", or a sentence-transformers model.
-    """
-
-    names: list[Literal["tfidf", "vectors", "neighbours"]] = Field(["tfidf", "vectors", "neighbours"])
-    vectors: str = "offline"
-
-
-class EvaluationConfig(Section):
-    """How scores are judged.
-
-    Attributes:
-        reference: the model that all others are compared with, besides the baselines.
-        n_bootstrap: replicates of the bootstrap over images.
-        ensemble: models whose logits are averaged, over all seeds, into "ensemble"; None takes every fine-tuned one
-            (teacher, AnB+, labelled_AnB+), an empty list none.
-    """
-
-    reference: str = "teacher"
-    n_bootstrap: int = Field(1000, ge=100, le=100_000)
-    ensemble: list[str] | None = None
 
 
 class StudyConfig(Section):
@@ -88,16 +19,16 @@ class StudyConfig(Section):
 
     Attributes:
         name: of the study; the default run directory is `runs/NAME`.
-        seed: of the splits, and of every draw where `seeds` is left out.
+        seed: of the splits, and of every random draw where `seeds` is left out.
         data_root: folder that the corpora's paths are relative to.
         target: labelled pairs, few.
         source: pairs without labels, many; None leaves the student out.
         labelled_source: pairs with labels of their own; a model trained on them moves its layers to the target.
-        targets: what the target's models learn: "union", 1 for every emotion that an annotator named, or "votes", the
-            share of the annotators that named it.
-        folds: cross-validation by image over so many folds, test answers pooled; None draws one split by `splits`.
-        seeds: of initialisation, order and sample, the study repeated for each on the same splits; None means `seed`.
-        keep_models: whether the model folders of several folds or seeds stay; those of one unit always do.
+        label_aggregation: what the target's models learn: "union", 1 for every emotion that an annotator named, or
+            "votes", the share of the annotators that named it.
+        folds: cross-validation by image with so many folds, test predictions pooled; None draws one split by `splits`.
+        seeds: of initialisation, order and sample, the study repeated for each with the same splits; None means `seed`.
+        keep_models: whether the models of several folds or seeds are kept; those of a single unit always are.
         min_count: an emotion is in the vocabulary if it is named for at least so many pairs.
         splits: of the target, by image.
         features: None uses captions alone, whatever images there are.
@@ -110,7 +41,7 @@ class StudyConfig(Section):
     target: CorpusConfig
     source: CorpusConfig | None = None
     labelled_source: CorpusConfig | None = None
-    targets: Literal["union", "votes"] = "union"
+    label_aggregation: Literal["union", "votes"] = "union"
     folds: int | None = Field(None, ge=2)
     seeds: list[Seed] | None = Field(None, min_length=1)
     keep_models: bool = False
@@ -127,6 +58,8 @@ class StudyConfig(Section):
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     captioner: CaptionerConfig | None = None
 
+    renamed_keys: ClassVar[dict[str, str]] = {"targets": "label_aggregation"}
+
     _distinct_seeds = field_validator("seeds")(distinct)
 
     @model_validator(mode="after")
@@ -140,13 +73,13 @@ class StudyConfig(Section):
         if len(set(self.evaluation.ensemble or ())) < len(self.evaluation.ensemble or ()):
             raise ValueError("evaluation.ensemble names a model twice")
         for key, names in (("reference", [self.evaluation.reference]), ("ensemble", self.evaluation.ensemble or [])):
-            known = [*self.baselines.names, "prior", *self.models] if key == "reference" else self.models
+            known = [*self.baselines.all_names, *self.models] if key == "reference" else self.models
             for name in names:
                 if name not in known:
                     raise ValueError(f"evaluation.{key} names {name!r}, but this study has {', '.join(known)}")
-        pictures = self.source is not None and (self.source.images is not None or self.source.store is not None)
-        if self.captioner is not None and (self.features is None or not pictures):
-            raise ValueError("captioner needs a source with pictures and features of them; give both or leave it out")
+        images = self.source is not None and (self.source.images is not None or self.source.store is not None)
+        if self.captioner is not None and (self.features is None or not images):
+            raise ValueError("captioner needs a source with images and features of them; give both or leave it out")
         if self.captioner is not None and len(self.units) > 1:
             raise ValueError("captioner is trained for one split and one seed; leave folds and seeds out, or captioner")
         if self.source is None and self.pseudo_labels.study is not None:
@@ -162,22 +95,32 @@ class StudyConfig(Section):
         return {domain: corpus for domain, corpus in named.items() if corpus is not None}
 
     @property
-    def target_has_pictures(self) -> bool:
+    def target_has_images(self) -> bool:
         """Whether the target's models see region features."""
         return self.features is not None and (self.target.images is not None or self.target.store is not None)
 
     @property
     def models(self) -> list[str]:
         """The models that are trained and evaluated, in order."""
-        of_source = ["student", "AnB", "AnB+"] if self.source is not None else []
-        return ["teacher", *of_source, *(["labelled_AnB", "labelled_AnB+"] if self.labelled_source is not None else [])]
+        return trained_models(self.corpora)
+
+    def training_settings(self, model: str) -> TrainSettings:
+        """How a model of the table is trained."""
+        key = MODELS[model].settings
+        settings: BaseModel = self
+        assert key is not None, "it is a model that is trained"
+        for name in key.split("."):
+            fields = type(settings).model_fields
+            settings = getattr(settings, next(field for field, info in fields.items() if (info.alias or field) == name))
+        assert isinstance(settings, TrainSettings), "the table names training settings"
+        return settings
 
     @property
     def members(self) -> list[str]:
         """The models whose mean is "ensemble"; none where there would be one alone."""
         named = self.evaluation.ensemble
-        found = [m for m in self.models if m in ("teacher", "AnB+", "labelled_AnB+")] if named is None else named
-        return found if len(found) * len(self.all_seeds) > 1 else []
+        members = [name for name in self.models if MODELS[name].in_ensemble] if named is None else named
+        return members if len(members) * len(self.all_seeds) > 1 else []
 
     @property
     def all_seeds(self) -> list[int]:

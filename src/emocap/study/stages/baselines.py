@@ -7,8 +7,7 @@ import numpy as np
 from emocap.evaluation.baselines import fit_baseline
 from emocap.evaluation.sentence_vectors import sentence_vectors
 from emocap.files import write_array
-from emocap.study.stages.fitting import TESTED
-from emocap.study.unit import Unit
+from emocap.study.unit import HELD_OUT, Unit
 
 logger = logging.getLogger("emocap")
 
@@ -28,7 +27,7 @@ def baselines(study: Unit) -> None:
             embed=embed,
             seed=study.seed,
         )
-        for part in TESTED:
+        for part in HELD_OUT:
             path = study.run / "baselines" / name / f"{part}_probabilities.npy"
             write_array(path, predict(study.part(part).captions).astype(np.float32))
         logger.info("baselines: fitted %s", name)

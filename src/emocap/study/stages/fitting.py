@@ -12,6 +12,7 @@ from emocap.files import write_array, write_json
 from emocap.models.classifier import EmotionHead, VisualBertForEmotion, set_prior_bias
 from emocap.models.transfer import is_head_only, transfer
 from emocap.study.training_unit import TrainingUnit
+from emocap.study.unit import HELD_OUT
 from emocap.training.batching import PairDataset, PooledDataset
 from emocap.training.predict import pooled_vectors, predict_probabilities
 from emocap.training.resume import discard_checkpoints
@@ -19,7 +20,6 @@ from emocap.training.settings import TrainSettings
 from emocap.training.train import train
 
 logger = logging.getLogger("emocap")
-TESTED = ("validation", "test")
 
 
 def validation_scores(probabilities: np.ndarray, targets: np.ndarray) -> dict[str, float]:
@@ -102,7 +102,7 @@ def finish(
         part: predict_probabilities(
             model, study.dataset(tokenizer, study.part(part), "target"), batch, f"{run} on {part} pairs"
         )
-        for part in TESTED
+        for part in HELD_OUT
     }
     for part, probabilities in predictions.items():
         write_array(study.run / run / f"{part}_probabilities.npy", probabilities)

@@ -15,7 +15,8 @@ from emocap.corpora.read import corpus_files, read_corpus
 from emocap.emotions import Vocabulary, build_vocabulary
 from emocap.errors import EmocapError
 from emocap.files import sha256_of, write_json
-from emocap.models.backbones import build_config, find_backbone
+from emocap.models.backbones import find_backbone
+from emocap.models.initialisation import build_config
 from emocap.study.artifacts import count_faults, write_pairs
 from emocap.study.config.corpora import CorpusConfig
 from emocap.study.config.study import StudyConfig

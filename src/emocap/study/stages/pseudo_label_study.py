@@ -12,7 +12,7 @@ import numpy as np
 
 from emocap.files import write_json
 from emocap.models.classifier import VisualBertForEmotion
-from emocap.pseudo_labels.select import Selection, best_emotions, student_targets
+from emocap.pseudo_labels.select import Selection, top_p_emotions, student_targets
 from emocap.study.config.pseudo_labels import PseudoLabelConfig
 from emocap.study.stages.fitting import fit_on_target, move_layers, point_seed, pretrain, start_at_frequencies
 from emocap.study.stages.selection import pseudo_labels
@@ -79,7 +79,7 @@ def _sample(study: TrainingUnit, point: dict[str, Any], seed: int) -> tuple[Sele
         targets = targets[generator.permutation(len(targets))]
     if point["value"] == "random":
         rows = np.sort(generator.choice(len(probabilities), len(chosen.rows), replace=False))
-        chosen = Selection(rows, best_emotions(probabilities, settings.p)[rows], len(probabilities))
+        chosen = Selection(rows, top_p_emotions(probabilities, settings.p)[rows], len(probabilities))
         images = study.pairs("source").images
         targets = student_targets(probabilities, chosen, settings.label_type, p=settings.p, images=images)
     return chosen, targets

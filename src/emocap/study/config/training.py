@@ -1,0 +1,94 @@
+"""How a study's models are built, transferred, compared with baselines and evaluated."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, field_validator
+
+from emocap.study.config.sections import Section, Seed, distinct
+from emocap.study.models import BASELINES
+from emocap.training.settings import TrainSettings
+
+
+class ModelConfig(Section):
+    """The classifier.
+
+    Attributes:
+        backbone: "auto", "offline", a folder, or a name on the hub.
+        pooling: "mean" over all attended tokens, "pooler" as in the founding study, the "first" token, or "first+mean".
+        visual_token_type: 0 as in VisualBERT's own code, 1 as in transformers' documentation.
+        max_length: a caption is truncated to so many tokens, special tokens included.
+        dropout: of hidden states and attention; None keeps the backbone's.
+    """
+
+    backbone: str = "auto"
+    pooling: Literal["mean", "pooler", "first", "first+mean"] = "mean"
+    visual_token_type: int = Field(0, ge=0)
+    max_length: int = Field(64, ge=3, le=512)
+    dropout: float | None = Field(None, ge=0, lt=1)
+
+
+class TransferConfig(Section):
+    """Transfer of the student's layers back to the target.
+
+    Attributes:
+        n_transferred: number of lowest encoder layers that are copied; None means all.
+        head: "fresh" initialises `fc` anew, "copied" takes the student's.
+        layers: the numbers of layers that the transfer study copies (Yosinski et al. 2014); None leaves the study out.
+        controls: the transfer study also copies the teacher's own layers (BnB, BnB+), and runs the references.
+        seeds: of the transfer study's re-initialised layers and orders.
+        AnB: training with the copied layers frozen; BnB likewise.
+        AnB_plus: training of everything; `AnB+` in the YAML; BnB+ likewise.
+    """
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    n_transferred: int | None = Field(None, ge=0)
+    head: Literal["fresh", "copied"] = "fresh"
+    layers: list[Annotated[int, Field(ge=0)]] | None = Field(None, min_length=1)
+    controls: bool = True
+    seeds: list[Seed] = Field(default_factory=lambda: [0], min_length=1)
+    AnB: TrainSettings = Field(default_factory=lambda: TrainSettings(epochs=10))
+    AnB_plus: TrainSettings = Field(default_factory=TrainSettings, alias="AnB+")
+
+    _distinct_values = field_validator("seeds", "layers")(distinct)
+
+
+OPTIONAL = tuple(name for name in BASELINES if name != "prior")
+
+
+def _fitted_baseline(name: str) -> str:
+    if name not in OPTIONAL:
+        raise ValueError(f"no such baseline; expected some of {', '.join(OPTIONAL)}")
+    return name
+
+
+class BaselineConfig(Section):
+    """What the models are compared with.
+
+    Attributes:
+        names: the baselines that are fitted; `prior` always is.
+        vectors: sentence vectors for "vectors" and "neighbours": "offline", or a sentence-transformers model.
+    """
+
+    names: list[Annotated[str, AfterValidator(_fitted_baseline)]] = Field(list(OPTIONAL))
+    vectors: str = "offline"
+
+    @property
+    def all_names(self) -> list[str]:
+        """The baselines of the study, the prior first."""
+        return ["prior", *self.names]
+
+
+class EvaluationConfig(Section):
+    """How the models are scored.
+
+    Attributes:
+        reference: the model that all others are compared with, besides the baselines.
+        n_bootstrap: replicates of the bootstrap over images.
+        ensemble: models whose logits are averaged over all seeds into "ensemble"; None takes every fine-tuned one
+            (teacher, AnB+, labelled_AnB+), an empty list none.
+    """
+
+    reference: str = "teacher"
+    n_bootstrap: int = Field(1000, ge=100, le=100_000)
+    ensemble: list[str] | None = None

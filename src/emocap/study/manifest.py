@@ -1,0 +1,51 @@
+"""`manifest.json`: what ran, with which configuration, versions and data, and what was rejected."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from emocap.files import read_json, write_json
+from emocap.study.artifacts import count_faults, read_value
+from emocap.study.cache import RunDir, environment
+from emocap.study.stages.features import image_faults
+from emocap.study.unit import PARTS, Unit
+
+
+def write_manifest(run: RunDir, units: Sequence[Unit], command: str) -> None:
+    """Write the manifest of a run, as `docs/RUN_DIR.md` describes it."""
+    study = units[0]
+    data, rejected = _data(units)
+    config = study.config.dump()
+    config["model"]["backbone"] = read_value(study.root / "backbone.json", "name")
+    manifest = {
+        "schema": 1,
+        "name": study.config.name,
+        "command": command,
+        "config": config,
+        "seed": study.config.seed,
+        "units": [str(unit.run.relative_to(unit.root)) for unit in units],
+        "vocabulary": study.vocabulary.hash,
+        **environment(),
+        "data": data,
+        "rejected": rejected,
+        "stages": run.finished_stages(),
+    }
+    write_json(study.root / "manifest.json", manifest)
+
+
+def _data(units: Sequence[Unit]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Sizes of the corpora and their parts, and what was rejected, by corpus."""
+    study = units[0]
+    data, rejected = (read_value(study.root / "data.json", key) for key in ("data", "rejected"))
+    images: list[tuple[str, str]] = []
+    for domain in study.config.corpora:
+        if study.store(domain) is not None:
+            data[domain]["images_missing"], faults = image_faults(study, domain)
+            images += faults
+    splits = [read_json(unit.run / "splits.json") for unit in units if (unit.run / "splits.json").is_file()]
+    if splits:
+        if len(units) == 1:
+            data["target"] |= {part: len(study.rows[part]) for part in PARTS}
+        data["target"]["repeated_captions"] = max(split["repeated_captions"]["count"] for split in splits)
+        if study.config.source is not None:
+            data["source"]["held_out_pairs_removed"] = max(split["held_out_pairs_removed"] for split in splits)
+    return data, rejected | {"images": count_faults(images)}
