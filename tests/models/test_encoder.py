@@ -1,11 +1,11 @@
-"""Fused attention against the library's own."""
+"""`scaled_dot_product_attention` against the library's own attention."""
 
 import pytest
 import torch
 from transformers.models.visual_bert.configuration_visual_bert import VisualBertConfig
 from transformers.models.visual_bert.modeling_visual_bert import VisualBertModel
 
-from emocap.models.encoder import FusedSelfAttention, build_visualbert
+from emocap.models.encoder import SdpaSelfAttention, build_visualbert
 
 CONFIG = dict(
     vocab_size=50,
@@ -27,7 +27,7 @@ def both():
 
 
 @pytest.mark.parametrize("padded", [False, True])
-def test_fused_attention_equals_the_librarys(both, tiny_batch, padded: bool) -> None:
+def test_sdpa_equals_the_library(both, tiny_batch, padded: bool) -> None:
     ours, library = both
     if not padded:
         tiny_batch = {k: (torch.ones_like(v) if "mask" in k else v) for k, v in tiny_batch.items()}
@@ -40,7 +40,7 @@ def test_fused_attention_equals_the_librarys(both, tiny_batch, padded: bool) -> 
     assert (got.pooler_output - expected.pooler_output).abs().max() < 1e-5
 
 
-def test_gradients_equal_the_librarys(both, tiny_batch) -> None:
+def test_gradients_equal_the_library(both, tiny_batch) -> None:
     ours, library = both
     for model in both:
         model(**tiny_batch).pooler_output.square().sum().backward()
@@ -51,7 +51,7 @@ def test_gradients_equal_the_librarys(both, tiny_batch) -> None:
             torch.testing.assert_close(mine.grad, theirs.grad, atol=1e-5, rtol=1e-4, msg=name)
 
 
-def test_attention_maps_are_the_librarys(both, tiny_batch) -> None:
+def test_attention_maps_equal_the_library(both, tiny_batch) -> None:
     ours, library = both
     got = ours(**tiny_batch, output_attentions=True).attentions
     expected = library(**tiny_batch, output_attentions=True).attentions
@@ -59,7 +59,7 @@ def test_attention_maps_are_the_librarys(both, tiny_batch) -> None:
     torch.testing.assert_close(got[1], expected[1])
 
 
-def test_parameter_names_are_the_librarys(both) -> None:
+def test_parameter_names_equal_the_library(both) -> None:
     ours, library = both
     assert list(ours.state_dict()) == list(library.state_dict())
-    assert all(isinstance(layer.attention.self, FusedSelfAttention) for layer in ours.encoder.layer)
+    assert all(isinstance(layer.attention.self, SdpaSelfAttention) for layer in ours.encoder.layer)

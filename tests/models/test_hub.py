@@ -1,4 +1,4 @@
-"""The hub, as a server on loopback: fetched once, then found in the cache; out of reach, told within seconds."""
+"""The hub, as a server on loopback: downloads are cached, and an unreachable hub is reported within seconds."""
 
 import http.server
 import json
@@ -18,12 +18,12 @@ from emocap.models.backbones import find_backbone
 try:
     print(find_backbone(sys.argv[1]).folder)
 except EmocapError as error:
-    print("refused:", error)
+    print("error:", error)
 """
 
 
 class Hub(http.server.BaseHTTPRequestHandler):
-    """What a client asks of the hub for one repository, owner/tiny."""
+    """The hub's API for one repository, owner/tiny."""
 
     folder: Path
     commit = "a" * 40
@@ -35,18 +35,18 @@ class Hub(http.server.BaseHTTPRequestHandler):
             rows = [
                 {"type": "file", "path": n, "size": (self.folder / n).stat().st_size, "oid": "b" * 40} for n in names
             ]
-            self.answer(json.dumps(rows).encode())
+            self.respond(json.dumps(rows).encode())
         elif path.startswith("/api/models/owner/tiny"):
             info = {"id": "owner/tiny", "sha": self.commit, "siblings": [{"rfilename": n} for n in names]}
-            self.answer(json.dumps(info).encode())
+            self.respond(json.dumps(info).encode())
         elif path.startswith("/owner/tiny/resolve/") and (self.folder / path.rpartition("/")[2]).is_file():
-            self.answer((self.folder / path.rpartition("/")[2]).read_bytes())
+            self.respond((self.folder / path.rpartition("/")[2]).read_bytes())
         else:
             self.send_error(404)
 
     do_HEAD = do_GET
 
-    def answer(self, body: bytes) -> None:
+    def respond(self, body: bytes) -> None:
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("ETag", f'"{hash(body) & 0xFFFFFFFF:040x}"')
@@ -61,8 +61,8 @@ class Hub(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hub(tiny_bert):
-    kind = type("Served", (Hub,), {"folder": tiny_bert})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind)
+    handler = type("Handler", (Hub,), {"folder": tiny_bert})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -75,22 +75,22 @@ def find(name: str, endpoint: str, home: Path, **changes: str) -> str:
         | {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_OFFLINE": "0", "NO_PROXY": "127.0.0.1"}
         | changes
     )
-    done = subprocess.run([sys.executable, "-c", FIND, name], env=env, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    process = subprocess.run([sys.executable, "-c", FIND, name], env=env, capture_output=True, text=True, timeout=60)
+    assert process.returncode == 0, process.stderr
+    return process.stdout.strip()
 
 
-def test_a_name_on_the_hub_is_fetched_once_and_then_cached(hub, tiny_bert, tmp_path) -> None:
+def test_downloads_once_and_then_uses_the_cache(hub, tiny_bert, tmp_path) -> None:
     folder = Path(find("owner/tiny", hub, tmp_path))
     for name in ("config.json", "model.safetensors", "vocab.txt"):
         assert (folder / name).read_bytes() == (tiny_bert / name).read_bytes()
     assert find("owner/tiny", "http://127.0.0.1:9", tmp_path, HF_HUB_OFFLINE="1") == str(folder)
 
 
-def test_a_name_that_is_not_there_and_a_hub_out_of_reach_are_one_line(hub, tmp_path) -> None:
-    assert "refused: owner/none: cannot be fetched from the hub" in find("owner/none", hub, tmp_path)
+def test_reports_unknown_name_and_unreachable_hub_briefly(hub, tmp_path) -> None:
+    assert "error: owner/none: cannot be fetched from the hub" in find("owner/none", hub, tmp_path)
     start = time.monotonic()
-    told = find("owner/tiny", "http://127.0.0.1:9", tmp_path / "other")
-    assert told.startswith("refused: owner/tiny: cannot be fetched from the hub")
-    assert len(told.splitlines()) == 1
+    message = find("owner/tiny", "http://127.0.0.1:9", tmp_path / "other")
+    assert message.startswith("error: owner/tiny: cannot be fetched from the hub")
+    assert len(message.splitlines()) == 1
     assert time.monotonic() - start < 30, "the client must not retry for long"

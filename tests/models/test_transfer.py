@@ -1,4 +1,4 @@
-"""AnB and AnB+: which layers move, which are new, which are frozen."""
+"""AnB and AnB+: which layers are copied, which are new, which are frozen."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ def same(a: torch.nn.Module, b: torch.nn.Module) -> list[bool]:
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3])
-def test_the_lowest_layers_move_and_the_rest_is_new(tiny_model, n: int) -> None:
+def test_copies_lowest_layers_and_reinitialises_the_rest(tiny_model, n: int) -> None:
     model = transfer(tiny_model, n, freeze=True, seed=1)
     old, new = tiny_model.visualbert, model.visualbert
     assert all(same(old.embeddings, new.embeddings))
@@ -35,7 +35,7 @@ def test_anb_plus_trains_everything(tiny_model) -> None:
     assert not is_head_only(model)
 
 
-def test_the_student_is_left_as_it_is(tiny_model) -> None:
+def test_does_not_modify_the_student(tiny_model) -> None:
     before = {name: tensor.clone() for name, tensor in tiny_model.state_dict().items()}
     model = transfer(tiny_model, 1, freeze=True)
     with torch.no_grad():
@@ -44,12 +44,12 @@ def test_the_student_is_left_as_it_is(tiny_model) -> None:
     assert all(p.requires_grad for p in tiny_model.parameters())
 
 
-def test_the_head_moves_where_asked(tiny_model) -> None:
+def test_copies_the_head_on_request(tiny_model) -> None:
     model = transfer(tiny_model, freeze=True, copy_head=True)
     assert torch.equal(model.fc.weight, tiny_model.fc.weight)
 
 
-def test_new_parts_depend_on_the_seed_alone(tiny_model) -> None:
+def test_new_layers_depend_only_on_the_seed(tiny_model) -> None:
     torch.manual_seed(5)
     first = transfer(tiny_model, 1, freeze=False, seed=3)
     torch.manual_seed(6)
@@ -58,18 +58,18 @@ def test_new_parts_depend_on_the_seed_alone(tiny_model) -> None:
     assert not all(same(first, other))
 
 
-def test_too_many_layers_are_refused(tiny_model) -> None:
+def test_rejects_too_many_layers(tiny_model) -> None:
     with pytest.raises(EmocapError, match=r"n_transferred is 4, but the student has 3 layers; choose 0 to 3"):
         transfer(tiny_model, 4, freeze=True)
 
 
 @pytest.mark.parametrize("n", [0, 1, 3])
-def test_to_another_vocabulary_the_layers_move_as_ever(tiny_model, tiny_batch, n: int) -> None:
+def test_another_vocabulary_changes_only_the_head(tiny_model, tiny_batch, n: int) -> None:
     own, other = (
         transfer(tiny_model, n, freeze=True, seed=2),
         transfer(tiny_model, n, freeze=True, seed=2, vocabulary=FIVE),
     )
-    assert all(same(own.visualbert, other.visualbert)), "what is drawn above does not depend on the labels"
+    assert all(same(own.visualbert, other.visualbert)), "the re-initialised layers do not depend on the labels"
     assert [p.requires_grad for p in own.parameters()] == [p.requires_grad for p in other.parameters()]
     assert other.fc.weight.shape == (5, 32)
     assert other.fc.bias.tolist() == [0] * 5
@@ -77,7 +77,7 @@ def test_to_another_vocabulary_the_layers_move_as_ever(tiny_model, tiny_batch, n
     assert other(**tiny_batch, labels=torch.ones(2, 5)).logits.shape == (2, 5)
 
 
-def test_another_vocabulary_is_the_configurations_and_the_folders(tiny_model, tiny_bert, tmp_path) -> None:
+def test_another_vocabulary_is_saved_with_the_model(tiny_model, tiny_bert, tmp_path) -> None:
     model = transfer(tiny_model, freeze=False, vocabulary=FIVE)
     assert model.config.num_labels == model.visualbert.config.num_labels == 5
     assert model.config.id2label == dict(enumerate(FIVE.labels))
@@ -91,7 +91,7 @@ def test_another_vocabulary_is_the_configurations_and_the_folders(tiny_model, ti
     assert torch.equal(saved.model.fc.weight, model.fc.weight)
 
 
-def test_a_new_head_draws_nothing_of_the_callers(tiny_model) -> None:
+def test_new_head_leaves_the_callers_generator_alone(tiny_model) -> None:
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
@@ -102,13 +102,13 @@ def test_a_new_head_draws_nothing_of_the_callers(tiny_model) -> None:
     assert not all(same(first, transfer(tiny_model, freeze=True, seed=2, vocabulary=FIVE)))
 
 
-def test_the_students_own_vocabulary_changes_nothing(tiny_model, vocabulary) -> None:
-    given = transfer(tiny_model, 1, freeze=True, copy_head=True, seed=1, vocabulary=vocabulary)
-    assert all(same(given, transfer(tiny_model, 1, freeze=True, copy_head=True, seed=1)))
+def test_same_vocabulary_changes_nothing(tiny_model, vocabulary) -> None:
+    transferred = transfer(tiny_model, 1, freeze=True, copy_head=True, seed=1, vocabulary=vocabulary)
+    assert all(same(transferred, transfer(tiny_model, 1, freeze=True, copy_head=True, seed=1)))
 
 
 @pytest.mark.parametrize("labels", [FIVE.labels, ("sad", "happy", "awe")])
-def test_a_head_of_other_emotions_is_not_copied(tiny_model, labels: tuple[str, ...]) -> None:
+def test_rejects_copying_a_head_of_other_emotions(tiny_model, labels: tuple[str, ...]) -> None:
     with pytest.raises(
         EmocapError, match=r"transfer\.head is copied, but the student's emotions .* use fresh"
     ) as error:
@@ -116,7 +116,7 @@ def test_a_head_of_other_emotions_is_not_copied(tiny_model, labels: tuple[str, .
     assert "\n" not in str(error.value)
 
 
-def test_unfreezing_lets_everything_train_with_its_dropout(tiny_model) -> None:
+def test_unfreeze_restores_training_and_dropout(tiny_model) -> None:
     model = transfer(tiny_model, None, freeze=True)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     model.train()
@@ -129,7 +129,7 @@ def test_unfreezing_lets_everything_train_with_its_dropout(tiny_model) -> None:
 
 
 @pytest.mark.parametrize("pooling", ["mean", "first", "first+mean", "pooler"])
-def test_without_the_pooler_its_training_does_not_matter(tiny_model, pooling: str) -> None:
+def test_head_only_ignores_an_unused_pooler(tiny_model, pooling: str) -> None:
     tiny_model.pooling = pooling
     tiny_model.freeze([tiny_model.visualbert.embeddings, tiny_model.visualbert.encoder])
     assert is_head_only(tiny_model) == (pooling != "pooler")

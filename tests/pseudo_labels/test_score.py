@@ -1,4 +1,4 @@
-"""Scoring a corpus: in parts, resumable, in the pairs' order whatever their length."""
+"""Scoring a corpus: in parts, resumable, in the order of the pairs."""
 
 from dataclasses import replace
 
@@ -37,15 +37,15 @@ def pairs():
     return builder.build()
 
 
-def test_every_pair_has_its_own_probabilities(saved, pairs, tmp_path) -> None:
-    found = score(saved, pairs, None, tmp_path / "scores", 4)
+def test_probabilities_are_in_the_order_of_pairs(saved, pairs, tmp_path) -> None:
+    scores = score(saved, pairs, None, tmp_path / "scores", 4)
     for row, caption in enumerate(CAPTIONS):
         with torch.inference_mode():
             alone = saved.model(torch.tensor([saved.tokenizer(caption)["input_ids"]])).logits
-        np.testing.assert_allclose(found[row], torch.sigmoid(alone)[0].numpy(), atol=1e-6)
+        np.testing.assert_allclose(scores[row], torch.sigmoid(alone)[0].numpy(), atol=1e-6)
 
 
-def test_parts_that_are_done_are_not_scored_again(saved, pairs, tmp_path, monkeypatch) -> None:
+def test_resumes_after_the_last_saved_part(saved, pairs, tmp_path, monkeypatch) -> None:
     whole = score(saved, pairs, None, tmp_path / "whole", 4)
     monkeypatch.setattr(module, "PAIRS_PER_PART", 4)
     first = score(saved, pairs, None, tmp_path / "parts", 4)
@@ -54,22 +54,22 @@ def test_parts_that_are_done_are_not_scored_again(saved, pairs, tmp_path, monkey
     calls = []
     monkeypatch.setattr(
         module,
-        "predict_probabilities",
-        lambda model, data, *rest: calls.append(len(data)) or np.zeros((len(data), 3), np.float32),
+        "predict_calibrated",
+        lambda saved, data, *rest: calls.append(len(data)) or np.zeros((len(data), 3), np.float32),
     )
     again = score(saved, pairs, None, tmp_path / "parts", 4)
     assert calls == [2]
     assert (again[:4] == first[:4]).all()
 
 
-def test_a_part_that_does_not_fit_is_refused(saved, pairs, tmp_path) -> None:
+def test_rejects_part_of_wrong_shape(saved, pairs, tmp_path) -> None:
     (tmp_path / "scores").mkdir()
     np.save(tmp_path / "scores" / "part-00000.npy", np.zeros((2, 3), np.float32))
-    with pytest.raises(EmocapError, match=r"part-00000\.npy: holds \(2, 3\), expected \(6, 3\); delete it"):
+    with pytest.raises(EmocapError, match=r"part-00000\.npy: shape is \(2, 3\), expected \(6, 3\); delete it"):
         score(saved, pairs, None, tmp_path / "scores", 4)
 
 
-def test_scores_are_at_the_model_s_temperature(saved, pairs, tmp_path) -> None:
+def test_scores_are_calibrated(saved, pairs, tmp_path) -> None:
     plain = score(saved, pairs, None, tmp_path / "plain", 4)
     warm = replace(saved, card=replace(saved.card, temperature=3.0))
     expected = 1 / (1 + np.exp(-np.log(plain / (1 - plain)) / 3))

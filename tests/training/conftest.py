@@ -1,4 +1,4 @@
-"""Captions whose words tell the emotion, so that a tiny model can learn it in seconds."""
+"""Captions with one word per emotion, so that a tiny model can learn in seconds."""
 
 import numpy as np
 import pytest

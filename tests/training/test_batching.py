@@ -1,4 +1,4 @@
-"""Batches: padding, masks, missing pictures."""
+"""Batches: padding, masks, missing images."""
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ def store_of(path, regions: dict[str, int], dim: int = 4) -> FeatureStore:
     return FeatureStore.open(path)
 
 
-def test_a_batch_is_padded_to_its_longest_and_masked(tmp_path) -> None:
+def test_pads_to_the_longest_of_the_batch(tmp_path) -> None:
     store = store_of(tmp_path / "s", {"a.jpg": 3, "b.jpg": 1})
     targets = np.array([[1, 0], [0, 1], [0.5, 0]], dtype=np.float32)
     data = PairDataset([[2, 5, 3], [2, 3], [2, 5, 6, 3]], ["b.jpg", "a.jpg", "gone.jpg"], targets, store)
@@ -33,13 +33,13 @@ def test_a_batch_is_padded_to_its_longest_and_masked(tmp_path) -> None:
     assert torch.equal(batch["labels"], torch.tensor(targets))
 
 
-def test_without_any_picture_there_is_no_visual_input(tmp_path) -> None:
+def test_no_image_gives_no_visual_input(tmp_path) -> None:
     data = PairDataset([[2, 3]], ["gone.jpg"], None, store_of(tmp_path / "s", {"a.jpg": 1}))
     assert set(data.collate([data[0]])) == {"input_ids", "attention_mask"}
     assert pad_regions([None, np.zeros((0, 4))]) == {}
 
 
-def test_captions_are_cut_with_their_special_tokens(tiny_bert) -> None:
+def test_truncates_captions_and_keeps_special_tokens(tiny_bert) -> None:
     builder = PairsBuilder("made")
     builder.add("x", "1", "", "the dog waits alone by the sea")
     data = PairDataset.of(builder.build(), load_tokenizer(tiny_bert), 5, None)
@@ -47,7 +47,7 @@ def test_captions_are_cut_with_their_special_tokens(tiny_bert) -> None:
     assert (data.input_ids[0][0], data.input_ids[0][-1]) == (2, 3)
 
 
-def test_longest_first() -> None:
+def test_by_length_puts_the_longest_first() -> None:
     data = PairDataset([[1], [1, 2, 3], [1, 2]], [""] * 3)
     assert data.by_length().tolist() == [1, 2, 0]
     assert data.lengths == [1, 3, 2]

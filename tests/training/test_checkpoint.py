@@ -37,9 +37,7 @@ def test_saves_and_loads_the_same_model(folder, tiny_model, tiny_batch) -> None:
 def test_rejects_other_features(folder, caplog) -> None:
     saved = load_model(folder)
     saved.require_features("abc", 8)
-    with pytest.raises(
-        EmocapError, match="with fingerprint abc, these have fingerprint xyz.*--allow-other"
-    ):
+    with pytest.raises(EmocapError, match="with fingerprint abc, these have fingerprint xyz.*--allow-other"):
         saved.require_features("xyz", 8)
     with pytest.raises(EmocapError, match="trained on features of dimension 8, these have 9"):
         saved.require_features("xyz", 9, allow_other=True)

@@ -1,4 +1,4 @@
-"""Losses: plain formulas, gradients, what they become at their limits, and what their settings refuse."""
+"""Losses: plain formulas, gradients, limits, and what their settings reject."""
 
 import math
 
@@ -104,7 +104,7 @@ def test_gradients(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_certain_answers_have_finite_values_and_gradients(case: str) -> None:
+def test_extreme_logits_have_finite_values_and_gradients(case: str) -> None:
     loss, settings, _, _ = CASES[case]
     logits = torch.tensor([[-200.0, 200.0, 0.0], [200.0, -200.0, -200.0]], requires_grad=True)
     value = loss(logits, torch.tensor([[1.0, 0.0, 0.5], [1.0, 0.0, 0.5]]), **settings)
@@ -115,7 +115,7 @@ def test_certain_answers_have_finite_values_and_gradients(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_soft_target_costs_what_hard_ones_cost_on_average(case: str) -> None:
+def test_soft_target_is_the_mean_of_hard_ones(case: str) -> None:
     loss, settings, _, _ = CASES[case]
     logits = exact([[0.7, 0.7, 0.7]])
     hard = [loss(logits, exact([[t] * 3]), **settings) for t in (0.0, 1.0)]
@@ -124,7 +124,7 @@ def test_a_soft_target_costs_what_hard_ones_cost_on_average(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_half_precision_is_widened_first(case: str) -> None:
+def test_half_precision_is_converted_first(case: str) -> None:
     loss, settings, _, _ = CASES[case]
     logits = torch.tensor([[-20.0, 3.0, 5.0]], dtype=torch.bfloat16)
     targets = torch.tensor([[0.0, 1.0, 1.0]])
@@ -133,14 +133,14 @@ def test_half_precision_is_widened_first(case: str) -> None:
     torch.testing.assert_close(narrow, loss(logits.float(), targets, **settings), rtol=0, atol=0)
 
 
-def test_focal_loss_is_the_librarys() -> None:
+def test_focal_loss_equals_torchvision() -> None:
     logits, targets = exact(LOGITS), exact([[0, 1, 1], [1, 0, 0]])
     for gamma, alpha in ((2.0, 0.25), (1.5, None)):
         theirs = sigmoid_focal_loss(logits, targets, -1 if alpha is None else alpha, gamma, reduction="mean")
         torch.testing.assert_close(focal(logits, targets, gamma, alpha), theirs)
 
 
-def test_at_their_limits_all_are_binary_cross_entropy() -> None:
+def test_limits_are_binary_cross_entropy() -> None:
     logits, targets = exact(LOGITS), exact(SOFT)
     same = bce(logits, targets)
     torch.testing.assert_close(focal(logits, targets, gamma=0.0), same)
@@ -149,7 +149,7 @@ def test_at_their_limits_all_are_binary_cross_entropy() -> None:
     torch.testing.assert_close(weighted(logits, targets, torch.ones(3)), same)
 
 
-def test_a_negative_within_the_margin_costs_nothing() -> None:
+def test_negative_within_the_margin_costs_nothing() -> None:
     logits = torch.tensor([[-3.5, -6.0]], requires_grad=True)  # 0.029 and 0.002
     value = asymmetric(logits, torch.zeros(1, 2), margin=0.05)
     value.backward()
@@ -158,7 +158,7 @@ def test_a_negative_within_the_margin_costs_nothing() -> None:
     assert logits.grad.tolist() == [[0, 0]]
 
 
-def test_a_negative_at_the_margin_has_a_finite_gradient() -> None:
+def test_negative_at_the_margin_has_finite_gradient() -> None:
     logits = torch.zeros(1, 1, requires_grad=True)
     asymmetric(logits, torch.zeros(1, 1), gamma_negative=0.5, margin=0.5).backward()
     assert logits.grad is not None
@@ -175,7 +175,7 @@ def test_positive_weights_by_hand() -> None:
     assert positive_weights(targets, 0.0, 5.0).tolist() == [1.0, 1.0, 1.0, 1.0]
 
 
-def test_the_weighted_loss_counts_the_training_targets() -> None:
+def test_weighted_loss_counts_the_training_targets() -> None:
     targets = np.array([[1, 1], [0, 1], [0, 1], [0, 1], [0, 0]], dtype=np.float32)
     loss = build_loss(WeightedLoss(power=0.5), targets)
     found = loss(torch.zeros(1, 2), torch.ones(1, 2)).item()
@@ -184,13 +184,13 @@ def test_the_weighted_loss_counts_the_training_targets() -> None:
     assert capped(torch.zeros(1, 2), torch.ones(1, 2)).item() == pytest.approx(2 * math.log(2))
 
 
-def test_a_losss_own_settings_reach_it() -> None:
+def test_settings_are_passed_to_the_loss() -> None:
     loss = build_loss(AsymmetricLoss(gamma_negative=1, gamma_positive=2, margin=0.1), np.ones((1, 3)))
     torch.testing.assert_close(loss(exact(LOGITS), exact(SOFT)), asymmetric(exact(LOGITS), exact(SOFT), 1.0, 2.0, 0.1))
 
 
 @pytest.mark.parametrize("loss", list(LOSSES))
-def test_every_loss_can_be_named_and_built(loss: str) -> None:
+def test_builds_every_loss_by_name(loss: str) -> None:
     settings = TrainSettings(loss=loss)
     assert settings.loss.name == loss
     assert build_loss(settings.loss, np.eye(3))(exact(LOGITS), exact(SOFT)).isfinite()
@@ -204,7 +204,7 @@ def test_refuses_soft_targets_for_hard_loss(monkeypatch: pytest.MonkeyPatch) -> 
         build_loss(BceLoss(), np.full((2, 3), 0.5), "here")
 
 
-def test_shapes_that_do_not_fit_are_one_line() -> None:
+def test_rejects_mismatched_shapes() -> None:
     with pytest.raises(EmocapError, match=r"logits are \(2, 3\) and targets \(3,\); give both as pairs by emotions"):
         focal(exact(LOGITS), torch.zeros(3))
     with pytest.raises(EmocapError, match=r"\(2,\) weights, but logits are \(2, 3\); give one per emotion"):
@@ -212,13 +212,13 @@ def test_shapes_that_do_not_fit_are_one_line() -> None:
 
 
 @pytest.mark.parametrize("value", [1.5, -0.1, math.nan])
-def test_targets_outside_0_to_1_are_refused(value: float) -> None:
+def test_rejects_targets_outside_0_to_1(value: float) -> None:
     targets = np.array([[0.0, 1.0], [0.5, value]])
     with pytest.raises(EmocapError, match=r"here: the target of pair 1 for emotion 1 is .*expected 0 to 1; correct"):
         build_loss(BceLoss(), targets, "here")
 
 
-def test_no_targets_are_refused() -> None:
+def test_rejects_empty_targets() -> None:
     with pytest.raises(EmocapError, match=r"training pairs: targets have shape \(0, 3\)"):
         build_loss(BceLoss(), np.zeros((0, 3)))
 
@@ -234,7 +234,7 @@ def test_no_targets_are_refused() -> None:
         ({"name": "smoothed"}, {"name": "smoothed", "smoothing": 0.1}),
     ],
 )
-def test_a_name_or_a_mapping_and_back_from_json(given, dumped) -> None:
+def test_accepts_name_or_mapping_and_round_trips(given, dumped) -> None:
     settings = TrainSettings(loss=given, layer_decay=0.8)
     assert settings.model_dump(mode="json")["loss"] == dumped
     assert TrainSettings(**settings.model_dump(mode="json")) == settings
@@ -259,19 +259,19 @@ def test_a_name_or_a_mapping_and_back_from_json(given, dumped) -> None:
         ({"name": "smoothed", "smoothing": math.nan}, "finite"),
     ],
 )
-def test_settings_that_contradict_are_refused_once(loss, message: str) -> None:
+def test_rejects_invalid_settings_with_one_error(loss, message: str) -> None:
     with pytest.raises(ValidationError, match=message) as error:
         TrainSettings(loss=loss)
     assert error.value.error_count() == 1
 
 
 @pytest.mark.parametrize("decay", [0, -0.5, 1.1, math.nan])
-def test_layer_decay_is_above_0_and_at_most_1(decay: float) -> None:
+def test_rejects_layer_decay_out_of_range(decay: float) -> None:
     with pytest.raises(ValidationError, match="layer_decay"):
         TrainSettings(layer_decay=decay)
 
 
-def test_the_defaults_are_as_they_were() -> None:
+def test_default_loss_and_decay() -> None:
     settings = TrainSettings()
     assert settings.loss == BceLoss()
     assert settings.layer_decay is None

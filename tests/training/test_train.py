@@ -1,4 +1,4 @@
-"""The loop: it learns, it stops, it keeps the best, it goes on after a kill, and AnB may run its encoder once."""
+"""The training loop: it learns, stops early, keeps the best epoch and resumes; AnB may run its encoder once."""
 
 import copy
 import json
@@ -45,19 +45,19 @@ def fit(model, training, validation, folder, seed=0, **changes):
     )
 
 
-def test_it_learns_what_the_prior_cannot_know(tiny_model, word_data, tmp_path) -> None:
+def test_learns_more_than_the_prior(tiny_model, word_data, tmp_path) -> None:
     training, validation, test = word_data(300, 0), word_data(60, 1), word_data(100, 2)
     history = fit(tiny_model, training, validation, tmp_path, epochs=6)
-    found = predict_probabilities(tiny_model, test, 32, "test")
+    predicted = predict_probabilities(tiny_model, test, 32, "test")
     baseline = mean_average_precision(prior(training.targets, 100), test.targets)
-    assert mean_average_precision(found, test.targets) > baseline + 0.3
+    assert mean_average_precision(predicted, test.targets) > baseline + 0.3
     assert [row["step"] for row in history["train"]] == list(range(1, 6 * math.ceil(300 / 16) + 1))
     assert [row["epoch"] for row in history["validation"]] == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
     assert history["n_train_pairs"] == 300
     json.dumps(history, allow_nan=False)
 
 
-def test_the_best_epoch_is_kept_and_patience_ends_it(tiny_model, word_data, tmp_path) -> None:
+def test_keeps_best_epoch_and_stops_early(tiny_model, word_data, tmp_path) -> None:
     training, validation = word_data(48, 0), word_data(60, 1)
     history = fit(
         tiny_model, training, validation, tmp_path, epochs=40, learning_rate=1e-2, patience=2, schedule="constant"
@@ -79,15 +79,15 @@ class Killed(Exception):
     ("save_steps", "kill_at", "more"),
     [(None, 25, {}), (7, 17, {}), (None, 25, {"loss": "weighted", "layer_decay": 0.7})],
 )
-def test_a_killed_run_goes_on_as_an_unbroken_one(tiny_model, word_data, tmp_path, save_steps, kill_at, more) -> None:
+def test_resumed_run_equals_an_uninterrupted_one(tiny_model, word_data, tmp_path, save_steps, kill_at, more) -> None:
     training = word_data(160, 0)
     validation = word_data(40, 1) if save_steps is None else None
-    whole, broken = copy.deepcopy(tiny_model), copy.deepcopy(tiny_model)
-    unbroken = fit(whole, training, validation, tmp_path / "whole", save_steps=save_steps, **more)
+    whole, interrupted = copy.deepcopy(tiny_model), copy.deepcopy(tiny_model)
+    uninterrupted = fit(whole, training, validation, tmp_path / "whole", save_steps=save_steps, **more)
 
     calls = 0
 
-    def dying(items):
+    def killed_at(items):
         nonlocal calls
         calls += 1
         if calls == kill_at:
@@ -104,27 +104,27 @@ def test_a_killed_run_goes_on_as_an_unbroken_one(tiny_model, word_data, tmp_path
     }
     with pytest.raises(Killed):
         train(
-            broken,
+            interrupted,
             training,
             validation,
             TrainSettings(**settings),
-            tmp_path / "broken",
+            tmp_path / "interrupted",
             name="test",
             seed=0,
             metrics=scores,
-            collate=dying,
+            collate=killed_at,
             lengths=training.lengths,
         )
-    assert list((tmp_path / "broken" / "checkpoints").glob("checkpoint-*")), "it died before its first checkpoint"
+    assert list((tmp_path / "interrupted" / "checkpoints").glob("checkpoint-*")), "killed before its first checkpoint"
     torch.manual_seed(99)
-    resumed = fit(broken, training, validation, tmp_path / "broken", save_steps=save_steps, **more)
-    assert [row["loss"] for row in resumed["train"]] == [row["loss"] for row in unbroken["train"]]
-    assert resumed["validation"] == unbroken["validation"]
+    resumed = fit(interrupted, training, validation, tmp_path / "interrupted", save_steps=save_steps, **more)
+    assert [row["loss"] for row in resumed["train"]] == [row["loss"] for row in uninterrupted["train"]]
+    assert resumed["validation"] == uninterrupted["validation"]
     for name, tensor in whole.state_dict().items():
-        assert torch.equal(tensor, broken.state_dict()[name]), name
+        assert torch.equal(tensor, interrupted.state_dict()[name]), name
 
 
-def test_a_run_that_stopped_early_does_not_go_on_after_a_kill(tiny_model, word_data, tmp_path) -> None:
+def test_finished_run_is_not_trained_again(tiny_model, word_data, tmp_path) -> None:
     training, validation = word_data(16, 0), word_data(60, 1)
     settings = {"epochs": 40, "learning_rate": 3e-2, "batch_size": 8, "patience": 1, "schedule": "constant"}
     first, again = copy.deepcopy(tiny_model), copy.deepcopy(tiny_model)
@@ -135,18 +135,18 @@ def test_a_run_that_stopped_early_does_not_go_on_after_a_kill(tiny_model, word_d
 
 
 @pytest.mark.parametrize("damage", ["optimizer.pt", "trainer_state.json", "model.safetensors"])
-def test_a_checkpoint_cut_short_is_passed_over(tiny_model, word_data, tmp_path, damage: str) -> None:
+def test_skips_truncated_checkpoint(tiny_model, word_data, tmp_path, damage: str) -> None:
     training = word_data(64, 0)
     first = fit(copy.deepcopy(tiny_model), training, None, tmp_path, select_by=None, epochs=3)
-    (tmp_path / "checkpoints" / "history.json").unlink()  # as if killed before it was over
+    (tmp_path / "checkpoints" / "history.json").unlink()  # as if killed before it was finished
     newest = max((tmp_path / "checkpoints").glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]))
-    broken = newest / damage
-    broken.write_bytes(broken.read_bytes()[:100])
+    damaged = newest / damage
+    damaged.write_bytes(damaged.read_bytes()[:100])
     again = fit(copy.deepcopy(tiny_model), training, None, tmp_path, select_by=None, epochs=3)
     assert [row["loss"] for row in again["train"]] == [row["loss"] for row in first["train"]]
 
 
-def test_no_space_for_a_checkpoint_is_one_line(tiny_model, word_data, tmp_path) -> None:
+def test_reports_full_disk_in_one_line(tiny_model, word_data, tmp_path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
@@ -160,7 +160,7 @@ def test_no_space_for_a_checkpoint_is_one_line(tiny_model, word_data, tmp_path) 
 
 
 @pytest.mark.parametrize("loss", ["bce", "asymmetric"])
-def test_frozen_encoder_run_once_equals_training_through_it(tiny_model, word_data, tmp_path, loss: str) -> None:
+def test_cached_vectors_equal_training_with_frozen_encoder(tiny_model, word_data, tmp_path, loss: str) -> None:
     training, validation = word_data(96, 0), word_data(30, 1)
     direct = transfer(tiny_model, freeze=True, seed=1)
     set_prior_bias(direct.fc, torch.tensor(training.targets.mean(0)))
@@ -184,22 +184,22 @@ def test_frozen_encoder_run_once_equals_training_through_it(tiny_model, word_dat
     assert [r["loss"] for r in fast["train"]] == pytest.approx([r["loss"] for r in slow["train"]], abs=1e-5)
     torch.testing.assert_close(cached.fc.weight, direct.fc.weight, atol=1e-5, rtol=1e-4)
     before, after = tiny_model.visualbert.state_dict(), direct.visualbert.state_dict()
-    assert all(torch.equal(before[name], after[name]) for name in before), "a frozen layer moved"
+    assert all(torch.equal(before[name], after[name]) for name in before), "a frozen layer changed"
 
 
 def cost(loss: Loss, model: torch.nn.Module, data: PairDataset) -> float:
-    """A loss over all of the pairs' cells."""
+    """The loss of a model, over all pairs and emotions."""
     p = torch.tensor(predict_probabilities(model, data, 32, "cost"), dtype=torch.float64)
     return loss(torch.logit(p), torch.tensor(data.targets, dtype=torch.float64)).item()
 
 
 @pytest.mark.parametrize("loss", ["weighted", "focal", "asymmetric", "smoothed"])
-def test_it_learns_by_every_loss(tiny_model, word_data, tmp_path, loss: str) -> None:
+def test_learns_with_every_loss(tiny_model, word_data, tmp_path, loss: str) -> None:
     training, validation, test = word_data(200, 0), word_data(30, 1), word_data(100, 2)
     history = fit(tiny_model, training, validation, tmp_path, epochs=5, loss=loss, layer_decay=0.9)
-    found = predict_probabilities(tiny_model, test, 32, "test")
+    predicted = predict_probabilities(tiny_model, test, 32, "test")
     baseline = mean_average_precision(prior(training.targets, 100), test.targets)
-    assert mean_average_precision(found, test.targets) > baseline + 0.2
+    assert mean_average_precision(predicted, test.targets) > baseline + 0.2
     assert np.mean([row["loss"] for row in history["train"][-5:]]) < history["train"][0]["loss"]
     kept = next(row for row in history["validation"] if row["epoch"] == history["best_epoch"])
     minimised = build_loss(TrainSettings(loss=loss).loss, training.targets)
@@ -207,13 +207,13 @@ def test_it_learns_by_every_loss(tiny_model, word_data, tmp_path, loss: str) -> 
     assert kept["bce"] == pytest.approx(cost(bce, tiny_model, validation), abs=1e-4)
 
 
-def test_the_best_epoch_is_by_bce_whatever_the_loss(tiny_model, word_data, tmp_path) -> None:
+def test_best_epoch_is_by_bce_for_any_loss(tiny_model, word_data, tmp_path) -> None:
     training, validation = word_data(64, 0), word_data(60, 1)
     set_prior_bias(tiny_model.fc, torch.tensor(training.targets.mean(0)))
-    moved_to_half = {"name": "smoothed", "smoothing": 0.95}  # so it falls while the cross-entropy rises
+    smoothed = {"name": "smoothed", "smoothing": 0.95}  # so that the loss falls while the cross-entropy rises
     history = fit(
         tiny_model, training, validation, tmp_path,
-        loss=moved_to_half, learning_rate=1e-4, head_learning_rate=1e-2, schedule="constant", patience=2, epochs=6,
+        loss=smoothed, learning_rate=1e-4, head_learning_rate=1e-2, schedule="constant", patience=2, epochs=6,
     )  # fmt: skip
     rows = history["validation"]
     losses, bces = [row["loss"] for row in rows], [row["bce"] for row in rows]
@@ -223,7 +223,7 @@ def test_the_best_epoch_is_by_bce_whatever_the_loss(tiny_model, word_data, tmp_p
     assert cost(bce, tiny_model, validation) == pytest.approx(min(bces), abs=1e-4)
 
 
-def test_with_bce_the_validation_loss_is_it(tiny_model, word_data, tmp_path) -> None:
+def test_validation_loss_is_bce_by_default(tiny_model, word_data, tmp_path) -> None:
     training, validation = word_data(32, 0), word_data(40, 1)
     history = fit(tiny_model, training, validation, tmp_path, epochs=1)
     (row,) = history["validation"]
@@ -231,7 +231,7 @@ def test_with_bce_the_validation_loss_is_it(tiny_model, word_data, tmp_path) -> 
     assert row["loss"] == pytest.approx(cost(bce, tiny_model, validation), abs=1e-5)
 
 
-def test_targets_are_needed_and_lie_within_0_and_1(tiny_model, word_data, tmp_path) -> None:
+def test_rejects_missing_or_invalid_targets(tiny_model, word_data, tmp_path) -> None:
     data = word_data(16, 0)
     with pytest.raises(EmocapError, match="test: its training pairs have no targets"):
         fit(tiny_model, PairDataset(data.input_ids, data.images), None, tmp_path, select_by=None)
@@ -244,34 +244,34 @@ def rates(model: torch.nn.Module, settings: TrainSettings) -> dict[str, float]:
     """Each trained parameter's learning rate, by name."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     groups = build_optimizer(model, settings).param_groups
-    found = [(names[id(parameter)], group["lr"]) for group in groups for parameter in group["params"]]
-    assert len(found) == len(dict(found)) == sum(p.requires_grad for p in model.parameters())
-    return dict(found)
+    rate_of = [(names[id(parameter)], group["lr"]) for group in groups for parameter in group["params"]]
+    assert len(rate_of) == len(dict(rate_of)) == sum(p.requires_grad for p in model.parameters())
+    return dict(rate_of)
 
 
 @pytest.mark.parametrize("n_frozen", [0, 1, 2])
-def test_rates_fall_towards_the_embeddings(tiny_model, n_frozen: int) -> None:
+def test_learning_rates_decay_towards_the_embeddings(tiny_model, n_frozen: int) -> None:
     model = transfer(tiny_model, n_frozen, freeze=n_frozen > 0)
     settings = TrainSettings(learning_rate=8e-5, head_learning_rate=1e-2, layer_decay=0.5)
     by_hand = {"embeddings": 1e-5, "layer.0": 2e-5, "layer.1": 4e-5, "layer.2": 8e-5, "pooler": 8e-5, "fc": 1e-2}
     if n_frozen:
         by_hand = {part: rate for part, rate in by_hand.items() if part != "embeddings"}
         by_hand = {part: rate for part, rate in by_hand.items() if part not in [f"layer.{i}" for i in range(n_frozen)]}
-    found = rates(model, settings)
-    assert {part for part in by_hand for name in found if f".{part}." in f".{name}"} == set(by_hand)
-    for name, rate in found.items():
+    rate_of = rates(model, settings)
+    assert {part for part in by_hand for name in rate_of if f".{part}." in f".{name}"} == set(by_hand)
+    for name, rate in rate_of.items():
         (part,) = [part for part in by_hand if f".{part}." in f".{name}"]
         assert rate == pytest.approx(by_hand[part], rel=1e-12), name
 
 
-def test_a_decay_of_1_or_a_head_alone_changes_no_rate(tiny_model) -> None:
+def test_decay_of_1_changes_no_learning_rate(tiny_model) -> None:
     assert set(rates(tiny_model, TrainSettings(layer_decay=1.0)).values()) == {5e-5, 5e-3}
     assert set(rates(EmotionHead(tiny_model.fc), TrainSettings(layer_decay=0.5)).values()) == {5e-3}
     same = TrainSettings(layer_decay=0.5, head_learning_rate=None)
-    assert rates(tiny_model, same)["fc.weight"] == 5e-5, "fc has the encoder's peak"
+    assert rates(tiny_model, same)["fc.weight"] == 5e-5, "fc has the encoder's peak learning rate"
 
 
-def test_order_depends_on_seed_and_epoch_alone() -> None:
+def test_order_depends_only_on_seed_and_epoch() -> None:
     lengths = list(range(100))
 
     def order(seed: int, epoch: int) -> list[int]:
@@ -285,7 +285,7 @@ def test_order_depends_on_seed_and_epoch_alone() -> None:
     assert order(0, 0) != order(0, 1) != order(1, 1)
 
 
-def test_adam_and_frozen_parameters(tiny_model) -> None:
+def test_optimizer_skips_frozen_parameters(tiny_model) -> None:
     tiny_model.freeze([tiny_model.visualbert])
     optimizer = build_optimizer(
         tiny_model, TrainSettings(optimizer="adam", head_learning_rate=None, learning_rate=1e-4)
@@ -304,7 +304,7 @@ def test_adam_and_frozen_parameters(tiny_model) -> None:
     }
 
 
-def test_a_loss_that_is_not_finite_is_one_line(tiny_model, word_data, tmp_path) -> None:
+def test_reports_loss_that_is_not_finite(tiny_model, word_data, tmp_path) -> None:
     with torch.no_grad():
         tiny_model.fc.weight.fill_(float("nan"))
     with pytest.raises(EmocapError, match="loss is not finite at step 1; lower learning_rate"):

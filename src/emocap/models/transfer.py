@@ -1,8 +1,8 @@
 """Transfer of a student's layers to the target (Yosinski et al. 2014): AnB freezes them, AnB+ fine-tunes them.
 
 `n_transferred` counts encoder layers from the input; the embeddings are always copied, the pooler only with all of the
-layers. Layers above are re-initialised, and so is `fc` unless it is copied. `unfreeze` is for fine-tuning after a frozen
-run: first the head, then everything (LP-FT, Kumar et al. 2022, arXiv 2202.10054).
+layers. Layers above are re-initialised, and so is `fc` unless it is copied. `unfreeze` is for fine-tuning after
+training with frozen layers: first the head, then everything (LP-FT, Kumar et al. 2022, arXiv 2202.10054).
 """
 
 import copy
@@ -42,8 +42,8 @@ def transfer(
     if vocabulary is not None and list(vocabulary.labels) != list(model.config.id2label.values()):
         if copy_head:
             raise EmocapError(
-                f"transfer.head is copied, but the student's emotions ({model.config.num_labels}) differ from the target's "
-                f"({len(vocabulary)}), or have a different order; use fresh"
+                f"transfer.head is copied, but the student's emotions ({model.config.num_labels}) are not the target's "
+                f"({len(vocabulary)}) in the same order; use fresh"
             )
         _replace_vocabulary(model, vocabulary)
     unfreeze(model)

@@ -1,18 +1,18 @@
-"""An audit of pseudo-labels: what selection did to the emotions, and whether a few of them swallow the rest."""
+"""An audit of pseudo-labels: the emotions' shares before and after selection, and whether they collapse onto a few."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from emocap.pseudo_labels.select import Selection, best_emotions
+from emocap.pseudo_labels.select import Selection, top_p_emotions
 
 MIN_ENTROPY_RATIO = 0.75
 MAX_NEVER_CHOSEN = 0.3
 
 
 def entropy(shares: np.ndarray) -> float:
-    """Of a distribution over emotions, in nats.
+    """Entropy of a distribution over emotions, in nats.
 
     >>> round(entropy(np.array([.5, .5, 0.])), 4)
     0.6931
@@ -31,20 +31,20 @@ def audit(
     """What `docs/RUN_DIR.md` describes as `audit.json`.
 
     Args:
-        probabilities: (N, E) of the teacher over the whole source.
+        probabilities: (N, E) of the teacher, for the whole source.
         selection: the sample drawn from it.
         labels: E emotions.
         training_targets: (M, E) of the target's training pairs.
-        settings: p, k, fraction, targets and min_agreement.
+        settings: p, k, fraction, label_type and min_agreement.
     """
-    before = _shares(best_emotions(probabilities, settings["p"]))
+    before = _shares(top_p_emotions(probabilities, settings["p"]))
     after = _shares(selection.kept)
     target = _shares(training_targets > 0)
     never = [label for label, share in zip(labels, after, strict=True) if share == 0]
     return {
         "schema": 1,
         "labels": list(labels),
-        **{key: settings[key] for key in ("p", "k", "fraction", "targets", "min_agreement")},
+        **{key: settings[key] for key in ("p", "k", "fraction", "label_type", "min_agreement")},
         "n_source_pairs": len(probabilities),
         "n_candidates": selection.n_candidates,
         "n_selected": len(selection.rows),
@@ -72,8 +72,8 @@ def _warning(after: np.ndarray, target: np.ndarray, labels: Sequence[str], never
         leading = [labels[i] for i in np.argsort(-after, kind="stable")[:p]]
         share = float(np.sort(after)[::-1][:p].sum())
         faults.append(
-            f"the {p} commonest emotions ({', '.join(leading)}) hold {share:.0%} of the pseudo-labels: entropy "
-            f"{entropy(after):.2f} nats against {entropy(target):.2f} in the target's labels"
+            f"the {p} most frequent emotions ({', '.join(leading)}) have {share:.0%} of the pseudo-labels: entropy "
+            f"{entropy(after):.2f} nats versus {entropy(target):.2f} for the target's labels"
         )
     if len(never) > MAX_NEVER_CHOSEN * len(labels):
         faults.append(f"{len(never)} of {len(labels)} emotions are never chosen")

@@ -1,8 +1,8 @@
-"""Which pseudo-labels a student sees: the P best emotions of a pair, the K best pairs of an emotion, a sample of all.
+"""Selection of pseudo-labels: the top-P emotions per pair, the top-K pairs per emotion, and a random sample.
 
-After Yalniz et al. 2019 (arXiv 1905.00546): each pair is a candidate for its P best emotions; for each emotion the K
-candidates with the highest probability are kept. Without K every candidate is kept, as in the founding study. Where an
-image has several captions, the teacher's agreement with itself over them can filter or weigh what is kept.
+After Yalniz et al. 2019 (arXiv 1905.00546): each pair is a candidate for its top-P emotions; for each emotion the K
+candidates with the highest probability are kept. Without K every candidate is kept, as in the founding study. If an
+image has several captions, the teacher's agreement across them can filter or weight the pseudo-labels.
 """
 
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ class Selection:
 
     Attributes:
         rows: (M,) int64, ascending row numbers of the source.
-        kept: (M, E) bool, the emotions kept for each; at least one a row.
-        n_candidates: pairs that kept an emotion before the sample was drawn.
+        kept: (M, E) bool, the emotions kept for each; at least one per row.
+        n_candidates: number of pairs with a kept emotion before the sample was drawn.
     """
 
     rows: np.ndarray
@@ -28,10 +28,10 @@ class Selection:
     n_candidates: int
 
 
-def best_emotions(probabilities: np.ndarray, p: int) -> np.ndarray:
-    """(N, E) bool: each pair's p most probable emotions, ties to the first in the vocabulary.
+def top_p_emotions(probabilities: np.ndarray, p: int) -> np.ndarray:
+    """(N, E) bool: each pair's p most probable emotions, ties in vocabulary order.
 
-    >>> best_emotions(np.array([[.1, .9, .5], [.4, .4, .4]]), 2).tolist()
+    >>> top_p_emotions(np.array([[.1, .9, .5], [.4, .4, .4]]), 2).tolist()
     [[False, True, True], [True, True, False]]
     """
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :p]
@@ -41,11 +41,11 @@ def best_emotions(probabilities: np.ndarray, p: int) -> np.ndarray:
 
 
 def agreement_over_captions(chosen: np.ndarray, images: Sequence[str]) -> np.ndarray:
-    """(N, E) float32: the share of the captions of a pair's image for which an emotion is chosen.
+    """(N, E) float32: the share of the captions of a pair's image for which an emotion is among the top p.
 
     Args:
-        chosen: (N, E) bool, as `best_emotions` gives it.
-        images: N image keys; pairs whose key is "" stand each for itself.
+        chosen: (N, E) bool, as `top_p_emotions` gives it.
+        images: N image keys; each pair with the key "" is a group of its own.
 
     >>> chosen = np.array([[True, False], [True, True], [False, True]])
     >>> agreement_over_captions(chosen, ["a", "a", ""]).tolist()
@@ -68,33 +68,32 @@ def select(
     images: Sequence[str] = (),
     min_agreement: float | None = None,
 ) -> Selection:
-    """Keep P emotions a pair, K pairs an emotion, and a sample of what is left.
+    """Keep the top-P emotions per pair and the top-K pairs per emotion, then draw a sample of the pairs.
 
     Args:
         probabilities: (N, E) of the teacher.
-        p: emotions a pair is a candidate for.
-        k: pairs kept for an emotion; None keeps all candidates.
+        p: number of emotions that a pair is a candidate for.
+        k: number of pairs kept per emotion; None keeps all candidates.
         fraction: share of the candidates drawn, 0 to 1; at least one.
         seed: of the draw.
-        images: N image keys, needed for `min_agreement`.
-        min_agreement: an emotion is kept where it is among the p best for at least this share of its image's captions.
+        images: N image keys, required for `min_agreement`.
+        min_agreement: an emotion is kept if it is among the top p for at least this share of its image's captions.
 
     Raises:
-        EmocapError: p, k or fraction out of range, nothing to select from or nothing left, or a probability that is not
-            finite.
+        EmocapError: p, k or fraction is out of range, no pair is given or left, or a probability is not finite.
     """
     n, n_labels = probabilities.shape
     if n == 0:
         raise EmocapError("selection: the source has no pairs")
     if not np.isfinite(probabilities).all():
-        raise EmocapError("selection: the teacher's probabilities hold NaN or infinity; train it again at a lower rate")
+        raise EmocapError("selection: the teacher's probabilities contain NaN or infinity; lower its learning_rate")
     if not 1 <= p <= n_labels:
         raise EmocapError(f"pseudo_labels.p is {p}, expected 1 to {n_labels}")
     if k is not None and k < 1:
         raise EmocapError(f"pseudo_labels.k is {k}, expected 1 or more")
     if not 0 < fraction <= 1:
         raise EmocapError(f"pseudo_labels.fraction is {fraction}, expected above 0, at most 1")
-    kept = best_emotions(probabilities, p)
+    kept = top_p_emotions(probabilities, p)
     if min_agreement is not None:
         kept &= agreement_over_captions(kept, images) >= min_agreement - 1e-6
         if not kept.any():
@@ -102,14 +101,14 @@ def select(
                 f"pseudo_labels.min_agreement is {min_agreement}, which no emotion of any image reaches; lower it"
             )
     if k is not None:
-        kept = _best_pairs(probabilities, kept, k)
+        kept = _top_k_pairs(probabilities, kept, k)
     candidates = np.flatnonzero(kept.any(axis=1))
     size = max(1, round(fraction * len(candidates)))
     rows = np.sort(np.random.default_rng(seed).choice(candidates, size, replace=False))
     return Selection(rows, kept[rows], len(candidates))
 
 
-def _best_pairs(probabilities: np.ndarray, candidates: np.ndarray, k: int) -> np.ndarray:
+def _top_k_pairs(probabilities: np.ndarray, candidates: np.ndarray, k: int) -> np.ndarray:
     kept = np.zeros_like(candidates)
     for label in range(candidates.shape[1]):
         rows = np.flatnonzero(candidates[:, label])
@@ -119,26 +118,26 @@ def _best_pairs(probabilities: np.ndarray, candidates: np.ndarray, k: int) -> np
 
 
 def student_targets(
-    probabilities: np.ndarray, selection: Selection, kind: str, *, p: int = 4, images: Sequence[str] = ()
+    probabilities: np.ndarray, selection: Selection, label_type: str, *, p: int = 4, images: Sequence[str] = ()
 ) -> np.ndarray:
     """(M, E) float32 targets, 0 for every emotion that is not kept.
 
     Args:
         probabilities: (N, E) of the teacher.
         selection: M pairs of those N.
-        kind: "hard", 1; "soft", the teacher's probability; "votes", the share of the captions of the pair's image that
-            have the emotion among their p best.
+        label_type: "hard", 1; "soft", the teacher's probability; "votes", the share of the captions of the pair's image
+            that have the emotion among their top p.
         p: of the selection; for "votes".
         images: N image keys; for "votes".
 
     Raises:
-        EmocapError: unknown kind.
+        EmocapError: unknown label type.
     """
-    if kind == "hard":
+    if label_type == "hard":
         return selection.kept.astype(np.float32)
-    if kind == "soft":
+    if label_type == "soft":
         return np.where(selection.kept, probabilities[selection.rows], 0).astype(np.float32)
-    if kind == "votes":
-        agreement = agreement_over_captions(best_emotions(probabilities, p), images)
+    if label_type == "votes":
+        agreement = agreement_over_captions(top_p_emotions(probabilities, p), images)
         return np.where(selection.kept, agreement[selection.rows], 0).astype(np.float32)
-    raise EmocapError(f"pseudo_labels.targets is {kind!r}, expected 'hard', 'soft' or 'votes'")
+    raise EmocapError(f"pseudo_labels.label_type is {label_type!r}, expected 'hard', 'soft' or 'votes'")

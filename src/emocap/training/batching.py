@@ -65,7 +65,7 @@ class PairDataset(Dataset):
         """One batch of B pairs.
 
         Returns:
-            input_ids, attention_mask (B, T) int64; visual_embeds (B, R, D) float32 and visual_attention_mask (B, R) int64
+            input_ids, attention_mask (B, T) int64; visual_embeds (B, R, D) float32, visual_attention_mask (B, R) int64
             if any image of the batch has features; labels (B, E) float32 if the pairs have targets. The visual mask of
             an image without features is zero.
         """

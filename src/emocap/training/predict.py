@@ -42,12 +42,28 @@ def pooled_vectors(model: VisualBertForEmotion, dataset: PairDataset, batch_size
     return _run(model, dataset, batch_size, what, head=False)
 
 
-def predict_probabilities(
-    model: VisualBertForEmotion, dataset: PairDataset, batch_size: int, what: str, temperature: float = 1.0
-) -> np.ndarray:
-    """(N, E) float32 probabilities of the logits divided by `temperature`, without dropout."""
-    logits = _run(model, dataset, batch_size, what, head=True)
-    return require_finite(torch.sigmoid(torch.from_numpy(logits) / temperature).numpy())
+def calibrated_probabilities(logits: torch.Tensor, temperature: float) -> np.ndarray:
+    """(N, E) float32 probabilities of logits (N, E), which are divided by a model card's temperature.
+
+    Raises:
+        EmocapError: a probability is NaN.
+
+    >>> probabilities = calibrated_probabilities(torch.tensor([[1.0, 9.0]]).log(), 2.0)  # odds of 9 become 3
+    >>> probabilities.astype(float).round(3).tolist()
+    [[0.5, 0.75]]
+    """
+    return require_finite(torch.sigmoid(logits.float() / temperature).cpu().numpy())
+
+
+def predict_probabilities(model: VisualBertForEmotion, dataset: PairDataset, batch_size: int, what: str) -> np.ndarray:
+    """(N, E) float32 uncalibrated probabilities, without dropout."""
+    return calibrated_probabilities(torch.from_numpy(_run(model, dataset, batch_size, what, head=True)), 1.0)
+
+
+def predict_calibrated(saved: SavedModel, dataset: PairDataset, batch_size: int, what: str) -> np.ndarray:
+    """(N, E) float32 calibrated probabilities by a saved model, without dropout."""
+    logits = torch.from_numpy(_run(saved.model, dataset, batch_size, what, head=True))
+    return calibrated_probabilities(logits, saved.card.temperature)
 
 
 def predict_captions(
@@ -62,7 +78,7 @@ def predict_captions(
     )["input_ids"]
     keys = [str(row) for row in range(len(captions))]
     dataset = PairDataset(encoded, keys, None, store)  # type: ignore[arg-type]  # a dict reads as a store does
-    return predict_probabilities(saved.model, dataset, batch_size, what, saved.card.temperature)
+    return predict_calibrated(saved, dataset, batch_size, what)
 
 
 def _run(model: VisualBertForEmotion, dataset: PairDataset, batch_size: int, what: str, *, head: bool) -> np.ndarray:
