@@ -1,4 +1,4 @@
-"""A served tiny model, untrained, with a study's results beside it."""
+"""A served model: tiny and untrained, in a run with results."""
 
 import json
 from dataclasses import replace
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from emocap.app.limits import Limits
-from emocap.app.served_model import Served, load_served
+from emocap.app.served_model import ServedModel, load_served
 from emocap.app.server import build_app
 from emocap.emotions import Vocabulary
 
@@ -34,33 +34,33 @@ def write_run(folder: Path, bert: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def run(tiny_bert, tmp_path_factory) -> Path:
-    """The run directory of a study with a captioner and results; not to be changed."""
+    """The run directory of a study with a captioner and results; read only."""
     return write_run(tmp_path_factory.mktemp("served") / "run", tiny_bert)
 
 
 @pytest.fixture(scope="session")
-def loaded(run) -> Served:
-    """What is served of it, with the frequencies of its emotions."""
+def loaded(run) -> ServedModel:
+    """The served model of the run, with base rates of its emotions; read only."""
     return replace(load_served(run), frequencies=FREQUENCIES)
 
 
 @pytest.fixture
-def served(loaded) -> Served:
-    """The same, to be changed."""
+def served(loaded) -> ServedModel:
+    """A copy, which a test may change."""
     return replace(loaded)
 
 
 @pytest.fixture
 def serving(served, tmp_path):
-    """Builds a client of REST alone: `serving(key=..., waiting=...)`; servers are stopped at the end."""
+    """Builds a client of the REST interface: `serving(key=..., waiting=...)`; services are stopped at the end."""
     from starlette.testclient import TestClient
 
     services = []
 
     def build(key=None, **limits):
-        gate, service = build_app(served, Limits(**limits), tmp_path, page=False, key=key)
+        app, service = build_app(served, Limits(**limits), tmp_path, page=False, key=key)
         services.append(service)
-        client = TestClient(gate, raise_server_exceptions=False)
+        client = TestClient(app, raise_server_exceptions=False)
         client.service = service
         return client
 

@@ -10,14 +10,14 @@ import sys
 import time
 from pathlib import Path
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 
 class Server:
     """`emocap serve` in a process.
 
     Attributes:
-        port: that it listens on.
+        port: the port that it listens on.
     """
 
     def __init__(self, folder: Path, model: Path, *options: str) -> None:
@@ -29,22 +29,22 @@ class Server:
             stderr=self.log.open("w"),
             env=os.environ | {"TMPDIR": str(self.temporary)},
         )
-        end = time.monotonic() + PATIENCE
-        while not (found := re.search(r"http://127.0.0.1:(\d+)", self.log.read_text())):
-            if self.process.poll() is not None or time.monotonic() > end:
+        deadline = time.monotonic() + TIMEOUT
+        while not (match := re.search(r"http://127.0.0.1:(\d+)", self.log.read_text())):
+            if self.process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(self.log.read_text())
             time.sleep(0.05)
-        self.port = int(found[1])
+        self.port = int(match[1])
 
-    def ask(self, method: str, path: str, body: object = None, timeout: float = PATIENCE) -> tuple[int, bytes]:
+    def request(self, method: str, path: str, body: object = None, timeout: float = TIMEOUT) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         connection.request(
             method, path, None if body is None else json.dumps(body), {"content-type": "application/json"}
         )
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        response = connection.getresponse()
+        return response.status, response.read()
 
     def stop(self) -> int:
-        """Ask it to stop, and give its exit status."""
+        """Send SIGTERM and return the exit status."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE)
+        return self.process.wait(TIMEOUT)

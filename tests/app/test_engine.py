@@ -1,4 +1,4 @@
-"""What waits goes through the model together; what is bad harms nobody else; what was accepted is finished."""
+"""Waiting predictions share batches; a failing request fails alone; accepted requests are finished."""
 
 import asyncio
 import threading
@@ -9,13 +9,13 @@ import pytest
 from emocap import EmocapError
 from emocap.app.engine import Engine
 from emocap.app.limits import Limits
-from emocap.app.service import Busy, Service, TooSlow
+from emocap.app.service import DeadlineExceeded, ServerBusy, Service
 
 LONG = 20.0
 
 
-class Slow:
-    """A predictor that waits until it is let go, and remembers its batches."""
+class BlockedPredictor:
+    """A predictor that waits for the event `go`, and records its batches."""
 
     def __init__(self) -> None:
         self.go = threading.Event()
@@ -28,54 +28,54 @@ class Slow:
         self.go.wait(LONG)
         self.batches.append(list(captions))
         if "bad" in captions:
-            raise EmocapError("a bad one")
+            raise EmocapError("bad caption")
         return np.array([[float(len(caption))] for caption in captions])
 
 
 @pytest.fixture
 def engine():
-    made = Engine(Slow(), batch=4)
-    yield made
-    made._predictor.go.set()
-    made.stop()
+    engine = Engine(BlockedPredictor(), batch=4)
+    yield engine
+    engine._predictor.go.set()
+    engine.stop()
 
 
-def asked(engine, *questions):
-    """ModelPredictions to questions that are asked at once, while the first is being computed."""
+def results(engine, *requests):
+    """Results of requests that are all made while a first one is being computed."""
 
-    async def ask():
+    async def submit():
         first = asyncio.ensure_future(engine.probabilities(None, ["first"]))
         await asyncio.sleep(0.05)
-        others = [asyncio.ensure_future(engine.probabilities(None, question)) for question in questions]
+        others = [asyncio.ensure_future(engine.probabilities(None, captions)) for captions in requests]
         await asyncio.sleep(0.05)
         engine._predictor.go.set()
         return await asyncio.gather(first, *others, return_exceptions=True)
 
-    return asyncio.run(ask())
+    return asyncio.run(submit())
 
 
-def test_questions_that_wait_share_batches_in_their_order_and_each_gets_its_own(engine) -> None:
-    found = asked(engine, ["aa", "bbb"], ["c"], ["dddd", "e"], ["f"])
+def test_waiting_requests_share_batches_in_order(engine) -> None:
+    outputs = results(engine, ["aa", "bbb"], ["c"], ["dddd", "e"], ["f"])
     assert engine._predictor.batches == [["first"], ["aa", "bbb", "c"], ["dddd", "e", "f"]]
-    assert [rows.ravel().tolist() for rows in found] == [[5], [2, 3], [1], [4, 1], [1]]
+    assert [rows.ravel().tolist() for rows in outputs] == [[5], [2, 3], [1], [4, 1], [1]]
 
 
-def test_a_question_larger_than_a_batch_is_answered_alone(engine) -> None:
-    found = asked(engine, ["a"], list("bcdefgh"), ["i"])
+def test_request_larger_than_a_batch_runs_alone(engine) -> None:
+    outputs = results(engine, ["a"], list("bcdefgh"), ["i"])
     assert engine._predictor.batches == [["first"], ["a"], list("bcdefgh"), ["i"]]
-    assert found[2].shape == (7, 1)
+    assert outputs[2].shape == (7, 1)
 
 
-def test_a_question_that_fails_harms_no_other_in_its_batch(engine) -> None:
-    found = asked(engine, ["a"], ["bad"], ["cc"])
-    assert found[1].tolist() == [[1]]
-    assert found[3].tolist() == [[2]]
-    with pytest.raises(EmocapError, match="a bad one"):
-        raise found[2]
+def test_failing_request_fails_alone(engine) -> None:
+    outputs = results(engine, ["a"], ["bad"], ["cc"])
+    assert outputs[1].tolist() == [[1]]
+    assert outputs[3].tolist() == [[2]]
+    with pytest.raises(EmocapError, match="bad caption"):
+        raise outputs[2]
 
 
-def test_other_work_takes_turns_with_batches(engine) -> None:
-    """However much of it waits, a prediction waits for one piece of it at most."""
+def test_other_jobs_alternate_with_batches(engine) -> None:
+    """However many wait, a prediction waits for at most one of them."""
 
     async def ask():
         def batches_so_far():
@@ -94,8 +94,8 @@ def test_other_work_takes_turns_with_batches(engine) -> None:
     assert engine.depth == 0
 
 
-def test_stopping_finishes_what_waits() -> None:
-    engine = Engine(Slow(), batch=4)
+def test_stop_finishes_waiting_jobs() -> None:
+    engine = Engine(BlockedPredictor(), batch=4)
 
     async def ask():
         waiting = [asyncio.ensure_future(engine.probabilities(None, [name])) for name in ("a", "bb")]
@@ -111,53 +111,53 @@ def test_stopping_finishes_what_waits() -> None:
 @pytest.fixture
 def service(served):
     def build(**limits):
-        made.append(Service(served, Limits(**limits)))
-        return made[-1]
+        services.append(Service(served, Limits(**limits)))
+        return services[-1]
 
-    made: list[Service] = []
+    services: list[Service] = []
     yield build
-    for one in made:
-        one.stop()
+    for service in services:
+        service.stop()
 
 
-def held(service):
-    """Keeps the models busy until it is set."""
-    let_go = threading.Event()
-    return let_go, service._engine.run(lambda: let_go.wait(LONG))
+def blocker(service):
+    """An event, and a job that blocks the engine until the event is set."""
+    event = threading.Event()
+    return event, service._engine.run(lambda: event.wait(LONG))
 
 
-def test_one_more_than_may_wait_is_refused_and_the_next_after_an_answer_is_not(service) -> None:
+def test_rejects_requests_beyond_the_waiting_limit(service) -> None:
     service = service(waiting=3)
 
     async def ask():
-        let_go, work = held(service)
+        event, work = blocker(service)
         blocking = asyncio.ensure_future(work)
         await asyncio.sleep(0.05)
-        taken = [asyncio.ensure_future(service.predict(None, ["a dog"])) for _ in range(2)]
+        accepted = [asyncio.ensure_future(service.predict(None, ["a dog"])) for _ in range(2)]
         await asyncio.sleep(0.05)
         assert service.accepted == 3
         assert service.is_full
-        with pytest.raises(Busy, match="too many requests are waiting already; ask again in a moment"):
+        with pytest.raises(ServerBusy, match="too many requests are waiting; try again in a moment"):
             await service.predict(None, ["a dog"])
-        let_go.set()
-        await asyncio.gather(blocking, *taken)
+        event.set()
+        await asyncio.gather(blocking, *accepted)
         assert service.accepted == 0
         return await service.predict(None, ["a dog"])
 
     assert asyncio.run(ask())[0].caption == "a dog"
 
 
-def test_an_answer_that_takes_too_long_is_given_up_and_its_place_is_free_when_its_work_is(service) -> None:
+def test_deadline_frees_the_place_once_work_ends(service) -> None:
     service = service(waiting=2, seconds=0.2)
 
     async def ask():
-        let_go, work = held(service)
+        event, work = blocker(service)
         blocking = asyncio.ensure_future(work)
         await asyncio.sleep(0.05)
-        with pytest.raises(TooSlow, match=r"no answer within 0.2 s; ask for less, or again later"):
+        with pytest.raises(DeadlineExceeded, match=r"no response within 0.2 s; send less, or try again later"):
             await service.predict(None, ["a dog"])
-        assert service.accepted == 1, "the work that holds it up still runs, what was given up waits no more"
-        let_go.set()
+        assert service.accepted == 1, "the blocking job still runs, the cancelled request does not wait any more"
+        event.set()
         await blocking
         assert service.accepted == 0
         return await service.predict(None, ["a dog"])
@@ -165,19 +165,19 @@ def test_an_answer_that_takes_too_long_is_given_up_and_its_place_is_free_when_it
     assert asyncio.run(ask())[0].caption == "a dog"
 
 
-def test_explanations_and_writing_may_not_take_every_place(service) -> None:
+def test_slow_requests_cannot_take_every_place(service) -> None:
     service = service(waiting=6, slow=1)
 
     async def ask():
-        let_go, work = held(service)
+        event, work = blocker(service)
         blocking = asyncio.ensure_future(work)
         explaining = asyncio.ensure_future(service.explain(None, "a dog"))
         await asyncio.sleep(0.05)
-        with pytest.raises(Busy):
+        with pytest.raises(ServerBusy):
             await service.explain(None, "a dog")
         predicting = asyncio.ensure_future(service.predict(None, ["a dog"]))
         await asyncio.sleep(0.05)
-        let_go.set()
+        event.set()
         await asyncio.gather(blocking, explaining)
         return await predicting
 
@@ -185,6 +185,6 @@ def test_explanations_and_writing_may_not_take_every_place(service) -> None:
 
 
 @pytest.mark.parametrize("name", ["bytes", "waiting", "seconds"])
-def test_a_limit_of_nothing_is_refused(name) -> None:
+def test_rejects_limit_of_zero(name) -> None:
     with pytest.raises(EmocapError, match=f"serve: {name} is 0, expected more than 0"):
         Limits(**{name: 0})

@@ -1,4 +1,4 @@
-"""Whatever is sent, the server answers in one sentence, no fault of its own, and keeps answering."""
+"""Any input gets a response: never a server error, errors in one sentence, and the server goes on."""
 
 import base64
 import io
@@ -25,14 +25,14 @@ def encoded(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def picture(kind="PNG", size=(20, 10)) -> bytes:
+def image_file(kind="PNG", size=(20, 10)) -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", size, "red").save(buffer, kind)
     return buffer.getvalue()
 
 
 def png_of(width: int, height: int, data: bytes) -> bytes:
-    """A PNG that says so of its size, with these bytes as its compressed rows."""
+    """A PNG whose header has this size, with these bytes as its compressed rows."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -41,13 +41,13 @@ def png_of(width: int, height: int, data: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
-BAD_PICTURES = {
+BAD_IMAGES = {
     "nothing": b"",
     "text": b"hello",
     "a script": b"#!/bin/sh\nrm -rf /\n",
     "zeros": bytes(1000),
-    "half a picture": picture("JPEG")[:200],
-    "a picture's beginning": picture()[:30],
+    "half an image": image_file("JPEG")[:200],
+    "the beginning of an image": image_file()[:30],
     "a bomb by its header": png_of(50_000, 50_000, zlib.compress(b"")),
     "a bomb by its rows": png_of(1500, 1500, zlib.compress(bytes(1500 * 4501))),
     "rows that are missing": png_of(900, 900, zlib.compress(b"")),
@@ -59,27 +59,27 @@ BAD_PICTURES = {
 }
 
 
-@pytest.mark.parametrize("name", list(BAD_PICTURES))
+@pytest.mark.parametrize("name", list(BAD_IMAGES))
 @pytest.mark.parametrize("path", PATHS)
-def test_what_is_no_picture_gets_one_sentence(client, name, path) -> None:
-    asked = {"image": encoded(BAD_PICTURES[name])}
-    asked |= {"emotions": ["sad"]} if path in ("/v1/rank", "/v1/caption") else {}
-    asked |= {"caption": "a dog"} if path == "/v1/explain" else {}
-    asked |= {"captions": ["a dog"]} if path in ("/v1/predict", "/v1/rank") else {}
-    answer = client.post(path, json=asked)
-    assert answer.status_code == 422, answer.text
-    assert "\n" not in answer.json()["detail"]
+def test_bad_image_is_422_with_one_sentence(client, name, path) -> None:
+    request = {"image": encoded(BAD_IMAGES[name])}
+    request |= {"emotions": ["sad"]} if path in ("/v1/rank", "/v1/caption") else {}
+    request |= {"caption": "a dog"} if path == "/v1/explain" else {}
+    request |= {"captions": ["a dog"]} if path in ("/v1/predict", "/v1/rank") else {}
+    response = client.post(path, json=request)
+    assert response.status_code == 422, response.text
+    assert "\n" not in response.json()["detail"]
     assert client.post("/v1/predict", json={"captions": ["a dog"]}).status_code == 200
 
 
 @pytest.mark.parametrize("tail", [b"<script>alert(1)</script>", b"PK\x03\x04" + bytes(500), b"%PDF-1.4", bytes(10_000)])
-def test_a_polyglot_is_the_picture_that_it_is(client, tail) -> None:
-    answers = [
+def test_polyglot_file_is_read_as_its_image(client, tail) -> None:
+    responses = [
         client.post("/v1/predict", json={"image": encoded(data), "captions": ["a dog"]})
-        for data in (picture(), picture() + tail)
+        for data in (image_file(), image_file() + tail)
     ]
-    assert [answer.status_code for answer in answers] == [200, 200]
-    assert answers[0].json() == answers[1].json()
+    assert [response.status_code for response in responses] == [200, 200]
+    assert responses[0].json() == responses[1].json()
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -87,17 +87,17 @@ def test_a_polyglot_is_the_picture_that_it_is(client, tail) -> None:
     "kind",
     [None, "", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "image/png"],
 )
-def test_another_content_type_is_refused(client, path, kind) -> None:
-    answer = client.post(
+def test_rejects_other_content_types(client, path, kind) -> None:
+    response = client.post(
         path, content=json.dumps({"captions": ["a dog"]}), headers={"content-type": kind} if kind else {}
     )
-    assert answer.status_code in (400, 415, 422)
-    assert "\n" not in answer.json()["detail"]
+    assert response.status_code in (400, 415, 422)
+    assert "\n" not in response.json()["detail"]
 
 
 BODIES = {
     "nothing": b"",
-    "no JSON": b"{captions: [a]}",
+    "not JSON": b"{captions: [a]}",
     "half": b'{"captions": ["a dog"',
     "a number": b"1",
     "null": b"null",
@@ -112,10 +112,10 @@ BODIES = {
     "a number too long": b'{"captions": ["a dog"], "top": ' + b"9" * 10_000 + b"}",
     "not UTF-8": b'{"captions": ["\xff\xfe"]}',
     "UTF-16": '{"captions": ["a dog"], "x": 1}'.encode("utf-16"),
-    "half a pair": b'{"captions": ["\\ud800"]}',
-    "half a pair as a key": b'{"captions": ["a"], "\\ud800": 1}',
-    "half a pair as an emotion": b'{"captions": ["a"], "emotions": ["\\udfff"]}',
-    "half a pair as a picture": b'{"captions": ["a"], "image": "\\ud800"}',
+    "half a surrogate pair": b'{"captions": ["\\ud800"]}',
+    "half a surrogate pair as a key": b'{"captions": ["a"], "\\ud800": 1}',
+    "half a surrogate pair as an emotion": b'{"captions": ["a"], "emotions": ["\\udfff"]}',
+    "half a surrogate pair as an image": b'{"captions": ["a"], "image": "\\ud800"}',
     "a long key": b'{"captions": ["a"], "' + b"k" * 100_000 + b'": 1}',
     "a long emotion": b'{"captions": ["a"], "emotions": ["' + b"e" * 100_000 + b'"]}',
     "many emotions": json.dumps({"captions": ["a"], "emotions": ["sad"] * 10_000}).encode(),
@@ -126,12 +126,12 @@ BODIES = {
 
 
 @pytest.mark.parametrize("name", list(BODIES))
-def test_a_body_that_cannot_be_used_gets_one_short_sentence(client, name) -> None:
-    answer = client.post("/v1/predict", content=BODIES[name], headers={"content-type": "application/json"})
-    assert answer.status_code in (400, 422), answer.text[:300]
-    assert set(answer.json()) == {"detail"}
-    assert len(answer.json()["detail"]) < 1000
-    assert "\n" not in answer.json()["detail"]
+def test_bad_body_gets_one_short_sentence(client, name) -> None:
+    response = client.post("/v1/predict", content=BODIES[name], headers={"content-type": "application/json"})
+    assert response.status_code in (400, 422), response.text[:300]
+    assert set(response.json()) == {"detail"}
+    assert len(response.json()["detail"]) < 1000
+    assert "\n" not in response.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -144,12 +144,12 @@ def test_a_body_that_cannot_be_used_gets_one_short_sentence(client, name) -> Non
     ],
     ids=["wrong captions", "unknown keys", "empty lists", "many numbers"],
 )
-def test_many_faults_cost_no_more_to_refuse_than_one(client, body, status) -> None:
-    begun = time.perf_counter()
-    answer = client.post("/v1/predict", content=body, headers={"content-type": "application/json"})
-    assert answer.status_code == status
-    assert len(answer.json()["detail"]) < 200
-    assert time.perf_counter() - begun < 2, "each fault told by itself takes many seconds"
+def test_many_errors_cost_no_more_than_one(client, body, status) -> None:
+    start = time.perf_counter()
+    response = client.post("/v1/predict", content=body, headers={"content-type": "application/json"})
+    assert response.status_code == status
+    assert len(response.json()["detail"]) < 200
+    assert time.perf_counter() - start < 2, "collecting every error takes many seconds"
 
 
 TEXTS = [
@@ -161,12 +161,12 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_text_of_every_kind_is_judged_and_given_back_as_it_came(client, text) -> None:
-    answer = client.post("/v1/predict", json={"captions": [text]})
-    assert answer.status_code == 200
-    (given,) = answer.json()["predictions"]
-    assert given["caption"] == text
-    assert all(math.isfinite(one["probability"]) for one in given["emotions"])
+def test_any_text_is_predicted_and_returned_unchanged(client, text) -> None:
+    response = client.post("/v1/predict", json={"captions": [text]})
+    assert response.status_code == 200
+    (prediction,) = response.json()["predictions"]
+    assert prediction["caption"] == text
+    assert all(math.isfinite(entry["probability"]) for entry in prediction["emotions"])
     assert client.post("/v1/explain", json={"caption": text}).status_code == 200
 
 
@@ -179,7 +179,7 @@ KEYS = ("image", "captions", "caption", "emotions", "emotion", "avoid", "n", "ma
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(path=st.sampled_from(PATHS), asked=st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=5))
-def test_any_json_is_answered(client, path, asked) -> None:
-    answer = client.post(path, content=json.dumps(asked).encode(), headers={"content-type": "application/json"})
-    assert answer.status_code in (200, 400, 422), answer.text
+@given(path=st.sampled_from(PATHS), body=st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=5))
+def test_any_json_gets_a_response(client, path, body) -> None:
+    response = client.post(path, content=json.dumps(body).encode(), headers={"content-type": "application/json"})
+    assert response.status_code in (200, 400, 422), response.text

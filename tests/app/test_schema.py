@@ -1,4 +1,4 @@
-"""Every route against its own OpenAPI document, by what schemathesis makes up: no server error, answers as it says."""
+"""Every route against the OpenAPI document, by requests that schemathesis generates."""
 
 import pytest
 import schemathesis
@@ -16,14 +16,16 @@ ROUTES = [
 
 @pytest.fixture(scope="module")
 def api(loaded, tmp_path_factory):
-    """The application's document."""
-    gate, service = build_app(loaded, Limits(), tmp_path_factory.mktemp("api"), page=False)
-    yield schemathesis.openapi.from_asgi("/openapi.json", gate)
+    """The OpenAPI document of the application."""
+    app, service = build_app(loaded, Limits(), tmp_path_factory.mktemp("api"), page=False)
+    yield schemathesis.openapi.from_asgi("/openapi.json", app)
     service.stop()
 
 
-def test_the_document_has_these_routes(api) -> None:
-    assert {(one.ok().method.upper(), one.ok().path) for one in api.get_all_operations()} == set(ROUTES)
+def test_document_lists_all_routes(api) -> None:
+    assert {(operation.ok().method.upper(), operation.ok().path) for operation in api.get_all_operations()} == set(
+        ROUTES
+    )
 
 
 @pytest.mark.parametrize(
@@ -32,15 +34,15 @@ def test_the_document_has_these_routes(api) -> None:
         (method, path, mode)
         for method, path in ROUTES
         for mode in schemathesis.GenerationMode
-        if method == "POST" or mode is schemathesis.GenerationMode.POSITIVE  # a GET takes nothing that could be wrong
+        if method == "POST" or mode is schemathesis.GenerationMode.POSITIVE  # a GET has no input that could be invalid
     ],
 )
-def test_every_route_keeps_to_its_document(api, method, path, mode) -> None:
-    """All of schemathesis' checks but one: that a string is a picture or a known emotion is more than a schema says."""
+def test_every_route_matches_its_document(api, method, path, mode) -> None:
+    """All of schemathesis' checks but one: a schema cannot say that a string is an image or a known emotion."""
 
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
     @given(case=api[path][method].as_strategy(generation_mode=mode))
-    def answered(case) -> None:
+    def check(case) -> None:
         case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
-    answered()
+    check()

@@ -1,4 +1,4 @@
-"""What is found to serve, what is said of its worth, the pairs to try, and what the page says is usual."""
+"""Which model of a run is served, its test scores, its examples, and base rates on the page."""
 
 import asyncio
 import json
@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 
 from emocap.app.limits import Limits
-from emocap.app.page import _results
+from emocap.app.page_actions import predict
 from emocap.app.served_model import load_served
 from emocap.app.service import Service
 
 
 @pytest.fixture
-def plain(run, tmp_path):
+def run_without_captioner(run, tmp_path):
     """A run without a captioner, with a teacher and AnB+."""
     ranker = run / "captioner" / "model" / "ranker"
     for name in ("teacher", "AnB+"):
@@ -24,50 +24,50 @@ def plain(run, tmp_path):
     return tmp_path / "plain"
 
 
-def test_a_run_gives_its_fine_tuned_student_else_its_teacher(plain) -> None:
-    found = load_served(plain)
-    assert found.folder == plain / "AnB+" / "model"
-    assert found.captioner is None
-    assert found.measured is not None
-    assert found.measured.pairs == 234
-    shutil.rmtree(plain / "AnB+")
-    assert load_served(plain).folder == plain / "teacher" / "model"
+def test_serves_fine_tuned_student_or_else_teacher(run_without_captioner) -> None:
+    served = load_served(run_without_captioner)
+    assert served.folder == run_without_captioner / "AnB+" / "model"
+    assert served.captioner is None
+    assert served.measured is not None
+    assert served.measured.pairs == 234
+    shutil.rmtree(run_without_captioner / "AnB+")
+    assert load_served(run_without_captioner).folder == run_without_captioner / "teacher" / "model"
 
 
 @pytest.mark.parametrize("damage", ["{", "[]", '{"n_test_pairs": 3}'])
-def test_damaged_results_and_gallery_are_no_reason_not_to_serve(plain, damage) -> None:
-    (plain / "results.json").write_text(damage)
-    (plain / "gallery.json").write_text(damage)
-    found = load_served(plain)
-    assert found.measured is None
-    assert [len(example.captions) for example in found.examples] == [3, 3, 3]
+def test_damaged_results_and_gallery_do_not_prevent_serving(run_without_captioner, damage) -> None:
+    (run_without_captioner / "results.json").write_text(damage)
+    (run_without_captioner / "gallery.json").write_text(damage)
+    served = load_served(run_without_captioner)
+    assert served.measured is None
+    assert [len(example.captions) for example in served.examples] == [3, 3, 3]
 
 
-def test_examples_are_the_runs_best_and_worst_in_turn_each_with_captions_of_its_own(plain) -> None:
-    (plain / "gallery").mkdir()
+def test_examples_alternate_best_and_worst_of_the_gallery(run_without_captioner) -> None:
+    (run_without_captioner / "gallery").mkdir()
     entries = []
     for number, caption in enumerate(["The small dog was left alone after the funeral.", "Something else."]):
-        Image.new("RGB", (20, 10), (number * 90, 0, 0)).save(plain / "gallery" / f"{number}.jpg")
+        Image.new("RGB", (20, 10), (number * 90, 0, 0)).save(run_without_captioner / "gallery" / f"{number}.jpg")
         entries.append({"image": f"gallery/{number}.jpg", "caption": caption, "true": ["sad"]})
     gone = {"image": "gallery/gone.jpg", "caption": "a dog", "true": ["sad"]}
-    (plain / "gallery.json").write_text(json.dumps({"best": [entries[0], gone], "worst": [entries[1]]}))
-    first, second = load_served(plain).examples
+    (run_without_captioner / "gallery.json").write_text(json.dumps({"best": [entries[0], gone], "worst": [entries[1]]}))
+    first, second = load_served(run_without_captioner).examples
     assert first.captions[0] == entries[0]["caption"]
     assert len(first.captions) == 3
     assert second.captions == ["Something else."]
     assert (first.emotion, second.emotion) == ("sad", "sad")
-    assert first.image == (plain / "gallery" / "0.jpg").read_bytes()
+    assert first.image == (run_without_captioner / "gallery" / "0.jpg").read_bytes()
 
 
-def test_the_page_says_what_is_usual_and_when_nothing_lands(served) -> None:
-    """The untrained model is near one half: awe is usually at 10%, happy at 60%."""
+def test_page_shows_base_rates_and_warns_below_them(served) -> None:
+    """The untrained model predicts about one half; the base rate of awe is 10%, of happy 60%."""
     service = Service(served, Limits())
     try:
-        html, order = asyncio.run(_results(service, None, "a dog sits\nlost lost storm", ["awe"], []))
-        assert "awe is usually 10%." in html
-        assert "likelier than usual" not in html
+        html, order = asyncio.run(predict(service, None, "a dog sits\nlost lost storm", ["awe"], []))
+        assert "The base rate of awe is 10%." in html
+        assert "above its base rate" not in html
         assert sorted(order) == ["a dog sits", "lost lost storm"]
-        html, _ = asyncio.run(_results(service, None, "a dog sits", ["happy"], []))
-        assert "None of these makes happy likelier than usual, which is 60%." in html
+        html, _ = asyncio.run(predict(service, None, "a dog sits", ["happy"], []))
+        assert "No caption raises &#34;happy&#34; above its base rate (60%)." in html
     finally:
         service.stop()

@@ -1,7 +1,7 @@
-"""One thread that owns the models: what waits for a prediction goes through the model together.
+"""One thread that runs the models; waiting predictions share a forward pass.
 
-A batch is not waited for. While one is computed the next gathers, so that a lone request is answered at once and many
-share the cost of a pass. Explanations and writing take their turn alone, one between two batches.
+No request waits for a batch to fill up: the next batch collects while one is computed, so that a single request is
+answered at once and many share the cost of a pass. Explanations and caption generation run alone, between two batches.
 """
 
 import asyncio
@@ -14,26 +14,27 @@ from typing import Any
 
 import numpy as np
 
-from emocap.api.predictor import EmotionPredictor, Picture
+from emocap.api.images import ImageInput
+from emocap.api.predictor import EmotionPredictor
 
 
 @dataclass
 class Job:
-    """Work for the thread: captions of one picture to be judged, or else anything that is to be run alone."""
+    """Work for the thread: captions of one image to predict, or any other function to run alone."""
 
     captions: Sequence[str] = ()
-    image: Picture = None
-    alone: Callable[[], Any] | None = None
+    image: ImageInput = None
+    function: Callable[[], Any] | None = None
     future: "Future[Any]" = field(default_factory=Future)
 
 
 class Engine:
-    """Runs jobs, predictions that wait together in one batch, and other work in turn with them.
+    """Runs jobs: waiting predictions in batches, and other jobs in turn with these.
 
     Args:
-        predictor: judges captions.
-        batch: captions that go through the model at once, except where one job has more.
-        on_batch: told the number of jobs and captions of each batch.
+        predictor: predicts the emotions of captions.
+        batch: captions per forward pass, except where one job has more.
+        on_batch: called with the number of jobs and captions of each batch.
     """
 
     def __init__(
@@ -41,97 +42,97 @@ class Engine:
         predictor: EmotionPredictor,
         *,
         batch: int,
-        on_batch: Callable[[int, int], None] = lambda jobs, captions: None,
+        on_batch: Callable[[int, int], None] = lambda n_jobs, n_captions: None,
     ) -> None:
         self._predictor = predictor
         self._batch, self._on_batch = batch, on_batch
         self._predictions: deque[Job] = deque()
         self._others: deque[Job] = deque()
         self._running: list[Job] = []
-        self._news = threading.Condition()
-        self._stopping = False
-        self._thread = threading.Thread(target=self._work, name="emocap-engine", daemon=True)
+        self._condition = threading.Condition()
+        self._is_stopping = False
+        self._thread = threading.Thread(target=self._loop, name="emocap-engine", daemon=True)
         self._thread.start()
 
     @property
     def is_ready(self) -> bool:
-        """Whether jobs are done."""
-        return self._thread.is_alive() and not self._stopping
+        """Whether new jobs will run."""
+        return self._thread.is_alive() and not self._is_stopping
 
     @property
     def depth(self) -> int:
-        """Jobs that wait or run, without those that were given up before they ran."""
-        with self._news:
+        """Number of jobs that wait or run, without those that were cancelled before they ran."""
+        with self._condition:
             return sum(not job.future.done() for job in (*self._running, *self._predictions, *self._others))
 
-    async def probabilities(self, image: Picture, captions: Sequence[str]) -> np.ndarray:
-        """(N, E) of N captions of one picture.
+    async def probabilities(self, image: ImageInput, captions: Sequence[str]) -> np.ndarray:
+        """(N, E) probabilities of N captions of one image.
 
         Raises:
-            EmocapError: the picture or a caption cannot be used.
+            EmocapError: the image or a caption cannot be used.
         """
-        return await self._answer(Job(captions=captions, image=image), self._predictions)
+        return await self._submit(Job(captions=captions, image=image), self._predictions)
 
-    async def run(self, work: Callable[[], Any]) -> Any:
-        """What `work` returns or raises, run in the thread of the models."""
-        return await self._answer(Job(alone=work), self._others)
+    async def run(self, function: Callable[[], Any]) -> Any:
+        """Run a function in the thread of the models; returns or raises what it does."""
+        return await self._submit(Job(function=function), self._others)
 
     def stop(self) -> None:
-        """Do what waits, and end the thread."""
-        with self._news:
-            self._stopping = True
-            self._news.notify()
+        """Finish all jobs, then end the thread."""
+        with self._condition:
+            self._is_stopping = True
+            self._condition.notify()
         self._thread.join()
 
-    async def _answer(self, job: Job, waiting: deque[Job]) -> Any:
-        with self._news:
-            waiting.append(job)
-            self._news.notify()
+    async def _submit(self, job: Job, queue: deque[Job]) -> Any:
+        with self._condition:
+            queue.append(job)
+            self._condition.notify()
         return await asyncio.wrap_future(job.future)
 
-    def _work(self) -> None:
-        others_turn = False
+    def _loop(self) -> None:
+        is_others_turn = False
         while True:
-            with self._news:
-                while not (self._predictions or self._others or self._stopping):
-                    self._news.wait()
+            with self._condition:
+                while not (self._predictions or self._others or self._is_stopping):
+                    self._condition.wait()
                 if not (self._predictions or self._others):
                     return
-                is_other = bool(self._others) and (others_turn or not self._predictions)
-                taken = [self._others.popleft()] if is_other else self._gathered()
-                self._running = [job for job in taken if job.future.set_running_or_notify_cancel()]
-            others_turn = not is_other
+                is_other = bool(self._others) and (is_others_turn or not self._predictions)
+                jobs = [self._others.popleft()] if is_other else self._next_batch()
+                self._running = [job for job in jobs if job.future.set_running_or_notify_cancel()]
+            is_others_turn = not is_other
             if self._running:
-                self._do(self._running)
+                self._run(self._running)
             self._running = []
 
-    def _gathered(self) -> list[Job]:
-        """The first prediction, and behind it all that fit into the batch."""
-        taken = [self._predictions.popleft()]
-        size = len(taken[0].captions)
+    def _next_batch(self) -> list[Job]:
+        """The first prediction, and after it all that fit into the batch."""
+        jobs = [self._predictions.popleft()]
+        size = len(jobs[0].captions)
         while self._predictions and (size := size + len(self._predictions[0].captions)) <= self._batch:
-            taken.append(self._predictions.popleft())
-        return taken
+            jobs.append(self._predictions.popleft())
+        return jobs
 
-    def _do(self, jobs: Sequence[Job]) -> None:
+    def _run(self, jobs: Sequence[Job]) -> None:
         try:
-            answers = [jobs[0].alone()] if jobs[0].alone is not None else self._judged(jobs)
+            results = [jobs[0].function()] if jobs[0].function is not None else self._predict(jobs)
         except Exception as error:
-            if len(jobs) > 1:  # what one of them brought must not harm the others
+            if len(jobs) > 1:  # the bad input of one must not fail the others
                 for job in jobs:
-                    self._do([job])
+                    self._run([job])
                 return
             jobs[0].future.set_exception(error)
             return
-        for job, answer in zip(jobs, answers, strict=True):
-            job.future.set_result(answer)
+        for job, result in zip(jobs, results, strict=True):
+            job.future.set_result(result)
 
-    def _judged(self, jobs: Sequence[Job]) -> list[np.ndarray]:
+    def _predict(self, jobs: Sequence[Job]) -> list[np.ndarray]:
         features = self._predictor.features([job.image for job in jobs])
         sizes = [len(job.captions) for job in jobs]
         self._on_batch(len(jobs), sum(sizes))
-        found = self._predictor.pair_probabilities(
-            [of_one for of_one, size in zip(features, sizes, strict=True) for _ in range(size)],
+        probabilities = self._predictor.pair_probabilities(
+            [image_features for image_features, size in zip(features, sizes, strict=True) for _ in range(size)],
             [caption for job in jobs for caption in job.captions],
         )
-        return np.split(found, np.cumsum(sizes[:-1]))
+        return np.split(probabilities, np.cumsum(sizes[:-1]))

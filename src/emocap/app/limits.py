@@ -1,4 +1,4 @@
-"""How much the server takes at once, so that nobody can bring it down by asking for too much."""
+"""The limits of a server, so that no client can exhaust its time or memory."""
 
 from dataclasses import dataclass, fields
 
@@ -7,21 +7,21 @@ from emocap.errors import EmocapError
 
 @dataclass(frozen=True)
 class Limits:
-    """What is more than this is refused in one sentence.
+    """Limits; a request beyond one of them is an error.
 
     Attributes:
-        bytes: of a request's body; a picture's base64 takes a third more than the picture.
-        pixels: of a picture.
-        captions: in one request.
-        characters: of a caption.
-        waiting: requests accepted and not yet answered; the next one gets 429.
-        slow: explanations and requests to write among them.
-        seconds: until an answer; one that takes longer gets 504.
-        body_seconds: until a request's body has arrived; a slower one gets 408.
-        header_seconds: until a request's head has arrived; a slower connection is closed.
-        connections: open at once; requests on more get 429.
-        kept: bytes of pictures that the page keeps, and of bodies that are being read.
-        batch: captions that go through the model at once.
+        bytes: size of a request's body; base64 makes an image a third larger.
+        pixels: size of an image.
+        captions: number of captions in a request.
+        characters: length of a caption.
+        waiting: requests accepted and not yet answered; further ones get status 429.
+        slow: how many of these may be explanations or caption generation.
+        seconds: time for a response; a request that takes longer gets status 504.
+        body_seconds: time for a request's body to arrive; a slower one gets status 408.
+        header_seconds: time for a request's headers to arrive; a slower connection is closed.
+        connections: open connections; requests on further ones get status 429.
+        stored_bytes: uploaded images that the page stores; also, separately, the request bodies in memory.
+        batch: captions per forward pass.
     """
 
     bytes: int = 16 * 2**20
@@ -34,7 +34,7 @@ class Limits:
     body_seconds: float = 20.0
     header_seconds: float = 10.0
     connections: int = 256
-    kept: int = 256 * 2**20
+    stored_bytes: int = 256 * 2**20
     batch: int = 32
 
     def __post_init__(self) -> None:

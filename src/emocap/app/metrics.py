@@ -1,4 +1,4 @@
-"""What the server counts, for Prometheus."""
+"""Prometheus metrics of the server."""
 
 from collections.abc import Callable
 
@@ -9,27 +9,30 @@ SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
-    """Counters of one server."""
+    """The metrics of one server."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.requests = Counter("emocap_requests", "Requests answered", ("route", "status"), registry=self.registry)
+        self.requests = Counter("emocap_requests", "HTTP responses", ("route", "status"), registry=self.registry)
         self.seconds = Histogram(
-            "emocap_request_seconds", "Time to the answer", ("route",), buckets=SECONDS, registry=self.registry
+            "emocap_request_seconds", "Time to the response", ("route",), buckets=SECONDS, registry=self.registry
         )
-        self.questions = Counter(
-            "emocap_questions", "Questions let in, over REST and from the page", ("kind",), registry=self.registry
+        self.model_requests = Counter(
+            "emocap_model_requests",
+            "Requests to the model that were accepted, from REST and the page",
+            ("kind",),
+            registry=self.registry,
         )
         self.batch = Histogram(
-            "emocap_batch_captions", "Captions in a pass through the model", buckets=SIZES, registry=self.registry
+            "emocap_batch_captions", "Captions per forward pass", buckets=SIZES, registry=self.registry
         )
-        self.waiting = Gauge("emocap_waiting", "Questions accepted and not yet answered", registry=self.registry)
+        self.waiting = Gauge("emocap_waiting", "Requests accepted and not yet answered", registry=self.registry)
 
     def watch(self, accepted: Callable[[], int]) -> None:
-        """Take the number of unanswered questions from here."""
+        """Read the number of unanswered requests from this function."""
         self.waiting.set_function(accepted)
 
-    def told(self) -> bytes:
-        """All of it in Prometheus' text format."""
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)

@@ -1,140 +1,146 @@
-"""What every request passes before it is read: key, size, time, a place in the queue; and what is kept of it after.
-
-The log holds when, where to, how long and how it ended, never what was asked or answered.
-"""
+"""ASGI middleware around page and REST: host names, key, limits and the request log."""
 
 import asyncio
 import hmac
-import json
-import logging
+import ipaddress
 import time
-import traceback
-import uuid
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
-from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Collection
+
+from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emocap.app.limits import Limits
 from emocap.app.metrics import Metrics
+from emocap.app.request_body import RETRY_SOON, BodyReader, replay
+from emocap.app.request_log import INTERNAL_ERROR, log_failure, log_request, new_request_id
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-logger = logging.getLogger("emocap.requests")
-QUESTIONS = ("/v1/predict", "/v1/rank", "/v1/explain", "/v1/caption")
-KNOWN = (*QUESTIONS, "/v1/model", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs")
-FAILED = "something failed here; the server's log has it by the answer's x-request-id"
+MODEL_ROUTES = ("/v1/predict", "/v1/rank", "/v1/explain", "/v1/caption")
+ROUTES = (*MODEL_ROUTES, "/v1/model", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs")
+# Probes and scrapers call these by address, and must be answered under any load.
+PROBES = ("/healthz", "/readyz", "/metrics")
+WITH_KEY = ("/v1/", "/metrics")
 STREAMS, EVENTS = "/gradio_api/heartbeat/", "/gradio_api/queue/data"
-ASIDE = ("/healthz", "/readyz", "/metrics")
-GUARDED = ("/v1/", "/metrics")
-# The page's own scripts evaluate templates; no script, style, picture or answer may come from another host.
+# The page's own scripts evaluate templates; no script, style, image or response may come from another host.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; connect-src 'self' data: blob:; font-src 'self' data:; form-action 'self'; "
     "object-src 'none'; base-uri 'self'; frame-ancestors 'self'"
 )
-# A refused body is read on, and forgotten, up to so much and so long, for a caller that looks up only when it has sent.
-MOST_PIECES = 200_000
-DRAINED_BYTES, DRAINED_SECONDS = 128 * 2**20, 5.0
 HEADERS = (
     (b"content-security-policy", POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 )
+BODY_SIZE = "emocap.body_size"  # key of the ASGI scope
 
 
-class Refused(Exception):
-    """A request that is not let in.
-
-    Attributes:
-        status: of the answer.
-        detail: one sentence.
-        retry_after: seconds, or None.
-    """
-
-    def __init__(self, status: int, detail: str, retry_after: int | None = None) -> None:
-        super().__init__(detail)
-        self.status, self.detail, self.retry_after = status, detail, retry_after
-
-
-class Gate:
-    """ASGI middleware around page and REST.
+class RequestMiddleware:
+    """Checks every request, passes it on or rejects it, and logs it.
 
     Args:
-        app: what is guarded.
-        is_full: whether a question would find no place.
-        key: that `Authorization: Bearer` must bring, or None.
-        hosts: names that a request may call the server by; None for all.
-        look: refuses what a request to the page must not hold, by its path and body; None where there is no page.
+        app: the application.
+        is_full: whether no further request to the model may be accepted.
+        key: that `Authorization: Bearer` must have, or None.
+        hosts: host names that a request may use, checked by Starlette's TrustedHostMiddleware; None for all.
+        page_guard: raises HTTPException for a bad request to the page, by path and body; None if there is no page.
 
     Attributes:
-        connections: how many are open; the server sets it.
+        n_connections: number of open connections; the server sets it.
     """
 
     def __init__(
         self,
-        app: App,
+        app: ASGIApp,
         limits: Limits,
         metrics: Metrics,
         is_full: Callable[[], bool],
         *,
         key: str | None = None,
         hosts: Collection[str] | None = None,
-        look: Callable[[str, bytes], None] | None = None,
+        page_guard: Callable[[str, bytes], None] | None = None,
     ) -> None:
         self._app, self._limits, self._metrics, self._is_full = app, limits, metrics, is_full
-        self._key, self._hosts, self._look = key, hosts, look
+        self._key, self._page_guard = key, page_guard
+        patterns = ["*"] if hosts is None else [_host_pattern(host) for host in hosts]
+        self._with_trusted_host = TrustedHostMiddleware(self._handle, patterns, www_redirect=False)
+        self._bodies = BodyReader(limits)
         self._streams: set[asyncio.Task[None]] = set()
-        self._reading = 0
-        self.connections: Callable[[], int] = lambda: 0
+        self.n_connections: Callable[[], int] = lambda: 0
 
     def end_streams(self) -> None:
-        """Cut what would go on for as long as a page is open."""
+        """Cancel responses that would go on for as long as a page is open."""
         for stream in self._streams:
             stream.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request in, or refuse it."""
+        """Handle a request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         start = time.perf_counter()
-        number = uuid.uuid4().hex[:16]
+        request_id = new_request_id()
         status = 0
-        size = 0
 
-        async def noted(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *HEADERS, (b"x-request-id", number.encode())]
+                message["headers"] = [*message.get("headers", ()), *HEADERS, (b"x-request-id", request_id.encode())]
             await send(message)
 
         try:
-            self._admit(scope)
-            body = await self._body(scope, receive)
-            size = len(body)
-            if self._look is not None:
-                self._look(scope["path"], body)
-            if scope["path"].startswith(STREAMS):
-                await self._stream(scope, receive, noted)
-            else:
-                await self._app(scope, _replayed(body, receive), noted)
-        except Refused as refusal:
-            await _refuse(noted, refusal)
+            is_probe = scope["path"] in PROBES
+            if not is_probe and self.n_connections() > self._limits.connections:
+                raise HTTPException(429, "too many open connections; try again in a moment", RETRY_SOON)
+            await (self._handle if is_probe else self._with_trusted_host)(scope, receive, send_with_headers)
+        except HTTPException as error:
+            response = JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+            await response(scope, receive, send_with_headers)
         except Exception as error:
-            note_fault(error, number)
+            log_failure(error, request_id)
             if status == 0:
-                await _refuse(noted, Refused(500, FAILED))
+                await JSONResponse({"detail": INTERNAL_ERROR}, 500)(scope, receive, send_with_headers)
         finally:
-            self._note(scope, number, status, size, time.perf_counter() - start)
+            self._record(scope, request_id, status, time.perf_counter() - start)
+
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check a request whose host name is allowed, and pass it on."""
+        self._check_headers(scope)
+        body = b"" if scope["method"] in ("GET", "HEAD", "OPTIONS") else await self._bodies.read(receive)
+        scope[BODY_SIZE] = len(body)
+        if self._page_guard is not None:
+            self._page_guard(scope["path"], body)
+        if scope["path"].startswith(STREAMS):
+            await self._stream(scope, receive, send)
+        else:
+            await self._app(scope, replay(body, receive), send)
+
+    def _check_headers(self, scope: Scope) -> None:
+        path, headers = scope["path"], dict(scope["headers"])
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        host = headers.get(b"host", b"").decode("latin-1")
+        if origin and scope["method"] == "POST" and origin.partition("://")[2] != host:
+            raise HTTPException(403, "cross-origin requests are not allowed")
+        if self._key is not None and path.startswith(WITH_KEY):
+            scheme, _, key = headers.get(b"authorization", b"").partition(b" ")
+            if scheme.lower() != b"bearer" or not hmac.compare_digest(key.strip(), self._key.encode()):
+                message = "missing or wrong key; send Authorization: Bearer KEY"
+                raise HTTPException(401, message, {"www-authenticate": "Bearer"})
+        self._bodies.check_length(headers.get(b"content-length", b"0"))
+        if path in MODEL_ROUTES and self._is_full():
+            raise HTTPException(429, "too many requests are waiting; try again in a moment", RETRY_SOON)
+        if path.startswith(STREAMS) and len(self._streams) >= self._limits.connections // 2:
+            raise HTTPException(429, "too many open pages; try again in a moment", RETRY_SOON)
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
-        stream = asyncio.create_task(self._passed(scope, receive, send))
+        """Pass on a request whose response `end_streams` can cancel."""
+
+        async def respond() -> None:
+            await self._app(scope, receive, send)
+
+        stream = asyncio.create_task(respond())
         self._streams.add(stream)
         try:
             await asyncio.wait([stream])
@@ -144,153 +150,23 @@ class Gate:
             stream.cancel()
             self._streams.discard(stream)
 
-    async def _passed(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, send)
-
-    def _admit(self, scope: Scope) -> None:
-        path, headers = scope["path"], dict(scope["headers"])
-        if path not in ASIDE and self.connections() > self._limits.connections:
-            raise Refused(429, "too many connections are open already; ask again in a moment", retry_after=1)
-        host = headers.get(b"host", b"").decode("latin-1")
-        if self._hosts is not None and path not in ASIDE and _name(host) not in self._hosts:
-            raise Refused(400, "this server does not go by that name; start it with --host-name NAME")
-        origin = headers.get(b"origin", b"").decode("latin-1")
-        if origin and scope["method"] == "POST" and origin.partition("://")[2] != host:
-            raise Refused(403, "another site's page may not ask this server")
-        if self._key is not None and path.startswith(GUARDED):
-            scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
-            if scheme.lower() != b"bearer" or not hmac.compare_digest(given.strip(), self._key.encode()):
-                raise Refused(401, "no valid key; send Authorization: Bearer KEY")
-        length = headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length) > max(self._limits.bytes, DRAINED_BYTES):
-            raise self._too_large()
-        if path in QUESTIONS and self._is_full():
-            raise Refused(429, "too many requests are waiting already; ask again in a moment", retry_after=1)
-        if path.startswith(STREAMS) and len(self._streams) >= self._limits.connections // 2:
-            raise Refused(429, "too many pages are open already; try again in a moment", retry_after=1)
-
-    async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        if scope["method"] in ("GET", "HEAD", "OPTIONS"):
-            return b""
-        parts: list[bytes] = []
-        size = 0
-        try:
-            async with asyncio.timeout(self._limits.body_seconds):
-                while True:
-                    message = await _next(receive)
-                    part = message.get("body", b"")
-                    parts.append(part)
-                    size += len(part)
-                    self._reading += len(part)
-                    if self._reading > self._limits.kept:
-                        raise Refused(429, "too much is being sent already; ask again in a moment", retry_after=1)
-                    if size > self._limits.bytes:
-                        parts.clear()
-                        await _drain(receive, message)
-                        raise self._too_large()
-                    if not message.get("more_body", False):
-                        return _bounded(b"".join(parts))
-        except TimeoutError:
-            raise Refused(
-                408, f"the request did not arrive within {self._limits.body_seconds:g} s; send it again"
-            ) from None
-        finally:
-            self._reading -= size
-
-    def _too_large(self) -> Refused:
-        return Refused(413, f"more than {self._limits.bytes:,} bytes; send a smaller picture or less text")
-
-    def _note(self, scope: Scope, number: str, status: int, size: int, seconds: float) -> None:
+    def _record(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+        """Count and log a finished request."""
         path = scope["path"]
-        route = path if path in KNOWN else "other" if path.startswith("/v1/") else "page"
+        route = path if path in ROUTES else "other" if path.startswith("/v1/") else "page"
         self._metrics.requests.labels(route, str(status)).inc()
-        if not path.startswith((STREAMS, EVENTS)):  # open for as long as the page likes
+        if not path.startswith((STREAMS, EVENTS)):  # these stay open as long as the page
             self._metrics.seconds.labels(route).observe(seconds)
-        logger.info(
-            json.dumps(
-                {
-                    "time": _now(),
-                    "request": number,
-                    "method": scope["method"],
-                    "route": route,
-                    "status": status,
-                    "bytes": size,
-                    "ms": round(1e3 * seconds, 1),
-                }
-            )
-        )
+        log_request(request_id, scope["method"], route, status, scope.get(BODY_SIZE, 0), seconds)
 
 
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+def _host_pattern(host: str) -> str:
+    """A host as TrustedHostMiddleware compares it: IPv6 addresses are in brackets.
 
-
-def note_fault(error: Exception, number: str | None = None) -> str:
-    """Log what failed and where, without the error's own words, which may hold what was asked; gives its number."""
-    number = uuid.uuid4().hex[:16] if number is None else number
-    stack = [f"{Path(one.filename).name}:{one.lineno}" for one in traceback.extract_tb(error.__traceback__)]
-    said = {"time": _now(), "request": number, "error": type(error).__name__, "at": stack[-8:]}
-    logger.error(json.dumps(said))
-    return number
-
-
-def _bounded(body: bytes) -> bytes:
-    """Refuse JSON of so many pieces that reading it would hold up everybody."""
-    if body[:1] in b"{[ \t\r\n" and sum(body.count(mark) for mark in (b"[", b"{", b",")) > MOST_PIECES:
-        raise Refused(413, f"more than {MOST_PIECES:,} pieces; ask for less at once")
-    return body
-
-
-def _name(host: str) -> str:
-    """The name in a Host header, without its port.
-
-    >>> _name("localhost:8000"), _name("[::1]:8000"), _name("::1")
-    ('localhost', '::1', '::1')
+    >>> _host_pattern("localhost"), _host_pattern("::1"), _host_pattern("127.0.0.1")
+    ('localhost', '[::1]', '127.0.0.1')
     """
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0].lower() if host.count(":") < 2 else host
-
-
-async def _next(receive: Receive) -> Message:
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise Refused(400, "the connection was cut before the request was whole")
-    return message
-
-
-async def _drain(receive: Receive, message: Message) -> None:
-    """Read what is left of a body, within bounds."""
-    left = DRAINED_BYTES
-    with suppress(TimeoutError):
-        async with asyncio.timeout(DRAINED_SECONDS):
-            while message.get("more_body", False) and left > 0:
-                message = await _next(receive)
-                left -= len(message.get("body", b""))
-
-
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    """The body as one message, and whatever the connection says after it."""
-    given = False
-
-    async def again() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return again
-
-
-async def _refuse(send: Send, refusal: Refused) -> None:
-    body = json.dumps({"detail": refusal.detail}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    if refusal.retry_after is not None:
-        headers.append((b"retry-after", str(refusal.retry_after).encode()))
-    if refusal.status in (408, 413):
-        headers.append((b"connection", b"close"))  # what is left of the request is not waited for
-    if refusal.status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    try:
+        return f"[{host}]" if ipaddress.ip_address(host).version == 6 else host
+    except ValueError:
+        return host

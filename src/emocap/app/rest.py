@@ -1,10 +1,10 @@
-"""The REST interface: questions in, answers or one sentence out."""
+"""The REST interface: JSON requests in, JSON responses or one-sentence errors out."""
 
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI, Request, Response, Security
+from fastapi import APIRouter, FastAPI, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
@@ -12,104 +12,112 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from emocap.api.explanation import Explanation
-from emocap.api.requested_emotions import compromise
+from emocap.api.requested_emotions import conflict_warning
 from emocap.app import schemas
 from emocap.app.metrics import Metrics
-from emocap.app.middleware import FAILED
-from emocap.app.service import Busy, NoCaptioner, Service, TooSlow
+from emocap.app.request_body import RETRY_SOON
+from emocap.app.request_log import INTERNAL_ERROR
+from emocap.app.service import DeadlineExceeded, NoCaptioner, ServerBusy, Service
 from emocap.errors import EmocapError
-from emocap.validation import first_error
 
 ABOUT = (
-    "The chance that annotators name an emotion for a picture with its caption, as an audience may feel about content. "
-    "It says nothing of what a person in a picture feels."
+    "The probability that annotators name an emotion for an image with its caption: what an audience may feel about "
+    "the content. It says nothing about what a person in the image feels."
 )
-STATUS = {Busy: 429, TooSlow: 504, NoCaptioner: 404}
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    number: {"model": schemas.Refusal, "description": what}
-    for number, what in {
-        400: "The request is not whole, or no JSON.",
+STATUS = {ServerBusy: 429, DeadlineExceeded: 504, NoCaptioner: 404}
+Responses = dict[int | str, dict[str, Any]]
+ERRORS: Responses = {
+    status: {"model": schemas.ErrorResponse, "description": description}
+    for status, description in {
+        400: "The request is incomplete or not JSON.",
         401: "The key is missing or wrong.",
         408: "The request arrived too slowly.",
         413: "The request is too large.",
-        422: "Something in it cannot be used.",
+        422: "A value of the request is invalid.",
         429: "Too many requests are waiting.",
-        504: "No answer in time.",
+        504: "The deadline was exceeded.",
     }.items()
 }
-NO_JSON = "the body is no JSON in UTF-8 that can be read; send a JSON object"
-NO_KEY: dict[int | str, dict[str, Any]] = {401: REFUSALS[401]}
-UNABLE = REFUSALS | {404: {"model": schemas.Refusal, "description": "The model writes no captions."}}
+KEY_ERROR: Responses = {401: ERRORS[401]}
+CAPTION_ERRORS: Responses = ERRORS | {
+    404: {"model": schemas.ErrorResponse, "description": "The model has no captioner."}
+}
+NOT_JSON = "the body is not JSON in UTF-8; send a JSON object"
 
 
 def build_rest(service: Service, metrics: Metrics, needs_key: bool = False) -> FastAPI:
-    """The routes for one model; the gate stands before them and looks at the key."""
+    """The REST interface of one model; the middleware around it checks the key."""
     app = FastAPIOffline(title="emocap", version=version("emocap"), description=ABOUT, redoc_url=None)
-    guarded = [Security(HTTPBearer(auto_error=False))] if needs_key else []
-    _add_refusals(app)
+    security = [Security(HTTPBearer(auto_error=False))] if needs_key else []
+    _add_error_handlers(app)
+    app.include_router(_emotion_routes(service), dependencies=security)
+    app.include_router(_caption_routes(service), dependencies=security)
+    app.include_router(_model_routes(service, metrics), dependencies=security)
+    app.include_router(_health_routes(service))
+    return app
 
-    @app.post(
-        "/v1/predict", response_model=schemas.PredictAnswer, responses=REFUSALS, dependencies=guarded, tags=["emotions"]
-    )
-    async def predict(question: schemas.PredictQuestion) -> Any:
-        """What people are likely to feel on seeing each caption with the picture."""
-        image = schemas.image_bytes(question.image)
-        found = await service.predict(image, question.captions, question.emotions)
-        return {"predictions": [replace(one, emotions=one.emotions[: question.top]) for one in found]}
 
-    @app.post(
-        "/v1/rank", response_model=schemas.RankAnswer, responses=REFUSALS, dependencies=guarded, tags=["emotions"]
-    )
-    async def rank(question: schemas.RankQuestion) -> Any:
-        """Captions ordered by the emotions that are wanted; none is changed or left out."""
-        _, found = await service.judge(
-            schemas.image_bytes(question.image),
-            question.captions,
-            question.emotions,
-            question.avoid,
-            question.max_chars,
-            question.strength,
+def _emotion_routes(service: Service) -> APIRouter:
+    router = APIRouter(tags=["emotions"])
+
+    @router.post("/v1/predict", response_model=schemas.PredictResponse, responses=ERRORS)
+    async def predict(request: schemas.PredictRequest) -> Any:
+        """What people are likely to feel about the image with each caption."""
+        image = schemas.image_bytes(request.image)
+        predictions = await service.predict(image, request.captions, request.emotions)
+        return {"predictions": [replace(one, emotions=one.emotions[: request.top]) for one in predictions]}
+
+    @router.post("/v1/rank", response_model=schemas.RankResponse, responses=ERRORS)
+    async def rank(request: schemas.RankRequest) -> Any:
+        """Captions ranked by the target emotions; none is changed or left out."""
+        _, ranked = await service.rank(
+            schemas.image_bytes(request.image),
+            request.captions,
+            request.emotions,
+            request.avoid,
+            request.max_chars,
+            request.strength,
         )
-        return {"captions": found, "note": compromise(_plain(question.emotions))}
+        return {"captions": ranked, "note": conflict_warning(_normalized(request.emotions))}
 
-    @app.post("/v1/explain", response_model=Explanation, responses=REFUSALS, dependencies=guarded, tags=["emotions"])
-    async def explain(question: schemas.ExplainQuestion) -> Any:
-        """Which words and regions move an emotion, and what other wordings would do."""
-        found, _ = await service.explain(schemas.image_bytes(question.image), question.caption, question.emotion)
-        return found
+    @router.post("/v1/explain", response_model=Explanation, responses=ERRORS)
+    async def explain(request: schemas.ExplainRequest) -> Any:
+        """Which words and regions raise or lower an emotion, and the effect of other wordings."""
+        explanation, _ = await service.explain(schemas.image_bytes(request.image), request.caption, request.emotion)
+        return explanation
 
-    @app.post(
-        "/v1/caption",
-        response_model=schemas.RankAnswer,
-        responses=UNABLE,
-        dependencies=guarded,
-        tags=["captions"],
-    )
-    async def caption(question: schemas.CaptionQuestion) -> Any:
-        """Captions written for a picture that make people feel the emotions, best first."""
-        image = schemas.image_bytes(question.image)
-        assert image is not None, "the schema asks for it"
-        found, note = await service.write(
+    return router
+
+
+def _caption_routes(service: Service) -> APIRouter:
+    router = APIRouter(tags=["captions"])
+
+    @router.post("/v1/caption", response_model=schemas.RankResponse, responses=CAPTION_ERRORS)
+    async def caption(request: schemas.CaptionRequest) -> Any:
+        """Captions generated for an image and the target emotions, best first."""
+        image = schemas.image_bytes(request.image)
+        assert image is not None, "the schema requires it"
+        ranked, note = await service.generate(
             image,
-            question.emotions,
-            question.n,
-            question.avoid,
-            question.max_chars,
-            question.guidance,
-            seed=question.seed,
+            request.emotions,
+            request.n,
+            request.avoid,
+            request.max_chars,
+            request.guidance,
+            seed=request.seed,
         )
-        notes = filter(None, (note, compromise(_plain(question.emotions))))
-        return {"captions": found, "note": "; ".join(notes) or None}
+        notes = filter(None, (note, conflict_warning(_normalized(request.emotions))))
+        return {"captions": ranked, "note": "; ".join(notes) or None}
 
-    @app.get(
-        "/v1/model",
-        response_model=schemas.ModelAnswer,
-        responses=NO_KEY,
-        dependencies=guarded,
-        tags=["server"],
-    )
+    return router
+
+
+def _model_routes(service: Service, metrics: Metrics) -> APIRouter:
+    router = APIRouter(tags=["server"])
+
+    @router.get("/v1/model", response_model=schemas.ModelResponse, responses=KEY_ERROR)
     async def model() -> Any:
-        """The model's emotions, what it was measured to be worth, and the limits of a request."""
+        """The model's emotions, its test scores and the limits of a request."""
         served = service.served
         return {
             "name": served.name,
@@ -118,66 +126,72 @@ def build_rest(service: Service, metrics: Metrics, needs_key: bool = False) -> F
             "writes_captions": served.captioner is not None,
             "measured": served.measured,
             "about": ABOUT,
-            "limits": schemas.shown_limits(service.limits),
+            "limits": schemas.public_limits(service.limits),
         }
 
-    @app.get("/healthz", tags=["server"])
+    @router.get("/metrics", response_class=Response, responses=KEY_ERROR)
+    async def prometheus() -> Response:
+        """Metrics for Prometheus."""
+        return Response(metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return router
+
+
+def _health_routes(service: Service) -> APIRouter:
+    router = APIRouter(tags=["server"])
+
+    @router.get("/healthz")
     async def alive() -> dict[str, str]:
-        """Whether the process answers."""
+        """Whether the process responds."""
         return {"status": "alive"}
 
-    @app.get("/readyz", responses={503: {"model": schemas.Refusal}}, tags=["server"])
+    @router.get("/readyz", responses={503: {"model": schemas.ErrorResponse}})
     async def ready() -> Any:
-        """Whether questions are answered."""
-        return {"status": "ready"} if service.is_ready else _refusal(503, "the server is stopping")
+        """Whether requests are accepted."""
+        return {"status": "ready"} if service.is_ready else _error(503, "the server is stopping")
 
-    @app.get("/metrics", response_class=Response, responses=NO_KEY, dependencies=guarded, tags=["server"])
-    async def told() -> Response:
-        """Counters for Prometheus."""
-        return Response(metrics.told(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-    return app
+    return router
 
 
-def _add_refusals(app: FastAPI) -> None:
-    """Whatever goes wrong is told in one sentence."""
+def _add_error_handlers(app: FastAPI) -> None:
+    """Every error is one sentence under the key `detail`."""
 
     @app.exception_handler(EmocapError)
-    async def refused(request: Request, error: EmocapError) -> Response:
+    async def emocap_error(request: Request, error: EmocapError) -> Response:
         status = STATUS.get(type(error), 422)
-        return _refusal(status, str(error), {"retry-after": "1"} if status == 429 else None)
+        return _error(status, str(error), RETRY_SOON if status == 429 else None)
 
     @app.exception_handler(RequestValidationError)
-    async def not_understood(request: Request, error: RequestValidationError) -> Response:
-        return _refusal(422, _first_fault(error))
+    async def validation_error(request: Request, error: RequestValidationError) -> Response:
+        return _error(422, _first_error(error))
 
     @app.exception_handler(HTTPException)
-    async def no_such_thing(request: Request, error: HTTPException) -> Response:
-        told = str(error.detail)
-        return _refusal(error.status_code, NO_JSON if "parsing the body" in told else told, error.headers)
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        detail = str(error.detail)
+        return _error(error.status_code, NOT_JSON if "parsing the body" in detail else detail, error.headers)
 
     @app.exception_handler(Exception)
-    async def failed(request: Request, error: Exception) -> Response:
-        return _refusal(500, FAILED)
+    async def internal_error(request: Request, error: Exception) -> Response:
+        return _error(500, INTERNAL_ERROR)
 
 
-def _plain(emotions: list[str]) -> list[str]:
+def _normalized(emotions: list[str]) -> list[str]:
     return [emotion.strip().lower() for emotion in emotions]
 
 
-def _refusal(status: int, detail: str, headers: Any = None) -> JSONResponse:
-    plain = detail.encode("utf-8", "backslashreplace").decode()
-    return JSONResponse({"detail": " ".join(plain.split())}, status, headers)
+def _error(status: int, detail: str, headers: Any = None) -> JSONResponse:
+    encodable = detail.encode("utf-8", "backslashreplace").decode()
+    return JSONResponse({"detail": " ".join(encodable.split())}, status, headers)
 
 
-def _first_fault(error: RequestValidationError) -> str:
-    """The first fault in one sentence, without the value, which may be long or private."""
-    (fault, *_) = error.errors()
-    place = ".".join(str(part) for part in fault["loc"][1:]) or "the request"
-    if fault["type"] == "json_invalid":
-        return f"no JSON at character {place}; send a JSON object"
-    if fault["type"] in ("model_attributes_type", "dict_type", "model_type") and not fault["loc"][1:]:
-        return "no JSON object; send one, with Content-Type: application/json"
-    if fault["type"] == "unknown_key":
-        return str(fault["msg"])
-    return first_error(error.errors(), skip=1, show_input=False)
+def _first_error(error: RequestValidationError) -> str:
+    """The first validation error in one sentence, without the value, which may be long or private."""
+    (first, *_) = error.errors()
+    key = ".".join(str(part) for part in first["loc"][1:]) or "the request"
+    if first["type"] == "json_invalid":
+        return f"invalid JSON at character {key}; send a JSON object"
+    if first["type"] in ("model_attributes_type", "dict_type", "model_type") and not first["loc"][1:]:
+        return "not a JSON object; send one, with Content-Type: application/json"
+    if first["type"] == "unknown_key":
+        return str(first["msg"])
+    return f"{key[:100]}: {first['msg'].removeprefix('Value error, ')}"

@@ -1,4 +1,4 @@
-"""The questions and answers of the REST interface, as its OpenAPI document shows them."""
+"""The requests and responses of the REST interface, as its OpenAPI document shows them."""
 
 import base64
 import binascii
@@ -9,11 +9,11 @@ from pydantic_core import PydanticCustomError
 
 from emocap.app.limits import Limits
 from emocap.app.served_model import Measured
-from emocap.app.service import MOST_WRITTEN, Prediction
-from emocap.captioning.rerank import Ranked
+from emocap.app.service import MAX_GENERATED, Prediction
+from emocap.captioning.rerank import RankedCaption
 
-# Far above what a server lets in, so that no list costs more to refuse than to read.
-MOST_EMOTIONS, MOST_CAPTIONS = 100, 10_000
+# Far above the limits of a server; a longer list would cost more to validate than to read.
+MAX_EMOTIONS, MAX_CAPTIONS = 100, 10_000
 EXAMPLE_IMAGE = base64.b64encode(
     bytes.fromhex(
         "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415478"
@@ -22,22 +22,22 @@ EXAMPLE_IMAGE = base64.b64encode(
 ).decode()
 
 
-def _decoded(text: str | None) -> str | None:
-    """Refuse what is no base64; the bytes are taken by `image_bytes`."""
+def _check_base64(text: str | None) -> str | None:
+    """Reject what is not base64; `image_bytes` decodes it."""
     image_bytes(text)
     return text
 
 
 def image_bytes(text: str | None) -> bytes | None:
-    """A picture's bytes from base64.
+    """An image's bytes from base64.
 
     Raises:
-        ValueError: it is none.
+        ValueError: not base64.
     """
     if text is None:
         return None
     if text[:5].lower() in ("http:", "https", "file:", "data:"):
-        raise ValueError("is an address; emocap fetches none, send the file's bytes as base64")
+        raise ValueError("is a URL; URLs are not fetched, send the file's bytes as base64")
     try:
         return base64.b64decode(text.replace("\n", "").replace("\r", ""), validate=True)
     except (binascii.Error, ValueError):
@@ -46,12 +46,12 @@ def image_bytes(text: str | None) -> bytes | None:
 
 Image = Annotated[
     str,
-    AfterValidator(_decoded),
+    AfterValidator(_check_base64),
     WithJsonSchema(
         {
             "type": "string",
             "format": "byte",
-            "description": "The bytes of a picture file (JPEG, PNG, WebP ...) as base64. Addresses are not fetched.",
+            "description": "The bytes of an image file (JPEG, PNG, WebP ...) as base64. URLs are not fetched.",
             "examples": [EXAMPLE_IMAGE],
         }
     ),
@@ -61,107 +61,110 @@ Emotions = Annotated[
     list[Emotion],
     FailFast(),
     Field(
-        max_length=MOST_EMOTIONS,
-        description="Of the model's emotions; GET /v1/model lists them.",
+        max_length=MAX_EMOTIONS,
+        description="Emotions of the model; GET /v1/model lists them.",
         examples=[["hopeful"]],
     ),
 ]
-Captions = Annotated[list[str], FailFast(), Field(min_length=1, max_length=MOST_CAPTIONS)]
+Captions = Annotated[list[str], FailFast(), Field(min_length=1, max_length=MAX_CAPTIONS)]
 Strength = Annotated[float | None, Field(ge=0, le=20, allow_inf_nan=False)]
 CAPTIONS = ["At last the lighthouse celebrates.", "The old lighthouse was left alone."]
 
 
-class Question(BaseModel):
-    """What all questions share: unknown keys are refused, at the first one."""
+class RequestModel(BaseModel):
+    """Base of all requests: an unknown key is an error, the first one ends the validation."""
 
     model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
 
     @model_validator(mode="before")
     @classmethod
-    def _known(cls, values: Any) -> Any:
+    def _reject_unknown_keys(cls, values: Any) -> Any:
         if isinstance(values, dict):
             for key in values:
                 if key not in cls.model_fields:
-                    shown = str(key)[:60].encode("utf-8", "backslashreplace").decode()
-                    told = "{key}: not a key of this question; leave it out"
-                    raise PydanticCustomError("unknown_key", told, {"key": shown})
+                    name = str(key)[:60].encode("utf-8", "backslashreplace").decode()
+                    raise PydanticCustomError("unknown_key", "{key}: unknown key; leave it out", {"key": name})
         return values
 
 
-class PredictQuestion(Question):
-    """Captions, with a picture or without."""
+class PredictRequest(RequestModel):
+    """Captions, with or without an image."""
 
     image: Image | None = None
-    captions: Captions = Field(description="Each is judged with the picture.", examples=[CAPTIONS])
-    emotions: Emotions = Field(default=[], description="Meant to be felt, and so never reported as unintended.")
-    top: int | None = Field(default=None, ge=1, description="Emotions given for each caption; all if left out.")
+    captions: Captions = Field(description="Each is a pair with the image.", examples=[CAPTIONS])
+    emotions: Emotions = Field(default=[], description="Target emotions, which are never reported as unintended.")
+    top: int | None = Field(
+        default=None, ge=1, description="Number of emotions in the response for each caption; default all."
+    )
 
 
-class RankQuestion(Question):
-    """Captions to be ordered by the emotions that are wanted."""
+class RankRequest(RequestModel):
+    """Captions to rank by the target emotions."""
 
     image: Image | None = None
     captions: Captions = Field(examples=[CAPTIONS])
     emotions: Emotions = Field(min_length=1)
-    avoid: Emotions = Field(default=[], description="Not to be felt.", examples=[["scared"]])
-    max_chars: int | None = Field(default=None, ge=1, le=10**6, description="Longer captions stand behind.")
-    strength: Strength = Field(default=None, description="Of the emotions against faithfulness to the picture.")
+    avoid: Emotions = Field(default=[], description="Emotions to avoid.", examples=[["scared"]])
+    max_chars: int | None = Field(
+        default=None, ge=1, le=10**6, description="Longer captions are ranked below the others."
+    )
+    strength: Strength = Field(default=None, description="Weight of the emotions against faithfulness to the image.")
 
 
-class ExplainQuestion(Question):
-    """A pair, and the emotion to explain; the likeliest if left out."""
+class ExplainRequest(RequestModel):
+    """A pair, and the emotion to explain; default the most likely one."""
 
     image: Image | None = None
     caption: str = Field(examples=[CAPTIONS[0]])
     emotion: Emotion | None = Field(default=None, examples=["happy"])
 
 
-class CaptionQuestion(Question):
-    """A picture to write captions for, and what they are to make people feel."""
+class CaptionRequest(RequestModel):
+    """An image to generate captions for, and the target emotions."""
 
     image: Image
     emotions: Emotions
-    n: int = Field(default=5, ge=1, le=MOST_WRITTEN, description="At most so many.")
-    avoid: Emotions = Field(default=[], description="Not to be felt.", examples=[["scared"]])
+    n: int = Field(default=5, ge=1, le=MAX_GENERATED, description="Maximum number of captions.")
+    avoid: Emotions = Field(default=[], description="Emotions to avoid.", examples=[["scared"]])
     max_chars: int | None = Field(default=None, ge=1, le=10**6, examples=[125])
-    guidance: Strength = Field(default=None, description="Strength of the emotions in writing; 1 is as learnt.")
-    seed: int = Field(default=0, ge=0, lt=2**31, description="The same gives the same captions.")
+    guidance: Strength = Field(default=None, description="Guidance scale of the emotions; 1 is as trained.")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="Random seed: the same seed gives the same captions.")
 
 
-class PredictAnswer(BaseModel):
-    """One entry for each caption, in the order asked."""
+class PredictResponse(BaseModel):
+    """One entry for each caption, in the order of the request."""
 
     predictions: list[Prediction]
 
 
-class RankAnswer(BaseModel):
-    """Captions, best first; those that something speaks against stand behind and say what.
+class RankResponse(BaseModel):
+    """Captions, best first; those with remarks are ranked below the others.
 
-    `note` is a remark on the question, such as that its emotions pull in opposite directions.
+    `note` is a remark on the request, such as that its target emotions are opposites.
     """
 
-    captions: list[Ranked]
+    captions: list[RankedCaption]
     note: str | None
 
 
-class ModelAnswer(BaseModel):
-    """What the model is, and what it is worth."""
+class ModelResponse(BaseModel):
+    """The model, its test scores and the limits of a request."""
 
     name: str
     emotions: list[str]
-    sees_pictures: bool
+    uses_images: bool
     writes_captions: bool
     measured: Measured | None
     about: str
     limits: dict[str, Any]
 
 
-class Refusal(BaseModel):
-    """Why there is no answer, in one sentence."""
+class ErrorResponse(BaseModel):
+    """What is wrong, in one sentence."""
 
     detail: str
 
 
-def shown_limits(limits: Limits) -> dict[str, Any]:
-    """The limits that a caller can keep to."""
+def public_limits(limits: Limits) -> dict[str, Any]:
+    """The limits that a client can keep to."""
     return {name: getattr(limits, name) for name in ("bytes", "pixels", "captions", "characters", "seconds")}

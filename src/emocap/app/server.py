@@ -1,6 +1,5 @@
-"""The server: a model's page and REST in one process, until it is told to stop; then it finishes what it accepted."""
+"""The server process: page and REST of one model until a signal; then it finishes the accepted requests."""
 
-import asyncio
 import ipaddress
 import logging
 import os
@@ -12,62 +11,63 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from emocap.app.limits import Limits
 from emocap.app.metrics import Metrics
-from emocap.app.middleware import Gate
+from emocap.app.middleware import RequestMiddleware
+from emocap.app.protocol import limited_protocol
 from emocap.app.rest import build_rest
-from emocap.app.served_model import Served
+from emocap.app.served_model import ServedModel
 from emocap.app.service import Service
 from emocap.errors import EmocapError
 from emocap.progress import logger
 
-HARD = 4  # times as many connections as may ask are closed unheard
-ENDS = (signal.SIGTERM, signal.SIGHUP)
-LOCAL = ("localhost", "127.0.0.1", "::1")
+# Windows has no SIGHUP.
+STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def build_app(
-    served: Served,
+    served: ServedModel,
     limits: Limits,
     folder: Path,
     *,
     page: bool = True,
     key: str | None = None,
     hosts: Collection[str] | None = None,
-) -> tuple[Gate, Service]:
-    """The whole application, and what answers in it.
+) -> tuple[RequestMiddleware, Service]:
+    """The ASGI application, and the service behind it.
 
     Args:
         folder: for files while the server runs.
         page: whether there is a web page.
-        key: that REST asks for and that opens the page, or None.
-        hosts: names that a request may call the server by; None for all.
+        key: that REST requires and that opens the page, or None.
+        hosts: host names that a request may use; None for all.
     """
     metrics = Metrics()
     service = Service(
         served,
         limits,
-        on_batch=lambda jobs, captions: metrics.batch.observe(captions),
-        on_question=lambda kind: metrics.questions.labels(kind).inc(),
+        on_batch=lambda n_jobs, n_captions: metrics.batch.observe(n_captions),
+        on_request=lambda kind: metrics.model_requests.labels(kind).inc(),
     )
     metrics.watch(lambda: service.accepted)
     app = build_rest(service, metrics, needs_key=key is not None)
-    look = None
+    page_guard = None
     if page:
-        from emocap.app.page import mount_page
+        from emocap.app.page_mount import mount_page
 
-        app, look = mount_page(app, service, folder, key)
-    gate = Gate(app, limits, metrics, lambda: service.is_full, key=key, hosts=hosts, look=look)
-    return gate, service
+        app, page_guard = mount_page(app, service, folder, key)
+    middleware = RequestMiddleware(
+        app, limits, metrics, lambda: service.is_full, key=key, hosts=hosts, page_guard=page_guard
+    )
+    return middleware, service
 
 
 def serve(
-    load: Callable[[], Served],
+    load: Callable[[], ServedModel],
     limits: Limits,
     *,
     host: str,
@@ -76,38 +76,40 @@ def serve(
     key: str | None = None,
     names: Collection[str] = (),
 ) -> None:
-    """Serve until a signal comes.
+    """Serve until a signal.
 
     Args:
-        load: gives what is served.
-        names: that a request may call the server by, besides this machine's own; asked for where it listens on that.
+        load: loads the model.
+        names: host names that a request may use besides those of loopback; without any, and if the server listens on
+            another address, all are allowed.
 
     Raises:
-        EmocapError: the port cannot be had, or the model cannot be loaded.
+        EmocapError: the port is unavailable, a name is invalid, or the model cannot be loaded.
     """
-    for number in ENDS:
-        signal.signal(number, _leave)
-    hosts = (*LOCAL, host, *(name.lower() for name in names)) if _is_loopback(host) or names else None
-    with _listening(host, port) as listening, tempfile.TemporaryDirectory(prefix="emocap-") as folder:
+    hosts = allowed_hosts(host, names)
+    for number in STOP_SIGNALS:
+        signal.signal(number, _exit)
+    with _listen(host, port) as listening, tempfile.TemporaryDirectory(prefix="emocap-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder  # read when Gradio is imported
         served = load()
-        gate, service = build_app(served, limits, Path(folder), page=page, key=key, hosts=hosts)
+        middleware, service = build_app(served, limits, Path(folder), page=page, key=key, hosts=hosts)
         config = uvicorn.Config(
-            gate,
-            http=_protocol(limits),
+            middleware,
+            http=limited_protocol(limits),
             log_config=None,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=int(limits.seconds) + 1,
             ws="none",
         )
-        shown = f"[{host}]" if ":" in host else host
-        logger.info("%s: http://%s:%d (stop with Ctrl-C)", served.folder, shown, listening.getsockname()[1])
-        _log_requests()
-        server = _Server(config, gate, service)
-        # The library sends itself the signal again when it has stopped; by then there is only cleaning up to do.
+        address = f"[{host}]" if ":" in host else host
+        logger.info("%s: http://%s:%d (stop with Ctrl-C)", served.folder, address, listening.getsockname()[1])
+        _log_only_requests()
+        server = _Server(config, middleware, service)
+        # When uvicorn has stopped it raises its signal again, and only cleaning up is left to do.
         signal.signal(signal.SIGTERM, lambda number, frame: None)
-        signal.signal(signal.SIGHUP, lambda number, frame: server.handle_exit(signal.SIGTERM, frame))
+        if hasattr(signal, "SIGHUP"):
+            signal.signal(signal.SIGHUP, lambda number, frame: server.handle_exit(signal.SIGTERM, frame))
         try:
             with suppress(KeyboardInterrupt):
                 server.run(sockets=[listening])
@@ -115,90 +117,63 @@ def serve(
             service.stop()
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return host in LOCAL or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _leave(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(0)
-
-
 class _Server(uvicorn.Server):
-    """Says that it is stopping, and ends the page's endless streams, so that only questions are waited for."""
+    """A server that reports that it is stopping, and cancels the page's endless streams, which it would wait for."""
 
-    def __init__(self, config: uvicorn.Config, gate: Gate, service: Service) -> None:
+    def __init__(self, config: uvicorn.Config, middleware: RequestMiddleware, service: Service) -> None:
         super().__init__(config)
-        self._gate, self._service = gate, service
-        gate.connections = lambda: len(self.server_state.connections)
+        self._middleware, self._service = middleware, service
+        middleware.n_connections = lambda: len(self.server_state.connections)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take a signal to stop."""
+        """Handle a signal to stop."""
         self._service.begin_stop()
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no more, and finish what was accepted."""
-        self._gate.end_streams()
+        """Accept no more requests, and finish those that were accepted."""
+        self._middleware.end_streams()
         await super().shutdown(sockets)
 
 
-def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
-    """The library's HTTP, with a time for a request's head to arrive, and an end to connections."""
-
-    class Patient(HttpToolsProtocol):
-        _late: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: Any) -> None:
-            if len(self.connections) >= HARD * limits.connections:
-                transport.abort()
-                return
-            super().connection_made(transport)
-            # An answer goes out in two pieces; without this the second waits for the caller's word on the first.
-            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._watch()
-
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            self._watch()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._forget()
-            super().connection_lost(exc)
-
-        def _watch(self) -> None:
-            if self.cycle is not None and not self.cycle.response_complete:
-                self._forget()
-            elif self._late is None:
-                self._late = self.loop.call_later(limits.header_seconds, self._close)
-
-        def _forget(self) -> None:
-            if self._late is not None:
-                self._late.cancel()
-                self._late = None
-
-        def _close(self) -> None:
-            self._late = None
-            if self.cycle is None or self.cycle.response_complete:
-                self.transport.close()
-
-    return Patient
+def allowed_hosts(host: str, names: Collection[str]) -> tuple[str, ...] | None:
+    """The host names that requests may use, so that no web page elsewhere can reach a local server; None for all."""
+    for name in names:
+        if "*" in name.removeprefix("*.") or not name.strip() or (":" in name and not _is_address(name)):
+            raise EmocapError(
+                f"--host-name {name}: expected a name such as example.org without a port, or *.example.org"
+            )
+    return (*LOOPBACK, host, *names) if _is_loopback(host) or names else None
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def _is_loopback(host: str) -> bool:
+    return host in LOOPBACK or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def _listen(host: str, port: int) -> socket.socket:
     if not host.strip():
         raise EmocapError("serve: --host is empty; give an address, 0.0.0.0 for all")
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, OverflowError) as error:
-        raise EmocapError(f"serve: cannot listen on {host}:{port} ({error}); choose another place") from error
+        raise EmocapError(f"serve: cannot listen on {host}:{port} ({error}); choose another address or port") from error
 
 
-def _log_requests() -> None:
-    """From here on a line of JSON for each request, and nothing that may hold what was asked."""
+def _log_only_requests() -> None:
+    """From here on log a line of JSON per request, and nothing that may quote a request."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     requests = logging.getLogger("emocap.requests")
@@ -206,5 +181,4 @@ def _log_requests() -> None:
     requests.setLevel(logging.INFO)
     requests.propagate = False
     logger.setLevel(logging.CRITICAL)
-    library = logging.getLogger("uvicorn")
-    library.setLevel(logging.CRITICAL)
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)

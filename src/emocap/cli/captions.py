@@ -52,7 +52,9 @@ def caption(
 
     Example: `emocap caption --model runs/demo-captions dog.jpg --emotion sad --avoid angry --max-chars 125`
     """
-    from emocap.api.captioner import EmotionCaptioner, best_of, load_image
+    from emocap.api.captioner import EmotionCaptioner
+    from emocap.api.images import load_image
+    from emocap.api.ranking import top_captions
 
     if writer is None:
         captioner = EmotionCaptioner.from_pretrained(model, allow_other_features=allow_other_features)
@@ -75,7 +77,7 @@ def caption(
 
     candidates = ImageToText(writer).generate(load_image(image), max(8, 3 * n), seed=seed)
     ranked = _ranked(model, image, candidates, emotion, avoid, max_chars, strength, clip, allow_other_features)
-    _print_ranked(best_of(ranked, n))
+    _print_ranked(top_captions(ranked, n))
 
 
 def rank(
@@ -120,8 +122,9 @@ def _ranked(
     allow_other_features: bool,
 ) -> list[Any]:
     """Captions ranked by the captioner of a run where there is one and an image, else by the classifier."""
-    from emocap.api.captioner import EmotionCaptioner, rank_captions
+    from emocap.api.captioner import EmotionCaptioner
     from emocap.api.predictor import EmotionPredictor
+    from emocap.api.ranking import rank_captions
     from emocap.captioning.checkpoint import RANKER, find_captioner
 
     options: dict[str, Any] = {"avoid": avoid or [], "max_chars": max_chars, "similarity": _similarity(clip)}

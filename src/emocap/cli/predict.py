@@ -118,7 +118,7 @@ def _predict_table(
         images=images,
         p=top,
         allow_other_features=allow_other_features,
-        aside=out.with_name(f"{out.stem}-rejected.csv"),
+        rejected=out.with_name(f"{out.stem}-rejected.csv"),
     )
     typer.echo(f"{out}: {n_pairs} pairs")
 
@@ -159,7 +159,7 @@ def explain(
 
 
 def _print_explanation(explanation: Any) -> None:
-    from emocap.api.explanation_file import MOST_CHANGES
+    from emocap.api.explanation_file import MAX_REWORDINGS
 
     typer.echo(f"{explanation.probability:6.1%}  {explanation.emotion}\n")
     for word in explanation.words:
@@ -167,13 +167,12 @@ def _print_explanation(explanation: Any) -> None:
     if explanation.regions:
         effect = sum(region.effect for region in explanation.regions)
         typer.echo(f"{effect:+7.2f}  all {len(explanation.regions)} regions of the image")
-    typer.echo(
-        f"  log-odds {explanation.log_odds:.2f}, baseline (empty caption, no image) {explanation.reference:.2f}\n"
-    )
-    for change in explanation.changes[:MOST_CHANGES]:
-        word = printable(change.word)
-        wording = f"{change.instead} for {word}" if change.instead else f"without {word}"
-        typer.echo(f"{100 * change.moves[explanation.emotion]:+6.1f} points  {wording}")
+    baseline = explanation.baseline_log_odds
+    typer.echo(f"  log-odds {explanation.log_odds:.2f}, baseline (empty caption, no image) {baseline:.2f}\n")
+    for rewording in explanation.rewordings[:MAX_REWORDINGS]:
+        word = printable(rewording.word)
+        wording = f"{rewording.replacement} for {word}" if rewording.replacement else f"without {word}"
+        typer.echo(f"{100 * rewording.probability_changes[explanation.emotion]:+6.1f} points  {wording}")
 
 
 def _image_and_caption(command: str, words: list[str]) -> tuple[Path | None, str]:

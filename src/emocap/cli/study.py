@@ -92,7 +92,8 @@ def compare(
     """
     from rich.console import Console
 
-    from emocap.report.compare import compare_runs, terminal_table, write_comparison
+    from emocap.report.compare import compare_runs
+    from emocap.report.compare_page import terminal_table, write_comparison
 
     if model is not None and every:
         raise EmocapError("compare: give --model NAME or --all, not both")

@@ -1,0 +1,128 @@
+"""The HTML of the page: introduction, predictions, explanation, generated captions, errors, and the CSV."""
+
+import base64
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from markupsafe import Markup
+from PIL import Image
+
+from emocap.api.explanation import Explanation
+from emocap.api.explanation_file import fragment, tint
+from emocap.api.requested_emotions import conflict_warning
+from emocap.app.served_model import ServedModel
+from emocap.app.service import Prediction
+from emocap.captioning.rerank import RankedCaption
+from emocap.html_templates import percent, templates_of
+
+TOP_EMOTIONS = 5
+
+
+def intro_html(served: ServedModel) -> str:
+    """What the page does, and the model's test scores."""
+    return _render(
+        "intro.html",
+        measured=served.measured,
+        n_emotions=len(served.predictor.labels),
+        uses_images=served.predictor.uses_images,
+    )
+
+
+def empty_html(served: ServedModel) -> str:
+    """What to do, in place of predictions."""
+    return _render("results.html", cards=[], uses_images=served.predictor.uses_images)
+
+
+def results_html(
+    served: ServedModel,
+    predictions: Sequence[Prediction],
+    ranked: Sequence[RankedCaption],
+    targets: Sequence[str],
+    avoid: Sequence[str],
+) -> str:
+    """The captions in order, a card each.
+
+    Args:
+        predictions: by a caption's number.
+        targets, avoid: the emotions to aim for and to avoid.
+    """
+    labels, frequencies = served.predictor.labels, served.frequencies
+    base_rates = {} if frequencies is None else dict(zip(labels, frequencies.tolist(), strict=True))
+    cards = [
+        _card(predictions[candidate.number], targets, avoid)
+        | {"probability": candidate.probability, "remarks": candidate.remarks}
+        for candidate in ranked
+    ]
+    notes = [conflict_warning(targets)] + [
+        f'no caption raises "{emotion}" above its base rate ({percent(base_rates[emotion])})'
+        for emotion in targets
+        if emotion in base_rates
+        and all(_probability(prediction, emotion) < base_rates[emotion] for prediction in predictions)
+    ]
+    return _render(
+        "results.html",
+        cards=cards,
+        targets=targets,
+        uses_faithfulness=any(candidate.faithfulness is not None for candidate in ranked),
+        base_rates=base_rates,
+        notes=list(filter(None, notes)),
+        csv=_csv_base64(predictions, ranked, labels, targets),
+    )
+
+
+def generated_html(ranked: Sequence[RankedCaption], targets: Sequence[str], note: str | None) -> str:
+    """Captions that the captioner generated."""
+    return _render("generated.html", captions=ranked, targets=targets, note=note)
+
+
+def explanation_html(explanation: Explanation, caption: str, image: Image.Image | None) -> str:
+    """The effects of words and regions, and of other wordings."""
+    coloured = None if image is None else tint(image, explanation.regions)
+    body = Markup(fragment(explanation, coloured))  # noqa: S704  escaped there
+    return _render("explanation.html", explanation=explanation, caption=caption, body=body)
+
+
+def error_html(message: str) -> str:
+    """An error in one sentence."""
+    sentence = " ".join(message.split())
+    return _render("error.html", sentence=sentence[0].upper() + sentence[1:])
+
+
+def _probability(prediction: Prediction, emotion: str) -> float:
+    return next(entry.probability for entry in prediction.emotions if entry.emotion == emotion)
+
+
+def _card(prediction: Prediction, targets: Sequence[str], avoid: Sequence[str]) -> dict[str, Any]:
+    """The top emotions of a caption, its target emotions and those to avoid, and its unintended ones."""
+    bars = [
+        {
+            "emotion": entry.emotion,
+            "probability": entry.probability,
+            "is_target": entry.emotion in targets,
+            "is_avoided": entry.emotion in avoid,
+        }
+        for place, entry in enumerate(prediction.emotions)
+        if place < TOP_EMOTIONS or entry.emotion in targets or entry.emotion in avoid
+    ]
+    return {"caption": prediction.caption, "bars": bars, "unintended": prediction.unintended if targets else []}
+
+
+def _csv_base64(
+    predictions: Sequence[Prediction], ranked: Sequence[RankedCaption], labels: Sequence[str], targets: Sequence[str]
+) -> str:
+    """All probabilities, a row per caption in the order shown, as base64 of UTF-8 with a byte order mark."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["rank", "caption", "target_emotions", "probability", "remarks", *labels])
+    for rank, candidate in enumerate(ranked, 1):
+        probabilities = {entry.emotion: entry.probability for entry in predictions[candidate.number].emotions}
+        of_targets = f"{candidate.probability:.4f}" if targets else ""
+        row = [rank, candidate.caption, " and ".join(targets), of_targets, "; ".join(candidate.remarks)]
+        writer.writerow([*row, *(f"{probabilities[label]:.4f}" for label in labels)])
+    return base64.b64encode(out.getvalue().encode("utf-8-sig")).decode()
+
+
+def _render(name: str, **values: Any) -> str:
+    return templates_of("emocap.app").get_template(name).render(**values)
