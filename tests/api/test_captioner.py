@@ -1,4 +1,4 @@
-"""EmotionCaptioner: captions in order, within what was asked, and anybody's captions ranked and left as they are."""
+"""EmotionCaptioner: generated captions within the request, and given captions ranked but never changed."""
 
 import logging
 import shutil
@@ -8,8 +8,10 @@ import pytest
 from PIL import Image
 
 from emocap import EmocapError, EmotionCaptioner
-from emocap.api.captioner import check_candidates, load_image, rank_captions, resolve_emotions
-from emocap.captioning.checkpoint import CARD
+from emocap.api.images import load_image
+from emocap.api.ranking import RankingRequest, check_candidates, rank_captions
+from emocap.api.requested_emotions import resolve_emotions
+from emocap.captioning.checkpoint import CARD, GENERATION, OLD_GENERATION, GenerationConfig, load_captioner
 from emocap.captioning.rerank import UNFAITHFUL
 from emocap.files import read_json, write_json
 
@@ -21,104 +23,106 @@ def captioner(captioner_run) -> EmotionCaptioner:
     return EmotionCaptioner.from_pretrained(captioner_run())
 
 
-def test_captions_are_different_in_order_and_the_same_for_a_seed(captioner, photo) -> None:
-    found = captioner.caption(photo, ["sad"], n=4)
-    captions = [one.caption for one in found]
+def test_captions_are_distinct_sorted_and_reproducible(captioner, photo) -> None:
+    ranked = captioner.caption(photo, ["sad"], n=4)
+    captions = [candidate.caption for candidate in ranked]
     assert len(set(captions)) == len(captions) == 4
-    fitting = [one.score for one in found if not one.remarks]
-    assert fitting == sorted(fitting, reverse=True)
-    assert [one.caption for one in captioner.caption(photo, ["sad"], n=4)] == captions
-    assert [one.caption for one in captioner.caption(photo, ["sad"], n=4, seed=7)] != captions
+    scores = [candidate.score for candidate in ranked if not candidate.remarks]
+    assert scores == sorted(scores, reverse=True)
+    assert [candidate.caption for candidate in captioner.caption(photo, ["sad"], n=4)] == captions
+    assert [candidate.caption for candidate in captioner.caption(photo, ["sad"], n=4, seed=7)] != captions
 
 
-def test_probabilities_are_the_rankers_and_faithfulness_the_captioners(captioner, photo) -> None:
-    (one, *_) = captioner.caption(photo, ["sad"], n=1)
-    (expected,) = [f.probability for f in captioner.ranker.predict(photo, one.caption) if f.emotion == "sad"]
-    assert one.probability == pytest.approx(expected, abs=1e-5)
+def test_scores_come_from_ranker_and_captioner(captioner, photo) -> None:
+    (best, *_) = captioner.caption(photo, ["sad"], n=1)
+    predictions = captioner.ranker.predict(photo, best.caption)
+    (expected,) = [prediction.probability for prediction in predictions if prediction.emotion == "sad"]
+    assert best.probability == pytest.approx(expected, abs=1e-5)
     features = captioner.ranker.features([photo])[0]
-    assert one.faithfulness == pytest.approx(captioner._writer.likelihood([features], [one.caption])[0], abs=1e-4)
+    expected = captioner._generator.mean_log_likelihood([features], [best.caption])[0]
+    assert best.faithfulness == pytest.approx(expected, abs=1e-4)
 
 
-def test_likelihood_is_the_mean_log_probability_of_each_token(captioner, photo) -> None:
-    """One by one and in a batch, and by hand from the logits of the whole caption."""
+def test_log_likelihood_is_the_mean_over_tokens(captioner, photo) -> None:
+    """One at a time, in a batch, and by hand from the logits of the whole caption."""
     import torch
 
-    writer, features = captioner._writer, captioner.ranker.features([photo])[0]
-    together = writer.likelihood([features] * 3, CAPTIONS)
-    alone = np.concatenate([writer.likelihood([features], [caption]) for caption in CAPTIONS])
+    generator, features = captioner._generator, captioner.ranker.features([photo])[0]
+    together = generator.mean_log_likelihood([features] * 3, CAPTIONS)
+    alone = np.concatenate([generator.mean_log_likelihood([features], [caption]) for caption in CAPTIONS])
     np.testing.assert_allclose(together, alone, atol=1e-5)
-    ids = torch.tensor([writer.tokenizer(CAPTIONS[0])["input_ids"]])
-    states, mask = writer._encoded([features], [[]])
+    ids = torch.tensor([generator.tokenizer(CAPTIONS[0])["input_ids"]])
+    states, mask = generator._encode([features], [[]])
     with torch.inference_mode():
-        logits = writer.model(encoder_outputs=(states,), attention_mask=mask, decoder_input_ids=ids[:, :-1]).logits
+        logits = generator.model(encoder_outputs=(states,), attention_mask=mask, decoder_input_ids=ids[:, :-1]).logits
     by_hand = torch.log_softmax(logits, -1)[0].gather(1, ids[0, 1:, None]).mean().item()
     assert together[0] == pytest.approx(by_hand, abs=1e-5)
 
 
-def test_no_caption_is_longer_than_asked_or_evokes_what_is_to_be_avoided(captioner, photo) -> None:
-    every = captioner.caption(photo, ["happy"], n=6)
-    limit = sorted(len(one.caption) for one in every)[2]
-    found = captioner.caption(photo, ["happy"], n=6, max_chars=limit)
-    assert found
-    assert max(len(one.caption) for one in found) <= limit
+def test_captions_respect_the_maximum_length(captioner, photo) -> None:
+    unlimited = captioner.caption(photo, ["happy"], n=6)
+    limit = sorted(len(candidate.caption) for candidate in unlimited)[2]
+    limited = captioner.caption(photo, ["happy"], n=6, max_chars=limit)
+    assert limited
+    assert max(len(candidate.caption) for candidate in limited) <= limit
     with pytest.raises(EmocapError, match=r"none of \d+ candidates is left .*characters too long"):
         captioner.caption(photo, ["happy"], max_chars=1)
 
 
-def test_what_is_avoided_stands_behind_and_says_so(captioner, photo) -> None:
+def test_captions_that_evoke_avoided_emotions_get_remark(captioner, photo) -> None:
     ranked = captioner.rank(photo, CAPTIONS, ["sad"], avoid=["happy"])
-    for one in ranked:
-        best = captioner.ranker.predict(photo, one.caption)[0].emotion
-        assert ("evokes happy" in one.remarks) == (best == "happy")
+    for candidate in ranked:
+        best = captioner.ranker.predict(photo, candidate.caption)[0].emotion
+        assert ("evokes happy" in candidate.remarks) == (best == "happy")
 
 
-def test_a_persons_captions_are_all_there_unchanged(captioner, photo) -> None:
-    odd = [*CAPTIONS, "  Two  spaces\tand a tab ", "привет мир", "a\x07bell", "dog " * 3000]
-    ranked = captioner.rank(photo, odd, ["awe"], max_chars=100)
-    assert sorted(one.number for one in ranked) == list(range(len(odd)))
-    assert all(one.caption == odd[one.number] for one in ranked)
-    remarks = {one.number: one.remarks for one in ranked}
-    assert "in words that the model hardly knows" in remarks[4]
-    assert "holds control characters" in remarks[5]
+def test_ranking_keeps_all_captions_unchanged(captioner, photo) -> None:
+    captions = [*CAPTIONS, "  Two  spaces\tand a tab ", "привет мир", "a\x07bell", "dog " * 3000]
+    ranked = captioner.rank(photo, captions, ["awe"], max_chars=100)
+    assert sorted(candidate.number for candidate in ranked) == list(range(len(captions)))
+    assert all(candidate.caption == captions[candidate.number] for candidate in ranked)
+    remarks = {candidate.number: candidate.remarks for candidate in ranked}
+    assert "consists mostly of words that the model does not know" in remarks[4]
+    assert "contains control characters" in remarks[5]
     assert "11900 characters too long" in remarks[6]
-    assert any("judged by its beginning" in remark for remark in remarks[6])
+    assert any("only its beginning is scored" in remark for remark in remarks[6])
 
 
-def test_a_classifier_alone_orders_too(captioner, photo) -> None:
+def test_classifier_alone_ranks_captions(captioner, photo) -> None:
     ranked = rank_captions(captioner.ranker, photo, CAPTIONS, ["sad"])
-    assert all(one.faithfulness is None for one in ranked)
-    probabilities = [one.probability for one in ranked]
+    assert all(candidate.faithfulness is None for candidate in ranked)
+    probabilities = [candidate.probability for candidate in ranked]
     assert probabilities == sorted(probabilities, reverse=True)
 
 
-def test_a_similarity_takes_the_place_of_likelihood_and_holds_its_floor(captioner, photo) -> None:
-    fits = {CAPTIONS[0]: 30.0, CAPTIONS[1]: 5.0, CAPTIONS[2]: 29.0}
+def test_similarity_replaces_likelihood(captioner, photo) -> None:
+    similarities = {CAPTIONS[0]: 30.0, CAPTIONS[1]: 5.0, CAPTIONS[2]: 29.0}
     ranked = captioner.rank(
-        photo, CAPTIONS, ["sad"], similarity=lambda image, captions: np.array([fits[c] for c in captions])
+        photo, CAPTIONS, ["sad"], similarity=lambda image, captions: np.array([similarities[c] for c in captions])
     )
-    assert {one.caption: one.faithfulness for one in ranked} == fits
+    assert {candidate.caption: candidate.faithfulness for candidate in ranked} == similarities
     assert ranked[-1].caption == CAPTIONS[1]
     assert ranked[-1].remarks == [UNFAITHFUL]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "avoid", "message"),
+    ("emotions", "avoid", "message"),
     [
-        (["hapy"], [], "'hapy': not an emotion of this model; nearest by name are happy"),
+        (["hapy"], [], "'hapy': not an emotion of this model; the most similar names are happy"),
         (["xyz"], [], "known are happy, sad, awe"),
-        (["sad"], ["SAD"], "sad is both wanted and to be avoided"),
+        (["sad"], ["SAD"], "sad is both a target emotion and an emotion to avoid"),
         (["sad"], ["joyful"], "avoid 'joyful'"),
     ],
 )
-def test_emotions_that_cannot_be_asked_for(wanted, avoid, message, vocabulary) -> None:
+def test_rejects_impossible_emotions(emotions, avoid, message, vocabulary) -> None:
     with pytest.raises(EmocapError, match=message):
-        resolve_emotions(vocabulary.labels, wanted, avoid)
+        resolve_emotions(vocabulary.labels, emotions, avoid)
 
 
-def test_opposite_emotions_are_asked_for_with_a_warning(vocabulary, caplog) -> None:
+def test_warns_of_opposite_emotions(vocabulary, caplog) -> None:
     with caplog.at_level(logging.WARNING, "emocap"):
         assert resolve_emotions(vocabulary.labels, ["happy", "sad"]) == ([0, 1], [])
-    assert "happy and sad pull in opposite directions" in caplog.text
+    assert "happy and sad have opposite valence" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -130,36 +134,36 @@ def test_opposite_emotions_are_asked_for_with_a_warning(vocabulary, caplog) -> N
         (["a"] * 1001, "at most"),
     ],
 )
-def test_candidates_that_cannot_be_ordered(captions, message) -> None:
+def test_rejects_unusable_candidates(captions, message) -> None:
     with pytest.raises(EmocapError, match=message):
-        check_candidates(captions, [0])
+        check_candidates(captions, RankingRequest(["happy", "sad"], [0], []))
 
 
-def test_what_cannot_be_written_is_refused(captioner, captioner_run, photo) -> None:
-    for how, message in (
-        ({"image": None}, "needs a picture"),
+def test_rejects_impossible_requests(captioner, captioner_run, photo) -> None:
+    for options, message in (
+        ({"image": None}, "needs an image"),
         ({"image": photo, "n": 0}, "n is 0"),
         ({"image": photo, "guidance": -1.0}, "guidance is -1.0"),
         ({"image": photo, "strength": float("nan")}, "strength is nan"),
         ({"image": photo, "seed": -1}, "seed is -1"),
     ):
         with pytest.raises(EmocapError, match=message):
-            captioner.caption(**{"emotions": ["sad"], **how})
-    blind = EmotionCaptioner.from_pretrained(captioner_run("blind", features=None))
-    with pytest.raises(EmocapError, match="never saw a picture"):
-        blind.caption(photo, ["sad"])
+            captioner.caption(**{"emotions": ["sad"], **options})
+    without_images = EmotionCaptioner.from_pretrained(captioner_run("without_images", features=None))
+    with pytest.raises(EmocapError, match="was trained without images"):
+        without_images.caption(photo, ["sad"])
 
 
-def test_a_picture_of_nothing_is_told_of(captioner, photo, caplog) -> None:
+def test_warns_of_uniform_image(captioner, photo, caplog) -> None:
     with caplog.at_level(logging.WARNING, "emocap"):
         assert captioner.caption(photo, ["sad"], n=1)
-        assert "one colour" not in caplog.text
+        assert "single colour" not in caplog.text
         assert captioner.caption(Image.new("RGB", (40, 30), (10, 200, 30)), ["sad"], n=1)
-    assert "the picture is of one colour" in caplog.text
+    assert "the image has a single colour" in caplog.text
 
 
-def test_a_folder_that_is_no_captioner_or_was_changed_is_refused(captioner_run, tmp_path) -> None:
-    with pytest.raises(EmocapError, match="holds no captioner"):
+def test_rejects_missing_or_changed_folder(captioner_run, tmp_path) -> None:
+    with pytest.raises(EmocapError, match="contains no captioner"):
         EmotionCaptioner.from_pretrained(tmp_path)
     run = captioner_run("changed")
     path = run / "captioner" / "model" / CARD
@@ -169,7 +173,7 @@ def test_a_folder_that_is_no_captioner_or_was_changed_is_refused(captioner_run, 
         ({"candidates": "many"}, "candidates"),
         ({"candidates": 0}, "candidates 0, expected"),
         ({"max_length": 2}, "max_length is 2 and"),
-        ({"max_length": 100_000}, "max_length is 100000, the model reads 32"),
+        ({"max_length": 100_000}, "max_length is 100000, but the model reads 32"),
         ({"features": read_json(path)["features"] | {"fingerprint": "0" * 16}}, "fingerprint 0000"),
         ({"more": 1}, "more"),
     ):
@@ -183,85 +187,88 @@ def test_a_folder_that_is_no_captioner_or_was_changed_is_refused(captioner_run, 
         EmotionCaptioner.from_pretrained(run)
 
 
-class Recorded:
-    """A writer that writes down what it is asked for, and gives the captions it was given."""
+class RecordingGenerator:
+    """A generator that records its requests and returns given captions."""
 
     def __init__(self, captions) -> None:
-        self.captions, self.asked = captions, []
+        self.captions, self.requests = captions, []
 
-    def write(self, features, emotions, *, n, guidance, seed):
-        self.asked.append({"emotions": emotions, "n": n, "guidance": guidance, "seed": seed})
+    def generate(self, features, emotions, *, n, guidance, seed):
+        self.requests.append({"emotions": emotions, "n": n, "guidance": guidance, "seed": seed})
         return [[self.captions[i % len(self.captions)] for i in range(n)]]
 
-    def likelihood(self, features, captions):
+    def mean_log_likelihood(self, features, captions):
         return np.array([-0.1 * self.captions.index(caption) for caption in captions])
 
 
 @pytest.fixture
 def recorded(captioner_run, monkeypatch):
-    """A captioner of four captions; the ranker names happy for the even ones and sad for the odd ones."""
+    """A captioner of four captions; the ranker predicts happy for even ones and sad for odd ones."""
     run = captioner_run("chosen")
-    write_json(run / "captioner" / "model" / "choice.json", {"guidance": 2.5, "strength": 0.5})
-    made = EmotionCaptioner.from_pretrained(run)
+    write_json(run / "captioner" / "model" / "generation.json", {"guidance": 2.5, "strength": 0.5})
+    captioner = EmotionCaptioner.from_pretrained(run)
     captions = ["zero", "one", "two", "three"]
-    writer = Recorded(captions)
-    chances = {c: [0.9, 0.2, 0.1] if i % 2 == 0 else [0.2, 0.6 + i / 10, 0.1] for i, c in enumerate(captions)}
-    monkeypatch.setattr(made, "_writer", writer)
-    monkeypatch.setattr(made.ranker, "probabilities_for", lambda f, cs: np.array([chances[c] for c in cs]))
-    return made, writer
+    generator = RecordingGenerator(captions)
+    probabilities = {c: [0.9, 0.2, 0.1] if i % 2 == 0 else [0.2, 0.6 + i / 10, 0.1] for i, c in enumerate(captions)}
+    monkeypatch.setattr(captioner, "_generator", generator)
+    monkeypatch.setattr(captioner.ranker, "probabilities_for", lambda f, cs: np.array([probabilities[c] for c in cs]))
+    return captioner, generator
 
 
-def test_what_the_study_chose_is_the_default_and_what_is_given_goes_over_it(recorded, photo) -> None:
-    captioner, writer = recorded
-    found = captioner.caption(photo, ["sad"], n=1)
-    assert writer.asked == [{"emotions": [[1]], "n": 6, "guidance": 2.5, "seed": 0}], "six candidates, by the card"
-    assert found[0].caption == "one"
-    assert found[0].score == pytest.approx(0.5 * np.log(0.7) - 0.1)
+def test_uses_study_settings_unless_given(recorded, photo) -> None:
+    captioner, generator = recorded
+    ranked = captioner.caption(photo, ["sad"], n=1)
+    assert generator.requests == [{"emotions": [[1]], "n": 6, "guidance": 2.5, "seed": 0}], (
+        "the card says six candidates"
+    )
+    assert ranked[0].caption == "one"
+    assert ranked[0].score == pytest.approx(0.5 * np.log(0.7) - 0.1)
     captioner.caption(photo, ["sad"], guidance=0.5, seed=4)
-    assert (writer.asked[-1]["guidance"], writer.asked[-1]["seed"]) == (0.5, 4)
+    assert (generator.requests[-1]["guidance"], generator.requests[-1]["seed"]) == (0.5, 4)
     (best, *_) = captioner.caption(photo, ["sad"], strength=0.0)
-    assert best.caption == "zero", "faithfulness alone"
+    assert best.caption == "zero", "faithfulness only"
     (best, *_) = captioner.caption(photo, ["sad"], strength=3.0)
-    assert best.caption == "three", "the emotion above all"
+    assert best.caption == "three", "mainly the emotion"
 
 
-def test_many_candidates_come_in_batches_of_other_draws_each_once(recorded, photo) -> None:
-    captioner, writer = recorded
-    found = captioner.caption(photo, ["sad"], n=20)
-    assert [(one["n"], one["seed"]) for one in writer.asked] == [(32, 0), (28, 1)]
-    assert sorted(one.caption for one in found) == ["one", "three", "two", "zero"]
+def test_many_candidates_come_in_batches_without_duplicates(recorded, photo) -> None:
+    captioner, generator = recorded
+    ranked = captioner.caption(photo, ["sad"], n=20)
+    assert [(request["n"], request["seed"]) for request in generator.requests] == [(32, 0), (28, 1)]
+    assert sorted(candidate.caption for candidate in ranked) == ["one", "three", "two", "zero"]
 
 
-def test_nothing_that_evokes_what_is_to_be_avoided_is_given(recorded, photo) -> None:
+def test_never_returns_captions_that_evoke_avoided_emotions(recorded, photo) -> None:
     captioner, _ = recorded
-    found = captioner.caption(photo, ["sad"], avoid=["happy"])
-    assert [one.caption for one in found] == ["one", "three"]
+    generated = captioner.caption(photo, ["sad"], avoid=["happy"])
+    assert [candidate.caption for candidate in generated] == ["one", "three"]
     ranked = captioner.rank(photo, ["zero", "one"], ["sad"], avoid=["happy"])
-    assert [(one.caption, "evokes happy" in one.remarks) for one in ranked] == [("one", False), ("zero", True)]
-    (least, *_) = reversed(rank_captions(captioner.ranker, photo, ["zero", "one"], ["happy"], avoid=["sad"]))
-    assert (least.caption, "evokes sad" in least.remarks) == ("one", True)
+    remarks = [(candidate.caption, "evokes happy" in candidate.remarks) for candidate in ranked]
+    assert remarks == [("one", False), ("zero", True)]
+    (last, *_) = reversed(rank_captions(captioner.ranker, photo, ["zero", "one"], ["happy"], avoid=["sad"]))
+    assert (last.caption, "evokes sad" in last.remarks) == ("one", True)
 
 
-def test_a_captioner_whose_captions_were_not_judged_yet_says_so(captioner_run) -> None:
+def test_rejects_captioner_that_is_not_judged_yet(captioner_run) -> None:
     run = captioner_run("early")
     shutil.rmtree(run / "captioner" / "model" / "ranker")
     with pytest.raises(EmocapError, match="not judged yet"):
         EmotionCaptioner.from_pretrained(run)
 
 
-def test_without_an_emotion_it_writes_what_is_likeliest(captioner, photo) -> None:
-    found = captioner.caption(photo, n=3)
-    assert len(found) == 3
-    faithful = [one.faithfulness for one in found]
-    assert faithful == sorted(faithful, reverse=True)
+def test_without_emotion_ranks_by_faithfulness(captioner, photo) -> None:
+    ranked = captioner.caption(photo, n=3)
+    assert len(ranked) == 3
+    faithfulness = [candidate.faithfulness for candidate in ranked]
+    assert faithfulness == sorted(faithfulness, reverse=True)
 
 
-def test_ranking_needs_a_list_of_captions_and_an_emotion(captioner, photo) -> None:
+def test_ranking_needs_captions_and_an_emotion(captioner, photo) -> None:
     for captions, emotions, message in (
-        ("dog", ["sad"], "one text; give a list"),
-        (CAPTIONS, [], "no emotion to order by"),
+        ("dog", ["sad"], "a single text; give a list"),
+        (CAPTIONS, [], "no emotion to rank by"),
         (CAPTIONS, "sad", r"write \['sad'\]"),
-        (CAPTIONS, [1], "is no list of emotions"),
+        (CAPTIONS, [1], "is not a list of emotions"),
     ):
         with pytest.raises(EmocapError, match=message):
             captioner.rank(photo, captions, emotions)
@@ -269,10 +276,20 @@ def test_ranking_needs_a_list_of_captions_and_an_emotion(captioner, photo) -> No
             rank_captions(captioner.ranker, photo, captions, emotions)
 
 
-def test_a_pillow_image_is_looked_at_as_its_file_is(photo, tmp_path) -> None:
+def test_pillow_image_equals_its_file(photo, tmp_path) -> None:
     image = Image.open(photo)
-    turned = image.getexif()
-    turned[0x0112] = 6
-    image.save(tmp_path / "turned.png", exif=turned)
-    assert load_image(Image.open(tmp_path / "turned.png")) == load_image(tmp_path / "turned.png")
-    assert load_image(tmp_path / "turned.png").size == image.size[::-1]
+    rotated = image.getexif()
+    rotated[0x0112] = 6
+    image.save(tmp_path / "rotated.png", exif=rotated)
+    assert load_image(Image.open(tmp_path / "rotated.png")) == load_image(tmp_path / "rotated.png")
+    assert load_image(tmp_path / "rotated.png").size == image.size[::-1]
+
+
+def test_reads_generation_settings_of_earlier_versions(captioner_run) -> None:
+    """A folder with only `choice.json`; `generation.json` takes precedence."""
+    folder = captioner_run("earlier") / "captioner" / "model"
+    assert load_captioner(folder).generation_config == GenerationConfig()
+    write_json(folder / OLD_GENERATION, {"guidance": 2.0, "strength": 0.5})
+    assert load_captioner(folder).generation_config == GenerationConfig(2.0, 0.5)
+    write_json(folder / GENERATION, {"guidance": 3.0, "strength": 1.5})
+    assert load_captioner(folder).generation_config == GenerationConfig(3.0, 1.5)

@@ -1,4 +1,4 @@
-"""Explanations: effects sum to what they explain, find what decides, and hold when it is taken away."""
+"""Explanations: effects sum to the difference explained, find decisive words and regions, and predict deletions."""
 
 import re
 
@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 
 from emocap import EmocapError, EmotionPredictor
-from emocap.api.attribution import effects
-from emocap.api.explanation import RegionEffect, words_of
-from emocap.api.explanation_file import LOWERS, RAISES, tinted, write_explanation
+from emocap.api.attribution import effects, tokenize_words
+from emocap.api.explanation import RegionEffect
+from emocap.api.explanation_file import LOWERS, RAISES, tint, write_explanation
 from emocap.api.rewording import neighbours
-from emocap.models.backbones import build_config, load_backbone
+from emocap.models.initialisation import build_config, load_backbone
 from emocap.regions.extractors.grid import GridExtractor
 from emocap.regions.store.format import feature_fingerprint
 from emocap.training.checkpoint import ModelCard, load_model, load_tokenizer, save_model
@@ -21,7 +21,7 @@ SETTINGS = {"rows": 1, "columns": 2, "dim": 16}
 OTHERS = ("a", "dog", "child", "the", "sea", "runs", "sits")
 
 
-def saved_in(folder, tiny_bert, vocabulary, train=False, sees=True):
+def saved_in(folder, tiny_bert, vocabulary, train=False, uses_images=True):
     config = build_config(tiny_bert, vocabulary, pooling="mean", visual_token_type=0, visual_dim=16)
     model, _ = load_backbone(config, tiny_bert, seed=0)
     if train:
@@ -33,14 +33,14 @@ def saved_in(folder, tiny_bert, vocabulary, train=False, sees=True):
         "settings": settings,
         "dim": 16,
     }
-    features = features if sees else None
+    features = features if uses_images else None
     card = ModelCard(list(vocabulary.labels), vocabulary.hash, 16, features, "AnB+", temperature=1.0 if train else 3.0)
     save_model(folder / "model", model, load_tokenizer(tiny_bert), card)
     return folder
 
 
-def drawn(generator, n):
-    """n captions of six words, where a storm makes sad, and regions, where a bright second one makes awe."""
+def synthetic_pairs(generator, n):
+    """n captions of six words, in which a storm evokes sad, and regions, in which a bright second one evokes awe."""
     captions, regions, labels = [], generator.normal(size=(n, 3, 16)).astype(np.float32), np.zeros((n, 3), np.float32)
     for row in range(n):
         words = list(generator.choice(OTHERS, 6))
@@ -55,13 +55,13 @@ def drawn(generator, n):
 
 
 def learn(model, tokenizer) -> None:
-    """Sad where there is a storm, awe where the second region is bright."""
+    """Train the model: sad with a storm, awe with a bright second region."""
     torch.manual_seed(0)
     model.train()
     generator = np.random.default_rng(0)
     optimiser = torch.optim.Adam(model.parameters(), 3e-3)
     for _ in range(150):
-        captions, regions, labels = drawn(generator, 32)
+        captions, regions, labels = synthetic_pairs(generator, 32)
         batch = tokenizer(captions, return_tensors="pt", padding=True, return_token_type_ids=False)
         loss = model(**batch, visual_embeds=torch.from_numpy(regions), labels=torch.from_numpy(labels)).loss
         optimiser.zero_grad()
@@ -84,21 +84,21 @@ def trained(module_tmp, tiny_bert, vocabulary):
 
 
 def explained(saved, caption, regions, emotion, steps=32):
-    ids, _, places = words_of(saved.tokenizer, caption, 16)
-    return ids, places, effects(saved, torch.device("cpu"), ids, places, regions, emotion, steps)
+    ids, _, positions = tokenize_words(saved.tokenizer, caption, 16)
+    return ids, positions, effects(saved, torch.device("cpu"), ids, positions, regions, emotion, steps)
 
 
-def test_effects_sum_to_what_the_pair_has_more_than_nothing(trained) -> None:
-    captions, regions, _ = drawn(np.random.default_rng(5), 4)
+def test_effects_sum_to_difference_from_baseline(trained) -> None:
+    captions, regions, _ = synthetic_pairs(np.random.default_rng(5), 4)
     for caption, features in zip(captions, regions, strict=True):
         for emotion in range(3):
-            _, places, (words, by_region, log_odds, reference) = explained(trained, caption, features, emotion, 128)
-            assert (len(words), len(by_region)) == (6, 3) == (len(places), len(features))
+            _, positions, (words, by_region, log_odds, reference) = explained(trained, caption, features, emotion, 128)
+            assert (len(words), len(by_region)) == (6, 3) == (len(positions), len(features))
             assert words.sum() + by_region.sum() == pytest.approx(log_odds - reference, abs=0.05 * abs(log_odds) + 0.05)
 
 
-def test_the_word_and_the_region_that_decide_are_found(trained) -> None:
-    captions, regions, labels = drawn(np.random.default_rng(6), 40)
+def test_finds_the_decisive_word_and_region(trained) -> None:
+    captions, regions, labels = synthetic_pairs(np.random.default_rng(6), 40)
     storms, by_region = [], []
     for caption, features, (_, sad, _) in zip(captions, regions, labels, strict=True):
         if sad:
@@ -110,11 +110,11 @@ def test_the_word_and_the_region_that_decide_are_found(trained) -> None:
     assert decides > 2 * max(first, last)
 
 
-def test_taking_the_first_word_away_costs_more_than_taking_any(trained) -> None:
+def test_deleting_the_strongest_word_lowers_log_odds_most(trained) -> None:
     """Deletion against random deletion, after Petsiuk et al. 2018 (arXiv 1806.07421)."""
-    captions, regions, labels = drawn(np.random.default_rng(7), 40)
+    captions, regions, labels = synthetic_pairs(np.random.default_rng(7), 40)
     generator = np.random.default_rng(8)
-    found, chance = [], []
+    drops, random_drops = [], []
 
     def log_odds(ids, features) -> float:
         with torch.no_grad():
@@ -128,10 +128,10 @@ def test_taking_the_first_word_away_costs_more_than_taking_any(trained) -> None:
 
     for caption, features, (_, sad, _) in zip(captions, regions, labels, strict=True):
         if sad:
-            ids, places, (words, _, before, _) = explained(trained, caption, features, 1)
-            for drops, word in ((found, int(words.argmax())), (chance, int(generator.integers(len(words))))):
-                drops.append(before - log_odds([i for at, i in enumerate(ids) if at not in places[word]], features))
-    assert np.mean(found) > np.mean(chance) + 1.0
+            ids, positions, (words, _, before, _) = explained(trained, caption, features, 1)
+            for values, word in ((drops, int(words.argmax())), (random_drops, int(generator.integers(len(words))))):
+                values.append(before - log_odds([i for at, i in enumerate(ids) if at not in positions[word]], features))
+    assert np.mean(drops) > np.mean(random_drops) + 1.0
 
 
 @pytest.fixture
@@ -140,94 +140,102 @@ def predictor(tiny_bert, vocabulary, tmp_path) -> EmotionPredictor:
 
 
 @pytest.fixture
-def picture() -> Image.Image:
+def image() -> Image.Image:
     return Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 60, 3)).astype(np.uint8))
 
 
-def test_an_explanation_says_what_predict_says(predictor, picture) -> None:
+def test_explanation_agrees_with_predict(predictor, image) -> None:
     caption = "The dog, a child and the sea"
-    first = predictor.predict(picture, caption)[0]
-    found = predictor.explain(picture, caption)
-    assert found.emotion == first.emotion
-    assert found.probability == pytest.approx(first.probability, abs=1e-5)
-    assert found.probability == pytest.approx(1 / (1 + np.exp(-found.log_odds)), abs=1e-5)
-    assert [caption[one.start : one.end] for one in found.words] == [one.word for one in found.words]
-    assert [one.box_xyxy for one in found.regions] == [(0, 0, 30, 40), (30, 0, 60, 40), (0, 0, 60, 40)]
-    assert predictor.explain(picture, caption, "sad").emotion == "sad"
+    first = predictor.predict(image, caption)[0]
+    explanation = predictor.explain(image, caption)
+    assert explanation.emotion == first.emotion
+    assert explanation.probability == pytest.approx(first.probability, abs=1e-5)
+    assert explanation.probability == pytest.approx(1 / (1 + np.exp(-explanation.log_odds)), abs=1e-5)
+    assert [caption[word.start : word.end] for word in explanation.words] == [word.word for word in explanation.words]
+    assert [region.box_xyxy for region in explanation.regions] == [(0, 0, 30, 40), (30, 0, 60, 40), (0, 0, 60, 40)]
+    assert predictor.explain(image, caption, "sad").emotion == "sad"
 
 
-def test_other_wordings_move_emotions_as_predict_says(predictor, picture) -> None:
+def test_rewordings_agree_with_predict(predictor, image) -> None:
     caption = "The dog runs"
-    before = {one.emotion: one.probability for one in predictor.predict(picture, caption)}
-    found = predictor.explain(picture, caption, "awe").changes
-    assert {one.caption for one in found if not one.instead} == {"dog runs", "The runs", "The dog"}
-    for change in found:
-        after = {one.emotion: one.probability for one in predictor.predict(picture, change.caption)}
-        assert change.moves == pytest.approx({name: after[name] - before[name] for name in before}, abs=1e-5)
-    moves = [abs(change.moves["awe"]) for change in found]
-    assert moves == sorted(moves, reverse=True)
+    before = {prediction.emotion: prediction.probability for prediction in predictor.predict(image, caption)}
+    rewordings = predictor.explain(image, caption, "awe").rewordings
+    assert {rewording.caption for rewording in rewordings if not rewording.replacement} == {
+        "dog runs",
+        "The runs",
+        "The dog",
+    }
+    for rewording in rewordings:
+        after = {
+            prediction.emotion: prediction.probability for prediction in predictor.predict(image, rewording.caption)
+        }
+        assert rewording.probability_changes == pytest.approx(
+            {name: after[name] - before[name] for name in before}, abs=1e-5
+        )
+    sizes = [abs(rewording.probability_changes["awe"]) for rewording in rewordings]
+    assert sizes == sorted(sizes, reverse=True)
 
 
-def test_a_caption_alone_has_no_regions_and_its_last_word_is_not_taken_away(predictor) -> None:
-    found = predictor.explain(None, "dog")
-    assert (found.regions, [one.word for one in found.words]) == ([], ["dog"])
-    assert all(change.instead for change in found.changes)
+def test_caption_alone_keeps_its_last_word(predictor) -> None:
+    explanation = predictor.explain(None, "dog")
+    assert (explanation.regions, [word.word for word in explanation.words]) == ([], ["dog"])
+    assert all(rewording.replacement for rewording in explanation.rewordings)
 
 
-def test_words_are_whole_and_punctuation_is_its_own(predictor) -> None:
-    ids, spans, places = words_of(predictor._saved.tokenizer, "Dogs' sea, child!", 16)
+def test_words_are_whole_and_punctuation_is_separate(predictor) -> None:
+    ids, spans, positions = tokenize_words(predictor._saved.tokenizer, "Dogs' sea, child!", 16)
     assert ["Dogs' sea, child!"[start:end] for start, end in spans] == ["Dogs", "'", "sea", ",", "child", "!"]
-    assert sorted(place for word in places for place in word) == list(range(1, len(ids) - 1))
+    assert sorted(position for word in positions for position in word) == list(range(1, len(ids) - 1))
 
 
-def test_a_neighbour_is_another_word_in_the_same_case(predictor) -> None:
+def test_neighbour_is_a_different_word_in_same_case(predictor) -> None:
     saved = predictor._saved
-    found = neighbours(saved, "Dog", 3)
-    assert len(found) == 3
-    assert all(word[0].isupper() and word != "Dog" for word in found)
+    words = neighbours(saved, "Dog", 3)
+    assert len(words) == 3
+    assert all(word[0].isupper() and word != "Dog" for word in words)
     assert neighbours(saved, "dog!") == neighbours(saved, "unheardof") == []
 
 
-def test_an_unknown_emotion_or_an_empty_caption_is_refused(predictor, picture) -> None:
-    with pytest.raises(EmocapError, match="nearest by name are sad"):
-        predictor.explain(picture, "a dog", "sadd")
+def test_rejects_unknown_emotion_and_empty_caption(predictor, image) -> None:
+    with pytest.raises(EmocapError, match="the most similar names are sad"):
+        predictor.explain(image, "a dog", "sadd")
     with pytest.raises(EmocapError, match="caption is empty"):
-        predictor.explain(picture, " ")
+        predictor.explain(image, " ")
 
 
-def test_the_picture_is_tinted_where_its_regions_move_the_emotion() -> None:
+def test_tints_image_by_region_effects() -> None:
     grey = Image.new("RGB", (600, 300), (128, 128, 128))
-    found = np.asarray(tinted(grey, [RegionEffect((0, 0, 300, 300), 1.0), RegionEffect((300, 0, 600, 300), -0.5)]))
-    assert found.shape == (300, 600, 3)
-    left, right = found[:, :300].reshape(-1, 3), found[:, 300:].reshape(-1, 3)
+    pixels = np.asarray(tint(grey, [RegionEffect((0, 0, 300, 300), 1.0), RegionEffect((300, 0, 600, 300), -0.5)]))
+    assert pixels.shape == (300, 600, 3)
+    left, right = pixels[:, :300].reshape(-1, 3), pixels[:, 300:].reshape(-1, 3)
     assert (left == np.round(128 * 0.35 + 0.65 * np.array(RAISES))).all()
     assert (right == np.round(128 * (1 - 0.325) + 0.325 * np.array(LOWERS))).all()
-    assert (np.asarray(tinted(grey, [])) == 128).all()
-    assert tinted(Image.new("RGB", (96, 48)), []).size == (480, 240)
+    assert (np.asarray(tint(grey, [])) == 128).all()
+    assert tint(Image.new("RGB", (96, 48)), []).size == (480, 240)
 
 
-def test_a_page_fetches_nothing_and_shows_text_as_text(predictor, picture, tmp_path) -> None:
+def test_page_is_self_contained_and_escapes_text(predictor, image, tmp_path) -> None:
     caption = "the <b>dog</b> & a child"
-    found = predictor.explain(picture, caption)
-    write_explanation(found, picture, tmp_path / "why.html")
+    explanation = predictor.explain(image, caption)
+    write_explanation(explanation, image, tmp_path / "why.html")
     text = (tmp_path / "why.html").read_text()
     assert "<b>dog" not in text
     assert {"&lt;", "&amp;"} <= set(re.findall("&[a-z]+;", text))
     assert re.findall(r'(?:src|href)="(?!data:)', text) == []
-    assert text.count("<li") == len(found.words)
+    assert text.count("<li") == len(explanation.words)
     write_explanation(predictor.explain(None, "a dog"), None, tmp_path / "alone.html")
     assert "<img" not in (tmp_path / "alone.html").read_text()
 
 
-def test_a_card_holds_the_picture_and_every_word(predictor, picture, tmp_path) -> None:
-    found = predictor.explain(picture, "the dog waits at home " * 4)
-    write_explanation(found, picture, tmp_path / "why.png")
-    write_explanation(found, None, tmp_path / "words.PNG")
+def test_card_contains_image_and_every_word(predictor, image, tmp_path) -> None:
+    explanation = predictor.explain(image, "the dog waits at home " * 4)
+    write_explanation(explanation, image, tmp_path / "why.png")
+    write_explanation(explanation, None, tmp_path / "words.PNG")
     whole, words = Image.open(tmp_path / "why.png"), Image.open(tmp_path / "words.PNG")
     assert whole.height > words.height + 300
 
 
-def test_another_ending_is_refused_before_anything_is_written(predictor, picture, tmp_path) -> None:
+def test_rejects_unknown_ending_before_writing(predictor, image, tmp_path) -> None:
     with pytest.raises(EmocapError, match=r"expected \.html or \.png"):
         write_explanation(predictor.explain(None, "a dog"), None, tmp_path / "why.txt")
     assert not (tmp_path / "why.txt").exists()

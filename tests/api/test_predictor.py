@@ -1,4 +1,4 @@
-"""EmotionPredictor: order, batches, pictures, refusals."""
+"""EmotionPredictor: order, batches, images, errors."""
 
 import io
 import threading
@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from emocap import EmocapError, EmotionPredictor
-from emocap.models.backbones import build_config, load_backbone
+from emocap.models.initialisation import build_config, load_backbone
 from emocap.regions.extractors.grid import GridExtractor
 from emocap.regions.store.format import feature_fingerprint
 from emocap.training.checkpoint import ModelCard, load_tokenizer, save_model
@@ -36,88 +36,89 @@ def predictor(tiny_bert, vocabulary, tmp_path) -> EmotionPredictor:
 
 
 @pytest.fixture
-def picture() -> Image.Image:
+def image() -> Image.Image:
     return Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 60, 3)).astype(np.uint8))
 
 
-def test_all_emotions_best_first(predictor, picture) -> None:
-    found = predictor.predict(picture, "a dog waits alone")
-    assert {f.emotion for f in found} == {"happy", "sad", "awe"}
-    assert [f.probability for f in found] == sorted((f.probability for f in found), reverse=True)
-    assert all(0 < f.probability < 1 for f in found)
+def test_predicts_all_emotions_best_first(predictor, image) -> None:
+    predictions = predictor.predict(image, "a dog waits alone")
+    assert {prediction.emotion for prediction in predictions} == {"happy", "sad", "awe"}
+    probabilities = [prediction.probability for prediction in predictions]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert all(0 < probability < 1 for probability in probabilities)
 
 
-def test_the_picture_counts_and_a_file_its_bytes_and_the_image_are_the_same(predictor, picture, tmp_path) -> None:
+def test_all_forms_of_an_image_are_equal(predictor, image, tmp_path) -> None:
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
+    image.save(buffer, "PNG")
     (tmp_path / "p.png").write_bytes(buffer.getvalue())
-    ways = [
-        predictor.predict(way, "a dog")
-        for way in (picture, buffer.getvalue(), tmp_path / "p.png", str(tmp_path / "p.png"))
+    variants = [
+        predictor.predict(variant, "a dog")
+        for variant in (image, buffer.getvalue(), tmp_path / "p.png", str(tmp_path / "p.png"))
     ]
     prepared = predictor.prepare(buffer.getvalue())
     (regions,) = predictor.regions([prepared])
-    ways += [predictor.predict(way, "a dog") for way in (prepared, regions)]
-    assert all(way == ways[0] for way in ways)
-    assert predictor.predict(None, "a dog") != ways[0]
+    variants += [predictor.predict(variant, "a dog") for variant in (prepared, regions)]
+    assert all(variant == variants[0] for variant in variants)
+    assert predictor.predict(None, "a dog") != variants[0]
 
 
-def test_a_picture_of_too_many_pixels_is_refused_where_a_limit_is_given(predictor, picture, tmp_path) -> None:
-    picture.save(tmp_path / "p.png")
+def test_rejects_image_of_too_many_pixels(predictor, image, tmp_path) -> None:
+    image.save(tmp_path / "p.png")
     with pytest.raises(EmocapError, match="more than 2,399 pixels; make it smaller"):
         predictor.prepare(tmp_path / "p.png", max_pixels=2399)
     with pytest.raises(EmocapError, match="more than 2,399 pixels; make it smaller"):
-        predictor.prepare(picture, max_pixels=2399)
+        predictor.prepare(image, max_pixels=2399)
     assert predictor.prepare(tmp_path / "p.png", max_pixels=2400).size == (60, 40)
 
 
-def test_remarks_on_a_text_may_be_asked_for_while_others_are_judged(predictor) -> None:
-    """A tokenizer keeps how it cuts: one that all threads shared would let a long caption through uncut."""
+def test_caption_warnings_are_thread_safe(predictor) -> None:
+    """A tokenizer stores its truncation: one shared by all threads would let a long caption through."""
     expected = predictor.predict(None, "dog " * 100)
     ended = threading.Event()
 
-    def remark() -> None:
+    def warn() -> None:
         while not ended.is_set():
             assert len(predictor.caption_warnings("dog " * 100)) == 1
 
     with ThreadPoolExecutor(1) as pool:
-        remarking = pool.submit(remark)
+        warning = pool.submit(warn)
         try:
-            found = [predictor.predict(None, "dog " * 100) for _ in range(20)]
+            predictions = [predictor.predict(None, "dog " * 100) for _ in range(20)]
         finally:
             ended.set()
-    assert remarking.result() is None
-    assert all(one == expected for one in found)
+    assert warning.result() is None
+    assert all(prediction == expected for prediction in predictions)
 
 
-def test_pairs_of_unequal_numbers_and_none_are_refused(predictor) -> None:
-    with pytest.raises(EmocapError, match="1 pictures and 2 captions; give as many of both"):
+def test_rejects_unequal_numbers_and_no_pairs(predictor) -> None:
+    with pytest.raises(EmocapError, match="1 images and 2 captions; give the same number"):
         predictor.pair_probabilities([None], ["a dog", "a cat"])
-    with pytest.raises(EmocapError, match="0 pictures and 0 captions"):
+    with pytest.raises(EmocapError, match="0 images and 0 captions"):
         predictor.pair_probabilities([], [])
 
 
 @pytest.mark.parametrize(
-    ("caption", "remark"),
-    [("\u200b\u200d", "holds no words"), ("!?", "holds no words"), ("a\x07", "holds control characters")],
+    ("caption", "warning"),
+    [("\u200b\u200d", "contains no words"), ("!?", "contains no words"), ("a\x07", "contains control characters")],
 )
-def test_odd_texts_are_remarked_on(predictor, caption, remark) -> None:
-    assert remark in predictor.caption_warnings(caption)
-    assert "holds no words" not in predictor.caption_warnings("a dog 2")
+def test_warns_of_odd_captions(predictor, caption, warning) -> None:
+    assert warning in predictor.caption_warnings(caption)
+    assert "contains no words" not in predictor.caption_warnings("a dog 2")
 
 
-def test_a_batch_equals_one_by_one(predictor, picture) -> None:
-    pairs = [(picture, "a dog"), (None, "the child runs by the sea and sits"), (picture, "storm")]
+def test_batch_equals_single_predictions(predictor, image) -> None:
+    pairs = [(image, "a dog"), (None, "the child runs by the sea and sits"), (image, "storm")]
     together = predictor.predict_many(pairs)
-    for (image, caption), many in zip(pairs, together, strict=True):
-        one = predictor.predict(image, caption)
-        assert [f.emotion for f in one] == [f.emotion for f in many]
-        np.testing.assert_allclose([f.probability for f in one], [f.probability for f in many], atol=1e-6)
+    for pair, batched in zip(pairs, together, strict=True):
+        alone = predictor.predict(*pair)
+        assert [p.emotion for p in alone] == [p.emotion for p in batched]
+        np.testing.assert_allclose([p.probability for p in alone], [p.probability for p in batched], atol=1e-6)
     assert predictor.predict_many([]) == []
 
 
-def test_what_cannot_be_used_is_refused(predictor, tmp_path) -> None:
-    (tmp_path / "x.jpg").write_text("no picture")
+def test_rejects_unusable_input(predictor, tmp_path) -> None:
+    (tmp_path / "x.jpg").write_text("not an image")
     for image, caption, message in (
         (None, " ", "caption is empty"),
         (None, "\udcff", "not Unicode text"),
@@ -128,47 +129,47 @@ def test_what_cannot_be_used_is_refused(predictor, tmp_path) -> None:
             predictor.predict(image, caption)
 
 
-def test_a_long_caption_is_cut_not_refused(predictor) -> None:
+def test_truncates_long_caption(predictor) -> None:
     assert predictor.predict(None, "dog " * 5000) == predictor.predict(None, "dog " * 14)
 
 
 def test_weights_are_loaded_exactly(predictor, tmp_path) -> None:
-    again = EmotionPredictor.from_pretrained(tmp_path / "model")
-    one, two = predictor._saved.model.state_dict(), again._saved.model.state_dict()
-    assert all(torch.equal(one[name], two[name]) for name in one)
+    reloaded = EmotionPredictor.from_pretrained(tmp_path / "model")
+    expected, weights = predictor._saved.model.state_dict(), reloaded._saved.model.state_dict()
+    assert all(torch.equal(expected[name], weights[name]) for name in expected)
 
 
-def test_a_pillow_image_is_read_as_its_file_is(predictor, picture, tmp_path) -> None:
-    """Orientation, transparency and 16 bits: what a file's reader does holds for an opened file too."""
-    turned = picture.getexif()
-    turned[0x0112] = 6
-    picture.save(tmp_path / "turned.jpg", exif=turned)
-    clear = picture.convert("RGBA")
-    clear.putalpha(Image.linear_gradient("L").resize(picture.size))
-    clear.save(tmp_path / "clear.png")
+def test_pillow_image_equals_its_file(predictor, image, tmp_path) -> None:
+    """Orientation, transparency and 16 bits are treated as in a file."""
+    rotated = image.getexif()
+    rotated[0x0112] = 6
+    image.save(tmp_path / "rotated.jpg", exif=rotated)
+    transparent = image.convert("RGBA")
+    transparent.putalpha(Image.linear_gradient("L").resize(image.size))
+    transparent.save(tmp_path / "transparent.png")
     deep = np.random.default_rng(1).integers(0, 65535, (40, 60)).astype(np.uint16)
     Image.fromarray(deep).save(tmp_path / "deep.png")
-    for name in ("turned.jpg", "clear.png", "deep.png"):
+    for name in ("rotated.jpg", "transparent.png", "deep.png"):
         opened = predictor.predict(Image.open(tmp_path / name), "a dog")
         assert opened == predictor.predict(tmp_path / name, "a dog"), name
 
 
-def test_a_pillow_image_that_cannot_be_used_is_refused(predictor, picture, tmp_path) -> None:
-    picture.save(tmp_path / "whole.png")
-    (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:600])
+def test_rejects_unusable_pillow_image(predictor, image, tmp_path) -> None:
+    image.save(tmp_path / "whole.png")
+    (tmp_path / "truncated.png").write_bytes((tmp_path / "whole.png").read_bytes()[:600])
     with pytest.raises(EmocapError, match="cut short"):
-        predictor.predict(Image.open(tmp_path / "cut.png"), "a dog")
+        predictor.predict(Image.open(tmp_path / "truncated.png"), "a dog")
     with pytest.raises(EmocapError, match="without pixels"):
         predictor.predict(Image.new("RGB", (0, 0)), "a dog")
 
 
-def test_captions_in_batches_are_calibrated_as_one_by_one(predictor, picture) -> None:
+def test_batched_captions_are_calibrated_like_single_ones(predictor, image) -> None:
     saved = predictor._saved
     saved = replace(saved, card=replace(saved.card, temperature=2.5))
     calibrated = EmotionPredictor(saved)
     captions = ["a dog", "the child runs by the sea and sits", "storm"]
-    (features,) = calibrated.features([picture])
+    (features,) = calibrated.features([image])
     together = predict_captions(saved, [features, None, features], captions, 2, "test")
-    for row, (image, caption) in zip(together, zip([picture, None, picture], captions, strict=True), strict=True):
-        alone = {one.emotion: one.probability for one in calibrated.predict(image, caption)}
+    for row, pair in zip(together, zip([image, None, image], captions, strict=True), strict=True):
+        alone = {prediction.emotion: prediction.probability for prediction in calibrated.predict(*pair)}
         assert row == pytest.approx([alone[label] for label in calibrated.labels], abs=1e-5)

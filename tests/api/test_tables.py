@@ -1,4 +1,4 @@
-"""A model over a user's corpus: pictures used, faults told, nothing left behind."""
+"""A model applied to a user's corpus: images used, faults reported, no temporary files left."""
 
 import csv
 import json
@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from emocap import EmocapError, EmotionPredictor
 from emocap.api.tables import evaluate_corpus, label_corpus
-from emocap.models.backbones import build_config, load_backbone
+from emocap.models.initialisation import build_config, load_backbone
 from emocap.regions.extract import extract
 from emocap.regions.extractors.grid import GridExtractor
 from emocap.regions.store.format import feature_fingerprint
@@ -42,7 +42,7 @@ def data(tmp_path) -> Path:
     rng = np.random.default_rng(0)
     for name in ("a.jpg", "b.jpg"):
         Image.fromarray(rng.integers(0, 255, (30, 40, 3)).astype(np.uint8)).save(tmp_path / "pics" / name)
-    (tmp_path / "pics" / "bad.jpg").write_text("no picture")
+    (tmp_path / "pics" / "bad.jpg").write_text("not an image")
     path = tmp_path / "pairs.csv"
     path.write_text(
         "image,caption,emotions\na.jpg,the dog,happy\nbad.jpg,the cat,sad\n"
@@ -51,62 +51,63 @@ def data(tmp_path) -> Path:
     return path
 
 
-def test_labels_are_what_the_predictor_says_and_faults_are_told(model, data, tmp_path, caplog) -> None:
+def test_labels_equal_predictor_and_faults_are_logged(model, data, tmp_path, caplog) -> None:
     with caplog.at_level(logging.WARNING, logger="emocap"):
         assert label_corpus(model, data, tmp_path / "out.parquet", format_=None, images=tmp_path / "pics") == 4
-    told = caplog.text
-    assert "1 images missing, such as gone.jpg" in told
-    assert "1 images set aside" in told
+    assert "1 images missing, such as gone.jpg" in caplog.text
+    assert "1 images rejected" in caplog.text
     rows = pq.read_table(tmp_path / "out.parquet").to_pylist()
     predictor = EmotionPredictor.from_pretrained(model)
-    pictures = [tmp_path / "pics" / "a.jpg", None, None, tmp_path / "pics" / "b.jpg"]
-    for row, picture in zip(rows, pictures, strict=True):
-        alone = predictor.predict(picture, row["caption"])
-        assert row["emotions"] == [found.emotion for found in alone]
-        by_label = {found.emotion: found.probability for found in alone}
+    image_paths = [tmp_path / "pics" / "a.jpg", None, None, tmp_path / "pics" / "b.jpg"]
+    for row, image in zip(rows, image_paths, strict=True):
+        alone = predictor.predict(image, row["caption"])
+        assert row["emotions"] == [prediction.emotion for prediction in alone]
+        by_label = {prediction.emotion: prediction.probability for prediction in alone}
         np.testing.assert_allclose(row["probabilities"], [by_label[label] for label in predictor.labels], atol=1e-5)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model", "out.parquet", "pairs.csv", "pics"]
 
 
-def test_evaluate_gives_the_models_metrics(model, data, tmp_path) -> None:
-    found = evaluate_corpus(model, data, format_="table", images=tmp_path / "pics")
-    assert list(found) == ["prior", "AnB+"]
-    # happy, sad, awe, sad; the constant answer is sad, happy, awe
-    assert found["prior"]["top1_accuracy"] == 0.5
-    assert found["prior"]["top2_accuracy"] == 0.75
-    assert 0 <= found["AnB+"]["top1_accuracy"] <= 1
+def test_evaluate_returns_metrics_of_model_and_prior(model, data, tmp_path) -> None:
+    metrics = evaluate_corpus(model, data, format_="table", images=tmp_path / "pics")
+    assert list(metrics) == ["prior", "AnB+"]
+    # targets are happy, sad, awe, sad; the constant prediction ranks sad, happy, awe
+    assert metrics["prior"]["top1_accuracy"] == 0.5
+    assert metrics["prior"]["top2_accuracy"] == 0.75
+    assert 0 <= metrics["AnB+"]["top1_accuracy"] <= 1
 
 
-def test_features_that_cannot_be_made_again_are_refused(model, data, tmp_path) -> None:
+def test_rejects_features_that_cannot_be_reproduced(model, data, tmp_path) -> None:
     card = model / "emocap.json"
     card.write_text(card.read_text().replace('"fingerprint": "', '"fingerprint": "x'))
-    with pytest.raises(EmocapError, match="extract them as the model's were"):
+    with pytest.raises(EmocapError, match="extract them with the model.s settings"):
         label_corpus(model, data, tmp_path / "out.csv", format_=None, images=tmp_path / "pics")
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_a_store_stands_for_the_pictures(model, data, tmp_path, caplog) -> None:
+def test_store_replaces_images(model, data, tmp_path, caplog) -> None:
     grid = GridExtractor(rows=1, columns=2, dim=16)
     extract(["a.jpg", "b.jpg"], tmp_path / "pics", grid, tmp_path / "store")
-    label_corpus(model, data, tmp_path / "made.parquet", format_=None, images=tmp_path / "pics")
+    label_corpus(model, data, tmp_path / "extracted.parquet", format_=None, images=tmp_path / "pics")
     with caplog.at_level(logging.WARNING, logger="emocap"):
-        label_corpus(model, data, tmp_path / "ready.parquet", format_=None, images=None, store=tmp_path / "store")
-    assert "holds no features of 2 images, such as bad.jpg: captions alone there" in caplog.text
-    made, ready = (pq.read_table(tmp_path / f"{name}.parquet").to_pylist() for name in ("made", "ready"))
-    assert made == ready
-    alone = evaluate_corpus(model, data, format_="table", images=None)
+        label_corpus(model, data, tmp_path / "stored.parquet", format_=None, images=None, store=tmp_path / "store")
+    assert "contains no features of 2 images, such as bad.jpg; only their captions are scored" in caplog.text
+    extracted, from_store = (
+        pq.read_table(tmp_path / f"{name}.parquet").to_pylist() for name in ("extracted", "stored")
+    )
+    assert extracted == from_store
+    captions_only = evaluate_corpus(model, data, format_="table", images=None)
     stored = evaluate_corpus(model, data, format_="table", images=None, store=tmp_path / "store")
     assert stored == evaluate_corpus(model, data, format_="table", images=tmp_path / "pics")
-    assert stored["AnB+"]["bce"] != alone["AnB+"]["bce"]
+    assert stored["AnB+"]["bce"] != captions_only["AnB+"]["bce"]
 
 
-def test_pictures_and_their_features_are_not_given_together(model, data, tmp_path) -> None:
+def test_rejects_images_with_store(model, data, tmp_path) -> None:
     extract(["a.jpg"], tmp_path / "pics", GridExtractor(rows=1, columns=2, dim=16), tmp_path / "store")
     with pytest.raises(EmocapError, match=r"give the images \(.*pics\) or their features \(.*store\), not both"):
         evaluate_corpus(model, data, format_="table", images=tmp_path / "pics", store=tmp_path / "store")
 
 
-def test_another_kind_of_features_is_refused_unless_it_is_allowed(model, data, tmp_path, caplog) -> None:
+def test_rejects_other_features_unless_allowed(model, data, tmp_path, caplog) -> None:
     out = tmp_path / "out.csv"
     for name, grid in (("seed", GridExtractor(1, 2, 16, seed=1)), ("wide", GridExtractor(1, 2, 17))):
         extract(["a.jpg"], tmp_path / "pics", grid, tmp_path / name)
@@ -117,45 +118,45 @@ def test_another_kind_of_features_is_refused_unless_it_is_allowed(model, data, t
     with caplog.at_level(logging.WARNING, logger="emocap"):
         assert label(store=tmp_path / "seed", allow_other_features=True) == 4
     assert "its predictions may be unreliable" in caplog.text
-    with pytest.raises(EmocapError, match="trained on features of 16 numbers, these have 17"):
+    with pytest.raises(EmocapError, match="trained on features of dimension 16, these have 17"):
         label(store=tmp_path / "wide", allow_other_features=True)
 
 
-def test_a_model_of_imported_features_takes_stores_and_captions_but_no_pictures(model, data, tmp_path) -> None:
+def test_model_of_imported_features_takes_no_images(model, data, tmp_path) -> None:
     card = model / "emocap.json"
     card.write_text(card.read_text().replace('"extractor": "grid"', '"extractor": "elsewhere"'))
     predictor = EmotionPredictor.from_pretrained(model)
     assert len(predictor.predict(None, "a dog")) == 3
-    with pytest.raises(EmocapError, match="learnt from elsewhere features, which emocap cannot make of a picture"):
+    with pytest.raises(EmocapError, match="trained on elsewhere features, which emocap cannot compute from an image"):
         predictor.predict(tmp_path / "pics" / "a.jpg", "a dog")
 
 
-def test_weights_that_moved_are_told_with_their_remedy(model, data, tmp_path) -> None:
+def test_missing_extractor_weights_error_names_remedy(model, data, tmp_path) -> None:
     card = model / "emocap.json"
     values = json.loads(card.read_text())
     values["features"] |= {"extractor": "vit", "settings": {"weights": str(tmp_path / "gone")}}
     card.write_text(json.dumps(values))
-    with pytest.raises(EmocapError, match="the extractor of its pictures .*gone.*in emocap.json there"):
+    with pytest.raises(EmocapError, match="the extractor of its images .*gone.*in emocap.json there"):
         EmotionPredictor.from_pretrained(model).predict(tmp_path / "pics" / "a.jpg", "a dog")
 
 
-def test_other_weights_than_the_models_are_refused_unless_they_are_allowed(model, tmp_path, data) -> None:
+def test_rejects_other_extractor_weights_unless_allowed(model, tmp_path, data) -> None:
     card = model / "emocap.json"
     card.write_text(card.read_text().replace('"fingerprint": "', '"fingerprint": "x'))
-    picture = tmp_path / "pics" / "a.jpg"
+    image = tmp_path / "pics" / "a.jpg"
     with pytest.raises(EmocapError, match="or give --allow-other-features"):
-        EmotionPredictor.from_pretrained(model).predict(picture, "a dog")
-    assert EmotionPredictor.from_pretrained(model).predict(None, "a dog")  # a caption needs no features
-    assert EmotionPredictor.from_pretrained(model, allow_other_features=True).predict(picture, "a dog")
+        EmotionPredictor.from_pretrained(model).predict(image, "a dog")
+    assert EmotionPredictor.from_pretrained(model).predict(None, "a dog")  # a caption alone needs no features
+    assert EmotionPredictor.from_pretrained(model, allow_other_features=True).predict(image, "a dog")
 
 
 @pytest.mark.parametrize("p", [0, 4])
-def test_p_is_checked(model, data, tmp_path, p: int) -> None:
+def test_rejects_p_out_of_range(model, data, tmp_path, p: int) -> None:
     with pytest.raises(EmocapError, match=f"--p {p}: the model knows 3 emotions"):
         label_corpus(model, data, tmp_path / "out.csv", format_=None, images=None, p=p)
 
 
-def test_weights_that_are_not_finite_are_refused(model, data, tmp_path) -> None:
+def test_rejects_non_finite_weights(model, data, tmp_path) -> None:
     tensors = load_file(model / "model.safetensors")
     tensors["fc.bias"][0] = float("nan")
     save_file(tensors, model / "model.safetensors", metadata={"format": "pt"})
@@ -166,53 +167,53 @@ def test_weights_that_are_not_finite_are_refused(model, data, tmp_path) -> None:
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_a_model_answers_at_its_temperature_and_thresholds(model, data, tmp_path) -> None:
-    def answers(folder):
+def test_uses_temperature_and_thresholds_of_the_model(model, data, tmp_path) -> None:
+    def predictions(folder):
         label_corpus(folder, data, tmp_path / "out.parquet", format_=None, images=None)
         predictor = EmotionPredictor.from_pretrained(folder)
-        told = {found.emotion: found.probability for found in predictor.predict(None, "the dog")}
+        alone = {one.emotion: one.probability for one in predictor.predict(None, "the dog")}
         labelled = pq.read_table(tmp_path / "out.parquet")["probabilities"].to_pylist()
-        return np.array(labelled), np.array([told[label] for label in predictor.labels])
+        return np.array(labelled), np.array([alone[label] for label in predictor.labels])
 
-    plain, alone = answers(model)
+    plain, alone = predictions(model)
     assert plain[0] == pytest.approx(alone, abs=1e-6)
     before = evaluate_corpus(model, data, format_=None, images=None)["AnB+"]
     card = json.loads((model / "emocap.json").read_text())
     changed = card | {"temperature": 3.0, "threshold": 1e-6, "thresholds": [1e-6, 1.0, 1.0]}
     (model / "emocap.json").write_text(json.dumps(changed))
-    warm, warm_alone = answers(model)
+    scaled, scaled_alone = predictions(model)
     expected = 1 / (1 + np.exp(-np.log(plain / (1 - plain)) / 3))
-    assert warm == pytest.approx(expected, abs=1e-6)
-    assert warm_alone == pytest.approx(expected[0], abs=1e-6)
+    assert scaled == pytest.approx(expected, abs=1e-6)
+    assert scaled_alone == pytest.approx(expected[0], abs=1e-6)
     after = evaluate_corpus(model, data, format_=None, images=None)["AnB+"]
-    assert after["micro_f1"] == pytest.approx(0.5)  # all of 4 x 3 answered with yes, 4 true: precision 1/3, recall 1
+    assert after["micro_f1"] == pytest.approx(0.5)  # all 4 x 3 are predicted and 4 are true: precision 1/3, recall 1
     assert after["mean_average_precision"] == pytest.approx(before["mean_average_precision"])
     (model / "emocap.json").write_text(json.dumps(card | {"thresholds": [0.5]}))
     with pytest.raises(EmocapError, match="1 thresholds for 3 labels"):
-        answers(model)
+        predictions(model)
 
 
-def test_rows_whose_picture_cannot_be_read_are_set_aside_with_the_reason(model, data, tmp_path) -> None:
+def test_rejects_rows_of_unreadable_images_with_reason(model, data, tmp_path) -> None:
     with data.open("a") as file:
         file.write("a.jpg,,sad\n")
-    out, aside = tmp_path / "out.parquet", tmp_path / "aside.csv"
-    assert label_corpus(model, data, out, format_=None, images=tmp_path / "pics", aside=aside) == 2
+    out, rejected = tmp_path / "out.parquet", tmp_path / "rejected.csv"
+    assert label_corpus(model, data, out, format_=None, images=tmp_path / "pics", rejected=rejected) == 2
     assert pq.read_table(out)["image"].to_pylist() == ["a.jpg", "b.jpg"]
-    with aside.open() as file:
-        found = list(csv.DictReader(file))
-    assert ["caption" in row["reason"] for row in found] == [True, False, False]
-    assert [row["reason"].split(":")[0] for row in found[1:]] == ["bad.jpg", "gone.jpg"]
-    whole = EmotionPredictor.from_pretrained(model).predict(tmp_path / "pics" / "b.jpg", "the long night at sea")
+    with rejected.open() as file:
+        rows = list(csv.DictReader(file))
+    assert ["caption" in row["reason"] for row in rows] == [True, False, False]
+    assert [row["reason"].split(":")[0] for row in rows[1:]] == ["bad.jpg", "gone.jpg"]
+    expected = EmotionPredictor.from_pretrained(model).predict(tmp_path / "pics" / "b.jpg", "the long night at sea")
     row = dict(zip(("happy", "sad", "awe"), pq.read_table(out)["probabilities"].to_pylist()[1], strict=True))
-    assert row == pytest.approx({one.emotion: one.probability for one in whole}, abs=1e-3)
+    assert row == pytest.approx({prediction.emotion: prediction.probability for prediction in expected}, abs=1e-3)
 
 
-def test_nothing_is_set_aside_where_all_can_be_read_and_nothing_written_where_none_can(model, data, tmp_path) -> None:
+def test_writes_no_rejected_file_without_rejected_rows(model, data, tmp_path) -> None:
     data.write_text("image,caption\na.jpg,the dog\n")
-    aside = tmp_path / "aside.csv"
-    assert label_corpus(model, data, tmp_path / "o.csv", format_=None, images=tmp_path / "pics", aside=aside) == 1
-    assert not aside.exists()
+    rejected = tmp_path / "rejected.csv"
+    assert label_corpus(model, data, tmp_path / "o.csv", format_=None, images=tmp_path / "pics", rejected=rejected) == 1
+    assert not rejected.exists()
     data.write_text("image,caption\nbad.jpg,the dog\n")
-    with pytest.raises(EmocapError, match="no row has a picture that can be read"):
-        label_corpus(model, data, tmp_path / "p.csv", format_=None, images=tmp_path / "pics", aside=aside)
+    with pytest.raises(EmocapError, match="no row has an image that can be read"):
+        label_corpus(model, data, tmp_path / "p.csv", format_=None, images=tmp_path / "pics", rejected=rejected)
     assert not (tmp_path / "p.csv").exists()

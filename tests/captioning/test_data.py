@@ -1,4 +1,4 @@
-"""What the captioner learns from: emotions drawn fairly, captions shifted by one, and a loss that skips padding."""
+"""Training data of the captioner: balanced sampling of emotions, shifted captions, and a loss without padding."""
 
 import copy
 from collections import Counter
@@ -16,59 +16,63 @@ from emocap.training.settings import TrainSettings
 from emocap.training.train import train
 
 SPECIAL = SimpleNamespace(cls_token_id=2, sep_token_id=3, pad_token_id=0)
-PROMPTS = Prompts([[10], [11, 12], [13]], first=2, last=3)
+PROMPTS = Prompts([[10], [11, 12], [13]], cls_token_id=2, sep_token_id=3)
 
 
 def dataset(targets, drop=0.2, captions=((2, 5, 6, 3), (2, 7, 3))):
     return CaptionDataset(captions, ["a", "b"], np.array(targets, np.float32), PROMPTS, None, drop)
 
 
-def asked(batch) -> list[tuple[int, ...]]:
+def prompts_of(batch) -> list[tuple[int, ...]]:
     rows = zip(batch["input_ids"].tolist(), batch["attention_mask"].tolist(), strict=True)
     return [tuple(ids[: sum(mask)]) for ids, mask in rows]
 
 
-def test_emotions_are_the_encoders_text_and_none_leaves_the_special_tokens() -> None:
-    assert asked(PROMPTS.batch([[1, 0], []])) == [(2, 11, 12, 10, 3), (2, 3)]
+def test_encodes_emotions_between_special_tokens() -> None:
+    assert prompts_of(PROMPTS.batch([[1, 0], []])) == [(2, 11, 12, 10, 3), (2, 3)]
 
 
-def test_the_decoder_reads_a_caption_and_is_asked_for_the_next_token() -> None:
+def test_labels_are_the_next_tokens() -> None:
     batch = dataset([[1, 0, 0], [0, 1, 0]]).collate([0, 1])
     assert batch["decoder_input_ids"].tolist() == [[2, 5, 6], [2, 7, 0]]
     assert batch["decoder_attention_mask"].tolist() == [[1, 1, 1], [1, 1, 0]]
     assert batch["labels"].tolist() == [[5, 6, 3], [7, 3, IGNORED]]
 
 
-def test_captions_are_asked_for_their_own_emotions_and_sometimes_for_none() -> None:
+def test_samples_own_emotions_and_sometimes_none() -> None:
     data = dataset([[1, 0, 1], [0, 0, 0]])
-    found = Counter(prompt for epoch in range(500) for prompt in asked(data.collate([2 * epoch])))
-    assert set(found) == {(2, 3), (2, 10, 3), (2, 13, 3), (2, 10, 13, 3), (2, 13, 10, 3)}
-    assert found[(2, 3)] / 500 == pytest.approx(0.2, abs=0.05)
-    assert {prompt for n in range(20) for prompt in asked(data.collate([2 * n + 1]))} == {(2, 3)}, "nothing known"
+    counts = Counter(prompt for epoch in range(500) for prompt in prompts_of(data.collate([2 * epoch])))
+    assert set(counts) == {(2, 3), (2, 10, 3), (2, 13, 3), (2, 10, 13, 3), (2, 13, 10, 3)}
+    assert counts[(2, 3)] / 500 == pytest.approx(0.2, abs=0.05)
+    assert {prompt for n in range(20) for prompt in prompts_of(data.collate([2 * n + 1]))} == {(2, 3)}, (
+        "no known emotion"
+    )
 
 
-def test_rare_emotions_are_asked_for_as_often_as_common_ones() -> None:
+def test_samples_rare_emotions_as_often_as_common_ones() -> None:
     targets = np.zeros((20, 3), np.float32)
-    targets[:, 0] = 0.5  # every caption may be asked for the first emotion, two for the second as well
+    targets[:, 0] = 0.5  # all captions have the first emotion, two also the second
     targets[:2, 1] = 0.5
     data = CaptionDataset([[2, 5, 3]] * 20, ["a"] * 20, targets, PROMPTS, None, 0.0)
-    first = Counter(data.drawn(20 * epoch)[0] for epoch in range(400))
-    assert first[1] / first[0] == pytest.approx(10, rel=0.5), "ten times as rare, ten times as likely where it is"
+    first = Counter(data.sample_emotions(20 * epoch)[0] for epoch in range(400))
+    assert first[1] / first[0] == pytest.approx(10, rel=0.5), (
+        "ten times as rare, so sampled ten times as often where it occurs"
+    )
 
 
-def test_a_draw_depends_on_seed_epoch_and_caption_alone() -> None:
-    """Whatever was drawn before, in whichever process: a run that goes on within an epoch draws as an unbroken one."""
+def test_sample_depends_on_seed_epoch_and_caption_only() -> None:
+    """Independent of earlier samples: a run that resumes within an epoch samples as an uninterrupted one."""
     data = dataset([[1, 1, 1], [1, 1, 1]])
-    drawn = [data.drawn(item) for item in range(12)]
-    assert [data.drawn(item) for item in reversed(range(12))] == drawn[::-1]
-    assert len({tuple(one) for one in drawn}) > 3
+    samples = [data.sample_emotions(item) for item in range(12)]
+    assert [data.sample_emotions(item) for item in reversed(range(12))] == samples[::-1]
+    assert len({tuple(sample) for sample in samples}) > 3
     other = CaptionDataset(data.captions, data.images, data.targets, PROMPTS, None, 0.2, seed=1)
-    assert [other.drawn(item) for item in range(12)] != drawn
+    assert [other.sample_emotions(item) for item in range(12)] != samples
     batch = data.collate([5, 4])
     assert batch["labels"].tolist() == [[7, 3, IGNORED], [5, 6, 3]], "items of epoch 2 are the captions of epoch 0"
 
 
-def test_the_loss_is_the_mean_over_tokens_that_are_no_padding() -> None:
+def test_loss_is_mean_over_tokens_without_padding() -> None:
     logits = torch.tensor([[[0.0, 0.0], [2.0, 0.0]]])
     labels = torch.tensor([[1, IGNORED]])
     assert caption_loss(SimpleNamespace(logits=logits), labels).item() == pytest.approx(np.log(2))
@@ -82,8 +86,8 @@ class Killed(Exception):
 
 
 @pytest.mark.parametrize("save_steps", [None, 1])
-def test_a_killed_captioner_goes_on_as_an_unbroken_one(tiny_model, tmp_path, save_steps) -> None:
-    """After an epoch's end and within one, the drawn emotions too."""
+def test_resumed_training_equals_uninterrupted_training(tiny_model, tmp_path, save_steps) -> None:
+    """At the end of an epoch and within one, including the sampled emotions."""
     rng = np.random.default_rng(0)
     captions = [[2, *rng.integers(5, 30, 5).tolist(), 3] for _ in range(64)]
     targets = rng.random((64, 3)).astype(np.float32)
@@ -119,13 +123,13 @@ def test_a_killed_captioner_goes_on_as_an_unbroken_one(tiny_model, tmp_path, sav
     unbroken = fit("whole")
     with pytest.raises(Killed):
         fit("broken", dying)
-    assert list((tmp_path / "broken" / "checkpoints").glob("checkpoint-*")), "it died before its first checkpoint"
+    assert list((tmp_path / "broken" / "checkpoints").glob("checkpoint-*")), "it was killed before its first checkpoint"
     torch.manual_seed(99)
     assert fit("broken") == unbroken
-    assert np.mean(unbroken[-4:]) < np.mean(unbroken[:4]) - 0.2, "something was learnt"
+    assert np.mean(unbroken[-4:]) < np.mean(unbroken[:4]) - 0.2, "the loss falls"
 
 
-def test_the_decoder_learns_at_the_heads_rate_and_the_encoder_at_its_own(tiny_model) -> None:
+def test_decoder_uses_head_learning_rate(tiny_model) -> None:
     model = build_captioner(tiny_model.visualbert, tiny_model.visualbert, SPECIAL, layers=1, seed=0)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     groups = build_optimizer(model, TrainSettings(learning_rate=1e-5, head_learning_rate=1e-3)).param_groups
@@ -134,26 +138,26 @@ def test_the_decoder_learns_at_the_heads_rate_and_the_encoder_at_its_own(tiny_mo
     assert {rate for name, rate in rates.items() if name.startswith("decoder.")} == {1e-3}
 
 
-def test_the_words_of_a_picture_are_those_of_its_captions() -> None:
+def test_image_words_are_those_of_its_captions() -> None:
     store = {"a": (np.ones((2, 4)),), "b": (np.ones((1, 4)),), "empty": (np.ones((0, 4)),)}
     captions = [(2, 5, 6, 5, 3), (2, 6, 3), (2, 7, 6, 3), (2, 8, 3), (2, 9, 3)]
     images = ["a", "a", "b", "empty", "not in the store"]
-    data = ImageWords.of(CaptionDataset(captions, images, np.ones((5, 3)), PROMPTS, store, 0.2), most=2)
-    assert (data.images, data.words) == (["a", "b"], [6, 5])
+    data = ImageWords.of(CaptionDataset(captions, images, np.ones((5, 3)), PROMPTS, store, 0.2), max_words=2)
+    assert (data.images, data.word_ids) == (["a", "b"], [6, 5])
     assert data.targets.tolist() == [[1.0, 0.5], [1.0, 0.0]]
     batch = data.collate([1, 0])
     assert batch["labels"].tolist() == [[1.0, 0.0], [1.0, 0.5]]
     assert batch["visual_attention_mask"].tolist() == [[1, 0], [1, 1]]
 
 
-def test_the_reader_learns_more_than_shares_and_from_the_picture_itself(tmp_path) -> None:
+def test_projector_learns_words_from_the_image_itself(tmp_path) -> None:
     generator = np.random.default_rng(0)
-    things = 3 * generator.normal(size=(4, 8))
+    objects = 3 * generator.normal(size=(4, 8))
     kinds = generator.integers(4, size=128)
     store = {}
     for number, kind in enumerate(kinds):
         regions = generator.normal(size=(3, 8)).astype(np.float32)
-        regions[generator.integers(3)] += things[kind]
+        regions[generator.integers(3)] += objects[kind]
         store[str(number)] = (regions,)
     captions = [(2, 20, 30 + int(kind), 3) for kind in kinds]
     data = ImageWords.of(CaptionDataset(captions, list(store), np.ones((128, 3)), PROMPTS, store, 0.2))
@@ -162,11 +166,11 @@ def test_the_reader_learns_more_than_shares_and_from_the_picture_itself(tmp_path
     batch = data.collate(range(128))
     labels = batch.pop("labels")
 
-    def loss(found) -> float:
+    def loss(outputs) -> float:
         with torch.no_grad():
-            return float(region_word_loss(found, labels))
+            return float(region_word_loss(outputs, labels))
 
-    shares = loss(SimpleNamespace(logits=model.bias.detach().expand(128, -1)))
+    baseline = loss(SimpleNamespace(logits=model.bias.detach().expand(128, -1)))
     settings = TrainSettings(epochs=40, batch_size=32, learning_rate=3e-3, select_by=None)
     train(
         model, data, None, settings, tmp_path, name="words", seed=0, metrics=None, collate=data.collate,
@@ -175,5 +179,5 @@ def test_the_reader_learns_more_than_shares_and_from_the_picture_itself(tmp_path
     model.eval()
     own = loss(model(**batch))
     others = loss(model(**{key: value.roll(1, 0) for key, value in batch.items()}))
-    assert own < 0.5 * shares
-    assert others > shares
+    assert own < 0.5 * baseline
+    assert others > baseline

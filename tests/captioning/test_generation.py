@@ -1,11 +1,11 @@
-"""The captioner at work: guidance, forbidden tokens, the likeliest words, draws by seed, and how words are joined."""
+"""Generation: guidance, suppressed tokens, nucleus sampling, seeds, and detokenization."""
 
 import numpy as np
 import pytest
 import torch
 
 from emocap.captioning.data import Prompts
-from emocap.captioning.generation import CaptionGenerator, in_batches, joined
+from emocap.captioning.generation import CaptionGenerator, batch_slices, detokenize
 from emocap.captioning.model import build_captioner
 from emocap.training.checkpoint import load_tokenizer
 
@@ -13,8 +13,8 @@ LABELS = ["happy", "sad", "awe"]
 
 
 @pytest.fixture
-def writer(tiny_bert, tiny_model) -> CaptionGenerator:
-    """An untrained captioner whose words depend strongly on the emotion."""
+def generator(tiny_bert, tiny_model) -> CaptionGenerator:
+    """An untrained captioner whose output depends strongly on the emotion."""
     tokenizer = load_tokenizer(tiny_bert)
     model = build_captioner(tiny_model.visualbert, tiny_model.visualbert, tokenizer, layers=1, seed=0)
     with torch.no_grad():
@@ -29,68 +29,72 @@ def features():
     return [np.random.default_rng(row).standard_normal((2, 8)).astype(np.float16) for row in range(3)]
 
 
-def test_guidance_of_nothing_leaves_the_emotion_out_and_of_one_is_as_learnt(writer, features) -> None:
-    wanted, none = [[0], [1], [0]], [[], [], []]
-    plain, asked = writer.write(features, none, beams=1), writer.write(features, wanted, beams=1)
-    assert asked != plain, "the emotion changes what is written"
-    assert writer.write(features, wanted, guidance=0.0, beams=1) == plain
-    assert writer.write(features, wanted, guidance=1.0, beams=1) == asked
-    nearly = writer.write(features, wanted, guidance=1.0 + 1e-6, beams=1)
-    assert nearly == asked, "by way of the guided words, too"
+def test_guidance_0_ignores_emotions_and_1_changes_nothing(generator, features) -> None:
+    emotions, none = [[0], [1], [0]], [[], [], []]
+    plain, conditioned = generator.generate(features, none, beams=1), generator.generate(features, emotions, beams=1)
+    assert conditioned != plain, "the emotion changes the captions"
+    assert generator.generate(features, emotions, guidance=0.0, beams=1) == plain
+    assert generator.generate(features, emotions, guidance=1.0, beams=1) == conditioned
+    nearly = generator.generate(features, emotions, guidance=1.0 + 1e-6, beams=1)
+    assert nearly == conditioned, "also through the guidance processor"
 
 
-def test_more_guidance_makes_a_caption_likelier_for_the_emotion_than_without(writer, features) -> None:
+def test_guidance_raises_likelihood_ratio_of_the_emotion(generator, features) -> None:
     def gain(guidance):
-        found = writer.write(features, [[1]] * 3, n=4, guidance=guidance, seed=1)
+        generated = generator.generate(features, [[1]] * 3, n=4, guidance=guidance, seed=1)
         ratios = []
-        for picture, captions in zip(features, found, strict=True):
+        for regions, captions in zip(features, generated, strict=True):
             for caption in captions:
-                ids = torch.tensor([writer.tokenizer(caption)["input_ids"]])
-                told = [_log_probability(writer, picture, emotions, ids) for emotions in ([1], [])]
-                ratios.append(told[0] - told[1])
+                ids = torch.tensor([generator.tokenizer(caption)["input_ids"]])
+                values = [_log_probability(generator, regions, emotions, ids) for emotions in ([1], [])]
+                ratios.append(values[0] - values[1])
         return np.mean(ratios)
 
     assert gain(0.0) < gain(1.0) < gain(4.0)
 
 
-def _log_probability(writer, picture, emotions, ids) -> float:
-    states, mask = writer._encoded([picture], [emotions])
+def _log_probability(generator, regions, emotions, ids) -> float:
+    states, mask = generator._encode([regions], [emotions])
     with torch.inference_mode():
-        logits = writer.model(encoder_outputs=(states,), attention_mask=mask, decoder_input_ids=ids[:, :-1]).logits
+        logits = generator.model(encoder_outputs=(states,), attention_mask=mask, decoder_input_ids=ids[:, :-1]).logits
     return torch.log_softmax(logits, -1)[0].gather(1, ids[0, 1:, None]).sum().item()
 
 
 @pytest.mark.parametrize("guidance", [1.0, 3.0])
-def test_special_tokens_are_never_written(writer, features, guidance) -> None:
-    unknown = writer.tokenizer.unk_token_id
+def test_never_generates_special_tokens(generator, features, guidance) -> None:
+    unknown = generator.tokenizer.unk_token_id
     with torch.no_grad():
-        writer.model.decoder.cls.predictions.bias[unknown] = 1e4  # it would write nothing else
-    found = writer.write(features, [[0]] * 3, n=5, guidance=guidance)
-    assert all("unk" not in caption.lower() for captions in found for caption in captions)
-    assert any(caption for captions in found for caption in captions)
+        generator.model.decoder.cls.predictions.bias[unknown] = (
+            1e4  # without suppression it would generate nothing else
+        )
+    generated = generator.generate(features, [[0]] * 3, n=5, guidance=guidance)
+    assert all("unk" not in caption.lower() for captions in generated for caption in captions)
+    assert any(caption for captions in generated for caption in captions)
 
 
-def test_the_likeliest_words_alone_leave_nothing_to_chance(writer, features) -> None:
-    narrow = writer.write(features, [[0]] * 3, n=4, top_p=1e-6)
+def test_tiny_top_p_is_deterministic(generator, features) -> None:
+    narrow = generator.generate(features, [[0]] * 3, n=4, top_p=1e-6)
     assert all(len(set(captions)) == 1 for captions in narrow)
-    wide = writer.write(features, [[0]] * 3, n=4, top_p=1.0)
+    wide = generator.generate(features, [[0]] * 3, n=4, top_p=1.0)
     assert any(len(set(captions)) > 1 for captions in wide)
 
 
-def test_draws_depend_on_the_seed_and_leave_the_generator_alone(writer, features) -> None:
+def test_sampling_uses_seed_and_keeps_global_generator(generator, features) -> None:
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    one = writer.write(features, [[0]] * 3, n=3, top_p=1.0, seed=1)
+    captions = generator.generate(features, [[0]] * 3, n=3, top_p=1.0, seed=1)
     assert torch.equal(torch.rand(1), expected)
-    assert writer.write(features, [[0]] * 3, n=3, top_p=1.0, seed=1) == one
-    assert writer.write(features, [[0]] * 3, n=3, top_p=1.0, seed=2) != one
+    assert generator.generate(features, [[0]] * 3, n=3, top_p=1.0, seed=1) == captions
+    assert generator.generate(features, [[0]] * 3, n=3, top_p=1.0, seed=2) != captions
 
 
-def test_one_picture_for_all_captions_is_the_same_as_each_with_its_own(writer, features) -> None:
+def test_one_image_for_all_captions_equals_repeated_image(generator, features) -> None:
     captions = ["the child sits", "a dog runs alone by the sea"]
     np.testing.assert_allclose(
-        writer.likelihood(features[:1], captions), writer.likelihood([features[0]] * 2, captions), atol=1e-5
+        generator.mean_log_likelihood(features[:1], captions),
+        generator.mean_log_likelihood([features[0]] * 2, captions),
+        atol=1e-5,
     )
 
 
@@ -104,10 +108,10 @@ def test_one_picture_for_all_captions_is_the_same_as_each_with_its_own(writer, f
         ("who ' s there ?", "Who's there?"),
     ],
 )
-def test_words_are_joined_as_people_write_them(words, expected) -> None:
-    assert joined(words) == expected
+def test_detokenizes_as_people_write(words, expected) -> None:
+    assert detokenize(words) == expected
 
 
-def test_batches_hold_every_row_once() -> None:
+def test_batches_contain_every_row_once() -> None:
     rows = list(range(7))
-    assert [rows[part] for part in in_batches(7, 3)] == [[0, 1, 2], [3, 4, 5], [6]]
+    assert [rows[part] for part in batch_slices(7, 3)] == [[0, 1, 2], [3, 4, 5], [6]]

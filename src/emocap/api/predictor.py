@@ -214,7 +214,7 @@ class EmotionPredictor:
         >>> EmotionPredictor.from_pretrained(model_folder).require_features("0123456789abcdef", 2048)
         Traceback (most recent call last):
             ...
-        emocap.errors.EmocapError: ...: trained on features of 16 numbers, these have 2048
+        emocap.errors.EmocapError: ...: trained on features of dimension 16, these have 2048
         """
         self._saved.require_features(fingerprint, dim, allow_other=self._allow_other_features)
 

@@ -1,4 +1,4 @@
-"""The emotions that somebody names, as numbers of a model's vocabulary."""
+"""Emotions that users request: their indices in a model's vocabulary, conflicts, and unintended emotions."""
 
 import difflib
 import logging
@@ -11,96 +11,101 @@ from emocap.emotions import opposites
 from emocap.errors import EmocapError
 
 logger = logging.getLogger("emocap")
-STRONG = 0.3
-UNUSUAL = 1.5
+MIN_PROBABILITY = 0.3
+MIN_LIFT = 1.5
 
 
-def choose_emotions(
+def resolve_emotions(
     labels: Sequence[str], emotions: Sequence[str], avoid: Sequence[str] = ()
 ) -> tuple[list[int], list[int]]:
-    """The numbers of wanted and avoided emotions, each once.
+    """The indices of target emotions and of emotions to avoid, without duplicates.
 
     Raises:
-        EmocapError: one that is not known, with those of the nearest names; or one that is both wanted and avoided.
+        EmocapError: an unknown emotion, with the most similar names; or one that is both a target and to avoid.
 
-    >>> choose_emotions(["happy", "hopeful", "sad"], ["Happy", "happy"], ["sad"])
+    >>> resolve_emotions(["happy", "hopeful", "sad"], ["Happy", "happy"], ["sad"])
     ([0], [2])
     """
-    numbers: list[list[int]] = []
+    indices: list[list[int]] = []
     for what, names in (("emotion", emotions), ("avoid", avoid)):
         if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-            raise EmocapError(f"{what}: {names!r} is no list of emotions; write [{str(names)!r}]")
-        found: dict[int, None] = {}
+            raise EmocapError(f"{what}: {names!r} is not a list of emotions; write [{str(names)!r}]")
+        distinct: dict[int, None] = {}
         for name in names:
             plain = name.strip().lower()
             if plain not in labels:
                 near = difflib.get_close_matches(plain, labels, n=3, cutoff=0.4)
-                known = f"nearest by name are {', '.join(near)}" if near else f"known are {', '.join(labels)}"
+                known = f"the most similar names are {', '.join(near)}" if near else f"known are {', '.join(labels)}"
                 raise EmocapError(f"{what} {name!r}: not an emotion of this model; {known}")
-            found[list(labels).index(plain)] = None
-        numbers.append(list(found))
-    wanted, shunned = numbers
-    if both := [labels[i] for i in wanted if i in shunned]:
-        raise EmocapError(f"{both[0]} is both wanted and to be avoided; leave one of them out")
-    if remark := compromise([labels[i] for i in wanted]):
-        logger.warning(remark)
-    return wanted, shunned
+            distinct[list(labels).index(plain)] = None
+        indices.append(list(distinct))
+    target_emotions, avoided = indices
+    if both := [labels[i] for i in target_emotions if i in avoided]:
+        raise EmocapError(f"{both[0]} is both a target emotion and an emotion to avoid; remove it from one list")
+    if warning := conflict_warning([labels[i] for i in target_emotions]):
+        logger.warning(warning)
+    return target_emotions, avoided
 
 
-def compromise(emotions: Sequence[str]) -> str | None:
-    """A remark where some of the wanted emotions are pleasant and some are not.
+def conflict_warning(emotions: Sequence[str]) -> str | None:
+    """A warning if some of the target emotions are pleasant and some are unpleasant.
 
-    >>> compromise(["happy", "sad"])
-    'happy and sad pull in opposite directions; a caption for both is a compromise'
+    >>> conflict_warning(["happy", "sad"])
+    'happy and sad have opposite valence; a caption for both is a compromise'
     """
     opposite = opposites(set(emotions))
     if opposite is None:
         return None
-    glad, grieved = (" and ".join(sorted(names)) for names in opposite)
-    return f"{glad} and {grieved} pull in opposite directions; a caption for both is a compromise"
+    pleasant, unpleasant = (" and ".join(sorted(names)) for names in opposite)
+    return f"{pleasant} and {unpleasant} have opposite valence; a caption for both is a compromise"
 
 
 @dataclass(frozen=True)
-class Unintended:
-    """An emotion that nobody asked for and that is likelier than usual.
+class UnintendedEmotion:
+    """An emotion that was not requested and is more probable than its base rate.
 
     Attributes:
-        probability, usual: of this pair, and the share of the model's training pairs; None where that is not known.
-        opposes: whether it is pleasant and a wanted one is not, or the other way round.
+        probability: for this pair.
+        base_rate: share of the model's training pairs that name it; None if unknown.
+        opposes: whether its valence is opposite to that of a target emotion.
     """
 
     emotion: str
     probability: float
-    usual: float | None
+    base_rate: float | None
     opposes: bool
 
 
-def unintended(
-    labels: Sequence[str], probabilities: np.ndarray, frequencies: np.ndarray | None, wanted: Sequence[int]
-) -> list[Unintended]:
-    """Emotions that are not wanted but strong and more than usual, likeliest first.
+def unintended_emotions(
+    labels: Sequence[str], probabilities: np.ndarray, frequencies: np.ndarray | None, target_emotions: Sequence[int]
+) -> list[UnintendedEmotion]:
+    """Emotions that are no targets but have a high probability and a high lift, the most probable first.
 
-    Strong is a probability of `STRONG`, more than usual is `UNUSUAL` times the share of the training pairs; both are
-    choices of ours, so that a warning is rare enough to be read.
+    The thresholds are `MIN_PROBABILITY`, and `MIN_LIFT` times the base rate. Both are our choice, so that warnings stay
+    rare.
 
     Args:
         labels: E emotions.
         probabilities: (E,) of a pair.
-        frequencies: (E,) of the training pairs; None takes every strong emotion.
-        wanted: emotion numbers.
+        frequencies: (E,) base rates in the training pairs; None ignores the lift.
+        target_emotions: indices into `labels`.
 
-    >>> unintended(["happy", "sad", "awe"], np.array([0.7, 0.6, 0.1]), np.array([0.6, 0.3, 0.1]), [2])
-    [Unintended(emotion='sad', probability=0.6, usual=0.3, opposes=True)]
+    >>> unintended_emotions(["happy", "sad", "awe"], np.array([0.7, 0.6, 0.1]), np.array([0.6, 0.3, 0.1]), [2])
+    [UnintendedEmotion(emotion='sad', probability=0.6, base_rate=0.3, opposes=True)]
     """
-    usual = np.zeros(len(labels)) if frequencies is None else frequencies
-    asked = {labels[i] for i in wanted}
-    strong = [i for i, p in enumerate(probabilities) if i not in wanted and p >= STRONG and p >= UNUSUAL * usual[i]]
+    base_rates = np.zeros(len(labels)) if frequencies is None else frequencies
+    requested = {labels[i] for i in target_emotions}
+    indices = [
+        i
+        for i, p in enumerate(probabilities)
+        if i not in target_emotions and p >= MIN_PROBABILITY and p >= MIN_LIFT * base_rates[i]
+    ]
     return [
-        Unintended(
+        UnintendedEmotion(
             labels[i],
             float(probabilities[i]),
-            None if frequencies is None else float(usual[i]),
-            any(opposites({labels[i], one}) is not None for one in asked),
+            None if frequencies is None else float(base_rates[i]),
+            any(opposites({labels[i], emotion}) is not None for emotion in requested),
         )
-        for i in sorted(strong, key=lambda i: -probabilities[i])
+        for i in sorted(indices, key=lambda i: -probabilities[i])
     ]

@@ -1,7 +1,7 @@
-"""A captioner's folder: the encoder-decoder as transformers saves it, its word pieces, and what emocap must know.
+"""A captioner's folder: the encoder-decoder as transformers saves it, its tokenizer, and the metadata of emocap.
 
-`captioner.json` beside the weights holds the vocabulary with its hash and the kind of region features. Once the
-captions are judged, `choice.json` holds how strong the emotions are made, and `ranker/` what orders them.
+`captioner.json` holds the vocabulary with its hash and the fingerprint of the region features. Once the captions are
+judged, `generation.json` holds the default guidance and strength, and `ranker/` the classifier that ranks candidates.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -22,21 +22,22 @@ from emocap.training.checkpoint import FeatureCard, load_tokenizer, validated
 
 SCHEMA = 1
 CARD = "captioner.json"
-CHOICE = "choice.json"
+GENERATION = "generation.json"
+OLD_GENERATION = "choice.json"  # its name in folders of earlier versions
 RANKER = "ranker"
 
 
 @dataclass(frozen=True)
 class CaptionerCard:
-    """What a captioner needs besides its weights.
+    """Metadata of a captioner.
 
     Attributes:
-        labels: the emotions that it can be asked for, in order.
+        labels: the emotions that can be requested, in order.
         vocabulary: their hash.
         max_length: tokens of a caption, special ones included.
-        features: of the store it was trained on; None where it never saw a picture.
-        candidates: written for each caption that is kept.
-        training: where it came from, for people.
+        features: of the store it was trained on; None if it was trained without images.
+        candidates: generated for each caption that is kept.
+        training: provenance (study, backbone, seed ...), for information only.
     """
 
     labels: list[str]
@@ -51,11 +52,11 @@ class CaptionerCard:
 
 @dataclass(frozen=True)
 class GenerationConfig:
-    """How strong the emotions are made unless somebody says otherwise, as the study found it.
+    """Defaults of generation and re-ranking, as the study chose them.
 
     Attributes:
-        guidance: of the emotions in writing; 1 is what was learnt.
-        strength: of the emotions against likelihood in ordering.
+        guidance: scale of classifier-free guidance; 1 is the trained model.
+        strength: weight of the emotions against faithfulness in re-ranking.
     """
 
     guidance: float = 1.0
@@ -67,7 +68,7 @@ class GenerationConfig:
 
 
 def check_strengths(guidance: float, strength: float) -> None:
-    """Refuse strengths that mean nothing.
+    """Refuse a guidance or strength out of range.
 
     Raises:
         EmocapError: not between 0 and 20.
@@ -85,17 +86,17 @@ class SavedCaptioner:
     tokenizer: Any
     vocabulary: Vocabulary
     card: CaptionerCard
-    choice: GenerationConfig
+    generation_config: GenerationConfig
     folder: Path
 
-    def writer(self, device: torch.device) -> CaptionGenerator:
-        """The captioner at work on a device."""
+    def generator(self, device: torch.device) -> CaptionGenerator:
+        """The captioner on a device, ready to generate."""
         prompts = Prompts.of(self.vocabulary.labels, self.tokenizer)
         return CaptionGenerator(self.model, self.tokenizer, prompts, self.card.max_length, device)
 
 
 def save_captioner(folder: Path, model: VisualBertForCaptioning, tokenizer: Any, card: CaptionerCard) -> None:
-    """Write a captioner's folder whole or not at all."""
+    """Write a captioner's folder atomically."""
     logging.disable_progress_bar()
     with atomic_folder(folder) as temporary:
         try:
@@ -107,29 +108,29 @@ def save_captioner(folder: Path, model: VisualBertForCaptioning, tokenizer: Any,
 
 
 def find_captioner(folder: Path) -> Path | None:
-    """Where the captioner of a run directory, or of its folder, lies; None where there is none.
+    """The captioner's folder in a run directory, or in the captioner's own folder; None if there is none.
 
-    One that a former configuration of the run left behind is none of it.
+    A captioner that an earlier configuration of the run left behind is ignored.
     """
-    for place in (folder, folder / "model"):
-        if (place / CARD).is_file():
-            return place
-    place = folder / "captioner" / "model"
-    return place if (place / CARD).is_file() and _is_of_the_run(folder / "manifest.json") else None
+    for candidate in (folder, folder / "model"):
+        if (candidate / CARD).is_file():
+            return candidate
+    candidate = folder / "captioner" / "model"
+    return candidate if (candidate / CARD).is_file() and _belongs_to_run(folder / "manifest.json") else None
 
 
-def _is_of_the_run(manifest: Path) -> bool:
+def _belongs_to_run(manifest: Path) -> bool:
     if not manifest.is_file():
         return True
     values = read_json(manifest)
     config = values.get("config") if isinstance(values, dict) else None
     if not isinstance(config, dict):
-        raise EmocapError(f"{manifest}: not the manifest of a run; restore it, or give the captioner/model beside it")
+        raise EmocapError(f"{manifest}: not the manifest of a run; restore it, or give the path of captioner/model")
     return config.get("captioner") is not None
 
 
 def captioner_folder(folder: Path) -> Path:
-    """The same.
+    """The captioner's folder, as by `find_captioner`.
 
     Raises:
         EmocapError: there is none.
@@ -137,15 +138,15 @@ def captioner_folder(folder: Path) -> Path:
     if (place := find_captioner(folder)) is not None:
         return place
     raise EmocapError(
-        f"{folder}: holds no captioner ({CARD}); give a run whose study has a captioner, or its captioner/model"
+        f"{folder}: contains no captioner ({CARD}); give a run whose study has a captioner, or its captioner/model"
     )
 
 
 def load_captioner(folder: Path) -> SavedCaptioner:
-    """Read a captioner's folder back, in evaluation mode.
+    """Load a captioner's folder, in evaluation mode.
 
     Raises:
-        EmocapError: not a captioner's folder, of another version, or its parts contradict each other.
+        EmocapError: not a captioner's folder, of a different version, or with inconsistent files.
     """
     folder = captioner_folder(Path(folder))
     values = read_json(folder / CARD)
@@ -157,32 +158,45 @@ def load_captioner(folder: Path) -> SavedCaptioner:
             f"{folder / CARD}: max_length is {card.max_length} and candidates {card.candidates}, expected 3 and 1 or "
             "more; restore the file"
         )
-    choice = GenerationConfig()
-    if (folder / CHOICE).is_file():
-        choice = validated(GenerationConfig, folder / CHOICE, read_json(folder / CHOICE))
+    generation_config = _load_generation_config(folder)
     vocabulary = Vocabulary(tuple(card.labels))
     if vocabulary.hash != card.vocabulary:
-        raise EmocapError(f"{folder / CARD}: labels do not have the hash {card.vocabulary}; the file was changed")
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        model, found = VisualBertForCaptioning.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
-        )
-    except Exception as error:  # the library lets whatever a damaged file causes through
+        raise EmocapError(f"{folder / CARD}: the labels do not have the hash {card.vocabulary}; the file was changed")
+    model = _load_weights(folder)
+    n_positions = model.config.decoder.max_position_embeddings
+    if card.max_length > n_positions:
         raise EmocapError(
-            f"{folder}: its weights cannot be read ({type(error).__name__}); train the captioner again"
-        ) from error
-    faults = [f"{kind} {', '.join(sorted(map(str, names))[:4])}" for kind, names in found.items() if names]
-    if faults:
-        raise EmocapError(f"{folder}: its weights do not fit ({'; '.join(faults)}); train the captioner again")
-    most = model.config.decoder.max_position_embeddings
-    if card.max_length > most:
-        raise EmocapError(f"{folder / CARD}: max_length is {card.max_length}, the model reads {most}; restore the file")
+            f"{folder / CARD}: max_length is {card.max_length}, but the model reads {n_positions} tokens; "
+            "restore the file"
+        )
     tokenizer = load_tokenizer(folder)
     if len(tokenizer) != model.config.decoder.vocab_size:
         raise EmocapError(
-            f"{folder}: tokenizer knows {len(tokenizer)} words, the captioner {model.config.decoder.vocab_size}; "
+            f"{folder}: the tokenizer has {len(tokenizer)} tokens, the captioner {model.config.decoder.vocab_size}; "
             "restore its files"
         )
-    return SavedCaptioner(model.eval(), tokenizer, vocabulary, card, choice, folder)
+    return SavedCaptioner(model.eval(), tokenizer, vocabulary, card, generation_config, folder)
+
+
+def _load_weights(folder: Path) -> VisualBertForCaptioning:
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        model, info = VisualBertForCaptioning.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+        )
+    except Exception as error:  # transformers passes on any exception that a damaged file causes
+        raise EmocapError(
+            f"{folder}: its weights cannot be read ({type(error).__name__}); train the captioner again"
+        ) from error
+    faults = [f"{kind} {', '.join(sorted(map(str, names))[:4])}" for kind, names in info.items() if names]
+    if faults:
+        raise EmocapError(f"{folder}: its weights do not fit ({'; '.join(faults)}); train the captioner again")
+    return model
+
+
+def _load_generation_config(folder: Path) -> GenerationConfig:
+    for path in (folder / GENERATION, folder / OLD_GENERATION):
+        if path.is_file():
+            return validated(GenerationConfig, path, read_json(path))
+    return GenerationConfig()

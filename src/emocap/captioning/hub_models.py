@@ -1,7 +1,7 @@
-"""Models of others, from transformers: any that writes a caption for a picture, any that compares texts with one.
+"""Models from the Hugging Face hub: image-to-text models that generate captions, and image-text similarity models.
 
-BLIP (Li et al. 2022, arXiv 2201.12086), GIT (Wang et al. 2022, arXiv 2205.14100) and chat models with eyes write;
-CLIP (Radford et al. 2021, arXiv 2103.00020) and its kin compare. Nothing that a repository brings is run as code.
+BLIP (Li et al. 2022, arXiv 2201.12086), GIT (Wang et al. 2022, arXiv 2205.14100) and vision-language chat models
+generate; CLIP (Radford et al. 2021, arXiv 2103.00020) and similar models compare. Code in a repository is never run.
 """
 
 from collections.abc import Sequence
@@ -20,34 +20,34 @@ from emocap.weights import snapshot
 
 FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 LOGIT_SCALE = 4.6  # ln 100, where CLIP's training ends
-REQUEST = "Write one short caption for this picture."
+REQUEST = "Write one short caption for this image."
 
 
 class ImageToText:
-    """A model that writes captions.
+    """A model that generates captions.
 
     Args:
         name: on the hub, or a local folder.
 
     Raises:
-        EmocapError: it is not to be had, or does not write text for a picture.
+        EmocapError: unavailable, or does not generate text for an image.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._processor, self._model = _load(name, AutoModelForImageTextToText, "writes text for a picture")
+        self._processor, self._model = _load(name, AutoModelForImageTextToText, "generates text for an image")
         self._device = best_device()
         self._model.to(self._device).eval()
 
     @torch.inference_mode()
-    def write(self, image: Image.Image, n: int, *, max_new_tokens: int = 40, seed: int = 0) -> list[str]:
-        """At most n different captions, drawn from the likeliest words that hold 0.9 of the probability.
+    def generate(self, image: Image.Image, n: int, *, max_new_tokens: int = 40, seed: int = 0) -> list[str]:
+        """At most n distinct captions by nucleus sampling with p = 0.9.
 
         Raises:
-            EmocapError: the model cannot write for this picture.
+            EmocapError: the model fails on this image.
         """
         inputs = self._inputs(image)
-        asked = inputs["input_ids"].shape[1] if self._is_chat else 0
+        prompt_length = inputs["input_ids"].shape[1] if self._is_chat else 0
         with torch.random.fork_rng(devices=[self._device] if self._device.type == "cuda" else []):
             torch.manual_seed(seed)
             try:
@@ -63,8 +63,10 @@ class ImageToText:
                 )
             except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-                raise EmocapError(f"{self._name}: cannot write for a picture ({reason}); take another model") from error
-        texts = self._processor.batch_decode(ids[:, asked:], skip_special_tokens=True)
+                raise EmocapError(
+                    f"{self._name}: cannot generate a caption ({reason}); use a different model"
+                ) from error
+        texts = self._processor.batch_decode(ids[:, prompt_length:], skip_special_tokens=True)
         return [text for text in dict.fromkeys(" ".join(text.split()) for text in texts) if text]
 
     @property
@@ -74,7 +76,7 @@ class ImageToText:
     def _inputs(self, image: Image.Image) -> dict[str, Any]:
         if self._is_chat:
             content = [{"type": "image", "image": image}, {"type": "text", "text": REQUEST}]
-            found = self._processor.apply_chat_template(
+            inputs = self._processor.apply_chat_template(
                 [{"role": "user", "content": content}],
                 add_generation_prompt=True,
                 tokenize=True,
@@ -82,58 +84,60 @@ class ImageToText:
                 return_tensors="pt",
             )
         else:
-            found = self._processor(images=image, return_tensors="pt")
-        return {key: value.to(self._device) for key, value in found.items()}
+            inputs = self._processor(images=image, return_tensors="pt")
+        return {key: value.to(self._device) for key, value in inputs.items()}
 
 
 class ImageTextSimilarity:
-    """A model that compares texts with a picture.
+    """A model that compares texts with an image.
 
     Args:
         name: on the hub, or a local folder.
 
     Raises:
-        EmocapError: it is not to be had, or gives no similarity.
+        EmocapError: unavailable, or computes no similarity.
     """
 
     def __init__(self, name: str) -> None:
-        self._processor, self._model = _load(name, AutoModel, "compares texts with pictures")
+        self._processor, self._model = _load(name, AutoModel, "compares texts with images")
         if not hasattr(self._model, "get_image_features") or not hasattr(self._model, "get_text_features"):
-            raise EmocapError(f"{name}: does not compare texts with pictures; give a model such as CLIP or SigLIP")
+            raise EmocapError(f"{name}: does not compare texts with images; give a model such as CLIP or SigLIP")
         self._device = best_device()
         self._model.to(self._device).eval()
 
     @torch.inference_mode()
     def __call__(self, image: Image.Image, captions: Sequence[str]) -> np.ndarray:
-        """(N,) log-odds, up to one number for all: cosines times the model's own scale; long captions are cut."""
+        """(N,) log-odds up to a common constant: cosine similarity times the model's scale; captions are truncated."""
         pixels = self._processor(images=image, return_tensors="pt")["pixel_values"].to(self._device)
-        # SigLIP reads a caption's last place, whatever stands there, and learnt that with padding up to there.
+        # SigLIP pools the last position, whatever its token, and was trained with padding to the full length.
         padding = "max_length" if "siglip" in self._model.config.model_type else True
-        words = self._processor(text=list(captions), return_tensors="pt", padding=padding, truncation=True)
-        seen = _vector(self._model.get_image_features(pixel_values=pixels))
-        given = {key: words[key].to(self._device) for key in ("input_ids", "attention_mask") if key in words}
-        told = _vector(self._model.get_text_features(**given))
+        encoded = self._processor(text=list(captions), return_tensors="pt", padding=padding, truncation=True)
+        image_vector = _vector(self._model.get_image_features(pixel_values=pixels))
+        inputs = {key: encoded[key].to(self._device) for key in ("input_ids", "attention_mask") if key in encoded}
+        text_vectors = _vector(self._model.get_text_features(**inputs))
         scale = getattr(self._model, "logit_scale", torch.tensor(LOGIT_SCALE)).exp()
-        return (scale * torch.nn.functional.cosine_similarity(told, seen)).cpu().numpy().astype(np.float64)
+        return (
+            (scale * torch.nn.functional.cosine_similarity(text_vectors, image_vector)).cpu().numpy().astype(np.float64)
+        )
 
 
 def _vector(features: Any) -> torch.Tensor:
     return features if isinstance(features, torch.Tensor) else features.pooler_output
 
 
-def _load(name: str, kind: Any, what: str) -> tuple[Any, Any]:
+def _load(name: str, auto_class: Any, ability: str) -> tuple[Any, Any]:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     folder = Path(name) if Path(name).is_dir() else snapshot(name, FILES)
-    how = {"trust_remote_code": False, "local_files_only": True}
+    options = {"trust_remote_code": False, "local_files_only": True}
     try:
-        processor = AutoProcessor.from_pretrained(str(folder), **how)
-        model, found = kind.from_pretrained(str(folder), use_safetensors=True, output_loading_info=True, **how)
-    except Exception as error:  # the library lets whatever a hub or a damaged file causes through
+        processor = AutoProcessor.from_pretrained(str(folder), **options)
+        model, info = auto_class.from_pretrained(str(folder), use_safetensors=True, output_loading_info=True, **options)
+    except Exception as error:  # transformers passes on any exception of the hub or of a damaged file
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise EmocapError(
-            f"{name}: no model that {what} ({reason}); give a name on the hub that can be reached, or a folder"
+            f"{name}: not a model that {ability} ({reason}); give the name of an available model, or a folder"
         ) from error
-    if missing := sorted(found["missing_keys"]):
-        raise EmocapError(f"{name}: no model that {what}: it lacks {len(missing)} weights, such as {missing[0]}")
+    if missing := sorted(info["missing_keys"]):
+        raise EmocapError(f"{name}: not a model that {ability}: it lacks {len(missing)} weights, such as {missing[0]}")
     return processor, model

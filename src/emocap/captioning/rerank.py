@@ -1,7 +1,8 @@
-"""The order of candidate captions for a picture: the emotion that is wanted, held to a floor of faithfulness.
+"""Re-ranking of candidate captions for an image: by the target emotions, with a lower bound on faithfulness.
 
-A caption's score is `strength` times the log-probability of the wanted emotions plus its faithfulness. What falls below
-the floor, is too long, or evokes what is to be avoided stands behind all others, and says why. No text is changed.
+A caption's score is `strength` times the log-probability of the target emotions plus its faithfulness. A caption that
+is much less faithful than the best one, too long, or evokes an emotion to avoid is ranked below all others, with the
+reason as a remark. Captions are never changed.
 """
 
 from collections.abc import Sequence
@@ -11,21 +12,21 @@ import numpy as np
 
 from emocap.captioning.scores import judge_top_k
 
-UNFIT = "less faithful to the picture than others here, as the model sees it"
+UNFAITHFUL = "less faithful to the image than other candidates, according to the model"
 
 
 @dataclass(frozen=True)
-class Ranked:
-    """A candidate in its place.
+class RankedCaption:
+    """A candidate caption with its score.
 
     Attributes:
-        caption: as it was given.
-        number: its place among the candidates, from 0.
-        probability: that annotators name all the wanted emotions, taken as independent.
-        faithfulness: mean log-probability in nats of its tokens without an emotion, or log-odds by a model that
-            compares texts with pictures; None where neither judged it.
-        score: what it was ordered by.
-        remarks: why it stands behind; none where nothing speaks against it.
+        caption: unchanged.
+        number: its index among the candidates.
+        probability: that annotators name all the target emotions, assuming independence.
+        faithfulness: mean log-probability in nats of its tokens without an emotion, or log-odds by an image-text
+            similarity model; None if not computed.
+        score: the ranking criterion.
+        remarks: why it is ranked below the others; empty without objections.
     """
 
     caption: str
@@ -40,58 +41,74 @@ def rerank(
     captions: Sequence[str],
     probabilities: np.ndarray,
     labels: Sequence[str],
-    wanted: Sequence[int],
+    target_emotions: Sequence[int],
     *,
     avoid: Sequence[int] = (),
     faithfulness: np.ndarray | None = None,
-    floor: float = 1.0,
+    max_gap: float = 1.0,
     strength: float = 1.0,
     max_chars: int | None = None,
-) -> list[Ranked]:
-    """Candidates for one picture, best first; equals keep their order.
+) -> list[RankedCaption]:
+    """Candidates for one image, best first; the sort is stable.
 
     Args:
         captions: N candidates.
-        probabilities: (N, E) of the emotions, for the picture with each.
+        probabilities: (N, E) of the emotions, for the image with each caption.
         labels: E emotions.
-        wanted, avoid: emotion numbers.
+        target_emotions, avoid: indices into `labels`.
         faithfulness: (N,) or None.
-        floor: a candidate more than so much below the most faithful one stands behind.
-        strength: of the emotions against faithfulness.
-        max_chars: longer candidates stand behind.
+        max_gap: a candidate whose faithfulness is further below the best one is ranked below the others.
+        strength: weight of the emotions against faithfulness.
+        max_chars: longer candidates are ranked below the others.
 
     Raises:
         ValueError: lengths differ.
 
-    >>> found = rerank(["a", "b"], np.array([[0.2, 0.8], [0.6, 0.4]]), ["awe", "sad"], [0])
-    >>> [(one.caption, one.number) for one in found]
+    >>> ranked = rerank(["a", "b"], np.array([[0.2, 0.8], [0.6, 0.4]]), ["awe", "sad"], [0])
+    >>> [(candidate.caption, candidate.number) for candidate in ranked]
     [('b', 1), ('a', 0)]
     """
-    given = np.asarray(probabilities, dtype=np.float64)
-    if given.shape != (len(captions), len(labels)) or (faithfulness is not None and len(faithfulness) != len(captions)):
-        raise ValueError(f"{len(captions)} captions, but probabilities {given.shape} and {len(labels)} labels")
-    logs = np.log(np.clip(given, 1e-9, 1.0))
-    wish = logs[:, list(wanted)].sum(axis=1) if len(wanted) else np.zeros(len(captions))
-    scores = strength * wish if faithfulness is None else strength * wish + faithfulness
-    best = max(faithfulness, default=0.0) if faithfulness is not None else 0.0
-    ranks = (-given).argsort(axis=1, kind="stable").argsort(axis=1)
-    found = []
-    for row, caption in enumerate(captions):
-        remarks = []
-        if faithfulness is not None and best - faithfulness[row] > floor:
-            remarks.append(UNFIT)
-        if max_chars is not None and len(caption) > max_chars:
-            remarks.append(f"{len(caption) - max_chars} characters too long")
-        if evoked := [labels[i] for i in avoid if ranks[row, i] < judge_top_k(len(labels))]:
-            remarks.append(f"evokes {', '.join(evoked)}")
-        found.append(
-            Ranked(
-                caption=caption,
-                number=row,
-                probability=float(np.exp(wish[row])) if len(wanted) else 1.0,
-                faithfulness=None if faithfulness is None else float(faithfulness[row]),
-                score=float(scores[row]),
-                remarks=remarks,
-            )
+    p = np.asarray(probabilities, dtype=np.float64)
+    if p.shape != (len(captions), len(labels)) or (faithfulness is not None and len(faithfulness) != len(captions)):
+        raise ValueError(f"{len(captions)} captions, but probabilities {p.shape} and {len(labels)} labels")
+    logs = np.log(np.clip(p, 1e-9, 1.0))
+    log_target = logs[:, list(target_emotions)].sum(axis=1) if len(target_emotions) else np.zeros(len(captions))
+    scores = strength * log_target if faithfulness is None else strength * log_target + faithfulness
+    remarks = _remarks(captions, p, labels, avoid, faithfulness, max_gap, max_chars)
+    ranked = [
+        RankedCaption(
+            caption=caption,
+            number=row,
+            probability=float(np.exp(log_target[row])) if len(target_emotions) else 1.0,
+            faithfulness=None if faithfulness is None else float(faithfulness[row]),
+            score=float(scores[row]),
+            remarks=remarks[row],
         )
-    return sorted(found, key=lambda one: (bool(one.remarks), -one.score, one.number))
+        for row, caption in enumerate(captions)
+    ]
+    return sorted(ranked, key=lambda candidate: (bool(candidate.remarks), -candidate.score, candidate.number))
+
+
+def _remarks(
+    captions: Sequence[str],
+    probabilities: np.ndarray,
+    labels: Sequence[str],
+    avoid: Sequence[int],
+    faithfulness: np.ndarray | None,
+    max_gap: float,
+    max_chars: int | None,
+) -> list[list[str]]:
+    """For each caption the objections to it."""
+    best = max(faithfulness, default=0.0) if faithfulness is not None else 0.0
+    ranks = (-probabilities).argsort(axis=1, kind="stable").argsort(axis=1)
+    remarks: list[list[str]] = []
+    for row, caption in enumerate(captions):
+        objections = []
+        if faithfulness is not None and best - faithfulness[row] > max_gap:
+            objections.append(UNFAITHFUL)
+        if max_chars is not None and len(caption) > max_chars:
+            objections.append(f"{len(caption) - max_chars} characters too long")
+        if evoked := [labels[i] for i in avoid if ranks[row, i] < judge_top_k(len(labels))]:
+            objections.append(f"evokes {', '.join(evoked)}")
+        remarks.append(objections)
+    return remarks

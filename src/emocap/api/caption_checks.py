@@ -1,0 +1,41 @@
+"""Checks of captions that users give: errors for unusable ones, warnings for those that a model may misread."""
+
+import re
+import unicodedata
+from typing import Any
+
+from emocap.corpora.pairs import is_text
+from emocap.errors import EmocapError
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def check_caption(caption: str, where: str = "") -> None:
+    """Refuse a caption that cannot be scored.
+
+    Raises:
+        EmocapError: it is empty or not Unicode text.
+    """
+    if not isinstance(caption, str) or not caption.strip():
+        raise EmocapError(f"{where}the caption is empty; give some text")
+    if not is_text(caption):
+        raise EmocapError(f"{where}the caption is not Unicode text; give it in UTF-8")
+
+
+def warnings_for(caption: str, tokenizer: Any, max_length: int) -> list[str]:
+    """Reasons why a model may misread a text, each in a few words.
+
+    Args:
+        tokenizer: must not be set to truncate.
+        max_length: tokens that the model reads, special ones included.
+    """
+    warnings = ["contains control characters"] if _CONTROL.search(caption) else []
+    if not any(letter.isalnum() for letter in caption):
+        warnings.append("contains no words")
+    ids = tokenizer(caption, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
+    if len(ids) > max_length - 2:
+        warnings.append("truncated: only its beginning is scored")
+    scripts = {unicodedata.name(letter, "?").split()[0] for letter in caption if letter.isalpha()}
+    if 2 * ids.count(tokenizer.unk_token_id) > len(ids) or (scripts and "LATIN" not in scripts):
+        warnings.append("consists mostly of words that the model does not know")
+    return warnings
