@@ -1,12 +1,14 @@
 """Jinja2 templates of HTML pages: values are escaped, and an undefined variable is an error."""
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+import math
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 
 def templates_of(package: str) -> Environment:
-    """A Jinja2 environment for the templates in a package's folder `templates`, with the filter `percent`."""
+    """The templates in a package's folder `templates` and those that all pages share, with the filter `percent`."""
     environment = Environment(
-        loader=PackageLoader(package, "templates"),
+        loader=ChoiceLoader([PackageLoader(package, "templates"), PackageLoader("emocap", "templates")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -17,9 +19,13 @@ def templates_of(package: str) -> Environment:
 
 
 def percent(share: float) -> str:
-    """A share as a whole percentage.
+    """A share in whole percent; 100% and 0% only where the share is exactly that.
 
-    >>> percent(0.876), percent(0.004)
-    ('88%', '0%')
+    >>> percent(0.784), percent(0.9996), percent(0.001), percent(-0.12)
+    ('78%', '>99%', '<1%', '−12%')
     """
-    return f"{100 * share:.0f}%"
+    if 0.995 <= share < 1:
+        return ">99%"
+    if 0 < share < 0.005:
+        return "<1%"
+    return f"{math.floor(100 * share + 0.5)}%".replace("-", "−")

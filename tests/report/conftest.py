@@ -1,4 +1,4 @@
-"""A small, complete run directory with made-up numbers, in the format of `docs/RUN_DIR.md`."""
+"""A small, complete run directory with synthetic numbers, in the format of `docs/RUN_DIR.md`."""
 
 import json
 import math
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
-from .made_up import LABELS, results
+from .synthetic import LABELS, results
 
 NASTY = "<script>alert('x')</script> & \"quotes\" – ein Bär im Café 🐻"
 
@@ -28,13 +28,13 @@ class RunDir:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
 
-    def change(self, name: str, how: Callable[[Any], None]) -> None:
+    def change(self, name: str, edit: Callable[[Any], None]) -> None:
         value = self.read(name)
-        how(value)
+        edit(value)
         self.write(name, value)
 
     def drop_models(self, *names: str) -> None:
-        """Leave out models wherever `results.json` has them."""
+        """Remove models from every part of `results.json`."""
 
         def drop(it: Any) -> None:
             for part in ("models", "intervals", "kinds", "calibration", "differences"):
@@ -46,12 +46,12 @@ class RunDir:
         self.change("results.json", drop)
 
     def drop_source(self) -> None:
-        """Leave what a study without a source has."""
+        """Keep what a study without a source has."""
         for name in ("student", "AnB", "AnB+"):
             (self.folder / name / "history.json").unlink()
         (self.folder / "audit.json").unlink()
         self.drop_models("student", "AnB", "AnB+", "ensemble")
-        absent = dict.fromkeys(("human", "signal", "transfer_study", "pseudo_label_study"))
+        absent = dict.fromkeys(("human", "modality_ablation", "transfer_study", "pseudo_label_study"))
         self.change("results.json", lambda it: it.update(absent))
         self.change("manifest.json", lambda it: (it["data"].update(source=None), it["rejected"].pop("source")))
         self.change("manifest.json", lambda it: it.update(stages=it["stages"][:3] + it["stages"][6:]))
@@ -75,7 +75,7 @@ def history(run: str, steps: int, per_epoch: int, start: float, end: float) -> d
 
 def audit() -> dict[str, Any]:
     return {
-        "schema": 1, "labels": LABELS, "p": 4, "k": None, "fraction": 0.5, "targets": "soft",
+        "schema": 1, "labels": LABELS, "p": 4, "k": None, "fraction": 0.5, "label_type": "soft",
         "n_source_pairs": 6000, "n_candidates": 6000, "n_selected": 3000,
         "target_share": [0.6, 0.4, 0.3, 0.2, 0.1, 0.1],
         "before": [0.30, 0.25, 0.20, 0.15, 0.09, 0.01], "after": [0.35, 0.25, 0.20, 0.12, 0.08, 0.0],
@@ -98,8 +98,8 @@ def manifest() -> dict[str, Any]:
             "target": {"count": 2, "reasons": {"caption is empty": 2},
                        "examples": [{"where": "pairs.csv:17", "reason": "caption is empty"}]},
             "source": {"count": 0, "reasons": {}, "examples": []},
-            "images": {"count": 1, "reasons": {"not a picture": 1},
-                       "examples": [{"where": "images/bad.jpg", "reason": "not a picture"}]}},
+            "images": {"count": 1, "reasons": {"not an image": 1},
+                       "examples": [{"where": "images/bad.jpg", "reason": "not an image"}]}},
         "stages": [{"name": name, "seconds": 12.1 * (place + 1), "finished": f"2026-11-23T10:0{place}:00Z"}
                    for place, name in enumerate(stages)],
     }  # fmt: skip
@@ -110,15 +110,15 @@ def gallery(folder: Path) -> dict[str, Any]:
     cards = []
     for place, caption in enumerate(captions):
         name = f"gallery/{place:04d}.jpg"
-        picture = Image.new("RGB", (320, 240) if place % 2 else (180, 320), (90 + 30 * place, 140, 200 - 30 * place))
-        ImageDraw.Draw(picture).ellipse((40, 60, 150, 170), fill=(250, 220, 120))
+        image = Image.new("RGB", (320, 240) if place % 2 else (180, 320), (90 + 30 * place, 140, 200 - 30 * place))
+        ImageDraw.Draw(image).ellipse((40, 60, 150, 170), fill=(250, 220, 120))
         (folder / "gallery").mkdir(parents=True, exist_ok=True)
-        picture.save(folder / name)
+        image.save(folder / name)
         cards.append({"pair_id": f"p{place}", "image": name, "caption": caption, "true": ["happy", "tired"],
                       "predicted": [["happy", 0.71], ["awe", 0.404], ["calm", 0.22]],
                       "average_precision": 0.625})  # fmt: skip
-    lost = {**cards[0], "image": "gallery/9999.jpg", "caption": "Its picture is lost.", "true": ["fear"]}
-    return {"schema": 1, "model": "AnB+", "best": cards, "worst": [lost, {**cards[3], "image": None}]}
+    missing = {**cards[0], "image": "gallery/9999.jpg", "caption": "Its image is missing.", "true": ["fear"]}
+    return {"schema": 1, "model": "AnB+", "best": cards, "worst": [missing, {**cards[3], "image": None}]}
 
 
 @pytest.fixture

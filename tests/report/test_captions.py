@@ -7,14 +7,15 @@ import pytest
 from PIL import Image
 
 from emocap.errors import EmocapError
-from emocap.report.captions import judge_sentence, section, verdict_sentence
+from emocap.report.caption_findings import judge_sentence, verdict_sentence
+from emocap.report.captions import caption_section
 from emocap.report.files.captions import Captions
 from emocap.report.files.run import read_run
 from emocap.report.page import write_report
-from emocap.report.plots import captions as figures_captions
+from emocap.report.plots import captions as caption_figures
 
 from .conftest import NASTY, history
-from .test_page import Page, made
+from .test_page import Page, report_of
 
 FILE = "captioner/captions.json"
 
@@ -51,11 +52,11 @@ def captions():
         "systems": {
             "without emotion": system(0.2, 0.7),
             "guided and re-ranked": system(0.45, 0.6, names_emotion=0.125),
-            "nearest picture's": system(0.15, 0.4),
+            "nearest image": system(0.15, 0.4),
         },
         "differences": {
             "guided and re-ranked": {"alignment": apart(0.25, 0.15, 0.35), "cider_d": apart(-0.1, -0.15, -0.05)},
-            "nearest picture's": {"alignment": apart(-0.05, -0.12, 0.02), "cider_d": apart(-0.3, -0.4, -0.2)},
+            "nearest image": {"alignment": apart(-0.05, -0.12, 0.02), "cider_d": apart(-0.3, -0.4, -0.2)},
         },
         "captions": [],
         "judge": {
@@ -74,14 +75,14 @@ def captions():
         "gallery": [
             {
                 "image": "captioner/gallery/01.jpg",
-                "people": "Two men on a pier.",
-                "without": "A pier at night.",
+                "human": "Two men on a pier.",
+                "without_emotion": "A pier at night.",
                 "captions": [
                     {"emotion": "happy", "caption": "Friends laugh on a pier.", "probability": 0.708},
                     {"emotion": "fear", "caption": "Nobody is left on the pier.", "probability": 0.31},
                 ],
             },
-            {"image": None, "people": "A field.", "without": "Some grass.", "captions": []},
+            {"image": None, "human": "A field.", "without_emotion": "Some grass.", "captions": []},
         ],
     }
 
@@ -111,64 +112,64 @@ def figure_texts(drawing):
     return [element.text for element in ElementTree.fromstring(drawing.svg).iter() if element.tag.endswith("text")]
 
 
-def test_captions_that_a_former_configuration_left_are_not_shown(captioned):
+def test_hides_captions_of_an_earlier_configuration(captioned):
     captioned.change("manifest.json", lambda it: it["stages"].pop())
-    assert "Captions for emotions" not in made(captioned).text
+    assert "Captions for emotions" not in report_of(captioned).text
 
 
-def test_the_verdict_tells_gain_and_cost_with_their_intervals():
+def test_verdict_states_gain_and_cost_with_intervals():
     assert plain(verdict_sentence(read(), n_emotions=29)) == (
-        "The emotion asked for is among the judge’s three likeliest for 45% [35%, 55%] of the 100 captions “guided and "
-        "re-ranked”, against 20% [10%, 30%] of those without emotion: +25.0 points [+15.0, +35.0]; it costs CIDEr-D: "
+        "The requested emotion is among the judge’s top 3 for 45% [35%, 55%] of the 100 captions “guided and "
+        "re-ranked”, against 20% [10%, 30%] of those without emotion: +25.0 points [+15.0, +35.0]; CIDEr-D falls: "
         "0.600 against 0.700, −0.100 [−0.150, −0.050]."
     )
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "told"),
+    ("low", "high", "expected"),
     [
-        (-0.02, 0.1, "points [−2.0, +10.0], so that no gain is shown: zero lies inside the interval; it costs"),
-        (0.0, 0.1, "points [±0.0, +10.0], so that no gain is shown: zero lies inside the interval; it costs"),
-        (0.01, 0.1, "points [+1.0, +10.0]; it costs"),
-        (-0.1, -0.01, "points [−10.0, −1.0], so that asking makes it rarer; it costs"),
+        (-0.02, 0.1, "points [−2.0, +10.0], so no gain is shown: the interval contains zero; CIDEr-D falls"),
+        (0.0, 0.1, "points [±0.0, +10.0], so no gain is shown: the interval contains zero; CIDEr-D falls"),
+        (0.01, 0.1, "points [+1.0, +10.0]; CIDEr-D falls"),
+        (-0.1, -0.01, "points [−10.0, −1.0], so requesting an emotion makes it rarer; CIDEr-D falls"),
     ],
 )
-def test_where_zero_lies_inside_no_gain_is_claimed(low, high, told):
-    found = read(alignment=apart((low + high) / 2, low, high))
-    assert told in plain(verdict_sentence(found, n_emotions=29))
+def test_claims_gain_only_where_interval_excludes_zero(low, high, expected):
+    captions = read(alignment=apart((low + high) / 2, low, high))
+    assert expected in plain(verdict_sentence(captions, n_emotions=29))
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "told"),
+    ("low", "high", "expected"),
     [
-        (-0.2, 0.01, "; a cost in CIDEr-D is not shown, zero lying inside the interval: 0.600 against 0.700, −0.095"),
-        (0.01, 0.2, "; CIDEr-D does not fall for it but rises: 0.600 against 0.700, +0.105 [+0.010, +0.200]."),
+        (-0.2, 0.01, "; no change of CIDEr-D is shown, the interval contains zero: 0.600 against 0.700, −0.095"),
+        (0.01, 0.2, "; CIDEr-D rises: 0.600 against 0.700, +0.105 [+0.010, +0.200]."),
     ],
 )
-def test_a_cost_is_claimed_only_where_it_is_shown(low, high, told):
-    found = read(cider_d=apart((low + high) / 2, low, high))
-    assert told in plain(verdict_sentence(found, n_emotions=29))
+def test_claims_cost_only_where_interval_excludes_zero(low, high, expected):
+    captions = read(cider_d=apart((low + high) / 2, low, high))
+    assert expected in plain(verdict_sentence(captions, n_emotions=29))
 
 
 @pytest.mark.parametrize(
-    ("n_emotions", "told"), [(3, "is the judge’s likeliest for"), (8, "the judge’s two likeliest")]
+    ("n_emotions", "expected"), [(3, "is the judge’s top emotion for"), (8, "among the judge’s top 2 for")]
 )
-def test_fewer_emotions_are_held_to_fewer_of_the_judges(n_emotions, told):
-    assert told in verdict_sentence(read(), n_emotions)
+def test_fewer_emotions_lower_the_judges_top_k(n_emotions, expected):
+    assert expected in verdict_sentence(read(), n_emotions)
 
 
-def test_the_judge_is_named_with_what_it_is_worth():
+def test_names_the_judge_with_its_scores():
     assert judge_sentence(read()) == (
         "The judge is vectors, logistic regression on a sentence vector of the caption, fitted to 192 pairs of the "
-        "target that no model of the study was trained on. Its own errors limit all these numbers: on 1,960 pairs that "
-        "it never saw it reaches top-3 accuracy 0.900 (prior 0.880), recall@3 0.440 (prior 0.390) and mean average "
-        "precision 0.310 (prior 0.100)."
+        "target that no model of the study was trained on. Its own errors limit the accuracy of all these scores: on "
+        "1,960 held-out pairs it reaches top-3 accuracy 0.900 (prior 0.880), recall@3 0.440 (prior 0.390) and mean "
+        "average precision 0.310 (prior 0.100)."
     )
 
 
-def test_the_section_stands_behind_the_scores_and_before_the_training(captioned):
-    html = made(captioned)
-    assert "Captions for emotions A captioner learnt from the pseudo-labelled source. For each of 100 pictures" in (
+def test_section_is_between_scores_and_training(captioned):
+    html = report_of(captioned)
+    assert "Captions for emotions The captioner was trained on the pseudo-labelled source. For each of 100 images" in (
         html.text
     )
     places = [html.ids.index(name) for name in ("scores", "captions", "training")]
@@ -176,35 +177,36 @@ def test_the_section_stands_behind_the_scores_and_before_the_training(captioned)
     assert ("a", {"href": "#captions"}) in html.tags
 
 
-def test_every_score_is_in_the_table_in_the_order_of_the_file(captioned):
-    text = plain(made(captioned).text)
-    table = text[text.index("Ways to a caption") :]
+def test_table_has_every_score_in_file_order(captioned):
+    text = plain(report_of(captioned).text)
+    table = text[text.index("Captioning systems and their scores") :]
     rows = [
         "without emotion 0.200 [0.100, 0.300] – 0.150 [0.050, 0.250] 0.700 [0.500, 0.900] – 0.211 0.433 93% 0.512 2% "
         "9.8",
         "guided and re-ranked 0.450 [0.350, 0.550] better: +0.250 [+0.150, +0.350] 0.400 [0.300, 0.500] "
         "0.600 [0.400, 0.800] worse: −0.100 [−0.150, −0.050] 0.211 0.433 93% 0.512 13% 9.8",
-        "nearest picture's 0.150 [0.050, 0.250] −0.050 [−0.120, +0.020] 0.100 [0.000, 0.200] 0.400 [0.200, 0.600] "
+        "nearest image 0.150 [0.050, 0.250] −0.050 [−0.120, +0.020] 0.100 [0.000, 0.200] 0.400 [0.200, 0.600] "
         "worse: −0.300",
     ]
     places = [table.index(row) for row in rows]
     assert places == sorted(places)
-    assert "nearest picture's What a person wrote for the training picture that looks most like this one." in table
+    assert "nearest image What a person wrote for the training image that is most similar to this one." in table
     assert "emotion, not guided" not in text  # a row that the file lacks is not explained
 
 
-def test_the_trade_off_is_drawn_and_told(captioned):
-    drawing = figures_captions.trade_off(read_run(captioned.folder).captions)
+def test_shows_the_trade_off_in_figure_and_table(captioned):
+    drawing = caption_figures.trade_off(read_run(captioned.folder).captions)
     assert drawing.caption == (
         "Of the settings that lose no more than 15% of CIDEr-D, guidance 2 with strength 1 was chosen: judged "
-        "alignment 0.310 at CIDEr-D 0.580; without emotion 0.170 at 0.680; judged best is guidance 3 with strength 1, "
-        "0.410 at 0.530. The larger a mark, the stronger the guidance; thin lines are 95% intervals."
+        "alignment 0.310 at CIDEr-D 0.580; without emotion 0.170 at 0.680; the highest judged alignment is that of "
+        "guidance 3 with strength 1, 0.410 at 0.530. Larger markers mean stronger guidance; thin lines are 95% "
+        "intervals."
     )
     assert ElementTree.fromstring(drawing.svg).find("desc").text == drawing.caption
     texts = figure_texts(drawing)
     assert [text for text in texts if str(text).startswith("strength")] == ["strength 0", "strength 1"]
-    assert {"without emotion", "chosen", "least CIDEr-D allowed"} <= set(texts)
-    text = plain(made(captioned).text)
+    assert {"without emotion", "chosen", "lowest CIDEr-D allowed"} <= set(texts)
+    text = plain(report_of(captioned).text)
     table = text[text.index("Every setting that was tried") :]
     first = "1 0 0.200 [0.100, 0.300] 0.300 [0.200, 0.400] 0.650 [0.550, 0.750] 1 1 0.210 [0.110, 0.310] 0.320"
     assert f"without emotion 0.170 [0.070, 0.270] – 0.680 [0.580, 0.780] {first}" in table
@@ -212,60 +214,60 @@ def test_the_trade_off_is_drawn_and_told(captioned):
     assert table.count("chosen: ") == 1
 
 
-def test_one_setting_or_none_within_bounds_is_told():
+def test_describes_one_setting_or_none_within_bounds():
     value = captions()
     value["trade_off"]["plain"]["cider_d"] = around(2.0)
-    caption = figures_captions.trade_off(Captions.model_validate(value)).caption
+    caption = caption_figures.trade_off(Captions.model_validate(value)).caption
     assert caption.startswith(
-        "Every setting loses more than 15% of CIDEr-D, and guidance 2 with strength 1, which loses"
+        "Every setting loses more than 15% of CIDEr-D; guidance 2 with strength 1 loses least and was chosen"
     )
     value["trade_off"]["points"] = value["trade_off"]["points"][3:4]
-    drawing = figures_captions.trade_off(Captions.model_validate(value))
-    assert drawing.caption.startswith("The one setting tried is guidance 2 with strength 1: judged alignment 0.310")
+    drawing = caption_figures.trade_off(Captions.model_validate(value))
+    assert drawing.caption.startswith("The only setting tried is guidance 2 with strength 1: judged alignment 0.310")
     assert "nan" not in drawing.svg.lower()
 
 
-def test_many_strengths_draw(captioned):
+def test_draws_many_strengths(captioned):
     value = captions()
     first = value["trade_off"]["points"][0]
     value["trade_off"]["points"] += [first | {"strength": 2.0 + more} for more in range(8)]
-    assert "strength 9" in figure_texts(figures_captions.trade_off(Captions.model_validate(value)))
+    assert "strength 9" in figure_texts(caption_figures.trade_off(Captions.model_validate(value)))
 
 
-def test_the_training_loss_is_shown_where_there_is_one(captioned):
-    assert "Over 60 batches the loss on captions falls from" in made(captioned).text
+def test_shows_training_loss_where_there_is_one(captioned):
+    assert "Over 60 batches the loss on captions falls from" in report_of(captioned).text
     (captioned.folder / "captioner/history.json").unlink()
-    html = made(captioned)
+    html = report_of(captioned)
     assert "loss on captions" not in html.text
-    assert "What stronger emotions cost" in html.text
+    assert "Emotion against faithfulness" in html.text
 
 
-def test_pictures_stand_with_what_was_written_for_each_emotion(captioned):
-    html = made(captioned)
+def test_shows_images_with_captions_for_each_emotion(captioned):
+    html = report_of(captioned)
     assert (
-        "A person wrote Two men on a pier. Without emotion A pier at night. Asked for an emotion happy probability "
+        "Human caption Two men on a pier. Without emotion A pier at night. For an emotion happy probability "
         "0.71 Friends laugh on a pier. fear probability 0.31 Nobody is left on the pier." in html.text
     )
     assert "Two men on a pier." in [attributes["alt"] for tag, attributes in html.tags if tag == "img"]
 
 
 @pytest.mark.parametrize("name", ["captioner/gallery/99.jpg", "../secret.jpg", "captioner/gallery", None])
-def test_a_picture_that_is_missing_or_outside_leaves_its_captions(captioned, name):
+def test_missing_or_outside_image_leaves_its_captions(captioned, name):
     Image.new("RGB", (32, 24)).save(captioned.folder.parent / "secret.jpg")
-    before = sum(tag == "img" for tag, _ in made(captioned).tags)
+    before = sum(tag == "img" for tag, _ in report_of(captioned).tags)
     captioned.change(FILE, lambda it: it["gallery"][0].update(image=name))
-    html = made(captioned)
+    html = report_of(captioned)
     assert sum(tag == "img" for tag, _ in html.tags) == before - 1
     assert "Friends laugh on a pier." in html.text
 
 
-def test_whatever_was_written_is_escaped(captioned):
+def test_escapes_all_texts(captioned):
     def spoil(it):
-        it["gallery"][0].update(people=NASTY, without=NASTY)
+        it["gallery"][0].update(human=NASTY, without_emotion=NASTY)
         it["gallery"][0]["captions"][0].update(caption=NASTY, emotion=NASTY)
         it["judge"]["model"] = NASTY
         it["systems"][NASTY] = system(0.3, 0.5)
-        it["differences"][NASTY] = it["differences"]["nearest picture's"]
+        it["differences"][NASTY] = it["differences"]["nearest image"]
 
     captioned.change(FILE, spoil)
     source = write_report(captioned.folder).read_text(encoding="utf-8")
@@ -276,19 +278,19 @@ def test_whatever_was_written_is_escaped(captioned):
     assert NASTY in [attributes["alt"] for tag, attributes in html.tags if tag == "img"]
 
 
-def test_without_a_captioner_nothing_of_it_shows(run_dir):
+def test_shows_nothing_without_a_captioner(run_dir):
     run_dir.write("captioner/history.json", history("captioner", 60, 30, 4.0, 2.0))
     run = read_run(run_dir.folder)
     assert run.captions is None
-    assert section(run) is None
-    html = made(run_dir)
+    assert caption_section(run) is None
+    html = report_of(run_dir)
     assert "captions" not in html.ids
     for word in ("Captions for emotions", "captioner", "CIDEr-D", "the judge"):
         assert word.lower() not in html.text.lower()
 
 
-def test_it_reads_well_for_those_who_listen(captioned):
-    html = made(captioned)
+def test_section_is_accessible_to_screen_readers(captioned):
+    html = report_of(captioned)
     tags = [tag for tag, _ in html.tags]
     assert tags.count("caption") == tags.count("table")
     assert all("scope" in attributes for tag, attributes in html.tags if tag == "th")
@@ -300,45 +302,45 @@ def test_it_reads_well_for_those_who_listen(captioned):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ('{"schema": 1,', "not valid JSON at line 1"),
         ('{"schema": 7}', "schema is 7, expected 1"),
-        ("[1, 2]", "holds a list, expected an object"),
+        ("[1, 2]", "contains a list, expected an object"),
     ],
 )
-def test_a_broken_file_is_named_in_one_line(captioned, text, told):
+def test_names_damaged_file_in_one_line(captioned, text, message):
     (captioned.folder / FILE).write_text(text)
     with pytest.raises(EmocapError) as caught:
         write_report(captioned.folder)
-    message = str(caught.value)
-    assert str(captioned.folder / FILE) in message
-    assert told in message
-    assert "\n" not in message
+    error = str(caught.value)
+    assert str(captioned.folder / FILE) in error
+    assert message in error
+    assert "\n" not in error
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda it: it["systems"].pop("without emotion"), "'systems' lacks 'without emotion'"),
         (lambda it: it["systems"].pop("guided and re-ranked"), "'systems' lacks 'guided and re-ranked'"),
-        (lambda it: it["systems"].pop("nearest picture's"), "'systems' lacks \"nearest picture's\""),
+        (lambda it: it["systems"].pop("nearest image"), "'systems' lacks 'nearest image'"),
         (lambda it: it["differences"].pop("guided and re-ranked"), "'differences' lacks 'guided and re-ranked'"),
         (lambda it: it["systems"]["without emotion"].update(bleu_4=1.2), "systems.without emotion.bleu_4"),
         (lambda it: it["systems"]["without emotion"]["alignment"].update(high=1.2), "without emotion.alignment.high"),
         (lambda it: it["systems"]["without emotion"]["cider_d"].update(low=2.0), "'low' is 2.0, above 'high', 0.8"),
         (lambda it: it["systems"]["without emotion"]["cider_d"].update(mean=-1), "without emotion.cider_d.mean"),
         (lambda it: it["trade_off"].update(points=[]), "trade_off.points"),
-        (lambda it: it.update(guidance=9.0), "'trade_off' lacks guidance 9 with strength 1, the chosen"),
+        (lambda it: it.update(guidance=9.0), "'trade_off' lacks guidance 9 with strength 1, the chosen setting"),
         (lambda it: it.pop("judge"), "judge: Field required"),
         (lambda it: it.update(n_images=0), "n_images"),
         (lambda it: it["gallery"][0]["captions"][0].update(probability=1.5), "gallery.0.captions.0.probability"),
     ],
 )
-def test_a_file_not_as_documented_is_refused(captioned, change, told):
+def test_rejects_file_not_as_documented(captioned, change, message):
     captioned.change(FILE, change)
     with pytest.raises(EmocapError) as caught:
         write_report(captioned.folder)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert str(caught.value).endswith("; delete it and run the study again")
     assert "\n" not in str(caught.value)

@@ -8,12 +8,12 @@ from typer.testing import CliRunner
 
 from emocap.cli.main import app
 from emocap.errors import EmocapError
-from emocap.evaluation.metrics import METRICS
+from emocap.evaluation.metrics import METRICS, PRIMARY
 from emocap.evaluation.predictions import ModelPredictions, read_predictions, write_predictions
 from emocap.evaluation.significance import compare_models
 from emocap.files import write_json
-from emocap.report.compare import compare_runs, findings, scores_figure, write_comparison
-from emocap.report.files.results import PRIMARY
+from emocap.report.compare import compare_runs
+from emocap.report.compare_page import findings, score_figure, write_comparison
 
 LABELS = ["happy", "sad", "awe", "calm"]
 M = 60
@@ -26,8 +26,8 @@ def truth():
     return targets
 
 
-def answers(targets, rows, noise, seed, order):
-    """Better the less noise, which belongs to the pair whatever the order; a prior where noise is None."""
+def predictions_of(targets, rows, noise, seed, order):
+    """Better for less noise, which depends on the pair and not on the order; a prior where noise is None."""
     drawn = np.random.default_rng(seed).normal(size=targets.shape)[order]
     scores = np.tile([0.6, 0.3, 0.3, 0.2], (len(targets), 1)) if noise is None else 0.5 * targets + 0.25 + noise * drawn
     p = np.clip(scores, 0.01, 0.99).astype(np.float32)[rows]
@@ -35,19 +35,21 @@ def answers(targets, rows, noise, seed, order):
 
 
 def make_run(folder: Path, targets, noises, *, order=None, rows=None, labels=LABELS, seeds=(0,), chosen=None) -> Path:
-    """A run whose table has its pairs in `order` and was tested on `rows` of the first run's order."""
+    """A run whose table has its pairs in `order` and was tested on `rows` in the first run's order."""
     order = np.arange(M) if order is None else order
     tested = np.flatnonzero(np.isin(order, np.arange(M) if rows is None else rows))
-    mine = targets[order]
-    found = {
-        name: [answers(mine, tested, noise, seed, order) for seed in (seeds if noise is not None else (0,))]
+    own_targets = targets[order]
+    predictions = {
+        name: [
+            predictions_of(own_targets, tested, noise, seed, order) for seed in (seeds if noise is not None else (0,))
+        ]
         for name, noise in noises.items()
     }
     images = [f"i{row // 2}.jpg" for row in order]
-    comparison = compare_models(found, mine, images, labels, references=["prior"], n_bootstrap=100)
+    comparison = compare_models(predictions, own_targets, images, labels, references=["prior"], n_bootstrap=100)
     write_predictions(
-        folder / "predictions.parquet", found, pair_ids=[f"p{row}" for row in order], images=images, targets=mine,
-        labels=labels, seeds=seeds,
+        folder / "predictions.parquet", predictions, pair_ids=[f"p{row}" for row in order], images=images,
+        targets=own_targets, labels=labels, seeds=seeds,
     )  # fmt: skip
     results = {
         "schema": 2,
@@ -76,90 +78,90 @@ def runs(tmp_path, truth):
     return good, poor
 
 
-def test_each_runs_best_and_the_best_baseline_of_the_first(runs):
-    found = compare_runs(runs)
-    assert [row.name for row in found.rows] == ["good AnB+", f"good {found.rows[1].model}", "poor teacher"]
-    assert found.rows[1].model in ("prior", "tfidf")
-    assert found.rows[0].difference is None
-    assert found.remarks == []
+def test_shows_each_runs_best_and_first_best_baseline(runs):
+    compared = compare_runs(runs)
+    assert [row.name for row in compared.rows] == ["good AnB+", f"good {compared.rows[1].model}", "poor teacher"]
+    assert compared.rows[1].model in ("prior", "tfidf")
+    assert compared.rows[0].difference is None
+    assert compared.remarks == []
 
 
-def test_pairs_are_matched_by_id_whatever_the_order(tmp_path, truth):
+def test_matches_pairs_by_id_in_any_order(tmp_path, truth):
     noises = {"prior": None, "teacher": 0.8}
     first = make_run(tmp_path / "first", truth, noises)
     order = np.random.default_rng(7).permutation(M)
     other = make_run(tmp_path / "other", truth, noises, order=order)
-    found = compare_runs([first, other], model="teacher")
-    same = found.paired.differences["first teacher"]["other teacher"]
+    compared = compare_runs([first, other], model="teacher")
+    same = compared.paired.differences["first teacher"]["other teacher"]
     assert {(d.difference, d.low, d.high) for d in same.values()} == {(0.0, 0.0, 0.0)}
     assert {d.deciding_images for d in same.values()} <= {0, None}
 
 
-def test_differences_are_those_of_compare_models(runs, truth):
-    found = compare_runs(runs)
-    difference = found.rows[2].difference
+def test_differences_equal_compare_models(runs, truth):
+    compared = compare_runs(runs)
+    difference = compared.rows[2].difference
     assert difference.high < 0
-    assert difference.difference == pytest.approx(found.rows[2].score - found.rows[0].score)
-    assert findings(found)[-1] == (
+    assert difference.difference == pytest.approx(compared.rows[2].score - compared.rows[0].score)
+    assert findings(compared)[-1] == (
         f"poor teacher is worse than good AnB+: −{-difference.difference:.3f} "
         f"[−{-difference.low:.3f},\N{NO-BREAK SPACE}−{-difference.high:.3f}]."
     )
 
 
-def test_images_are_drawn_not_pairs(runs):
-    found = compare_runs(runs)
-    kept = read_predictions(runs[0] / "predictions.parquet")
-    best, rival = (row.model for row in found.rows[:2])
-    names = {name: kept.answers[name] for name in (best, rival)}
-    expected = compare_models(names, kept.targets, kept.images, kept.labels, references=[best], n_bootstrap=100)[
+def test_bootstrap_samples_images_not_pairs(runs):
+    compared = compare_runs(runs)
+    stored = read_predictions(runs[0] / "predictions.parquet")
+    best, rival = (row.model for row in compared.rows[:2])
+    names = {name: stored.by_model[name] for name in (best, rival)}
+    expected = compare_models(names, stored.targets, stored.images, stored.labels, references=[best], n_bootstrap=100)[
         "differences"
     ][best][rival]
     for metric, difference in expected.items():
-        assert found.paired.difference(found.rows[1].name, found.rows[0].name, metric).model_dump() == (
+        assert compared.paired.difference(compared.rows[1].name, compared.rows[0].name, metric).model_dump() == (
             pytest.approx(difference, abs=1e-12)
         )
 
 
-def test_other_test_pairs_allow_no_paired_difference(tmp_path, runs, truth):
+def test_different_test_pairs_allow_no_paired_difference(tmp_path, runs, truth):
     part = make_run(tmp_path / "part", truth, {"prior": None, "teacher": 0.5}, rows=np.arange(40))
-    found = compare_runs([runs[0], part])
-    assert found.remarks == ["part: no paired difference to good, other test pairs: 40 of 60 shared"]
-    assert found.rows[-1].name == "part teacher"
-    assert found.rows[-1].difference is None
-    assert found.rows[1].difference is not None  # of the first run itself
+    compared = compare_runs([runs[0], part])
+    assert compared.remarks == ["part: no paired difference to good, different test pairs: 40 of 60 shared"]
+    assert compared.rows[-1].name == "part teacher"
+    assert compared.rows[-1].difference is None
+    assert compared.rows[1].difference is not None  # of the first run itself
 
 
-def test_other_targets_allow_no_paired_difference(tmp_path, runs, truth):
+def test_different_targets_allow_no_paired_difference(tmp_path, runs, truth):
     changed = truth.copy()
     changed[:3] = 1 - changed[:3]
     changed[:3, 0] = 1
     n = int((changed != truth).any(axis=1).sum())
     other = make_run(tmp_path / "other", changed, {"prior": None, "teacher": 0.5})
     assert compare_runs([runs[0], other]).remarks == [
-        f"other: no paired difference to good, other targets for {n} of 60 test pairs"
+        f"other: no paired difference to good, different targets for {n} of 60 test pairs"
     ]
 
 
-def test_the_chosen_model_stands_for_its_run(tmp_path, runs, truth):
+def test_chosen_model_represents_its_run(tmp_path, runs, truth):
     other = make_run(tmp_path / "c", truth, {"prior": None, "teacher": 0.9, "AnB+": 0.1}, chosen="teacher")
     assert compare_runs([runs[0], other]).rows[-1].name == "c teacher"
     assert compare_runs([runs[0], other], metric="bce").rows[-1].model == "teacher", "never the best on test pairs"
 
 
-def test_all_and_one_model(runs):
+def test_shows_all_models_or_one(runs):
     assert [row.name for row in compare_runs(runs, every=True).rows] == [
         "good AnB+", "good prior", "good tfidf", "good teacher", "poor teacher", "poor prior"
     ]  # fmt: skip
     assert [row.name for row in compare_runs(runs, model="teacher").rows] == ["good teacher", "poor teacher"]
 
 
-def test_folders_of_one_name_are_told_apart(tmp_path, truth):
+def test_distinguishes_folders_of_the_same_name(tmp_path, truth):
     folders = [make_run(tmp_path / part / "demo", truth, {"prior": None, "teacher": 0.5}) for part in ("a", "b")]
     assert [row.name for row in compare_runs(folders, model="prior").rows] == [f"{folder} prior" for folder in folders]
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda good, poor, _: ([good], {}), "compare takes two runs or more"),
         (lambda good, poor, _: ([good, good], {}), "good is named twice"),
@@ -168,55 +170,57 @@ def test_folders_of_one_name_are_told_apart(tmp_path, truth):
         (lambda good, poor, _: ([good, poor], {"model": "AnB+"}), "poor: has no model 'AnB+'; it has prior, teacher"),
     ],
 )
-def test_what_cannot_be_compared_is_told_in_one_line(tmp_path, runs, change, told):
+def test_rejects_what_cannot_be_compared_in_one_line(tmp_path, runs, change, message):
     folders, options = change(*runs, tmp_path)
     with pytest.raises(EmocapError) as caught:
         compare_runs(folders, **options)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["results.json", "predictions.parquet"])
-def test_a_run_that_lacks_a_file_is_named(runs, name):
+def test_names_run_that_lacks_a_file(runs, name):
     (runs[1] / name).unlink()
     with pytest.raises(EmocapError, match=f"poor.*{name}"):
         compare_runs(runs)
 
 
 @pytest.mark.parametrize(
-    ("labels", "told"),
+    ("labels", "message"),
     [
         (["happy", "sad", "awe", "fear"], "only one of them has 'fear'"),
-        (["sad", "happy", "awe", "calm"], "the emotions stand in another order"),
+        (["sad", "happy", "awe", "calm"], "the emotions are in a different order"),
     ],
 )
-def test_other_vocabularies_are_refused(tmp_path, runs, truth, labels, told):
+def test_rejects_different_vocabularies(tmp_path, runs, truth, labels, message):
     other = make_run(tmp_path / "other", truth, {"prior": None, "teacher": 0.5}, labels=labels)
-    with pytest.raises(EmocapError, match=f"other: its vocabulary is not that of .*good .{told}.; compare runs of one"):
+    with pytest.raises(
+        EmocapError, match=f"other: its vocabulary differs from that of .*good .{message}.; compare runs with the same"
+    ):
         compare_runs([runs[0], other])
 
 
-def test_the_page_shows_scores_differences_and_remarks(tmp_path, runs, truth):
+def test_page_shows_scores_differences_and_remarks(tmp_path, runs, truth):
     part = make_run(tmp_path / "p<art>", truth, {"prior": None, "teacher": 0.5}, rows=np.arange(40))
-    found = compare_runs([*runs, part])
-    html = write_comparison(found, tmp_path / "out.html").read_text(encoding="utf-8")
+    compared = compare_runs([*runs, part])
+    html = write_comparison(compared, tmp_path / "out.html").read_text(encoding="utf-8")
     text = re.sub(r"\s+", " ", re.sub(r"<style>.*?</style>|<[^>]+>", " ", html, flags=re.S))
     assert "p<art>" not in html
-    assert "p&lt;art&gt;: no paired difference to good, other test pairs: 40 of 60 shared." in text
+    assert "p&lt;art&gt;: no paired difference to good, different test pairs: 40 of 60 shared." in text
     assert "poor teacher is worse than good AnB+" in text
-    row = found.rows[0]
+    row = compared.rows[0]
     assert f"good AnB+ {row.score:.3f} [{row.interval[0]:.3f}, {row.interval[1]:.3f}]" in text
-    assert f"worse: −{-found.rows[2].difference.difference:.3f}" in text
+    assert f"worse: −{-compared.rows[2].difference.difference:.3f}" in text
     assert "60 test pairs, seeds 2, 3" in text
     assert not re.search(r"<script|@import|url\((?!#)|https?:(?!//www\.w3\.org)", html)
 
 
-def test_the_figure_says_every_score(runs):
-    found = compare_runs(runs)
-    assert all(f"{row.name} {row.score:.3f}" in scores_figure(found).caption for row in found.rows)
+def test_figure_caption_has_every_score(runs):
+    compared = compare_runs(runs)
+    assert all(f"{row.name} {row.score:.3f}" in score_figure(compared).caption for row in compared.rows)
 
 
-def test_the_command_prints_a_table_and_writes_the_page(tmp_path, runs):
+def test_command_prints_table_and_writes_page(tmp_path, runs):
     out = tmp_path / "both.html"
     done = CliRunner().invoke(app, ["compare", *map(str, runs), "--out", str(out)], env={"COLUMNS": "140"})
     assert done.exit_code == 0, done.output
@@ -227,21 +231,21 @@ def test_the_command_prints_a_table_and_writes_the_page(tmp_path, runs):
     assert done.output.rstrip().endswith("both.html")
 
 
-def test_a_model_and_all_contradict(runs):
+def test_rejects_model_together_with_all(runs):
     done = CliRunner().invoke(app, ["compare", *map(str, runs), "--model", "teacher", "--all"])
     assert done.exit_code == 1
     assert "not both" in str(done.exception)
 
 
-def test_the_primary_metric_is_the_default(runs):
+def test_primary_metric_is_the_default(runs):
     assert compare_runs(runs).metric == PRIMARY
 
 
-def test_answers_of_another_run_in_the_place_of_a_run_s_own_are_refused(tmp_path, runs, truth):
+def test_rejects_predictions_of_another_run(tmp_path, runs, truth):
     other = make_run(tmp_path / "other", truth, {"prior": None, "tfidf": 2.0, "teacher": 0.1, "AnB+": 2.0}, seeds=(5,))
     (other / "predictions.parquet").replace(runs[0] / "predictions.parquet")
     with pytest.raises(
-        EmocapError, match="good: results.json and predictions.parquet do not tell the same of 'AnB\\+'"
+        EmocapError, match="good: results.json and predictions.parquet disagree on the score of 'AnB\\+'"
     ):
         compare_runs(runs)
     short = make_run(tmp_path / "short", truth, {"prior": None, "teacher": 0.1}, rows=np.arange(20))
@@ -250,7 +254,7 @@ def test_answers_of_another_run_in_the_place_of_a_run_s_own_are_refused(tmp_path
         compare_runs([make_run(tmp_path / "whole", truth, {"prior": None, "teacher": 1.0}), runs[1]])
 
 
-def test_runs_that_disagree_on_what_is_better_are_refused(runs):
+def test_rejects_runs_that_disagree_on_direction(runs):
     path = runs[1] / "results.json"
     results = json.loads(path.read_text())
     results["metrics"][PRIMARY]["higher_is_better"] = False
@@ -259,7 +263,7 @@ def test_runs_that_disagree_on_what_is_better_are_refused(runs):
         compare_runs(runs)
 
 
-def test_predictions_without_a_model_are_one_line(tmp_path, runs):
+def test_rejects_predictions_without_a_model(tmp_path, runs):
     write_predictions(
         runs[1] / "predictions.parquet",
         {},
@@ -269,5 +273,19 @@ def test_predictions_without_a_model_are_one_line(tmp_path, runs):
         labels=LABELS,
         seeds=[0],
     )
-    with pytest.raises(EmocapError, match="predictions.parquet: holds no model; run the study again"):
+    with pytest.raises(EmocapError, match="predictions.parquet: contains no model; run the study again"):
         compare_runs(runs)
+
+
+def test_metric_of_another_version_has_no_difference(tmp_path, runs):
+    for folder in runs:
+        results = json.loads((folder / "results.json").read_text())
+        results["metrics"]["new_metric"] = {"higher_is_better": True}
+        for name, scores in results["models"].items():
+            scores["new_metric"] = 2.0
+            results["intervals"][name]["new_metric"] = [1.0, 3.0]
+        write_json(folder / "results.json", results)
+    compared = compare_runs(runs, metric="new_metric")
+    assert [row.difference for row in compared.rows] == [None] * len(compared.rows)
+    assert "new_metric" in write_comparison(compared, tmp_path / "out.html").read_text(encoding="utf-8")
+    assert compare_runs(runs).rows[-1].difference is not None

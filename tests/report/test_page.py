@@ -11,15 +11,15 @@ from emocap.errors import EmocapError
 from emocap.report import page
 from emocap.report.page import write_report
 
-from .made_up import METRICS
+from .synthetic import METRICS
 
 COMPACT = ("mean_average_precision", "top1_accuracy", "top3_accuracy", "recall_at_3", "micro_f1",
            "expected_calibration_error")  # fmt: skip
-SHARE = 100 * (0.300 - 0.100) / (0.350 - 0.100)  # AnB+: 80% of the way from prior to ceiling
+SHARE = 100 * (0.300 - 0.100) / (0.350 - 0.100)  # AnB+: 80% of the possible gain from prior to oracle
 
 
 class Page(HTMLParser):
-    """What a test wants to know of a page: tags with attributes, text, and the cells of the score table."""
+    """A parsed page: tags with attributes, text, and the cells of the score table."""
 
     def __init__(self, html):
         super().__init__()
@@ -52,86 +52,86 @@ class Page(HTMLParser):
             self._row[-1] += data
 
 
-def made(run_dir):
+def report_of(run_dir):
     return Page(write_report(run_dir.folder).read_text(encoding="utf-8"))
 
 
-def test_the_report_is_written_into_the_run_directory_and_nothing_else(run_dir):
+def test_writes_the_report_and_nothing_else(run_dir):
     before = sorted(run_dir.folder.rglob("*"))
     assert write_report(run_dir.folder) == run_dir.folder / "report.html"
     assert sorted({*run_dir.folder.rglob("*")} - {*before}) == [run_dir.folder / "report.html"]
 
 
-def test_the_handful_of_numbers_and_their_intervals_are_in_their_cells(run_dir):
+def test_summary_table_shows_scores_and_intervals(run_dir):
     results = run_dir.read("results.json")
-    cells = made(run_dir).cells
+    cells = report_of(run_dir).cells
     assert list(cells) == ["Model", "Baselines", "prior", "tfidf", "Models", "teacher", "student", "AnB", "AnB+",
-                           "ensemble", "Best reachable", "ceiling"]  # fmt: skip
-    for name, scores in [*results["models"].items(), ("ceiling", results["ceiling"])]:
+                           "ensemble", "Upper bound", "oracle"]  # fmt: skip
+    for name, scores in [*results["models"].items(), ("oracle", results["ceiling"])]:
         for cell, metric in zip(cells[name], COMPACT, strict=True):
             assert re.search(r"\d\.\d{3}", cell)[0] == f"{scores[metric]:.3f}"
     assert cells["AnB+"][0].endswith("0.300 [0.270, 0.330]")
 
 
-def test_every_metric_spread_and_difference_is_on_the_page(run_dir):
+def test_shows_every_metric_spread_and_difference(run_dir):
     run_dir.change("results.json", lambda it: it.update(seeds=[0, 1], spread={"AnB+": dict.fromkeys(METRICS, 0.004)}))
-    text = made(run_dir).text
+    text = report_of(run_dir).text
     assert "All 17 metrics with their spread over seeds" in text
     assert "± is the standard deviation over 2 seeds" in text
     row = text[text.index("Coverage error") :]
     assert row.startswith("Coverage error ↓ (lower is better) 7.000 [6.970, 7.030] 6.000 [5.970, 6.030] 5.500")
     assert "5.000 [4.970, 5.030] ± 0.004" in row[:220]
-    tables = [text[text.index(f"Less {name} ") :] for name in ("teacher", "prior", "tfidf")]
-    assert len(tables[0]) > len(tables[1]) > len(tables[2])  # the study's own reference stands first
+    tables = [text[text.index(f"Minus {name} ") :] for name in ("teacher", "prior", "tfidf")]
+    assert len(tables[0]) > len(tables[1]) > len(tables[2])  # the study's own reference is first
     assert "Top-1 accuracy ↑ (higher is better) worse: −0.060 [−0.080, −0.040] 41 images" in tables[0]
     assert "Micro F1 ↑ (higher is better) +0.010 [−0.010, +0.030]" not in tables[0]
 
 
-def test_the_best_is_marked_ties_and_lower_is_better_included(run_dir):
-    cells = made(run_dir).cells
+def test_marks_best_with_ties_and_lower_is_better(run_dir):
+    cells = report_of(run_dir).cells
     marked = {name: [place for place, cell in enumerate(row) if "best" in cell] for name, row in cells.items()}
     assert {name: places for name, places in marked.items() if places} == {"AnB": [2], "AnB+": list(range(6))}
 
 
-def test_the_prior_gets_no_star_for_its_calibration(run_dir):
+def test_prior_gets_no_star_for_calibration(run_dir):
     def calibrated(it):
         it["models"]["prior"]["expected_calibration_error"] = 0.0
 
-    before = [["best" in cell for cell in row] for row in made(run_dir).cells.values()]
+    before = [["best" in cell for cell in row] for row in report_of(run_dir).cells.values()]
     run_dir.change("results.json", calibrated)
-    assert [["best" in cell for cell in row] for row in made(run_dir).cells.values()] == before
+    assert [["best" in cell for cell in row] for row in report_of(run_dir).cells.values()] == before
 
 
-def test_words_say_how_each_model_stands_to_the_prior(run_dir):
-    text = made(run_dir).text
-    assert "teacher is better than the prior on 12 of 17 metrics; undecided on 5." in text
-    assert "prior is what a model must beat." in text
-    assert "tfidf is better than the prior on 9 of 17 metrics; undecided on 8. Logistic" in text
+def test_compares_each_model_with_prior_in_words(run_dir):
+    text = report_of(run_dir).text
+    assert "teacher is better than the prior on 12 of 17 metrics; inconclusive on 5." in text
+    assert "prior is the reference." in text
+    assert "tfidf is better than the prior on 9 of 17 metrics; inconclusive on 8. Logistic" in text
     assert "ensemble is better" in text
     assert "Mean of the fine-tuned models’ logits." in text
 
 
-def test_the_verdict_comes_first_with_intervals_and_what_can_be_reached(run_dir):
-    text = made(run_dir).text
+def test_verdict_is_first_with_intervals_and_shares(run_dir):
+    text = report_of(run_dir).text
     verdict = (
         "AnB+ is better than the best baseline, tfidf, by mean average precision: 0.300 against 0.200, a difference of "
         "+0.100 [+0.080, +0.120]. AnB+ is better than the teacher: +0.050 [+0.030, +0.070]. "
-        f"AnB+ reaches {SHARE:.0f}% of the way from the prior to the best reachable score (0.350), or 86% of that "
+        f"AnB+ reaches {SHARE:.0f}% of the possible gain from the prior to the oracle (0.350), or 86% of the oracle’s "
         "score. AnB+ reaches 90% of what one annotator reaches against the others in recall@3."
     )
     assert verdict in text
     assert text.index(verdict) < text.index("Scores on held-out images")
-    assert "60% of the way to the ceiling (71% of its score)" in text
-    assert "below the prior: −4% of the way to the ceiling" in text
+    assert "60% of the possible gain (71% of the oracle’s score)" in text
+    assert "below the prior: −4% of the possible gain" in text
 
 
 def set_difference(it, model, reference, low, high):
-    found = it["differences"][reference][model]["mean_average_precision"]
-    found.update(difference=(low + high) / 2, low=low, high=high)
+    difference = it["differences"][reference][model]["mean_average_precision"]
+    difference.update(difference=(low + high) / 2, low=low, high=high)
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "tone", "told"),
+    ("low", "high", "tone", "sentence"),
     [
         (-0.001, 0.15, "open", "AnB+ is not shown to be better than the best baseline, tfidf, by"),
         (0.0, 0.15, "open", "AnB+ is not shown to be better than the best baseline, tfidf, by"),
@@ -139,21 +139,21 @@ def set_difference(it, model, reference, low, high):
         (-0.2, -0.001, "bad", "AnB+ is worse than the best baseline, tfidf, by"),
     ],
 )
-def test_intervals_decide_the_verdict_not_the_point_values(run_dir, low, high, tone, told):
+def test_intervals_decide_the_verdict_not_point_values(run_dir, low, high, tone, sentence):
     run_dir.change("results.json", lambda it: set_difference(it, "AnB+", "tfidf", low, high))
-    html = made(run_dir)
-    assert told in html.text
+    html = report_of(run_dir)
+    assert sentence in html.text
     assert [a["class"] for _, a in html.tags if a.get("class", "").startswith("verdict")] == [f"verdict {tone}"]
 
 
-def test_no_gain_over_the_teacher_is_said_plainly(run_dir):
+def test_states_when_no_gain_over_teacher(run_dir):
     run_dir.change("results.json", lambda it: set_difference(it, "AnB+", "teacher", -0.01, 0.014))
-    assert "AnB+ is not shown to be better than the teacher: +0.002 [−0.010, +0.014]." in made(run_dir).text
+    assert "AnB+ is not shown to be better than the teacher: +0.002 [−0.010, +0.014]." in report_of(run_dir).text
 
 
-def test_without_a_recorded_difference_nothing_is_decided(run_dir):
+def test_missing_difference_is_inconclusive(run_dir):
     run_dir.change("results.json", lambda it: it.update(differences={}))
-    html = made(run_dir)
+    html = report_of(run_dir)
     assert "AnB+ scores 0.300 in mean average precision and the best baseline, tfidf, 0.200; no interval of" in (
         html.text
     )
@@ -162,47 +162,47 @@ def test_without_a_recorded_difference_nothing_is_decided(run_dir):
     assert "All differences" not in html.text
 
 
-def test_the_model_chosen_on_validation_pairs_speaks_for_the_study(run_dir):
+def test_model_chosen_on_validation_represents_the_study(run_dir):
     run_dir.change("results.json", lambda it: it.update(chosen="ensemble"))
-    text = made(run_dir).text
+    text = report_of(run_dir).text
     assert "The ensemble is better than the best baseline, tfidf, by mean average precision: 0.290 against" in text
     assert "was chosen on the validation pairs; on the test pairs AnB+ scores highest (0.300)." in text
 
 
-def test_several_units_are_told(run_dir):
+def test_describes_several_units(run_dir):
     units = ["units/s0_f0", "units/s0_f1"]
     run_dir.change("manifest.json", lambda it: it.update(units=units))
     run_dir.change("results.json", lambda it: it.update(folds=2, seeds=[0, 1]))
-    assert "loss by epoch" not in made(run_dir).text
+    assert "loss by epoch" not in report_of(run_dir).text
     for name in ("teacher/history.json", "audit.json"):
         run_dir.write(f"units/s0_f0/{name}", run_dir.read(name))
-    html = made(run_dir)
-    assert "Shown are the loss curves of seed 0, fold 0 of 2." in html.text
-    assert "Of seed 0, fold 0 of 2. The teacher scored 6,000 source pairs" in html.text
+    html = report_of(run_dir)
+    assert "The loss curves are those of seed 0, fold 0 of 2." in html.text
+    assert "For seed 0, fold 0 of 2. The teacher scored 6,000 source pairs" in html.text
     assert "2-fold cross-validation by image, every image tested once, means over 2 seeds." in html.text
     assert "Seeds 0, 1 Folds 2, by image" in html.text
 
 
-def test_a_unit_outside_the_run_is_refused(run_dir):
+def test_rejects_unit_outside_the_run(run_dir):
     run_dir.change("manifest.json", lambda it: it.update(units=["../other"]))
     with pytest.raises(EmocapError, match="unit '../other' is outside the run directory"):
         write_report(run_dir.folder)
 
 
-def test_studies_are_told_with_their_sentence(run_dir):
-    text = made(run_dir).text
-    for heading in ("How far the scores can be trusted", "What carries the signal", "Transfer study",
+def test_shows_each_study_with_its_sentence(run_dir):
+    text = report_of(run_dir).text
+    for heading in ("Calibration and human agreement", "Modality ablation", "Transfer study",
                     "Pseudo-label study"):  # fmt: skip
         assert heading in text
     assert "Copying all 6 layers and fine-tuning (AnB+) is not shown to be better than training on the target" in text
     assert "AnB+_n06 0.260 [0.230, 0.290] ± 0.004 +0.010 [−0.010, +0.030]" in text
     assert "shuffled 0.250 [0.220, 0.280] worse: −0.050 [−0.070, −0.030]" in text
-    assert "1 note on emotions that are named seldom 'tired' has no positive pair" in text
+    assert "1 note on rare emotions 'tired' has no positive pair" in text
     assert "ensemble 0.041 0.012 1.31" in text
     assert "half against half – – 0.450" in text
 
 
-def test_nothing_is_loaded_from_elsewhere(run_dir):
+def test_page_loads_nothing_from_elsewhere(run_dir):
     html = Page(write_report(run_dir.folder).read_text(encoding="utf-8"))
     for tag, attributes in html.tags:
         assert tag not in ("script", "link", "iframe", "object", "embed", "base")
@@ -214,15 +214,15 @@ def test_nothing_is_loaded_from_elsewhere(run_dir):
     assert len(source) < 3_000_000
 
 
-def test_ids_are_unique_and_links_inside_lead_somewhere(run_dir):
-    html = made(run_dir)
+def test_ids_are_unique_and_internal_links_resolve(run_dir):
+    html = report_of(run_dir)
     assert len(html.ids) == len(set(html.ids))
     targets = {a["href"][1:] for _, a in html.tags if a.get("href", "").startswith("#")}
     named = {word for _, a in html.tags for word in a.get("aria-labelledby", "").split()}
     assert targets | named <= set(html.ids)
 
 
-def test_captions_are_escaped_and_are_the_alternative_text(run_dir):
+def test_escapes_captions_and_uses_them_as_alt_text(run_dir):
     nasty = run_dir.read("gallery.json")["best"][1]["caption"]
     source = write_report(run_dir.folder).read_text(encoding="utf-8")
     assert "<script" not in source
@@ -231,46 +231,46 @@ def test_captions_are_escaped_and_are_the_alternative_text(run_dir):
     assert nasty in [attributes["alt"] for tag, attributes in html.tags if tag == "img"]
 
 
-def test_half_a_surrogate_pair_in_a_caption_is_no_error(run_dir):
+def test_accepts_half_a_surrogate_pair_in_caption(run_dir):
     text = (run_dir.folder / "gallery.json").read_text(encoding="utf-8")
     (run_dir.folder / "gallery.json").write_text(text.replace("A child laughs.", r"A child \ud83d laughs."), "utf-8")
-    assert "A child ? laughs." in made(run_dir).text
+    assert "A child ? laughs." in report_of(run_dir).text
 
 
-def test_a_card_without_its_picture_is_still_shown(run_dir):
-    html = made(run_dir)
-    assert "Its picture is lost." in html.text
-    assert html.text.count("no picture") == 2
+def test_shows_card_without_its_image(run_dir):
+    html = report_of(run_dir)
+    assert "Its image is missing." in html.text
+    assert html.text.count("no image") == 2
     assert sum(tag == "img" for tag, _ in html.tags) == 5
 
 
 @pytest.mark.parametrize("name", ["../secret.jpg", "gallery/broken.jpg", "gallery"])
-def test_a_picture_outside_or_broken_is_left_out(run_dir, name):
-    (run_dir.folder / "gallery" / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
+def test_leaves_out_image_outside_or_damaged(run_dir, name):
+    (run_dir.folder / "gallery" / "broken.jpg").write_bytes(b"\xff\xd8 not an image")
     (run_dir.folder.parent / "secret.jpg").write_bytes((run_dir.folder / "gallery/0000.jpg").read_bytes())
     run_dir.change("gallery.json", lambda it: it["best"][0].update(image=name))
-    assert sum(tag == "img" for tag, _ in made(run_dir).tags) == 4
+    assert sum(tag == "img" for tag, _ in report_of(run_dir).tags) == 4
 
 
-def test_a_large_picture_is_made_smaller(run_dir):
+def test_scales_down_large_image(run_dir):
     from PIL import Image
 
     Image.effect_noise((2000, 1000), 90).save(run_dir.folder / "gallery/0000.jpg")
-    (image, *_) = [attributes for tag, attributes in made(run_dir).tags if tag == "img"]
+    (image, *_) = [attributes for tag, attributes in report_of(run_dir).tags if tag == "img"]
     assert (image["width"], image["height"]) == ("320", "160")
 
 
-def test_true_and_predicted_emotions_carry_a_tick_where_they_agree(run_dir):
+def test_ticks_emotions_that_are_true_and_predicted(run_dir):
     run_dir.change("gallery.json", lambda it: it.update(best=it["best"][:1], worst=[]))
-    text = made(run_dir).text
-    assert "✓ happy , expected by the model tired , not among the model’s" in text
-    assert "✓ happy , right 0.71 awe 0.40 calm 0.22" in text
+    text = report_of(run_dir).text
+    assert "✓ happy , predicted tired , not predicted" in text
+    assert "✓ happy , correct 0.71 awe 0.40 calm 0.22" in text
 
 
-def test_a_study_without_a_source_leaves_out_what_it_lacks(run_dir):
+def test_study_without_source_omits_its_sections(run_dir):
     run_dir.drop_source()
     run_dir.change("results.json", lambda it: it.pop("ceiling"))
-    html = made(run_dir)
+    html = report_of(run_dir)
     assert "The teacher is better than the best baseline, tfidf, by mean average precision: 0.250 against" in html.text
     assert "AnB+" not in html.text
     assert "Audit of the pseudo-labels" not in html.text
@@ -279,66 +279,74 @@ def test_a_study_without_a_source_leaves_out_what_it_lacks(run_dir):
         "reliability",
         "emotion-scores",
     ]
-    assert "ceiling" not in html.text
+    assert "oracle" not in html.text
     assert "student" not in html.text.lower()
-    for heading in ("What carries the signal", "Transfer study", "Pseudo-label study", "annotator"):
+    for heading in ("Modality ablation", "Transfer study", "Pseudo-label study", "annotator"):
         assert heading not in html.text
 
 
-def test_only_results_and_manifest_are_needed(run_dir):
+def test_needs_only_results_and_manifest(run_dir):
     for name in ("audit.json", "gallery.json"):
         (run_dir.folder / name).unlink()
     for path in run_dir.folder.rglob("history.json"):
         path.unlink()
     run_dir.write("manifest.json", {"schema": 1})
-    optional = ("human", "signal", "transfer_study", "pseudo_label_study", "ceiling", "calibration", "emotions")
+    optional = (
+        "human",
+        "modality_ablation",
+        "transfer_study",
+        "pseudo_label_study",
+        "ceiling",
+        "calibration",
+        "emotions",
+    )
     run_dir.change("results.json", lambda it: [it.pop(name) for name in (*optional, "spread", "folds")])
     run_dir.change("results.json", lambda it: [m.pop("per_emotion_average_precision") for m in it["models"].values()])
-    html = made(run_dir)
+    html = report_of(run_dir)
     assert "Gallery" not in html.text
-    assert "Emotion by emotion" not in html.text
-    assert "trusted" not in html.text
+    assert "Scores by emotion" not in html.text
+    assert "Calibration and human agreement" not in html.text
     assert {"prior", "AnB+"} < set(html.cells)
 
 
-def test_a_warning_of_the_audit_is_loud(run_dir):
-    assert not [a for _, a in made(run_dir).tags if a.get("role") == "alert"]
+def test_shows_audit_warning_prominently(run_dir):
+    assert not [a for _, a in report_of(run_dir).tags if a.get("role") == "alert"]
     run_dir.change("audit.json", lambda it: it.update(warning="Pseudo-labels collapse: <two> emotions hold 96%."))
-    html = made(run_dir)
+    html = report_of(run_dir)
     assert [a for _, a in html.tags if a.get("role") == "alert"]
     assert html.text.count("Pseudo-labels collapse: <two> emotions hold 96%.") == 2
     assert html.text.index("Warning: the pseudo-labels") < html.text.index("Scores on held-out images")
 
 
-def test_data_quarantine_configuration_versions_and_times_are_told(run_dir):
-    text = made(run_dir).text
+def test_shows_data_rejections_configuration_versions_and_times(run_dir):
+    text = report_of(run_dir).text
     assert "Target 1,200 1,198 1,190 3 840 120 240 Source 6,000 – 1,201 0 – – –" in text
-    assert "Target caption is empty 2 Images not a picture 1" in text
+    assert "Target caption is empty 2 Images not an image 1" in text
     assert "pairs.csv:17 : caption is empty" in text
     for part in ("learning_rate: 5.0e-05", "torch 2.12.0", "teacher 36.3 s 23 November 2026, 10:02 UTC", "Seed 0",
                  "2.1 GiB", "8cdb0a1b2c3d4e5f"):  # fmt: skip
         assert part in text
 
 
-def test_the_audit_is_told(run_dir):
-    text = made(run_dir).text
+def test_shows_the_audit(run_dir):
+    text = report_of(run_dir).text
     assert "Emotions never chosen 1 of 6: tired" in text
     assert "After selection 1.500 84%" in text
 
 
-def test_the_page_is_the_same_every_time(run_dir):
+def test_page_is_deterministic(run_dir):
     first = write_report(run_dir.folder).read_bytes()
     assert write_report(run_dir.folder).read_bytes() == first
 
 
-def test_thousands_of_steps_and_emotions_keep_the_page_small(run_dir):
+def test_thousands_of_steps_keep_page_small(run_dir):
     rows = [{"step": step, "epoch": step / 100_000, "loss": 0.3 + step % 7 / 10} for step in range(100_000)]
     run_dir.change("student/history.json", lambda it: it.update(train=rows))
     assert write_report(run_dir.folder).stat().st_size < 400_000
 
 
-def test_it_reads_well_for_those_who_listen(run_dir):
-    html = made(run_dir)
+def test_page_is_accessible_to_screen_readers(run_dir):
+    html = report_of(run_dir)
     assert ("html", {"lang": "en"}) in html.tags
     tags = [tag for tag, _ in html.tags]
     assert tags.count("h1") == 1
@@ -355,7 +363,7 @@ def luminance(colour):
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def test_every_theme_has_the_contrast_of_wcag_aa():
+def test_every_theme_has_wcag_aa_contrast():
     css = (Path(page.__file__).parent / "templates/report.css").read_text(encoding="utf-8")
     themes = [dict(re.findall(r"--([\w-]+): (#\w{6})", block)) for block in re.findall(r":root \{(.*?)\}", css, re.S)]
     assert len(themes) == 3
@@ -370,107 +378,23 @@ def test_every_theme_has_the_contrast_of_wcag_aa():
             assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, ground, theme[text], theme[ground])
 
 
-def test_neither_torch_nor_transformers_is_imported():
+def test_imports_neither_torch_nor_transformers():
     code = "import sys, emocap.report.page, emocap.report.compare\n"
     code += "print({'torch', 'transformers', 'matplotlib.pyplot'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
 
-def test_a_directory_without_results_says_what_to_do(run_dir):
-    (run_dir.folder / "results.json").unlink()
-    with pytest.raises(EmocapError, match=r"demo: holds no results.json; finish the study with 'emocap run' first"):
-        write_report(run_dir.folder)
-    assert not (run_dir.folder / "report.html").exists()
-
-
-def test_no_directory_at_all(tmp_path):
-    with pytest.raises(EmocapError, match="no such run directory"):
-        write_report(tmp_path / "absent")
-
-
-@pytest.mark.parametrize("name", ["results.json", "manifest.json", "audit.json", "gallery.json", "AnB+/history.json"])
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ('{"schema": 1,', "not valid JSON at line 1"),
-        ('{"schema": 7}', "schema is 7, expected "),
-        ("[1, 2]", "holds a list, expected an object"),
-        ("{}", "schema is None, expected "),
-    ],
-)
-def test_a_broken_file_is_named_in_one_line(run_dir, name, text, told):
-    (run_dir.folder / name).write_text(text)
-    with pytest.raises(EmocapError) as caught:
-        write_report(run_dir.folder)
-    message = str(caught.value)
-    assert str(run_dir.folder / name) in message
-    assert told in message
-    assert "\n" not in message
-
-
-@pytest.mark.parametrize(
-    ("name", "change", "told"),
-    [
-        ("results.json", lambda it: it["models"].pop("prior"), "'models' lacks 'prior'"),
-        ("results.json", lambda it: it["models"]["AnB"].pop("bce"), "AnB: 'bce' must be a number or null"),
-        ("results.json", lambda it: it["models"]["AnB"].update(bce="low"), "AnB: 'bce' must be a number or null"),
-        ("results.json", lambda it: it.pop("labels"), "labels: Field required"),
-        ("results.json", lambda it: it.update(metrics={}), "'metrics' lacks 'mean_average_precision'"),
-        ("results.json", lambda it: it.update(schema=1), "schema is 1, expected 2; make the report with the emocap"),
-        ("results.json", lambda it: it["models"]["AnB"].update(micro_f1=1.2), "AnB: 'micro_f1' is 1.2, outside 0 to 1"),
-        ("results.json", lambda it: it["models"]["AnB"].update(bce=-0.1), "AnB: 'bce' is -0.1, outside 0 to"),
-        ("results.json", lambda it: it["models"]["AnB"].update(bce=10**400), "AnB: 'bce' must be a number or null"),
-        ("results.json", lambda it: it["models"]["AnB"].update(bce=True), "AnB: 'bce' must be a number or null"),
-        ("results.json", lambda it: it["intervals"]["AnB"].update(bce=[0.4, 0.3]), "ends before it begins"),
-        ("results.json", lambda it: it["intervals"]["AnB"].update(bce=[0.4, 10**400]), "intervals.AnB.bce.1"),
-        ("results.json", lambda it: it["intervals"]["AnB"].update(bce=["0.4", 0.5]), "intervals.AnB.bce.0"),
-        ("results.json", lambda it: it["intervals"]["AnB"].pop("bce"), "AnB: no interval of 'bce'"),
-        ("results.json", lambda it: it["intervals"].update(other={}), "'models' lacks 'other'"),
-        ("results.json", lambda it: it.update(spread={"AnB": {"bce": -1}}), "the spread of 'bce' is -1"),
-        ("results.json", lambda it: set_difference(it, "AnB", "prior", 0.2, 0.1), "'low' is 0.2, above 'high', 0.1"),
-        ("results.json", lambda it: it["kinds"].pop("AnB"), "'kinds' lacks 'AnB'"),
-        ("results.json", lambda it: it["kinds"].update(AnB="other"), "kinds.AnB: Input should be 'baseline'"),
-        ("results.json", lambda it: it.update(reference="other"), "'models' lacks 'other'"),
-        ("results.json", lambda it: it.update(chosen="other"), "'models' lacks 'other'"),
-        ("results.json", lambda it: it.update(n_test_pairs=0), "n_test_pairs: Input should be greater"),
-        ("results.json", lambda it: it.update(seeds=[]), "seeds: List should have at least 1 item"),
-        ("results.json", lambda it: it.update(n_bootstrap=-5), "n_bootstrap: Input should be greater"),
-        ("results.json", lambda it: it["calibration"]["AnB"].update(temperature=[0]), "calibration.AnB.temperature.0"),
-        ("results.json", lambda it: it["calibration"]["AnB"]["after"]["count"].pop(), "differ in length"),
-        (
-            "results.json",
-            lambda it: it["calibration"].update(other=it["calibration"]["AnB"]),
-            "'calibration' has 'other'",
-        ),
-        ("results.json", lambda it: it["signal"]["models"]["both"].update(bce=-1), "signal: both: 'bce' is -1"),
-        ("results.json", lambda it: it["human"]["split_half"].update(correlation=1.2), "human.split_half.correlation"),
-        ("results.json", lambda it: it["transfer_study"]["points"][0].update(n=7), "'n' is 7 of 6 layers"),
-        ("results.json", lambda it: it["transfer_study"]["points"][0].update(n=None), "'n' is None for a AnB"),
-        ("results.json", lambda it: it["transfer_study"]["points"][0].update(model="x"), "lacks the point 'x'"),
-        ("results.json", lambda it: it["pseudo_label_study"]["points"].pop(0), "'points' lacks the base"),
-        ("audit.json", lambda it: it["after"].pop(), "'after' has 5 values for 6 labels"),
-        ("teacher/history.json", lambda it: it["train"][3].update(loss="x"), "train.3.loss"),
-    ],
-)
-def test_a_file_not_as_documented_is_refused(run_dir, name, change, told):
-    run_dir.change(name, change)
-    with pytest.raises(EmocapError) as caught:
-        write_report(run_dir.folder)
-    assert told in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_score_that_is_absent_is_a_dash(run_dir):
+def test_missing_score_is_a_dash(run_dir):
     run_dir.change("results.json", lambda it: it["models"]["AnB"].update(mean_average_precision=None))
     run_dir.change("results.json", lambda it: it["intervals"]["AnB"].update(mean_average_precision=None))
-    assert made(run_dir).cells["AnB"][0] == "–"
+    assert report_of(run_dir).cells["AnB"][0] == "–"
 
 
-def test_no_score_at_all_is_said(run_dir):
+def test_states_when_no_model_has_a_score(run_dir):
     def lose(it):
         for scores in it["models"].values():
             scores["mean_average_precision"] = None
 
     run_dir.change("results.json", lose)
-    assert "No model has a mean average precision." in made(run_dir).text
+    assert "No model has a mean average precision." in report_of(run_dir).text

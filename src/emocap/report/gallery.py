@@ -1,4 +1,4 @@
-"""Test pairs with their pictures, ready for the page: data URIs, and which emotions were hit."""
+"""Test pairs of the gallery with their images as data URIs, and which emotions the model predicted correctly."""
 
 import base64
 import io
@@ -9,14 +9,14 @@ from PIL import Image, ImageOps
 
 from emocap.report.files.run import Card
 
-MOST_CARDS = 24
-LONGEST_SIDE = 320
-MOST_BYTES = 40_000
+MAX_CARDS = 24
+MAX_SIDE = 320
+MAX_BYTES = 40_000
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture inside the page."""
+class InlineImage:
+    """An image inside the page."""
 
     uri: str
     width: int
@@ -29,31 +29,31 @@ class Prediction:
 
     emotion: str
     probability: float
-    hit: bool
+    correct: bool
 
 
 @dataclass(frozen=True)
-class Shown:
-    """One card: a pair, what people felt, what the model expected."""
+class GalleryCard:
+    """A test pair with the emotions that annotators named, each with whether it was predicted, and the predictions."""
 
-    picture: Picture | None
+    image: InlineImage | None
     caption: str
     true: list[tuple[str, bool]]
     predicted: list[Prediction]
     average_precision: float | None
 
 
-def shown(folder: Path, cards: list[Card]) -> list[Shown]:
-    """Up to 24 cards; one whose picture is absent or broken comes without."""
-    return [_shown(folder, card) for card in cards[:MOST_CARDS]]
+def gallery_cards(folder: Path, cards: list[Card]) -> list[GalleryCard]:
+    """Up to 24 cards; a card whose image is missing or damaged is shown without it."""
+    return [_gallery_card(folder, card) for card in cards[:MAX_CARDS]]
 
 
-def _shown(folder: Path, card: Card) -> Shown:
-    true, guessed = set(card.true), {emotion for emotion, _ in card.predicted}
-    return Shown(
-        picture=picture(folder, card.image),
+def _gallery_card(folder: Path, card: Card) -> GalleryCard:
+    true, predicted = set(card.true), {emotion for emotion, _ in card.predicted}
+    return GalleryCard(
+        image=inline_image(folder, card.image),
         caption=card.caption,
-        true=[(emotion, emotion in guessed) for emotion in card.true],
+        true=[(emotion, emotion in predicted) for emotion in card.true],
         predicted=[
             Prediction(emotion, min(max(value, 0.0), 1.0), emotion in true) for emotion, value in card.predicted
         ],
@@ -61,21 +61,21 @@ def _shown(folder: Path, card: Card) -> Shown:
     )
 
 
-def picture(folder: Path, name: str | None) -> Picture | None:
-    """A JPEG inside the run directory, made small; None where it is absent, broken or outside."""
+def inline_image(folder: Path, name: str | None) -> InlineImage | None:
+    """A JPEG inside the run directory, scaled down; None where it is missing, damaged or outside."""
     if not name:
         return None
     path = (folder / name).resolve()
-    # A report is shown to others: it must not carry files from outside the run.
+    # A report is shared with others: it must not contain files from outside the run.
     if not path.is_relative_to(folder.resolve()) or not path.is_file():
         return None
     try:
         data = path.read_bytes()
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
             image.load()
-            if max(image.size) > LONGEST_SIDE or len(data) > MOST_BYTES:
+            if max(image.size) > MAX_SIDE or len(data) > MAX_BYTES:
                 smaller = ImageOps.exif_transpose(image).convert("RGB")
-                smaller.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+                smaller.thumbnail((MAX_SIDE, MAX_SIDE))
                 buffer = io.BytesIO()
                 smaller.save(buffer, "JPEG", quality=80, optimize=True)
                 data, size = buffer.getvalue(), smaller.size
@@ -83,4 +83,4 @@ def picture(folder: Path, name: str | None) -> Picture | None:
                 size = image.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
-    return Picture(f"data:image/jpeg;base64,{base64.b64encode(data).decode()}", *size)
+    return InlineImage(f"data:image/jpeg;base64,{base64.b64encode(data).decode()}", *size)

@@ -1,27 +1,40 @@
-"""The tables of scores: one compact one with intervals, all metrics with spreads, all differences."""
+"""The tables of scores: a short one with intervals, all metrics with their spread, all differences."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from emocap.report.files.results import PRIMARY, Comparison, Metric, Results
-from emocap.report.text import WHAT_IT_IS, between, counted, metric_name, number, signed, signed_interval
-from emocap.report.verdict import Share, against, best_models, share_of_ceiling, standing
+from emocap.evaluation.metrics import METRICS, PRIMARY
+from emocap.report.files.comparison import Comparison, MetricInfo
+from emocap.report.files.results import Results
+from emocap.report.outcome import OracleShare, best_models, oracle_share, outcome_of
+from emocap.report.text import (
+    counted,
+    description_of,
+    display_name,
+    interval_text,
+    metric_name,
+    number,
+    signed,
+    signed_interval,
+)
+from emocap.report.verdict import compared_on_all_metrics
 
-COMPACT = (PRIMARY, "top1_accuracy", "top3_accuracy", "recall_at_3", "micro_f1", "expected_calibration_error")
 GROUPS = {"Baselines": ("baseline",), "Models": ("study", "ensemble")}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of a table with what stands small below it.
+    """One number of a table, with smaller text below it.
 
     Attributes:
+        outcome: of a difference whose interval excludes zero, "better" or "worse".
         spread: of a score the standard deviation over repeats, of a difference how many images decide it.
     """
 
     text: str
     small: str = ""
     best: bool = False
-    standing: str = ""
+    outcome: str = ""
     spread: str = ""
 
 
@@ -36,32 +49,39 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """Rows of one kind under their heading."""
+    """Rows of one kind under a heading."""
 
     name: str
     rows: list[Row]
 
 
 @dataclass(frozen=True)
-class Meaning:
-    """What a name means, how it stands to the prior, and how near it comes to the ceiling."""
+class ModelNote:
+    """What a model is, how it compares with the prior, and its share of the oracle's gain."""
 
     model: str
-    what: str
-    words: str
-    share: Share | None
-    is_ceiling: bool = False
+    description: str
+    comparison: str
+    share: OracleShare | None
+    is_oracle: bool = False
 
 
-def compact_metrics(results: Results) -> dict[str, Metric]:
-    """The handful of metrics of the compact table that a study has."""
-    return {name: results.metrics[name] for name in COMPACT if name in results.metrics}
+def summary_metrics(available: Iterable[str]) -> list[str]:
+    """Those of the available metrics that a short table shows, the primary metric first."""
+    in_order = [PRIMARY, *(name for name, metric in METRICS.items() if metric.in_summary and name != PRIMARY)]
+    available = set(available)
+    return [name for name in in_order if name in available]
 
 
-def compact_table(results: Results) -> list[Group]:
-    """Baselines, models and the ceiling with the handful of metrics and their intervals."""
-    metrics = compact_metrics(results)
-    best = {metric: _starred(results, metric, rule) for metric, rule in metrics.items()}
+def column_names(results: Results, metrics: list[str]) -> list[tuple[str, bool]]:
+    """Each metric's display name and whether higher is better."""
+    return [(metric_name(name), results.metrics[name].higher_is_better) for name in metrics]
+
+
+def summary_table(results: Results) -> list[Group]:
+    """Baselines, models and the oracle with a few metrics and their intervals."""
+    metrics = summary_metrics(results.metrics)
+    best = {metric: _best_marked(results, metric) for metric in metrics}
     groups = []
     for title, kinds in GROUPS.items():
         rows = [
@@ -71,7 +91,7 @@ def compact_table(results: Results) -> list[Group]:
         groups.append(Group(title, rows))
     if results.ceiling is not None:
         cells = [Cell(number(results.ceiling[metric])) for metric in metrics]
-        groups.append(Group("Best reachable", [Row("ceiling", cells)]))
+        groups.append(Group("Upper bound", [Row(display_name("ceiling"), cells)]))
     return [group for group in groups if group.rows]
 
 
@@ -80,16 +100,16 @@ def score_cell(comparison: Comparison, model: str, metric: str, best: bool = Fal
     spread = ((comparison.spread or {}).get(model) or {}).get(metric)
     return Cell(
         number(comparison.models[model][metric]),
-        between(comparison.interval(model, metric)),
+        interval_text(comparison.interval(model, metric)),
         best,
         spread="" if spread is None else f"± {spread:.3f}",
     )
 
 
-def _starred(results: Results, metric: str, rule: Metric) -> list[str]:
-    """The best models, none where all are equally good; the prior is calibrated for nothing, so it gets no star."""
+def _best_marked(results: Results, metric: str) -> list[str]:
+    """The best models, none where all are equal; never the prior, whose calibration is perfect by construction."""
     every = [name for name in results.ordered_models() if name != "prior"]
-    best = best_models(results, metric, rule, every)
+    best = best_models(results, metric, results.metrics[metric], every)
     return best if len(best) < len(every) else []
 
 
@@ -97,10 +117,10 @@ def full_table(results: Results) -> list[Row]:
     """A row per metric, a cell per model in the study's order."""
     names = results.ordered_models()
     rows = []
-    for metric, rule in results.metrics.items():
-        best = _starred(results, metric, rule)
+    for metric, info in results.metrics.items():
+        best = _best_marked(results, metric)
         cells = [score_cell(results, name, metric, name in best) for name in names]
-        rows.append(Row(metric_name(metric), cells, rule.higher_is_better))
+        rows.append(Row(metric_name(metric), cells, info.higher_is_better))
     return rows
 
 
@@ -113,43 +133,43 @@ def difference_tables(results: Results) -> list[tuple[str, list[str], list[Row]]
         rows = [
             Row(
                 metric_name(metric),
-                [difference_cell(results, name, reference, metric, rule) for name in compared],
-                rule.higher_is_better,
+                [difference_cell(results, name, reference, metric, info) for name in compared],
+                info.higher_is_better,
             )
-            for metric, rule in results.metrics.items()
+            for metric, info in results.metrics.items()
         ]
         if compared:
             tables.append((reference, compared, rows))
     return tables
 
 
-def difference_cell(comparison: Comparison, model: str, reference: str, metric: str, rule: Metric) -> Cell:
-    """A difference with its interval; `standing` is empty where zero lies inside."""
+def difference_cell(comparison: Comparison, model: str, reference: str, metric: str, info: MetricInfo) -> Cell:
+    """A difference with its interval; `outcome` is empty where the interval contains zero."""
     difference = comparison.difference(model, reference, metric)
     if difference is None:
         return Cell("–")
-    stands = standing(difference, rule)
+    outcome = outcome_of(difference, info)
     n = difference.deciding_images
     return Cell(
         signed(difference.difference),
         signed_interval(difference),
-        standing="" if stands == "open" else stands,
+        outcome="" if outcome == "inconclusive" else outcome,
         spread="" if n is None else counted(n, "image", "images"),
     )
 
 
-def meanings(results: Results) -> list[Meaning]:
-    """What each name means, in the order of the table."""
-    rows = [
-        Meaning(
+def model_notes(results: Results) -> list[ModelNote]:
+    """A note on every model, in the order of the table."""
+    notes = [
+        ModelNote(
             model=name,
-            what=WHAT_IT_IS.get(name, ""),
-            words=against(results, name),
-            share=None if name == "prior" else share_of_ceiling(results, name),
+            description=description_of(name),
+            comparison=compared_on_all_metrics(results, name),
+            share=None if name == "prior" else oracle_share(results, name),
         )
         for kinds in GROUPS.values()
         for name in results.ordered_models(*kinds)
     ]
     if results.ceiling is not None:
-        rows.append(Meaning("ceiling", WHAT_IT_IS["ceiling"], "", None, is_ceiling=True))
-    return rows
+        notes.append(ModelNote(display_name("ceiling"), description_of("ceiling"), "", None, is_oracle=True))
+    return notes

@@ -1,79 +1,78 @@
 """Names and numbers as the report and `emocap compare` write them."""
 
-import math
-import re
+from datetime import datetime
 
-from emocap.report.files.results import PRIMARY, Difference, Interval
+from emocap.evaluation.metrics import METRICS
+from emocap.report.files.comparison import Difference, Interval
+from emocap.study.models import MODELS
 
 EQUAL = 1e-9
-METRIC_NAMES = {
-    PRIMARY: "Mean average precision",
-    "bce": "Binary cross-entropy",
-    "label_ranking_average_precision": "Label ranking average precision",
-    "ndcg_at_5": "nDCG@5",
-    "micro_f1": "Micro F1",
-    "macro_f1": "Macro F1",
-}
-WHAT_IT_IS = {
-    "prior": "answers every pair with the emotion frequencies of the training pairs",
-    "tfidf": "logistic regression on the caption’s words",
-    "vectors": "logistic regression on a sentence vector of the caption",
-    "neighbours": "the emotions of the training captions that are most like this one",
-    "teacher": "trained on the target pairs alone",
-    "student": "trained on the teacher’s pseudo-labels of the source",
-    "AnB": "the student’s layers copied and frozen, the rest trained on the target",
-    "AnB+": "the student’s layers copied, everything fine-tuned on the target",
-    "labelled": "trained on the labelled source’s own emotions",
-    "labelled_AnB": "the layers of the labelled source’s model copied and frozen, the rest trained on the target",
-    "labelled_AnB+": "the layers of the labelled source’s model copied, everything fine-tuned on the target",
-    "ensemble": "mean of the fine-tuned models’ logits",
-    "ceiling": "answers with the true probabilities, which the made-up corpus knows; by chance a model may pass it",
-}
-WITH_ARTICLE = ("prior", "teacher", "student", "ensemble", "ceiling")
+MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 
 
 def metric_name(metric: str) -> str:
-    """A metric's name for people.
+    """A metric's display name; one that this version does not know keeps its own.
 
-    >>> [metric_name(metric) for metric in ("top1_accuracy", "pooled_recall_at_3", "bce", "hamming_loss")]
-    ['Top-1 accuracy', 'Pooled recall@3', 'Binary cross-entropy', 'Hamming loss']
+    >>> [metric_name(metric) for metric in ("top1_accuracy", "bce", "unknown_metric")]
+    ['Top-1 accuracy', 'Binary cross-entropy', 'unknown_metric']
     """
-    if metric in METRIC_NAMES:
-        return METRIC_NAMES[metric]
-    if top := re.fullmatch(r"top(\d+)_accuracy", metric):
-        return f"Top-{top[1]} accuracy"
-    if at := re.fullmatch(r"(\w+)_at_(\d+)", metric):
-        return f"{at[1].replace('_', ' ').capitalize()}@{at[2]}"
-    return metric.replace("_", " ").capitalize()
+    return METRICS[metric].display_name if metric in METRICS else metric
 
 
-def in_sentence(metric: str) -> str:
-    """A metric's name inside a sentence.
+def metric_in_sentence(metric: str) -> str:
+    """A metric's name within a sentence.
 
-    >>> in_sentence("mean_average_precision"), in_sentence("micro_f1")
+    >>> metric_in_sentence("mean_average_precision"), metric_in_sentence("micro_f1")
     ('mean average precision', 'micro F1')
     """
     name = metric_name(metric)
-    return name[0].lower() + name[1:]
+    return name[:1].lower() + name[1:]
 
 
-def the(model: str) -> str:
-    """A model's name inside a sentence.
+def display_name(model: str) -> str:
+    """A model's name in tables and legends.
 
-    >>> the("teacher"), the("AnB+")
+    >>> display_name("AnB+"), display_name("ceiling")
+    ('AnB+', 'oracle')
+    """
+    return (MODELS[model].display_name if model in MODELS else None) or model
+
+
+def label_of(model: str) -> str:
+    """A model's name within a sentence.
+
+    >>> label_of("teacher"), label_of("AnB+")
     ('the teacher', 'AnB+')
     """
-    return f"the {model}" if model in WITH_ARTICLE else model
+    return MODELS[model].label if model in MODELS else model
 
 
-def opening(words: str) -> str:
-    """Words as a sentence begins with them; a name such as tfidf keeps its letters.
+def description_of(model: str) -> str:
+    """What a model is, in one line; empty where the table of models does not know it."""
+    return MODELS[model].description if model in MODELS else ""
 
-    >>> opening("the teacher is best"), opening("tfidf is best")
+
+def capitalized(text: str) -> str:
+    """Text as the start of a sentence; a model's name such as tfidf keeps its letters.
+
+    >>> capitalized("the teacher is best"), capitalized("tfidf is best")
     ('The teacher is best', 'tfidf is best')
     """
-    first = words.split(" ", 1)[0]
-    return words if first in WHAT_IT_IS else words[:1].upper() + words[1:]
+    first = text.split(" ", 1)[0]
+    return text if first in MODELS else text[:1].upper() + text[1:]
 
 
 def listed(words: list[str], last: str = "and") -> str:
@@ -85,17 +84,17 @@ def listed(words: list[str], last: str = "and") -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
-def counted(number: int, one: str, many: str) -> str:
+def counted(count: int, singular: str, plural: str) -> str:
     """A count with its noun.
 
     >>> counted(1, "pair", "pairs"), counted(1675, "pair", "pairs")
     ('1 pair', '1,675 pairs')
     """
-    return f"{number:,} {one if number == 1 else many}"
+    return f"{count:,} {singular if count == 1 else plural}"
 
 
 def number(value: float | None) -> str:
-    """Three decimals, a dash for what is not there.
+    """Three decimals, a dash for a missing value.
 
     >>> number(0.41249), number(None)
     ('0.412', '–')
@@ -104,7 +103,7 @@ def number(value: float | None) -> str:
 
 
 def signed(difference: float) -> str:
-    """Three decimals with a real minus sign.
+    """Three decimals with a typographic minus sign.
 
     >>> signed(0.05), signed(-0.0114), signed(0.0)
     ('+0.050', '−0.011', '±0.000')
@@ -114,10 +113,10 @@ def signed(difference: float) -> str:
     return f"{difference:+.3f}".replace("-", "−")
 
 
-def between(interval: Interval | None) -> str:
-    """A score's interval, which no line break parts; nothing where there is none.
+def interval_text(interval: Interval | None) -> str:
+    """A score's interval, without a line break inside; empty where there is none.
 
-    >>> between((0.27, 0.33)) == "[0.270,\N{NO-BREAK SPACE}0.330]", between(None)
+    >>> interval_text((0.27, 0.33)) == "[0.270,\N{NO-BREAK SPACE}0.330]", interval_text(None)
     (True, '')
     """
     return "" if interval is None else _bracketed(f"{interval[0]:.3f}", f"{interval[1]:.3f}")
@@ -145,14 +144,33 @@ def _bracketed(low: str, high: str) -> str:
     return f"[{low},\N{NO-BREAK SPACE}{high}]".replace("-", "−")
 
 
-def percent(share: float) -> str:
-    """A share in whole percent, which is 100% or 0% only where that is so.
+def duration(seconds: float | None) -> str:
+    """A number of seconds in seconds, minutes or hours.
 
-    >>> percent(0.784), percent(0.9996), percent(0.001), percent(-0.12)
-    ('78%', '>99%', '<1%', '−12%')
+    >>> duration(0.42), duration(12.1), duration(200), duration(7500), duration(None)
+    ('0.4 s', '12.1 s', '3 min 20 s', '2 h 05 min', '–')
     """
-    if 0.995 <= share < 1:
-        return ">99%"
-    if 0 < share < 0.005:
-        return "<1%"
-    return f"{math.floor(100 * share + 0.5)}%".replace("-", "−")
+    if seconds is None:
+        return "–"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def date_and_time(text: str | None) -> str:
+    """An ISO 8601 time written out; other text is returned unchanged.
+
+    >>> date_and_time("2026-11-23T10:00:00Z"), date_and_time("soon"), date_and_time(None)
+    ('23 November 2026, 10:00 UTC', 'soon', '–')
+    """
+    if text is None:
+        return "–"
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    # Not strftime's %B, which follows the locale: the same run must give the same page everywhere.
+    month = MONTHS[when.month - 1]
+    zone = f" {when.tzname()}" if when.tzinfo else ""
+    return f"{when.day} {month} {when.year}, {when:%H:%M}{zone}"

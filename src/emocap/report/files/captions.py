@@ -1,22 +1,22 @@
-"""`captioner/captions.json` as the report needs it, checked on the way in; see `docs/RUN_DIR.md`."""
+"""`captioner/captions.json` as the report needs it, checked when it is read; see `docs/RUN_DIR.md`."""
 
 from typing import Annotated
 
 from pydantic import BaseModel, Field, model_validator
 
-from emocap.report.files.results import LARGEST, ROUNDING, Count, Difference, Unit
+from emocap.report.files.comparison import LARGEST, ROUNDING, Count, Difference, Unit
 
 PLAIN, ASKED = "without emotion", "guided and re-ranked"
 
-NotNegative = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-ROUNDING, le=LARGEST)]
+NonNegative = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-ROUNDING, le=LARGEST)]
 
 
 class Estimated(BaseModel):
-    """A mean over pictures with its 95% interval."""
+    """A mean over images with its 95% interval."""
 
-    mean: NotNegative
-    low: NotNegative
-    high: NotNegative
+    mean: NonNegative
+    low: NonNegative
+    high: NonNegative
 
     @model_validator(mode="after")
     def _ordered(self) -> "Estimated":
@@ -26,7 +26,7 @@ class Estimated(BaseModel):
 
 
 class Share(Estimated):
-    """A share of pictures with its 95% interval."""
+    """A share of images with its 95% interval."""
 
     mean: Unit
     low: Unit
@@ -34,7 +34,7 @@ class Share(Estimated):
 
 
 class System(BaseModel):
-    """Scores of one way to a caption, one caption a picture."""
+    """Scores of one captioning system, one caption per image."""
 
     alignment: Share
     alignment_by_emotion: Share
@@ -44,18 +44,18 @@ class System(BaseModel):
     distinct_2: Unit
     distinct_captions: Unit
     names_emotion: Unit
-    words: NotNegative
+    words: NonNegative
 
 
 class Differences(BaseModel):
-    """A system minus the captioner without emotion, on the same pictures."""
+    """A system minus the captioner without emotion, on the same images."""
 
     alignment: Difference
     cider_d: Difference
 
 
 class JudgeScores(BaseModel):
-    """How good a judge is on pairs that it never saw; null where a score is undefined."""
+    """Scores of the judge on held-out pairs; null where a score is undefined."""
 
     top1_accuracy: Unit | None
     top3_accuracy: Unit | None
@@ -64,7 +64,7 @@ class JudgeScores(BaseModel):
 
 
 class Judge(BaseModel):
-    """The model that finds emotions in captions, beside the label frequencies of its training pairs."""
+    """The independent model that evaluates captions, and the label frequencies of its training pairs as a baseline."""
 
     model: str
     n_train_pairs: Count
@@ -78,25 +78,25 @@ class Point(BaseModel):
 
     Attributes:
         alignment: by the study's own classifier, which decides.
-        judged_alignment: by the judge, which has no say.
+        judged_alignment: by the judge, which does not decide.
     """
 
-    guidance: NotNegative
-    strength: NotNegative
+    guidance: NonNegative
+    strength: NonNegative
     alignment: Share
     judged_alignment: Share
     cider_d: Estimated
 
 
 class PlainPoint(BaseModel):
-    """The captioner without emotion on the pictures of the trade-off."""
+    """The captioner without emotion on the images of the trade-off."""
 
     judged_alignment: Share
     cider_d: Estimated
 
 
 class TradeOff(BaseModel):
-    """Settings tried on pictures of their own."""
+    """Settings tried on images kept for that purpose."""
 
     n_images: Count
     plain: PlainPoint
@@ -111,28 +111,28 @@ class Written(BaseModel):
     probability: Unit
 
 
-class CaptionedPicture(BaseModel):
-    """One picture of the gallery."""
+class CaptionedImage(BaseModel):
+    """One image of the gallery."""
 
     image: str | None
-    people: str
-    without: str
+    human: str
+    without_emotion: str
     captions: list[Written]
 
 
 class Captions(BaseModel):
-    """`captioner/captions.json`: what the captioner's captions are worth."""
+    """`captioner/captions.json`: the evaluation of the captioner."""
 
     n_images: Annotated[Count, Field(ge=1)]
     systems: dict[str, System]
     differences: dict[str, Differences]
     judge: Judge
-    guidance: NotNegative
-    strength: NotNegative
+    guidance: NonNegative
+    strength: NonNegative
     candidates: Count
     max_loss: Unit
     trade_off: TradeOff
-    gallery: list[CaptionedPicture] = []
+    gallery: list[CaptionedImage] = []
 
     @model_validator(mode="after")
     def _complete(self) -> "Captions":
@@ -144,20 +144,20 @@ class Captions(BaseModel):
                 raise ValueError(f"'differences' lacks {name!r}")
         if not any(self.is_chosen(point) for point in self.trade_off.points):
             raise ValueError(
-                f"'trade_off' lacks guidance {self.guidance:g} with strength {self.strength:g}, the chosen"
+                f"'trade_off' lacks guidance {self.guidance:g} with strength {self.strength:g}, the chosen setting"
             )
         return self
 
     def is_chosen(self, point: Point) -> bool:
-        """Whether captions are written in this setting."""
+        """Whether this is the setting that captions are generated with."""
         return (point.guidance, point.strength) == (self.guidance, self.strength)
 
     @property
     def chosen(self) -> Point:
-        """The setting in which captions are written."""
+        """The setting that captions are generated with."""
         return next(point for point in self.trade_off.points if self.is_chosen(point))
 
     @property
     def least_cider_d(self) -> float:
-        """The CIDEr-D below which no setting was to be chosen."""
+        """The lowest CIDEr-D that a setting may have to be chosen."""
         return (1 - self.max_loss) * self.trade_off.plain.cider_d.mean

@@ -1,76 +1,21 @@
 """All files of a run directory that the report shows, checked when they are read; see `docs/RUN_DIR.md`."""
 
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TypeVar
 
-from pydantic import AliasChoices, BaseModel, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import BaseModel, FiniteFloat, ValidationError
 
 from emocap.errors import EmocapError
 from emocap.files import read_json
 from emocap.report.files.captions import Captions
+from emocap.report.files.manifest import Manifest
 from emocap.report.files.results import Results
+from emocap.report.files.training import Audit, History
 from emocap.study.models import MODELS
 from emocap.validation import first_error
 
 TRAINING_RUNS = (*(name for name, model in MODELS.items() if model.kind == "study"), "captioner")
-
-
-class TrainRow(BaseModel):
-    """One logged step."""
-
-    step: int
-    epoch: FiniteFloat
-    loss: FiniteFloat
-
-
-class ValidationRow(TrainRow):
-    """One epoch's end."""
-
-    mean_average_precision: FiniteFloat | None = None
-    bce: FiniteFloat | None = None  # where the loss is a different one
-
-
-class History(BaseModel):
-    """`history.json` of one training run."""
-
-    run: str = ""
-    train: list[TrainRow] = []
-    validation: list[ValidationRow] = []
-    best_epoch: FiniteFloat | None = None
-    seconds: FiniteFloat | None = None
-    n_train_pairs: int | None = None
-
-
-class Audit(BaseModel):
-    """`audit.json`: what selection did to the emotions."""
-
-    labels: list[str]
-    p: int | None = None
-    k: int | None = None
-    fraction: FiniteFloat | None = None
-    label_type: str | None = Field(default=None, validation_alias=AliasChoices("label_type", "targets"))
-    n_source_pairs: int
-    n_candidates: int | None = None
-    n_selected: int
-    target_share: list[FiniteFloat] | None = None
-    before: list[FiniteFloat]
-    after: list[FiniteFloat]
-    entropy_before: FiniteFloat
-    entropy_after: FiniteFloat
-    entropy_target: FiniteFloat | None = None
-    entropy_max: FiniteFloat
-    never_chosen: list[str] = []
-    largest_share: FiniteFloat | None = None
-    warning: str | None = None
-
-    @model_validator(mode="after")
-    def _one_share_per_label(self) -> "Audit":
-        for name in ("target_share", "before", "after"):
-            shares = getattr(self, name)
-            if shares is not None and len(shares) != len(self.labels):
-                raise ValueError(f"{name!r} has {len(shares)} values for {len(self.labels)} labels")
-        return self
 
 
 class Card(BaseModel):
@@ -90,52 +35,6 @@ class Gallery(BaseModel):
     model: str = ""
     best: list[Card] = []
     worst: list[Card] = []
-
-
-class Rejected(BaseModel):
-    """Rejected rows or images, with reasons."""
-
-    count: int = 0
-    reasons: dict[str, int] = {}
-    examples: list[dict[str, Any]] = []
-
-
-class Stage(BaseModel):
-    """One finished stage."""
-
-    name: str
-    seconds: FiniteFloat | None = None
-    finished: str | None = None
-
-
-class Manifest(BaseModel):
-    """`manifest.json`: what ran, on what and for how long.
-
-    Attributes:
-        units: folders of the parts of the study, relative to the run directory, one per seed and fold.
-    """
-
-    name: str = ""
-    command: str | None = None
-    config: dict[str, Any] = {}
-    seed: int | None = None
-    vocabulary: str | None = None
-    versions: dict[str, str] = {}
-    machine: dict[str, Any] = {}
-    peak_memory_gib: FiniteFloat | None = None
-    data: dict[str, dict[str, int | None] | None] = {}
-    rejected: dict[str, Rejected | None] = Field(
-        default={}, validation_alias=AliasChoices("rejected", "quarantined")
-    )
-    stages: list[Stage] = []
-    units: list[str] = Field(default=["."], min_length=1)
-
-    @model_validator(mode="after")
-    def _units_are_inside(self) -> "Manifest":
-        for unit in self.units:
-            if PurePath(unit).is_absolute() or ".." in PurePath(unit).parts:
-                raise ValueError(f"unit {unit!r} is outside the run directory")
-        return self
 
 
 @dataclass(frozen=True)

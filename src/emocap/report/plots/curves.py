@@ -1,19 +1,19 @@
-"""Loss curves made fit for a small figure: running means, and thousands of batches thinned to a few hundred points."""
+"""Loss curves for a small figure: running means, and thousands of batches reduced to a few hundred points."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-MOST_POINTS = 300
+MAX_POINTS = 300
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A noisy series, its running mean and the span of the raw values around it.
+    """A noisy series, its running mean and the range of the raw values around it.
 
     Attributes:
         x, mean, low, high: (n,) float64 with n <= 300; `low` and `high` are the least and greatest raw value of a bin.
-        window: how many raw values one running mean takes in.
+        window: number of raw values in one running mean.
     """
 
     x: np.ndarray
@@ -40,7 +40,7 @@ def running_mean(values: np.ndarray, window: int) -> np.ndarray:
 
 
 def thinned(x: np.ndarray, y: np.ndarray) -> Curve:
-    """At most 300 points of a series in order of `x`: bins of equal length, none of which hides a peak.
+    """At most 300 points of a series in order of `x`: bins of equal length that keep every peak.
 
     Args:
         x: (n,) float, n >= 1, sorted.
@@ -49,7 +49,7 @@ def thinned(x: np.ndarray, y: np.ndarray) -> Curve:
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     window = 2 * (len(y) // 40) + 1
     mean = running_mean(y, window)
-    starts = np.unique(np.linspace(0, len(y), min(len(y), MOST_POINTS), endpoint=False).astype(int))
+    starts = np.unique(np.linspace(0, len(y), min(len(y), MAX_POINTS), endpoint=False).astype(int))
     sizes = np.diff(np.append(starts, len(y)))
     return Curve(
         x=np.add.reduceat(x, starts) / sizes,

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from emocap.report.files.results import Interval, Reliability
+from emocap.report.files.comparison import Interval
+from emocap.report.files.results import Reliability
 from emocap.report.plots.axes import Draw, legend_above
 from emocap.report.plots.svg import GRID, INK, MUTED, PAPER, SERIES
 
-FEW = 20
+FEW = 20  # cells in a bin
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Estimate:
     """A score with its interval; both None where it is undefined.
 
     Attributes:
-        group: rows of one group stand together.
+        group: rows of one group are placed together.
     """
 
     name: str
@@ -29,10 +30,10 @@ class Estimate:
 
 
 def estimates(rows: Sequence[Estimate], across: str, line: tuple[float, str] | None = None) -> Draw:
-    """A dot and its interval per row, gaps between groups, and a dashed line at what all are held against.
+    """A dot and its interval per row, gaps between groups, and a dashed line at the reference.
 
     Args:
-        line: where, and what it is called.
+        line: position and name.
     """
     places = places_of(rows)
 
@@ -62,7 +63,7 @@ def estimates(rows: Sequence[Estimate], across: str, line: tuple[float, str] | N
 
 
 def places_of(rows: Sequence[Estimate]) -> list[float]:
-    """Where the rows stand from above, half a row between groups.
+    """Positions of the rows from the top, with half a row between groups.
 
     >>> places_of([Estimate("a", 1, None, "x"), Estimate("b", 1, None, "x"), Estimate("c", 1, None, "y")])
     [0.0, 1.0, 2.5]
@@ -90,8 +91,8 @@ def layer_lines(lines: Sequence[Line], references: Sequence[Estimate], n_layers:
     """Scores over the number of layers copied, one line per run, references as dashed lines with their interval.
 
     Args:
-        references: drawn across; the first in ink, with its interval as a band.
-        up: name of the score's axis.
+        references: drawn as horizontal lines; the first in the text colour, with its interval as a band.
+        up: name of the score axis.
     """
 
     def draw(axes: Axes) -> None:
@@ -126,10 +127,10 @@ def layer_lines(lines: Sequence[Line], references: Sequence[Estimate], n_layers:
 
 
 def reliability_lines(curves: Sequence[tuple[str, str, Reliability, bool]]) -> Draw:
-    """Share of positives over confidence beside the diagonal; bins of fewer than 20 cells are small.
+    """Share of positives over confidence, with the diagonal; bins of fewer than 20 cells have small dots.
 
     Args:
-        curves: name, colour, curve, and whether it is drawn strong (after scaling) or faint (before).
+        curves: name, colour, curve, and whether it is drawn strongly (after scaling) or faintly (before).
     """
 
     def draw(axes: Axes) -> None:
@@ -141,8 +142,8 @@ def reliability_lines(curves: Sequence[tuple[str, str, Reliability, bool]]) -> D
             for x, y, n in points:
                 axes.plot([x], [y], color=colour, marker="o", markersize=5.5 if n >= FEW else 2.5, linestyle="none",
                           markerfacecolor=colour if strong else PAPER, zorder=3)  # fmt: skip
-        axes.set_xlabel("probability that the model gives")
-        axes.set_ylabel("share of pairs that have it")
+        axes.set_xlabel("predicted probability")
+        axes.set_ylabel("share of positive pairs")
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
         axes.spines["left"].set_visible(False)

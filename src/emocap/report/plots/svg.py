@@ -1,4 +1,4 @@
-"""matplotlib figures as inline SVG: the page's colours and font, ids of their own, a name and a description."""
+"""matplotlib figures as inline SVG: with the page's colours and font, unique ids, a name and a description."""
 
 import io
 import re
@@ -56,17 +56,17 @@ _USED = re.compile(r'(?:href="#|url\(#)([^")]+)')
 def inline_svg(
     name: str, width: float, height: float, draw: Callable[[Figure], None], title: str, description: str
 ) -> Markup:
-    """Draw a figure and give it as one `<svg>` element for an HTML page.
+    """Draw a figure and return it as one `<svg>` element for an HTML page.
 
     Args:
-        name: unique on the page; becomes the prefix of every id.
+        name: unique on the page; the prefix of every id.
         width, height: in inches; the page scales the figure.
         draw: draws on an empty figure, in the colours of this module.
         title: the figure's accessible name.
-        description: what is seen, for those who do not see it.
+        description: for readers who cannot see the figure.
     """
     buffer = io.StringIO()
-    # A label outside DejaVu's glyphs only warns: the page's own font draws it.
+    # matplotlib warns about glyphs that DejaVu lacks, but the page's own font has them.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _draw_into(buffer, name, (width, height), draw)
@@ -74,7 +74,7 @@ def inline_svg(
 
 
 def _draw_into(buffer: io.StringIO, name: str, size: tuple[float, float], draw: Callable[[Figure], None]) -> None:
-    # The user's own matplotlibrc must not change the report, and `backend` cannot be set to its default.
+    # The user's own matplotlibrc must not change the report; `backend` cannot be set to its default.
     settings: dict[Any, Any] = {
         key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith("backend")
     }

@@ -1,21 +1,29 @@
-"""Figures that tell how far scores can be trusted: reliability, people against each other, what carries the signal."""
+"""Figures of reliability, human agreement and the modality ablation."""
 
 import numpy as np
 
-from emocap.report.files.results import PRIMARY, VIEWS, Human, Results
-from emocap.report.plots.axes import dots
+from emocap.evaluation.metrics import PRIMARY
+from emocap.html_templates import percent
+from emocap.report.files.results import Human, Results
+from emocap.report.files.studies import VIEWS
+from emocap.report.plots.axes import Look, dots
+from emocap.report.plots.figure import HEIGHT, Drawing, drawing_of, sentence_of
 from emocap.report.plots.intervals import Estimate, estimates, places_of, reliability_lines
-from emocap.report.plots.study import HEIGHT, Drawing, drawing_of, sentence_of
 from emocap.report.plots.svg import SERIES
-from emocap.report.text import counted, in_sentence, metric_name, number, percent, the
+from emocap.report.text import counted, label_of, metric_in_sentence, metric_name, number
 
 ROW = 0.3
-IN_SHARES = ("top1_accuracy", "recall_at_3", PRIMARY)
+# One metric each of the first emotion, the first three, and the whole ranking.
+HUMAN_METRICS = {
+    "top1_accuracy": Look(SERIES[1], "s"),
+    "recall_at_3": Look(SERIES[2], "v"),
+    PRIMARY: Look(SERIES[0], "o", True),
+}
 VIEW_NAMES = {
-    "both": "picture and caption",
+    "both": "image and caption",
     "caption_only": "caption only",
-    "image_only": "picture only",
-    "other_image": "another pair’s picture",
+    "image_only": "image only",
+    "other_image": "another pair’s image",
     "other_caption": "another pair’s caption",
 }
 
@@ -27,55 +35,53 @@ def reliability(results: Results, models: list[str]) -> Drawing | None:
         return None
     curves, parts = [], []
     for name, colour in zip(shown, SERIES[: len(shown)], strict=True):
-        found = results.calibration[name]
-        curves += [(f"{name}, before", colour, found.before, False), (f"{name}, after", colour, found.after, True)]
-        words = f"{the(name)}’s expected calibration error is {number(found.ece_before)} before scaling"
-        words += f" and {number(found.ece_after)} after"
-        if found.temperature:
-            low, high = min(found.temperature), max(found.temperature)
+        calibration = results.calibration[name]
+        curves.append((f"{name}, before", colour, calibration.before, False))
+        curves.append((f"{name}, after", colour, calibration.after, True))
+        words = f"{label_of(name)}’s expected calibration error is {number(calibration.ece_before)} before temperature "
+        words += f"scaling and {number(calibration.ece_after)} after"
+        if calibration.temperature:
+            low, high = min(calibration.temperature), max(calibration.temperature)
             at = f"temperature {low:.2f}" if high - low < 0.005 else f"temperatures {low:.2f} to {high:.2f}"
             words += f" ({at})"
         parts.append(words)
-    caption = sentence_of(parts) + " Small dots are bins of fewer than 20 answers."
-    draw = reliability_lines(curves)
-    return drawing_of("reliability", HEIGHT + 0.5, draw, "Are the probabilities true?", caption)
+    caption = sentence_of(parts) + " Small dots are bins of fewer than 20 predictions."
+    return drawing_of("reliability", HEIGHT + 0.5, reliability_lines(curves), "Reliability diagram", caption)
 
 
-def human_ceiling(results: Results, leader: str) -> Drawing | None:
-    """Each model's share of what one annotator reaches against the others; None without annotators kept apart."""
+def human_agreement(results: Results, model: str) -> Drawing | None:
+    """Each model's share of what one annotator reaches against the others; None without separate annotators."""
     human = results.human
     if human is None:
         return None
     models = [name for name in results.ordered_models() if name in human.shares]
-    metrics = [name for name in IN_SHARES if any(human.shares[m].get(name) is not None for m in models)]
+    metrics = [name for name in HUMAN_METRICS if any(human.shares[m].get(name) is not None for m in models)]
     if not models or not metrics:
         return None
-    looks = {"top1_accuracy": "AnB", "recall_at_3": "student", PRIMARY: "AnB+"}
-    values = {metric: [human.shares[model].get(metric) for model in models] for metric in metrics}
     draw = dots(
         models,
-        {metric_name(metric): column for metric, column in values.items()},
+        {metric_name(metric): [human.shares[name].get(metric) for name in models] for metric in metrics},
         "share of one annotator’s score",
-        looks={metric_name(metric): looks[metric] for metric in metrics},
+        {metric_name(metric): look for metric, look in HUMAN_METRICS.items()},
         line=(1.0, "one annotator"),
         columns=2,
     )
-    caption = sentence_of([*_reached(human, leader, metrics), _halves(human)]) + " " + _counted(human)
+    caption = sentence_of([*_reached(human, model, metrics), _split_half(human)]) + " " + _pairs_and_annotators(human)
     title = "Models as a share of one annotator against the others"
-    return drawing_of("human-ceiling", ROW * len(models) + 1.3, draw, title, caption.strip())
+    return drawing_of("human-agreement", ROW * len(models) + 1.3, draw, title, caption.strip())
 
 
-def _reached(human: Human, leader: str, metrics: list[str]) -> list[str]:
+def _reached(human: Human, model: str, metrics: list[str]) -> list[str]:
     parts = []
     for metric in metrics:
-        share, own = human.shares.get(leader, {}).get(metric), human.models.get(leader, {}).get(metric)
+        share, score = human.shares.get(model, {}).get(metric), human.models.get(model, {}).get(metric)
         if share is not None:
-            words = f"{percent(share)} of one annotator’s {in_sentence(metric)}"
-            parts.append(f"{words} ({number(own)} of {number(human.one_against_others.get(metric))})")
-    return [f"{the(leader)} reaches {', '.join(parts)}"] if parts else []
+            words = f"{percent(share)} of one annotator’s {metric_in_sentence(metric)}"
+            parts.append(f"{words} ({number(score)} of {number(human.one_against_others.get(metric))})")
+    return [f"{label_of(model)} reaches {', '.join(parts)}"] if parts else []
 
 
-def _halves(human: Human) -> str:
+def _split_half(human: Human) -> str:
     halves = human.split_half
     if halves is None or halves.correlation is None:
         return ""
@@ -85,36 +91,36 @@ def _halves(human: Human) -> str:
     return words + f", mean of {counted(halves.n_splits, 'split', 'splits')}"
 
 
-def _counted(human: Human) -> str:
+def _pairs_and_annotators(human: Human) -> str:
     words = counted(human.n_pairs, "pair", "pairs")
-    people = human.annotators
-    if {"least", "median", "most"} <= set(people):
-        words += f" with {people['least']:g} to {people['most']:g} annotators, median {people['median']:g}"
+    annotators = human.annotators
+    if {"least", "median", "most"} <= set(annotators):
+        words += f" with {annotators['least']:g} to {annotators['most']:g} annotators, median {annotators['median']:g}"
     left_out = [f"{count:,} {reason}" for reason, count in human.left_out.items() if count]
     return words + (f"; left out: {', '.join(left_out)}." if left_out else ".")
 
 
-def what_carries_the_signal(results: Results) -> Drawing | None:
-    """Scores with picture or caption taken away or exchanged; None where that was not measured."""
-    signal = results.signal
-    if signal is None:
+def modality_ablation(results: Results) -> Drawing | None:
+    """Scores with image or caption removed or swapped; None where that was not measured."""
+    ablation = results.modality_ablation
+    if ablation is None:
         return None
-    views = [name for name in VIEWS if name in signal.models]
     rows = [
         Estimate(
             VIEW_NAMES[name],
-            signal.models[name][PRIMARY],
-            signal.interval(name, PRIMARY),
+            ablation.models[name][PRIMARY],
+            ablation.interval(name, PRIMARY),
             group={"both": "both", "caption_only": "alone", "image_only": "alone"}.get(name, "other"),
             strong=name == "both",
         )
-        for name in views
+        for name in VIEWS
+        if name in ablation.models
     ]
-    both = signal.models["both"][PRIMARY]
-    line = None if both is None else (both, "picture and caption")
+    both = ablation.models["both"][PRIMARY]
+    line = None if both is None else (both, VIEW_NAMES["both"])
     scores = [f"{row.name} {number(row.value)}" for row in rows]
-    caption = f"{counted(signal.n_pairs, 'test pair', 'test pairs')} with a picture: {', '.join(scores)}."
+    caption = f"{counted(ablation.n_pairs, 'test pair', 'test pairs')} with an image: {', '.join(scores)}."
     height = ROW * float(np.max(places_of(rows))) + 1.35
-    draw = estimates(rows, in_sentence(PRIMARY), line)
-    title = f"What carries the signal in {the(signal.model)}"
-    return drawing_of("signal", height, draw, title, caption.strip())
+    draw = estimates(rows, metric_in_sentence(PRIMARY), line)
+    title = f"Modality ablation of {label_of(ablation.model)}"
+    return drawing_of("modality-ablation", height, draw, title, caption)

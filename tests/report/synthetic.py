@@ -1,4 +1,4 @@
-"""Made-up scores in the format of `docs/RUN_DIR.md`: intervals are ±0.03, those of differences ±0.02."""
+"""Synthetic scores in the format of `docs/RUN_DIR.md`: intervals are ±0.03, those of differences ±0.02."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ MORE = ("top5_accuracy", "recall_at_5", "pooled_recall_at_3", "label_ranking_ave
         "coverage_error", "micro_f1", "macro_f1", "hamming_loss", "expected_calibration_error")  # fmt: skip
 METRICS = FIRST + MORE
 LOWER = ("coverage_error", "hamming_loss", "bce", "expected_calibration_error")
-# The metrics of FIRST; one best per column but for a tie in top-3 accuracy.
+# The metrics of FIRST; one best per column except for a tie in top-3 accuracy.
 SCORES = {
     "prior": (0.60, 0.80, 0.88, 0.39, 0.31, 0.100, 0.345),
     "tfidf": (0.61, 0.81, 0.88, 0.40, 0.32, 0.200, 0.340),
@@ -25,7 +25,7 @@ KINDS = {"prior": "baseline", "tfidf": "baseline", "vectors": "baseline", "neigh
 
 
 def scores(values: tuple[float, ...], labels: list[str] | None = None) -> dict[str, Any]:
-    """The metrics of FIRST as given, all others by mean average precision."""
+    """The given metrics of FIRST, all others derived from mean average precision."""
     quality = values[5]
     more = (0.9, quality + 0.2, quality + 0.1, quality + 0.2, quality + 0.25, 8 - 10 * quality, quality + 0.3,
             quality / 2, 0.2 - quality / 4, 0.05 - quality / 10)  # fmt: skip
@@ -80,13 +80,13 @@ def human(models: dict[str, dict[str, Any]]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def signal() -> dict[str, Any]:
+def modality_ablation() -> dict[str, Any]:
     views = {"both": 0.30, "caption_only": 0.295, "image_only": 0.12, "other_image": 0.29, "other_caption": 0.11}
     return {"model": "AnB+", "n_pairs": 230} | comparison({k: at(v) for k, v in views.items()}, ["both"])
 
 
 def transfer_study(labels: list[str] | None = None) -> dict[str, Any]:
-    """Of 6 layers, BnB clearly below BnB+ at n = 3 alone; AnB+ at n = 6 is not to be told from it."""
+    """Of 6 layers, BnB is clearly worse than BnB+ at n = 3 alone; AnB+ at n = 6 is not distinguishable from it."""
     curves = {
         "AnB": (0.24, 0.24, 0.23, 0.22, 0.21, 0.20, 0.19),
         "AnB+": (0.25, 0.25, 0.25, 0.255, 0.26, 0.26, 0.26),
@@ -102,16 +102,17 @@ def transfer_study(labels: list[str] | None = None) -> dict[str, Any]:
 
 
 def pseudo_label_study(labels: list[str] | None = None) -> dict[str, Any]:
-    """Better than "shuffled" alone of the three controls."""
-    found = [
+    """Of the three controls, better than "shuffled" alone."""
+    rows = [
         ("base", "base", None, 3000, 0.300), ("p=1", "p", 1, 2800, 0.28), ("p=2", "p", 2, 2900, 0.30),
         ("p=8", "p", 8, 3000, 0.29), ("k=100", "k", 100, 900, 0.27), ("fraction=0.1", "fraction", 0.1, 600, 0.265),
-        ("targets=hard", "targets", "hard", 3000, 0.285), ("min_agreement=0.6", "min_agreement", 0.6, 2100, 0.305),
+        ("label_type=hard", "label_type", "hard", 3000, 0.285),
+        ("min_agreement=0.6", "min_agreement", 0.6, 2100, 0.305),
         ("random", "control", "random", 3000, 0.295), ("shuffled", "control", "shuffled", 3000, 0.25),
         ("none", "control", "none", None, 0.29),
     ]  # fmt: skip
-    points = [dict(zip(("model", "varied", "value", "n_selected"), row[:4], strict=True)) for row in found]
-    models = {row[0]: at(row[4], labels) for row in found}
+    points = [dict(zip(("model", "varied", "value", "n_selected"), row[:4], strict=True)) for row in rows]
+    models = {row[0]: at(row[4], labels) for row in rows}
     return {"points": points, "seeds": [0]} | comparison(models, ["base"])
 
 
@@ -126,6 +127,11 @@ def results() -> dict[str, Any]:
         "calibration": {name: calibration() for name in models},
         "emotions": {"positives": dict.fromkeys(LABELS, 20) | {"tired": 0},
                      "notes": ["'tired' has no positive pair: its average precision is undefined"]},
-        "human": human(models), "signal": signal(), "transfer_study": transfer_study(),
+        "human": human(models), "modality_ablation": modality_ablation(), "transfer_study": transfer_study(),
         "pseudo_label_study": pseudo_label_study(), "ceiling": scores(CEILING),
     }  # fmt: skip
+
+
+def comparison_parts(value: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every comparison in a `results.json`."""
+    return [value, *(value[part] for part in ("modality_ablation", "transfer_study", "pseudo_label_study"))]

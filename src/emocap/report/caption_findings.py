@@ -1,0 +1,72 @@
+"""The outcome of the captioner's evaluation in words: alignment gained, its cost, and how good the judge is."""
+
+from emocap.captioning.scores import judge_top_k
+from emocap.evaluation.metrics import PRIMARY
+from emocap.html_templates import percent
+from emocap.report.files.captions import ASKED, PLAIN, Captions, Share
+from emocap.report.files.comparison import Difference, MetricInfo
+from emocap.report.outcome import outcome_of
+from emocap.report.text import EQUAL, counted, description_of, listed, metric_in_sentence, number, with_interval
+
+HIGHER = MetricInfo(higher_is_better=True)
+TOP_K_IN_WORDS = {1: "the judge’s top emotion", 2: "among the judge’s top 2", 3: "among the judge’s top 3"}
+JUDGE_METRICS = ("top3_accuracy", "recall_at_3", PRIMARY)
+
+
+def verdict_sentence(captions: Captions, n_emotions: int) -> str:
+    """Whether requesting an emotion has an effect, and what it costs; intervals decide, never point values alone."""
+    asked, plain = captions.systems[ASKED], captions.systems[PLAIN]
+    gain, cost = captions.differences[ASKED].alignment, captions.differences[ASKED].cider_d
+    effect = {
+        "better": "",
+        "worse": ", so requesting an emotion makes it rarer",
+        "inconclusive": ", so no gain is shown: the interval contains zero",
+    }[outcome_of(gain, HIGHER)]
+    cost_words = {
+        "better": "CIDEr-D rises",
+        "worse": "CIDEr-D falls",
+        "inconclusive": "no change of CIDEr-D is shown, the interval contains zero",
+    }[outcome_of(cost, HIGHER)]
+    return (
+        f"The requested emotion is {TOP_K_IN_WORDS[judge_top_k(n_emotions)]} for {_share(asked.alignment)} of the "
+        f"{counted(captions.n_images, 'caption', 'captions')} “{ASKED}”, against {_share(plain.alignment)} of those "
+        f"{PLAIN}: {in_points(gain)}{effect}; {cost_words}: {number(asked.cider_d.mean)} against "
+        f"{number(plain.cider_d.mean)}, {with_interval(cost)}."
+    )
+
+
+def judge_sentence(captions: Captions) -> str:
+    """Which model judges, and how good it is, since its errors limit the accuracy of every score it gives."""
+    judge = captions.judge
+    description = description_of(judge.model)
+    what = f", {description}," if description else ","
+    scores = listed(
+        [
+            f"{metric_in_sentence(name)} {number(getattr(judge.scores, name))} "
+            f"(prior {number(getattr(judge.prior, name))})"
+            for name in JUDGE_METRICS
+        ]
+    )
+    return (
+        f"The judge is {judge.model}{what} fitted to {counted(judge.n_train_pairs, 'pair', 'pairs')} of the target "
+        f"that no model of the study was trained on. Its own errors limit the accuracy of all these scores: on "
+        f"{counted(judge.n_test_pairs, 'held-out pair', 'held-out pairs')} it reaches {scores}."
+    )
+
+
+def in_points(difference: Difference) -> str:
+    """A difference of shares in percentage points.
+
+    >>> in_points(Difference(difference=0.3333, low=-0.08, high=0.5)).replace("\N{NO-BREAK SPACE}", " ")
+    '+33.3 points [−8.0, +50.0]'
+    """
+    low, high = _one_decimal(difference.low), _one_decimal(difference.high)
+    return f"{_one_decimal(difference.difference)} points [{low},\N{NO-BREAK SPACE}{high}]"
+
+
+def _one_decimal(share: float) -> str:
+    return "±0.0" if abs(share) <= EQUAL else f"{100 * share:+.1f}".replace("-", "−")
+
+
+def _share(share: Share) -> str:
+    return f"{percent(share.mean)} [{percent(share.low)},\N{NO-BREAK SPACE}{percent(share.high)}]"

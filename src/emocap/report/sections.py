@@ -1,0 +1,191 @@
+"""The sections of the page, one table: anchor, headings, template, and the function that builds what it shows.
+
+To add a section, write its template and add an entry with its function here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from emocap.evaluation.metrics import PRIMARY
+from emocap.report import provenance
+from emocap.report.captions import caption_section
+from emocap.report.files.comparison import PER_EMOTION
+from emocap.report.files.results import Results
+from emocap.report.files.run import Run
+from emocap.report.files.studies import PseudoLabelStudy, TransferStudy
+from emocap.report.findings import ablation_sentence, pseudo_label_sentence, transfer_sentence
+from emocap.report.gallery import gallery_cards
+from emocap.report.plots import pseudo_labels, scores, training, transfer, trust
+from emocap.report.plots.figure import Drawing
+from emocap.report.summary import repeats
+from emocap.report.tables import (
+    Cell,
+    column_names,
+    difference_cell,
+    difference_tables,
+    full_table,
+    model_notes,
+    score_cell,
+    summary_metrics,
+    summary_table,
+)
+from emocap.report.text import label_of, number
+from emocap.report.verdict import verdict
+
+Content = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of the page.
+
+    Attributes:
+        anchor: its id on the page.
+        link: its name in the navigation.
+        title: its heading.
+        template: file in `templates/`, rendered with `content`.
+        build: returns what the template shows; None where the run has nothing for the section, which is then left out.
+    """
+
+    anchor: str
+    link: str
+    title: str
+    template: str
+    build: Callable[[Run], Any | None]
+
+
+def score_section(run: Run) -> Content:
+    """The tables of scores and differences."""
+    results = run.results
+    return {
+        "repeats": repeats(results),
+        "columns": column_names(results, summary_metrics(results.metrics)),
+        "groups": summary_table(results),
+        "notes": model_notes(results),
+        "models": results.ordered_models(),
+        "all_metrics": full_table(results),
+        "differences": difference_tables(results),
+    }
+
+
+def training_section(run: Run) -> Content | None:
+    """Loss curves, and the metrics of the transferred models."""
+    histories, prior_bce = run.histories, run.results.models["prior"].get("bce")
+    return _figures(
+        training.teacher_loss(histories["teacher"], prior_bce) if "teacher" in histories else None,
+        training.student_loss(histories["student"]) if "student" in histories else None,
+        training.transfer_loss(histories),
+        scores.transfer_metrics(run.results),
+    )
+
+
+def trust_section(run: Run) -> Content | None:
+    """Calibration of the models and their share of one annotator's score."""
+    results = run.results
+    model = verdict(results).model
+    figures = _figures(trust.reliability(results, [model, results.reference]), trust.human_agreement(results, model))
+    calibration = [
+        (name, results.calibration[name]) for name in results.ordered_models() if name in results.calibration
+    ]
+    if figures is None and not calibration:
+        return None
+    return {**(figures or {"figures": []}), "calibration": calibration, "models": results.ordered_models()}
+
+
+def ablation_section(run: Run) -> Content | None:
+    """Scores with the image or the caption removed or swapped."""
+    ablation, figures = run.results.modality_ablation, _figures(trust.modality_ablation(run.results))
+    if ablation is None or figures is None:
+        return None
+    return {**figures, "finding": ablation_sentence(ablation, run.results.metrics)}
+
+
+def transfer_section(run: Run) -> Content | None:
+    """The transfer study."""
+    study, figures = run.results.transfer_study, _figures(transfer.transfer_study(run.results))
+    if study is None or figures is None:
+        return None
+    finding = transfer_sentence(study, run.results.metrics)
+    return {**figures, "study": study, "finding": finding, "points": _points(study, "teacher", run.results)}
+
+
+def pseudo_label_section(run: Run) -> Content | None:
+    """The study of pseudo-labels."""
+    study, figures = run.results.pseudo_label_study, _figures(pseudo_labels.pseudo_label_study(run.results))
+    if study is None or figures is None:
+        return None
+    finding = pseudo_label_sentence(study, run.results.metrics)
+    return {**figures, "study": study, "finding": finding, "points": _points(study, "base", run.results)}
+
+
+def emotion_section(run: Run) -> Content | None:
+    """Average precision by emotion for the prior, the best baseline, the teacher and the study's model."""
+    results, outcome = run.results, verdict(run.results)
+    teacher = ["teacher"] if "teacher" in results.models else []
+    models = list(dict.fromkeys(["prior", outcome.baseline, *teacher, outcome.model]))
+    figures = _figures(scores.emotion_scores(results, models))
+    return None if figures is None else {**figures, "models": models, "rows": _emotion_rows(results, models)}
+
+
+def audit_section(run: Run) -> Content | None:
+    """What the selection of pseudo-labels did to the emotions."""
+    return None if run.audit is None else {"audit": run.audit, "figures": [pseudo_labels.label_shares(run.audit)]}
+
+
+def gallery_section(run: Run) -> Content | None:
+    """Test pairs with the best and the worst predictions."""
+    if run.gallery is None:
+        return None
+    model = label_of(run.gallery.model) if run.gallery.model else "the model"
+    groups = [
+        ("Best", f"The test pairs whose emotions {model} ranks best.", run.gallery.best),
+        ("Worst", f"The test pairs whose emotions {model} ranks worst.", run.gallery.worst),
+    ]
+    groups_of_cards = [(name, text, gallery_cards(run.folder, cards)) for name, text, cards in groups if cards]
+    return {"model": model, "groups": groups_of_cards} if groups_of_cards else None
+
+
+def _figures(*drawings: Drawing | None) -> dict[str, Any] | None:
+    """The figures that exist; None without any."""
+    present = [drawing for drawing in drawings if drawing is not None]
+    return {"figures": present} if present else None
+
+
+def _points(study: TransferStudy | PseudoLabelStudy, reference: str, results: Results) -> list[tuple[str, Cell, Cell]]:
+    """Each point of a study with its score and its difference to the study's reference."""
+    info = results.metrics[PRIMARY]
+    return [
+        (
+            point.model,
+            score_cell(study, point.model, PRIMARY),
+            difference_cell(study, point.model, reference, PRIMARY, info),
+        )
+        for point in study.points
+    ]
+
+
+def _emotion_rows(results: Results, models: list[str]) -> list[tuple[str, list[tuple[str, bool]]]]:
+    """Each emotion with the average precision of each model and whether it is the highest of them."""
+    rows = []
+    for label in results.labels:
+        values = [results.models[name].get(PER_EMOTION, {}).get(label) for name in models]
+        highest = max((value for value in values if value is not None), default=None)
+        rows.append((label, [(number(value), value is not None and value == highest) for value in values]))
+    return rows
+
+
+SECTIONS = (
+    Section("scores", "Scores", "Scores on held-out images", "scores.html", score_section),
+    Section("captions", "Captions", "Captions for emotions", "captions.html", caption_section),
+    Section("training", "Training", "Training and transfer", "training.html", training_section),
+    Section("trust", "Calibration", "Calibration and human agreement", "trust.html", trust_section),
+    Section("ablation", "Modality ablation", "Modality ablation", "ablation.html", ablation_section),
+    Section("transfer", "Transfer study", "Transfer study", "transfer.html", transfer_section),
+    Section("pseudo-labels", "Pseudo-label study", "Pseudo-label study", "pseudo_labels.html", pseudo_label_section),
+    Section("emotions", "Emotions", "Scores by emotion", "emotions.html", emotion_section),
+    Section("audit", "Audit", "Audit of the pseudo-labels", "audit.html", audit_section),
+    Section("gallery", "Gallery", "Gallery", "gallery.html", gallery_section),
+    Section("data", "Data", "Data", "data.html", provenance.data_section),
+    Section("provenance", "Provenance", "Provenance", "provenance.html", provenance.provenance_section),
+)

@@ -1,0 +1,69 @@
+"""What the page shows above its sections: a few key numbers, and how the study was repeated."""
+
+from emocap.evaluation.metrics import PRIMARY
+from emocap.html_templates import percent
+from emocap.report.files.comparison import Difference
+from emocap.report.files.results import Results
+from emocap.report.files.run import Run
+from emocap.report.outcome import HUMAN_METRIC, human_share, oracle_share
+from emocap.report.text import (
+    counted,
+    interval_text,
+    metric_in_sentence,
+    metric_name,
+    number,
+    signed,
+    signed_interval,
+)
+from emocap.report.verdict import Verdict
+
+MAX_TILES = 4
+
+
+def tiles(run: Run, outcome: Verdict) -> list[tuple[str, str, str]]:
+    """Name, value and remark of at most four key numbers."""
+    results, name, difference = run.results, outcome.model, outcome.difference
+    shown = [(f"{metric_name(PRIMARY)}, {name}", number(results.models[name][PRIMARY]), _score_remark(results, name))]
+    if difference is not None:
+        shown.append((f"{name} minus {outcome.baseline}", signed(difference.difference), _remark(difference)))
+    to_teacher = results.difference("AnB+", "teacher", PRIMARY)
+    if to_teacher is not None:
+        shown.append(("AnB+ minus teacher", signed(to_teacher.difference), _remark(to_teacher)))
+    share, of_human = oracle_share(results, name), human_share(results, name)
+    if of_human is not None:
+        in_metric = metric_in_sentence(HUMAN_METRIC)
+        shown.append(("Share of one annotator’s score", percent(of_human), f"{in_metric} against the other annotators"))
+    elif share is not None:
+        shown.append(("Share of the possible gain", percent(share.of_gain), "from the prior to the oracle"))
+    if len(shown) < MAX_TILES:
+        images = f"on {counted(results.n_test_images, 'held-out image', 'held-out images')}"
+        shown.append(("Test pairs", f"{results.n_test_pairs:,}", images))
+    return shown
+
+
+def _score_remark(results: Results, name: str) -> str:
+    interval = results.interval(name, PRIMARY)
+    return "" if interval is None else f"95% interval {interval_text(interval)}"
+
+
+def _remark(difference: Difference) -> str:
+    return f"95% interval {signed_interval(difference)}"
+
+
+def repeats(results: Results) -> str:
+    """How the test predictions were obtained, in words; empty for one split and one seed."""
+    parts = (
+        [] if results.folds is None else [f"{results.folds}-fold cross-validation by image, every image tested once"]
+    )
+    if len(results.seeds) > 1:
+        parts.append(f"means over {len(results.seeds)} seeds")
+    return ", ".join(parts)
+
+
+def first_unit(run: Run) -> str:
+    """Which seed and fold a part of the page shows that shows only one; empty where the study has only one."""
+    if len(run.manifest.units) == 1:
+        return ""
+    results = run.results
+    seed = f"seed {results.seeds[0]}"
+    return f"{seed} of {len(results.seeds)} seeds" if results.folds is None else f"{seed}, fold 0 of {results.folds}"
