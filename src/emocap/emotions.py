@@ -78,14 +78,24 @@ class Vocabulary:
         """The first 16 hexadecimal digits of the SHA-256 of the labels in order."""
         return hashlib.sha256(json.dumps(list(self.labels)).encode()).hexdigest()[:16]
 
-    def encode(self, emotions: Iterable[str]) -> np.ndarray:
-        """Targets of one pair: (E,) float32 of 0 and 1; emotions outside the vocabulary are ignored.
+    def encode(self, emotions_by_pair: Sequence[Iterable[str]]) -> np.ndarray:
+        """Targets of N pairs: (N, E) float32 of 0 and 1; emotions outside the vocabulary are ignored.
 
-        >>> Vocabulary(("happy", "sad")).encode(["sad", "seasick"])
-        array([0., 1.], dtype=float32)
+        >>> Vocabulary(("happy", "sad")).encode([["sad", "seasick"], ["happy"]])
+        array([[0., 1.],
+               [1., 0.]], dtype=float32)
         """
-        present = set(emotions)
-        return np.array([label in present for label in self.labels], dtype=np.float32)
+        column_of = {label: column for column, label in enumerate(self.labels)}
+        rows: list[int] = []
+        columns: list[int] = []
+        for row, emotions in enumerate(emotions_by_pair):
+            for emotion in emotions:
+                if emotion in column_of:
+                    rows.append(row)
+                    columns.append(column_of[emotion])
+        targets = np.zeros((len(emotions_by_pair), len(self)), dtype=np.float32)
+        targets[rows, columns] = 1
+        return targets
 
     def require_same(self, labels: Sequence[str], where: str) -> None:
         """Check that an artifact was made for this vocabulary.

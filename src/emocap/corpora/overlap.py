@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from emocap.corpora.duplicates import normalised_caption
 from emocap.corpora.pairs import Pairs
 from emocap.errors import EmocapError
 
@@ -17,8 +18,8 @@ def without_held_out(
 ) -> np.ndarray:
     """Row numbers of the source's pairs that share neither image nor caption with held-out pairs of the target.
 
-    Images are the same if their file names, the twelve-digit COCO id in these, or their bytes are; captions if they
-    differ in case and spaces only.
+    Two images are the same if their file names, the twelve-digit COCO ids in them, or their bytes are equal; two
+    captions are the same if they differ in case and spaces only.
 
     Args:
         shared: images of the source to those of the target with the same bytes.
@@ -26,11 +27,14 @@ def without_held_out(
     images = {image for image in held_out.images if image}
     image_keys = {key for image in images for key in _keys_of(image)}
     copies = {image for image, same in (shared or {}).items() if images.intersection(same)}
-    captions = {_plain(caption) for caption in held_out.captions}
+    captions = {normalised_caption(caption) for caption in held_out.captions}
+    held_out_images = {
+        image for image in source.distinct_images() if image in copies or not image_keys.isdisjoint(_keys_of(image))
+    }
     rows = [
         row
         for row, (image, caption) in enumerate(zip(source.images, source.captions, strict=True))
-        if _plain(caption) not in captions and image not in copies and not image_keys.intersection(_keys_of(image))
+        if image not in held_out_images and normalised_caption(caption) not in captions
     ]
     if not rows:
         raise EmocapError(
@@ -42,7 +46,3 @@ def without_held_out(
 def _keys_of(image: str) -> set[str]:
     name = Path(image).name.lower()
     return {name, *_COCO_ID.findall(name)} if name else set()
-
-
-def _plain(caption: str) -> str:
-    return " ".join(caption.lower().split())

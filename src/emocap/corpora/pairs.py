@@ -119,7 +119,7 @@ class Pairs:
                     f"in the vocabulary {vocabulary.hash} ({', '.join(vocabulary.labels[:5])} ...); "
                     "use data of the same labels"
                 )
-        return np.stack([vocabulary.encode(named or ()) for named in emotions])
+        return vocabulary.encode([named or () for named in emotions])
 
 
 @dataclass

@@ -131,7 +131,7 @@ def _labelled_keys(
     for key, named in zip(group_key(pairs, same), pairs.emotions, strict=True):
         labels.setdefault(key, set()).update(named or ())
     keys = sorted(labels, key=lambda key: hashlib.sha256(key.encode()).digest())
-    targets = np.stack([vocabulary.encode(labels[key]) for key in keys])
+    targets = vocabulary.encode([labels[key] for key in keys])
     if len(vocabulary) == 1:  # the library needs several columns
         targets = np.hstack([targets, 1 - targets])
     return keys, targets
