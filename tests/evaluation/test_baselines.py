@@ -1,4 +1,4 @@
-"""Baselines: probabilities whatever the data, something learnt where there is something to learn."""
+"""Baselines: valid probabilities for any data, and learning from informative captions."""
 
 import os
 from pathlib import Path
@@ -18,8 +18,8 @@ DATA = Path(os.environ.get("EMOCAP_TEST_DATA", Path(__file__).resolve().parents[
 WORDS = ("party", "storm", "cliff", "table", "chair", "street")
 
 
-def made(n: int, seed: int) -> tuple[list[str], np.ndarray]:
-    """Captions of two words, and targets (n, 5): the first three emotions are in the words, one is chance."""
+def synthetic(n: int, seed: int) -> tuple[list[str], np.ndarray]:
+    """Captions of two words, and targets (n, 5): the words determine the first three emotions, one is random."""
     generator = np.random.default_rng(seed)
     drawn = np.stack([generator.choice(6, 2, replace=False) for _ in range(n)])
     captions = [" ".join(WORDS[word] for word in row) for row in drawn]
@@ -36,85 +36,89 @@ def embed(captions) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", ["tfidf", "vectors", "neighbours"])
-def test_what_the_words_tell_is_learnt(name: str) -> None:
-    test_captions, truth = made(60, 2)
-    answer = fit_baseline(name, *made(150, 0), *made(60, 1), embed=embed)
-    found = answer(test_captions)
-    assert found.shape == (60, 5)
-    assert mean_average_precision(found[:, :3], truth[:, :3]) > 0.9
+def test_learns_emotions_from_words(name: str) -> None:
+    test_captions, truth = synthetic(60, 2)
+    predict = fit_baseline(name, *synthetic(150, 0), *synthetic(60, 1), embed=embed)
+    probabilities = predict(test_captions)
+    assert probabilities.shape == (60, 5)
+    assert mean_average_precision(probabilities[:, :3], truth[:, :3]) > 0.9
     assert mean_average_precision(prior(truth, 60)[:, :3], truth[:, :3]) < 0.5
 
 
-def test_neighbours_take_words_where_there_are_no_vectors() -> None:
-    test_captions, truth = made(60, 2)
-    found = fit_baseline("neighbours", *made(150, 0), *made(60, 1))(test_captions)
-    assert mean_average_precision(found[:, :3], truth[:, :3]) > 0.9
+def test_neighbours_use_tfidf_without_vectors() -> None:
+    test_captions, truth = synthetic(60, 2)
+    probabilities = fit_baseline("neighbours", *synthetic(150, 0), *synthetic(60, 1))(test_captions)
+    assert mean_average_precision(probabilities[:, :3], truth[:, :3]) > 0.9
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_answers_are_probabilities_whatever_was_seen(name: str) -> None:
-    captions, targets = made(30, 0)
+def test_predictions_are_probabilities_for_any_targets(name: str) -> None:
+    captions, targets = synthetic(30, 0)
     targets[:, 0], targets[:, 1] = 0, 1
-    answer = fit_baseline(name, captions, targets, *made(10, 1), embed=embed)
-    found = answer(["party storm", "party", "street"])
-    assert np.isfinite(found).all()
-    assert found.min() >= 0
-    assert found.max() <= 1
-    assert np.array_equal(found, answer(["party storm", "party", "street"]))
-    assert answer([]).shape == (0, 5)
+    predict = fit_baseline(name, captions, targets, *synthetic(10, 1), embed=embed)
+    probabilities = predict(["party storm", "party", "street"])
+    assert np.isfinite(probabilities).all()
+    assert probabilities.min() >= 0
+    assert probabilities.max() <= 1
+    assert np.array_equal(probabilities, predict(["party storm", "party", "street"]))
+    assert predict([]).shape == (0, 5)
 
 
 @pytest.mark.parametrize("name", ["tfidf", "vectors"])
-def test_an_emotion_that_does_not_vary_is_constant(name: str) -> None:
-    captions, targets = made(30, 0)
+def test_constant_emotion_gets_constant_probability(name: str) -> None:
+    captions, targets = synthetic(30, 0)
     targets[:, 0], targets[:, 1] = 0, 1
-    found = fit_baseline(name, captions, targets, *made(10, 1), embed=embed)(["party storm", "street chair"])
-    assert found[:, 0].tolist() == [1 / 32] * 2
-    assert found[:, 1].tolist() == [31 / 32] * 2
+    probabilities = fit_baseline(name, captions, targets, *synthetic(10, 1), embed=embed)(
+        ["party storm", "street chair"]
+    )
+    assert probabilities[:, 0].tolist() == [1 / 32] * 2
+    assert probabilities[:, 1].tolist() == [31 / 32] * 2
 
 
-def test_neighbours_are_label_shares_with_the_prior_as_one_more() -> None:
+def test_neighbours_are_label_shares_smoothed_by_prior() -> None:
     captions, targets = ["party", "party", "storm"], np.array([[1, 0], [0, 0], [0, 1]])
-    found = fit_baseline("neighbours", captions, targets, [], np.zeros((0, 2)), embed=embed)(["party"])
+    probabilities = fit_baseline("neighbours", captions, targets, [], np.zeros((0, 2)), embed=embed)(["party"])
     frequencies = np.array([2 / 5, 2 / 5])  # (1 + 1) / (3 + 2)
-    assert found[0] == pytest.approx((np.array([1, 0]) + frequencies) / 3)  # two neighbours of weight 1, one of 0
+    assert probabilities[0] == pytest.approx(
+        (np.array([1, 0]) + frequencies) / 3
+    )  # two neighbours of weight 1, one of 0
 
 
-def test_a_strange_caption_gets_the_frequencies_by_its_neighbours() -> None:
-    captions, targets = made(40, 0)
-    found = fit_baseline("neighbours", captions, targets, *made(10, 1))(["nothing like these"])
-    assert found[0] == pytest.approx((targets.sum(axis=0) + 1) / 42)
+def test_unknown_words_get_the_label_frequencies() -> None:
+    captions, targets = synthetic(40, 0)
+    probabilities = fit_baseline("neighbours", captions, targets, *synthetic(10, 1))(["nothing like these"])
+    assert probabilities[0] == pytest.approx((targets.sum(axis=0) + 1) / 42)
 
 
-def test_the_setting_is_chosen_on_validation_pairs() -> None:
-    captions, targets = made(60, 0)
-    cautious = fit_baseline("tfidf", captions, targets, ["party"], np.zeros((1, 5)))
-    chosen = fit_baseline("tfidf", captions, targets, *made(60, 1))
+def test_selects_the_setting_on_validation_pairs() -> None:
+    captions, targets = synthetic(60, 0)
+    regularised = fit_baseline("tfidf", captions, targets, ["party"], np.zeros((1, 5)))
+    selected = fit_baseline("tfidf", captions, targets, *synthetic(60, 1))
     asked = ["party chair", "storm table"]
-    spread = [np.ptp(answer(asked)[:, 0]) for answer in (cautious, chosen)]
+    spread = [np.ptp(predict(asked)[:, 0]) for predict in (regularised, selected)]
     assert spread[1] > 2 * spread[0]
 
 
-def test_among_nearly_equal_settings_the_better_calibrated_is_taken() -> None:
+def test_prefers_the_better_calibrated_of_near_equals() -> None:
     truth = np.tile([[True], [False]], (50, 1))
     noise = np.random.default_rng(0).random((100, 1))
     sharp = np.where(truth, 0.9, 0.1)
-    sharp[:2] = [[0.55], [0.56]]  # one of the 50 true ones stands behind a false one
+    sharp[:2] = [[0.55], [0.56]]  # one of the 50 true ones is ranked below a false one
     assert 0.999 < mean_average_precision(sharp, truth) < 1
-    answers = [np.where(truth, 0.52, 0.48), sharp, noise, np.where(truth, 0.9, 0.4)]
-    fitted = [lambda asked, found=found: found for found in answers]
-    assert baselines._chosen(fitted, None, truth) is fitted[1]
+    outputs = [np.where(truth, 0.52, 0.48), sharp, noise, np.where(truth, 0.9, 0.4)]
+    fitted = [lambda asked, probabilities=probabilities: probabilities for probabilities in outputs]
+    assert baselines._select(fitted, None, truth) is fitted[1]
 
 
-def test_what_does_not_fit_is_one_line() -> None:
-    captions, targets = made(5, 0)
+def test_rejects_invalid_input() -> None:
+    captions, targets = synthetic(5, 0)
     for arguments, message in (
         (("forest", captions, targets, captions, targets), "baseline is 'forest', expected one of prior, tfidf"),
         (("vectors", captions, targets, captions, targets), "needs sentence vectors"),
-        (("tfidf", captions[:4], targets, captions, targets), "do not fit"),
-        (("tfidf", captions, targets, captions, targets[:, :2]), "do not fit"),
-        (("prior", [], np.zeros((0, 5)), captions, targets), "do not fit"),
-        (("tfidf", ["a", "?", "", "!", "b"], targets, captions, targets), "no training caption holds a word"),
+        (("tfidf", captions[:4], targets, captions, targets), "do not match"),
+        (("tfidf", captions, targets, captions, targets[:, :2]), "do not match"),
+        (("prior", [], np.zeros((0, 5)), captions, targets), "do not match"),
+        (("tfidf", ["a", "?", "", "!", "b"], targets, captions, targets), "no training caption contains a word"),
     ):
         with pytest.raises(EmocapError, match=message):
             fit_baseline(*arguments)
@@ -131,6 +135,9 @@ def test_tfidf_beats_the_prior_on_socratis() -> None:
         value for part in ("train", "validation") for value in (pairs.select(rows[part]).captions, targets[rows[part]])
     ]
     asked, truth = pairs.select(rows["test"]).captions, targets[rows["test"]]
-    found = {name: fit_baseline(name, *data)(asked) for name in ("prior", "tfidf")}
-    assert mean_average_precision(found["tfidf"], truth) > mean_average_precision(found["prior"], truth) + 0.03
-    assert top_k_accuracy(found["tfidf"], truth, 1) > 0.6
+    probabilities = {name: fit_baseline(name, *data)(asked) for name in ("prior", "tfidf")}
+    assert (
+        mean_average_precision(probabilities["tfidf"], truth)
+        > mean_average_precision(probabilities["prior"], truth) + 0.03
+    )
+    assert top_k_accuracy(probabilities["tfidf"], truth, 1) > 0.6

@@ -1,4 +1,4 @@
-"""People against each other: targets without one's own words, models on the same targets, two halves compared."""
+"""Human agreement: annotators against the others, models on the same targets, and split halves."""
 
 import itertools
 
@@ -16,60 +16,60 @@ PRIOR = np.array([0.5, 0.3, 0.2, 0.1])
 HALVES = list(itertools.combinations(range(6), 3))
 
 
-def answered(rows, probabilities, threshold: float = 0.5) -> ModelPredictions:
+def predictions(rows, probabilities, threshold: float = 0.5) -> ModelPredictions:
     p = np.asarray(probabilities, dtype=np.float32)
     n = len(p)
     return ModelPredictions(np.array(rows), p, p, np.full(n, threshold, np.float32), np.full(p.shape, 0.5, np.float32))
 
 
-def test_each_annotator_is_judged_by_the_others_words() -> None:
+def test_annotators_against_the_others_by_hand() -> None:
     named = [[[0, 1], [0], [2]]]
-    found = human_ceiling(named, {}, LABELS, PRIOR)
-    # happy sad | happy awe: 1 of 1 first; happy | happy sad awe: right; awe | happy sad: wrong
-    assert found["one_against_others"]["top1_accuracy"] == pytest.approx(2 / 3)
-    # three best: happy sad awe of {happy, awe}; happy sad awe of 3; awe happy sad of {happy, sad}
-    assert found["one_against_others"]["recall_at_3"] == pytest.approx(1.0)
-    # yes: 1 of 2 right with 2 true; 1 of 1 with 3 true; 0 of 1 with 2 true: 2 * 2 / (4 + 7)
-    assert found["one_against_others"]["micro_f1"] == pytest.approx(4 / 11)
-    assert (found["n_pairs"], found["left_out"]) == (1, {})
-    assert found["annotators"] == {"least": 3, "median": 3.0, "most": 3}
-    assert set(found["one_against_others"]) == set(SHARED)
+    result = human_ceiling(named, {}, LABELS, PRIOR)
+    # happy sad | happy awe: correct; happy | happy sad awe: correct; awe | happy sad: wrong
+    assert result["one_against_others"]["top1_accuracy"] == pytest.approx(2 / 3)
+    # top 3: happy sad awe of {happy, awe}; happy sad awe of 3; awe happy sad of {happy, sad}
+    assert result["one_against_others"]["recall_at_3"] == pytest.approx(1.0)
+    # predicted: 1 of 2 correct with 2 true; 1 of 1 with 3 true; 0 of 1 with 2 true: 2 * 2 / (4 + 7)
+    assert result["one_against_others"]["micro_f1"] == pytest.approx(4 / 11)
+    assert (result["n_pairs"], result["left_out"]) == (1, {})
+    assert result["annotators"] == {"least": 3, "median": 3.0, "most": 3}
+    assert set(result["one_against_others"]) == set(SHARED)
 
 
-def test_models_are_judged_on_the_same_targets() -> None:
+def test_models_get_the_same_targets() -> None:
     named = [[[0, 1], [0], [2]], [[3], [3]], [[1]]]
     p = [[0.1, 0.8, 0.6, 0.2], [0.9, 0.1, 0.2, 0.3], [0.5, 0.5, 0.5, 0.5]]
     targets = np.array([[1, 0, 1, 0], [1, 1, 1, 0], [1, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 1]])
     rows = [0, 0, 0, 1, 1]
-    given = {"model": [answered([2, 0, 1], [p[2], p[0], p[1]], 0.25)]}
-    found = human_ceiling(named, given, LABELS, PRIOR)
-    model, own = found["models"]["model"], found["one_against_others"]
+    given = {"model": [predictions([2, 0, 1], [p[2], p[0], p[1]], 0.25)]}
+    result = human_ceiling(named, given, LABELS, PRIOR)
+    model, own = result["models"]["model"], result["one_against_others"]
     assert model["recall_at_3"] == pytest.approx(recall_at_k(np.array(p)[rows], targets, 3))
     assert model["micro_f1"] == pytest.approx(micro_f1(np.array(p)[rows], targets, 0.25))
-    assert found["shares"]["model"]["recall_at_3"] == pytest.approx(model["recall_at_3"] / own["recall_at_3"])
-    assert found["left_out"] == {"pairs with one annotator": 1}
+    assert result["shares"]["model"]["recall_at_3"] == pytest.approx(model["recall_at_3"] / own["recall_at_3"])
+    assert result["left_out"] == {"pairs with one annotator": 1}
 
 
 def test_repeats_are_averaged() -> None:
     named = [[[0], [0]]]
-    right, wrong = answered([0], [[0.9, 0.1, 0.1, 0.1]]), answered([0], [[0.1, 0.9, 0.1, 0.1]])
-    found = human_ceiling(named, {"model": [right, wrong]}, LABELS, PRIOR)
-    assert found["models"]["model"]["top1_accuracy"] == 0.5
-    assert found["shares"]["model"]["top1_accuracy"] == 0.5
+    right, wrong = predictions([0], [[0.9, 0.1, 0.1, 0.1]]), predictions([0], [[0.1, 0.9, 0.1, 0.1]])
+    result = human_ceiling(named, {"model": [right, wrong]}, LABELS, PRIOR)
+    assert result["models"]["model"]["top1_accuracy"] == 0.5
+    assert result["shares"]["model"]["top1_accuracy"] == 0.5
 
 
-def test_only_answered_pairs_count() -> None:
+def test_uses_only_predicted_pairs() -> None:
     named = [[[0], [1]], [[0], [0]], [[2], [3], [2]]]
-    found = human_ceiling(named, {"model": [answered([1], [[0.9, 0.1, 0.1, 0.1]])]}, LABELS, PRIOR)
-    assert (found["n_pairs"], found["one_against_others"]["top1_accuracy"]) == (1, 1.0)
-    assert found["annotators"]["most"] == 2
+    result = human_ceiling(named, {"model": [predictions([1], [[0.9, 0.1, 0.1, 0.1]])]}, LABELS, PRIOR)
+    assert (result["n_pairs"], result["one_against_others"]["top1_accuracy"]) == (1, 1.0)
+    assert result["annotators"]["most"] == 2
 
 
-def test_who_is_left_out_is_counted() -> None:
+def test_counts_what_is_left_out() -> None:
     named = [[[0], [1], []], [[0]], [], [[], []], [[], [2]]]
-    found = human_ceiling(named, {}, LABELS, PRIOR)
-    assert found["n_pairs"] == 1
-    assert found["left_out"] == {
+    result = human_ceiling(named, {}, LABELS, PRIOR)
+    assert result["n_pairs"] == 1
+    assert result["left_out"] == {
         "annotators without a known emotion": 4,
         "pairs with one annotator": 2,
         "pairs with no annotator": 1,
@@ -79,53 +79,53 @@ def test_who_is_left_out_is_counted() -> None:
     assert human_ceiling([], {}, LABELS, PRIOR) is None
 
 
-def test_annotators_who_agree_are_perfect_and_shares_then_are_scores() -> None:
+def test_full_agreement_gives_perfect_scores() -> None:
     named = [[[0], [0], [0]], [[1], [1]], [[2], [2]], [[3], [3]]]
-    found = human_ceiling(named, {"model": [answered(range(4), np.eye(4) * 0.8 + 0.1)]}, LABELS, PRIOR)
+    result = human_ceiling(named, {"model": [predictions(range(4), np.eye(4) * 0.8 + 0.1)]}, LABELS, PRIOR)
     perfect = {"top1_accuracy", "recall_at_3", "mean_average_precision", "ndcg_at_5", "micro_f1"}
     for metric in perfect:
-        assert found["one_against_others"][metric] == pytest.approx(1)
-        assert found["shares"]["model"][metric] == pytest.approx(1)
-        assert found["split_half"]["metrics"][metric] == pytest.approx(1)
-    assert found["split_half"]["correlation"] == pytest.approx(1)
-    assert found["split_half"]["spearman_brown"] == pytest.approx(1)
+        assert result["one_against_others"][metric] == pytest.approx(1)
+        assert result["shares"]["model"][metric] == pytest.approx(1)
+        assert result["split_half"]["metrics"][metric] == pytest.approx(1)
+    assert result["split_half"]["correlation"] == pytest.approx(1)
+    assert result["split_half"]["spearman_brown"] == pytest.approx(1)
 
 
-def test_a_share_of_nothing_is_null() -> None:
-    found = human_ceiling([[[0], [1]]], {"model": [answered([0], [[0.9, 0.8, 0.1, 0.1]])]}, LABELS, PRIOR)
-    assert found["one_against_others"]["top1_accuracy"] == 0
-    assert found["shares"]["model"]["top1_accuracy"] is None
+def test_share_of_zero_is_null() -> None:
+    result = human_ceiling([[[0], [1]]], {"model": [predictions([0], [[0.9, 0.8, 0.1, 0.1]])]}, LABELS, PRIOR)
+    assert result["one_against_others"]["top1_accuracy"] == 0
+    assert result["shares"]["model"]["top1_accuracy"] is None
 
 
-def test_halves_of_equal_shares_have_no_correlation() -> None:
-    found = human_ceiling([[[0, 1, 2, 3], [3, 2, 1, 0]]], {}, LABELS, PRIOR)
-    assert found["split_half"]["correlation"] is None
-    assert found["split_half"]["spearman_brown"] is None
+def test_constant_halves_have_no_correlation() -> None:
+    result = human_ceiling([[[0, 1, 2, 3], [3, 2, 1, 0]]], {}, LABELS, PRIOR)
+    assert result["split_half"]["correlation"] is None
+    assert result["split_half"]["spearman_brown"] is None
 
 
-def test_halves_correlate_as_a_naive_twin_says_and_by_the_signal() -> None:
-    named = [[[0, 1], [0]], [[2], [2, 3]], [[1], [0]]]  # of two annotators the halves are the two
+def test_split_half_correlation_equals_naive_implementation() -> None:
+    named = [[[0, 1], [0]], [[2], [2, 3]], [[1], [0]]]  # with two annotators the halves are the annotators
     halves = np.array([[[1, 1, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0]], [[1, 0, 0, 0], [0, 0, 1, 1], [1, 0, 0, 0]]])
     expected = []
     for swaps in np.ndindex(2, 2, 2):
-        one = np.stack([halves[swap, row] for row, swap in enumerate(swaps)])
-        other = np.stack([halves[1 - swap, row] for row, swap in enumerate(swaps)])
-        expected.append(np.corrcoef(one.ravel(), other.ravel())[0, 1])
-    found = human_ceiling(named, {}, LABELS, PRIOR, n_splits=2000)["split_half"]
-    assert found["correlation"] == pytest.approx(np.mean(expected), abs=0.015)
-    assert found["spearman_brown"] == pytest.approx(2 * found["correlation"] / (1 + found["correlation"]))
-    assert found["n_splits"] == 2000
+        first = np.stack([halves[swap, row] for row, swap in enumerate(swaps)])
+        second = np.stack([halves[1 - swap, row] for row, swap in enumerate(swaps)])
+        expected.append(np.corrcoef(first.ravel(), second.ravel())[0, 1])
+    result = human_ceiling(named, {}, LABELS, PRIOR, n_splits=2000)["split_half"]
+    assert result["correlation"] == pytest.approx(np.mean(expected), abs=0.015)
+    assert result["spearman_brown"] == pytest.approx(2 * result["correlation"] / (1 + result["correlation"]))
+    assert result["n_splits"] == 2000
 
 
-def test_a_half_says_yes_to_all_that_it_named() -> None:
+def test_half_predicts_all_that_it_named() -> None:
     people = [[0], [1], [2], [0], [1], [2]]
     halves = [({people[i][0] for i in half}, {people[i][0] for i in {*range(6)} - {*half}}) for half in HALVES]
-    expected = np.mean([2 * len(one & other) / (len(one) + len(other)) for one, other in halves])
-    found = human_ceiling([people], {}, LABELS, PRIOR, n_splits=1000)["split_half"]["metrics"]
-    assert found["micro_f1"] == pytest.approx(expected, abs=0.02)
+    expected = np.mean([2 * len(first & second) / (len(first) + len(second)) for first, second in halves])
+    result = human_ceiling([people], {}, LABELS, PRIOR, n_splits=1000)["split_half"]["metrics"]
+    assert result["micro_f1"] == pytest.approx(expected, abs=0.02)
 
 
-def test_more_annotators_agree_better_and_the_seed_decides_the_halves() -> None:
+def test_more_annotators_agree_better() -> None:
     generator = np.random.default_rng(0)
     truth = generator.random((60, 4))
 
@@ -133,31 +133,31 @@ def test_more_annotators_agree_better_and_the_seed_decides_the_halves() -> None:
         return [[np.flatnonzero(generator.random(4) < p).tolist() or [0] for _ in range(n)] for p in truth]
 
     few, many = people(2), people(12)
-    found = [human_ceiling(named, {}, LABELS, PRIOR)["split_half"]["correlation"] for named in (few, many)]
-    assert found[1] > found[0] + 0.1
+    result = [human_ceiling(named, {}, LABELS, PRIOR)["split_half"]["correlation"] for named in (few, many)]
+    assert result[1] > result[0] + 0.1
     assert human_ceiling(many, {}, LABELS, PRIOR) == human_ceiling(many, {}, LABELS, PRIOR)
-    assert human_ceiling(many, {}, LABELS, PRIOR, seed=1)["split_half"]["correlation"] != found[1]
+    assert human_ceiling(many, {}, LABELS, PRIOR, seed=1)["split_half"]["correlation"] != result[1]
 
 
-def test_unnamed_emotions_follow_the_prior_below_all_words() -> None:
+def test_ranks_unnamed_emotions_by_the_prior() -> None:
     scores = ranking_scores([3, 1], PRIOR)
     assert np.argsort(-scores).tolist() == [3, 1, 0, 2]
     assert scores[[3, 1]].min() > 0.9
     assert scores[[0, 2]].max() < 0.001
 
 
-def test_what_does_not_fit_is_one_line() -> None:
+def test_rejects_inconsistent_input() -> None:
     named = [[[0], [1]]]
-    wrong = answered([3], [[0.9, 0.8, 0.1, 0.1]])
-    with pytest.raises(EmocapError, match="model answers other pairs or emotions than the 1 and 4 given"):
+    wrong = predictions([3], [[0.9, 0.8, 0.1, 0.1]])
+    with pytest.raises(EmocapError, match="model predicts other pairs or emotions than the 1 and 4 expected"):
         human_ceiling(named, {"model": [wrong]}, LABELS, PRIOR)
-    with pytest.raises(EmocapError, match="model has no answers"):
+    with pytest.raises(EmocapError, match="model has no predictions"):
         human_ceiling(named, {"model": []}, LABELS, PRIOR)
     with pytest.raises(EmocapError, match=r"prior \(3,\)"):
         human_ceiling(named, {}, LABELS, PRIOR[:3])
 
 
-def test_each_pair_may_have_a_prior_of_its_own() -> None:
+def test_accepts_a_prior_per_pair() -> None:
     named = [[[0], [0, 2]], [[0], [0, 2]]]
     first, last = [0.9, 0.2, 0.8, 0.1], [0.9, 0.8, 0.2, 0.7]  # awe comes second, or last
     both = human_ceiling(named, {}, LABELS, np.array([first, last]))["one_against_others"]

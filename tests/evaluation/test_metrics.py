@@ -1,4 +1,4 @@
-"""Metrics against values worked by hand, scikit-learn, naive twins and properties, with weights and without."""
+"""Metrics against values by hand, scikit-learn, naive implementations and properties, with weights and without."""
 
 import numpy as np
 import pytest
@@ -23,8 +23,8 @@ SCORES = np.array([[0.9, 0.1, 0.8, 0.3], [0.2, 0.7, 0.1, 0.6], [0.5, 0.5, 0.5, 0
 TARGETS = np.array([[0, 1, 1, 0], [0, 1, 0, 1], [0, 0, 0, 1]])
 
 
-def made_up(seed: int, n: int = 40, n_labels: int = 6, *, ties: bool = False, empty_rows: bool = False):
-    """Probabilities, targets, whole weights with zeros among them, thresholds per row and per cell."""
+def synthetic(seed: int, n: int = 40, n_labels: int = 6, *, ties: bool = False, empty_rows: bool = False):
+    """Probabilities, targets, integer weights including zeros, thresholds per row and per cell."""
     rng = np.random.default_rng(seed)
     probabilities = rng.integers(0, 6, (n, n_labels)) / 5 if ties else rng.random((n, n_labels))
     targets = (rng.random((n, n_labels)) < 0.3).astype(int)
@@ -39,11 +39,11 @@ def made_up(seed: int, n: int = 40, n_labels: int = 6, *, ties: bool = False, em
     return probabilities, targets, weights, rng.random(n), rng.random((n, n_labels))
 
 
-def weighted(name: str, weights: np.ndarray, *answers: np.ndarray) -> float:
-    return float(METRICS[name].statistic(ScoredPredictions(*answers))(weights[None])[0])
+def weighted(name: str, weights: np.ndarray, *arrays: np.ndarray) -> float:
+    return float(METRICS[name].statistic(ScoredPredictions(*arrays))(weights[None])[0])
 
 
-def test_by_hand() -> None:
+def test_ranking_metrics_by_hand() -> None:
     assert top_k_accuracy(SCORES, TARGETS, 1) == pytest.approx(1 / 3)
     assert top_k_accuracy(SCORES, TARGETS, 2) == pytest.approx(2 / 3)
     assert recall_at_k(SCORES, TARGETS, 2) == pytest.approx((1 / 2 + 1 + 0) / 3)
@@ -57,16 +57,16 @@ def test_by_hand() -> None:
 
 def test_weights_by_hand() -> None:
     weights = np.array([[1.0, 0, 0], [0, 1, 0], [2, 1, 1], [0, 0, 0]])
-    judged = ScoredPredictions(SCORES, TARGETS)
-    assert METRICS["recall_at_3"].statistic(judged)(weights) == pytest.approx([0.5, 1.0, 0.5, np.nan], nan_ok=True)
-    pooled = METRICS["pooled_recall_at_3"].statistic(judged)(weights)
+    scored = ScoredPredictions(SCORES, TARGETS)
+    assert METRICS["recall_at_3"].statistic(scored)(weights) == pytest.approx([0.5, 1.0, 0.5, np.nan], nan_ok=True)
+    pooled = METRICS["pooled_recall_at_3"].statistic(scored)(weights)
     assert pooled == pytest.approx([0.5, 1.0, 4 / 7, np.nan], nan_ok=True)
-    # emotion 1 in falling order: pair 1 (true), pair 2, pair 0 (true); in the third row 1/3 * 1 + 2/3 * 3/4
-    ap = METRICS["mean_average_precision"].statistic(judged)(weights)
+    # emotion 1 by falling score: pair 1 (true), pair 2, pair 0 (true); in the third row 1/3 * 1 + 2/3 * 3/4
+    ap = METRICS["mean_average_precision"].statistic(scored)(weights)
     assert ap == pytest.approx([1.0, 1.0, (5 / 6 + 1 + 1) / 3, np.nan], nan_ok=True)
 
 
-def test_ties_go_to_the_first_label() -> None:
+def test_breaks_ties_by_vocabulary_order() -> None:
     assert ranking(np.array([[0.5, 0.5, 0.9]])).tolist() == [[2, 0, 1]]
     assert top_k_accuracy(np.array([[0.5, 0.5]]), np.array([[1, 0]]), 1) == 1.0
     assert top_k_accuracy(np.array([[0.5, 0.5]]), np.array([[0, 1]]), 1) == 0.0
@@ -74,8 +74,8 @@ def test_ties_go_to_the_first_label() -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("with_weights", [False, True])
-def test_scikit_learn_agrees(seed: int, with_weights: bool) -> None:
-    p, t, w, threshold, thresholds = made_up(seed, ties=seed % 2 == 1)
+def test_equals_scikit_learn(seed: int, with_weights: bool) -> None:
+    p, t, w, threshold, thresholds = synthetic(seed, ties=seed % 2 == 1)
     w = w if with_weights else np.ones(len(t))
     some, every, options = p >= threshold[:, None], p >= thresholds, {"sample_weight": w}
     nats = [sk.log_loss(a, np.clip(b, 1e-7, 1 - 1e-7), labels=[0, 1]) for a, b in zip(t, p, strict=True)]
@@ -88,13 +88,13 @@ def test_scikit_learn_agrees(seed: int, with_weights: bool) -> None:
         "mean_average_precision": sk.average_precision_score(t, p, average="macro", **options),
         "bce": np.average(nats, weights=w),
     }
-    if seed % 2 == 0:  # scikit-learn breaks ties in another order
+    if seed % 2 == 0:  # scikit-learn breaks ties differently
         expected["ndcg_at_5"] = sk.ndcg_score(t, p, k=5, ignore_ties=True, **options)
     assert {name: weighted(name, w, p, t, threshold, thresholds) for name in expected} == pytest.approx(expected)
 
 
-def test_scikit_learn_agrees_on_pairs_of_one_emotion() -> None:
-    p, _, w, *_ = made_up(1)
+def test_top_k_equals_scikit_learn_for_single_labels() -> None:
+    p, _, w, *_ = synthetic(1)
     which = np.random.default_rng(2).integers(0, 6, len(p))
     for k in (1, 2, 3, 5):
         expected = sk.top_k_accuracy_score(which, p, k=k, labels=range(6), sample_weight=w)
@@ -103,8 +103,8 @@ def test_scikit_learn_agrees_on_pairs_of_one_emotion() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.booleans())
-def test_a_weight_is_a_pair_that_occurs_so_often(seed: int, ties: bool) -> None:
-    p, t, w, threshold, thresholds = made_up(seed, n=12, ties=ties, empty_rows=True)
+def test_weight_equals_repeating_the_pair(seed: int, ties: bool) -> None:
+    p, t, w, threshold, thresholds = synthetic(seed, n=12, ties=ties, empty_rows=True)
     rows = np.repeat(np.arange(12), w.astype(int))
     if not t[rows].any():
         return
@@ -125,7 +125,7 @@ def naive_recall(scores, targets, k):
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 6))
-def test_recall_equals_a_naive_twin_and_ignores_the_order_of_pairs(seed: int, k: int) -> None:
+def test_recall_equals_naive_implementation_in_any_order(seed: int, k: int) -> None:
     rng = np.random.default_rng(seed)
     scores, targets = rng.integers(0, 5, (7, 6)) / 5, rng.integers(0, 2, (7, 6))
     targets[0, 0] = 1
@@ -140,24 +140,24 @@ def naive_calibration_error(probabilities, targets, weights, bins=15):
     for row, truth, weight in zip(probabilities, targets, weights, strict=True):
         for p, t in zip(row, truth, strict=True):
             cells[min(int(p * bins), bins - 1)].append((p, t, weight))
-    total = sum(weight for found in cells for *_, weight in found)
+    total = sum(weight for cell in cells for *_, weight in cell)
     error = 0.0
-    for found in cells:
-        n = sum(weight for *_, weight in found)
+    for cell in cells:
+        n = sum(weight for *_, weight in cell)
         if n:
-            confidence, frequency = sum(p * w for p, _, w in found) / n, sum(t * w for _, t, w in found) / n
+            confidence, frequency = sum(p * w for p, _, w in cell) / n, sum(t * w for _, t, w in cell) / n
             error += n / total * abs(frequency - confidence)
     return error
 
 
 @pytest.mark.parametrize("ties", [False, True])
-def test_calibration_error_equals_a_naive_twin(ties: bool) -> None:
-    p, t, w, *_ = made_up(7, ties=ties, empty_rows=True)
+def test_calibration_error_equals_naive_implementation(ties: bool) -> None:
+    p, t, w, *_ = synthetic(7, ties=ties, empty_rows=True)
     assert expected_calibration_error(p, t) == pytest.approx(naive_calibration_error(p, t, np.ones(len(t))))
     assert weighted("expected_calibration_error", w, p, t) == pytest.approx(naive_calibration_error(p, t, w))
 
 
-def test_a_perfect_and_an_inverted_answer() -> None:
+def test_perfect_and_inverted_predictions() -> None:
     targets = np.array([[1, 0, 0], [0, 1, 1], [1, 1, 0]])
     perfect = evaluate(targets.astype(float), targets, "abc")
     for name in ("top1_accuracy", "mean_average_precision", "label_ranking_average_precision", "micro_f1", "macro_f1"):
@@ -168,7 +168,7 @@ def test_a_perfect_and_an_inverted_answer() -> None:
     assert mean_average_precision(1.0 - targets, targets) < 0.7
 
 
-def test_bce_is_sklearns_log_loss() -> None:
+def test_bce_equals_scikit_learn_log_loss() -> None:
     p, t = np.array([0.2, 0.9, 0.6]), np.array([0, 1, 0])
     assert bce(p[None], t[None]) == pytest.approx(sk.log_loss(t, p))
     assert np.isfinite(bce(np.array([[0.0, 1.0]]), np.array([[1, 0]])))
@@ -185,16 +185,16 @@ def test_f1_at_thresholds() -> None:
     assert micro_f1(two, which, np.array([0.7, 0.2])) == 0.0
 
 
-def test_few_emotions_lower_k_and_no_gain_is_lost() -> None:
-    found = evaluate(np.array([[0.6, 0.4]]), np.array([[0, 1]]), "ab")
-    assert found["top3_accuracy"] == found["recall_at_5"] == 1.0
-    assert found["ndcg_at_5"] == pytest.approx(1 / np.log2(3))
+def test_few_emotions_reduce_k() -> None:
+    scores_of = evaluate(np.array([[0.6, 0.4]]), np.array([[0, 1]]), "ab")
+    assert scores_of["top3_accuracy"] == scores_of["recall_at_5"] == 1.0
+    assert scores_of["ndcg_at_5"] == pytest.approx(1 / np.log2(3))
     assert ndcg_at_k(np.array([[0.6, 0.4]]), np.array([[1, 1]]), 1) == 1.0
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 5])
-def test_each_name_says_its_k(k: int) -> None:
-    p, t, *_ = made_up(3)
+def test_k_is_the_one_in_the_name(k: int) -> None:
+    p, t, *_ = synthetic(3)
     named = {
         f"top{k}_accuracy": top_k_accuracy,
         f"recall_at_{k}": recall_at_k,
@@ -206,12 +206,12 @@ def test_each_name_says_its_k(k: int) -> None:
         assert METRICS[name](p, t) == named[name](p, t, k), name
 
 
-def test_rows_without_a_label_are_left_out_of_the_ranks() -> None:
+def test_ranking_metrics_skip_rows_without_label() -> None:
     scores, targets = np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([[1, 0], [0, 0]])
-    found = evaluate(scores, targets, "ab")
+    scores_of = evaluate(scores, targets, "ab")
     for name in ("top1_accuracy", "recall_at_3", "label_ranking_average_precision", "ndcg_at_5", "coverage_error"):
-        assert found[name] == 1.0
-    assert found["hamming_loss"] == 0.25
+        assert scores_of[name] == 1.0
+    assert scores_of["hamming_loss"] == 0.25
 
 
 @pytest.mark.parametrize(
@@ -224,18 +224,18 @@ def test_rows_without_a_label_are_left_out_of_the_ranks() -> None:
         (SCORES, TARGETS * 0, 1, "no row"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(scores, targets, k, message: str) -> None:
+def test_rejects_invalid_input(scores, targets, k, message: str) -> None:
     for metric in (recall_at_k, pooled_recall_at_k, ndcg_at_k):
         with pytest.raises(ValueError, match=message):
             metric(scores, targets, k)
 
 
-def test_evaluate_gives_every_metric_and_each_emotion() -> None:
-    found = evaluate(SCORES, TARGETS, ["a", "b", "c", "d"], threshold=0.4, thresholds=np.full(4, 0.4))
-    assert set(found) == {*METRICS, "per_emotion_average_precision"}
-    assert list(found["per_emotion_average_precision"]) == ["a", "b", "c", "d"]
-    assert found["micro_f1"] == METRICS["micro_f1"](SCORES, TARGETS, threshold=0.4)
-    assert found["macro_f1"] == METRICS["macro_f1"](SCORES, TARGETS, thresholds=0.4)
+def test_evaluate_returns_every_metric_and_emotion() -> None:
+    scores_of = evaluate(SCORES, TARGETS, ["a", "b", "c", "d"], threshold=0.4, thresholds=np.full(4, 0.4))
+    assert set(scores_of) == {*METRICS, "per_emotion_average_precision"}
+    assert list(scores_of["per_emotion_average_precision"]) == ["a", "b", "c", "d"]
+    assert scores_of["micro_f1"] == METRICS["micro_f1"](SCORES, TARGETS, threshold=0.4)
+    assert scores_of["macro_f1"] == METRICS["macro_f1"](SCORES, TARGETS, thresholds=0.4)
     lower = ["coverage_error", "hamming_loss", "bce", "expected_calibration_error"]
     assert [name for name, metric in METRICS.items() if not metric.higher_is_better] == lower
 
@@ -243,14 +243,14 @@ def test_evaluate_gives_every_metric_and_each_emotion() -> None:
 def test_bounded_metrics_stay_between_0_and_1() -> None:
     assert [name for name, metric in METRICS.items() if not metric.bounded] == ["coverage_error", "bce"]
     for seed in range(4):
-        p, t, *_ = made_up(seed, ties=seed % 2 == 1)
+        p, t, *_ = synthetic(seed, ties=seed % 2 == 1)
         for metric in METRICS.values():
             assert metric(p, t) >= 0
             assert metric(p, t) <= 1 or not metric.bounded, metric.name
 
 
 def test_metrics_read_the_stated_form_of_input() -> None:
-    p, t, *_ = made_up(5)
+    p, t, *_ = synthetic(5)
     squeezed = 0.5 + 0.5 * p  # the same order, other probabilities, every decision positive
     for metric in METRICS.values():
         assert (metric(squeezed, t) == pytest.approx(metric(p, t))) == (metric.input == "ranking"), metric.name
@@ -259,7 +259,7 @@ def test_metrics_read_the_stated_form_of_input() -> None:
             assert metric(nearer, t) == metric(p, t), metric.name
 
 
-def test_each_metric_has_names_of_its_own() -> None:
+def test_names_are_unique() -> None:
     for names in ([m.display_name for m in METRICS.values()], [m.short_name for m in METRICS.values()]):
         assert len(set(names)) == len(METRICS)
     assert METRICS["ndcg_at_5"].display_name == "nDCG@5"

@@ -1,4 +1,4 @@
-"""The file of answers: what is written is read, and what is damaged is told."""
+"""The predictions file: writing and reading, and damaged files."""
 
 import json
 from pathlib import Path
@@ -21,40 +21,44 @@ TABLE = {
 }
 
 
-def made_up(rows: list[int], seed: int = 0) -> ModelPredictions:
+def synthetic(rows: list[int], seed: int = 0) -> ModelPredictions:
     rng = np.random.default_rng(seed)
     a, b, c, d = (rng.random((len(rows), 3), dtype=np.float32) for _ in range(4))
     return ModelPredictions(np.array(rows, dtype=np.int64), a, b, d[:, 0], c)
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
-    answers = {"AnB+": [made_up([4, 0, 3]), made_up([0, 3, 4], 1)], "prior/x": [made_up([5])], "none": [made_up([])]}
-    write_predictions(tmp_path / "predictions.parquet", answers, **TABLE)
-    found = read_predictions(tmp_path / "predictions.parquet")
-    assert {name: getattr(found, name) for name in TABLE if name != "targets"} == {
+def test_reads_what_was_written(tmp_path: Path) -> None:
+    by_model = {
+        "AnB+": [synthetic([4, 0, 3]), synthetic([0, 3, 4], 1)],
+        "prior/x": [synthetic([5])],
+        "none": [synthetic([])],
+    }
+    write_predictions(tmp_path / "predictions.parquet", by_model, **TABLE)
+    stored = read_predictions(tmp_path / "predictions.parquet")
+    assert {name: getattr(stored, name) for name in TABLE if name != "targets"} == {
         name: value for name, value in TABLE.items() if name != "targets"
     }
-    assert found.targets.tolist() == TABLE["targets"].tolist()
-    assert {name: len(repeats) for name, repeats in found.answers.items()} == {"AnB+": 2, "prior/x": 1, "none": 1}
-    assert found.answers["AnB+"][0].rows.tolist() == [0, 3, 4]
-    for name, repeats in answers.items():
-        for given, read in zip(repeats, found.answers[name], strict=True):
+    assert stored.targets.tolist() == TABLE["targets"].tolist()
+    assert {name: len(repeats) for name, repeats in stored.by_model.items()} == {"AnB+": 2, "prior/x": 1, "none": 1}
+    assert stored.by_model["AnB+"][0].rows.tolist() == [0, 3, 4]
+    for name, repeats in by_model.items():
+        for written, read in zip(repeats, stored.by_model[name], strict=True):
             for field in FIELDS:
-                assert np.array_equal(getattr(given.ordered(), field), getattr(read, field)), field
+                assert np.array_equal(getattr(written.ordered(), field), getattr(read, field)), field
                 assert getattr(read, field).dtype == (np.int64 if field == "rows" else np.float32)
 
 
-def test_rows_are_ordered_with_all_that_belongs_to_them() -> None:
-    given = made_up([4, 0, 3])
-    assert given.ordered().rows.tolist() == [0, 3, 4]
+def test_ordered_sorts_every_field_by_row() -> None:
+    written = synthetic([4, 0, 3])
+    assert written.ordered().rows.tolist() == [0, 3, 4]
     for field in FIELDS[1:]:
-        assert np.array_equal(getattr(given.ordered(), field), getattr(given, field)[[1, 2, 0]])
+        assert np.array_equal(getattr(written.ordered(), field), getattr(written, field)[[1, 2, 0]])
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"rows": np.array([0, 0])}, "row 0 is answered twice"),
+        ({"rows": np.array([0, 0])}, "row 0 occurs twice"),
         ({"rows": np.array([0, -1])}, "row -1 is below 0"),
         ({"rows": np.array([0.0, 1.0])}, "whole numbers"),
         ({"rows": np.array([0, 1, 2])}, r"raw is \(2, 3\), expected \(3, 3\)"),
@@ -68,8 +72,8 @@ def test_rows_are_ordered_with_all_that_belongs_to_them() -> None:
         ({"probabilities": np.full((2, 3), -0.1)}, "expected 0 to 1"),
     ],
 )
-def test_answers_that_do_not_fit_are_refused(change: dict, message: str) -> None:
-    good = made_up([0, 1])
+def test_rejects_inconsistent_predictions(change: dict, message: str) -> None:
+    good = synthetic([0, 1])
     with pytest.raises(EmocapError, match=message):
         ModelPredictions(**{field: getattr(good, field) for field in FIELDS} | change)
 
@@ -78,17 +82,17 @@ def test_answers_that_do_not_fit_are_refused(change: dict, message: str) -> None
     ("change", "rows"),
     [({"images": ["a"]}, [0]), ({"targets": np.zeros((6, 2))}, [0]), ({}, [6]), ({"labels": list("abcd")}, [0])],
 )
-def test_tables_that_do_not_fit_are_not_written(tmp_path: Path, change: dict, rows: list[int]) -> None:
+def test_rejects_inconsistent_tables(tmp_path: Path, change: dict, rows: list[int]) -> None:
     with pytest.raises(EmocapError, match="predictions.parquet"):
-        write_predictions(tmp_path / "predictions.parquet", {"m": [made_up(rows)]}, **TABLE | change)
+        write_predictions(tmp_path / "predictions.parquet", {"m": [synthetic(rows)]}, **TABLE | change)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_missing_or_damaged_file_is_told_in_a_line(tmp_path: Path) -> None:
+def test_reports_missing_or_damaged_file_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "predictions.parquet"
     with pytest.raises(EmocapError, match="no such file"):
         read_predictions(path)
-    write_predictions(path, {"m": [made_up([1, 2])]}, **TABLE)
+    write_predictions(path, {"m": [synthetic([1, 2])]}, **TABLE)
     whole = path.read_bytes()
     table = pq.read_table(path)
     about = json.loads(table.schema.metadata[b"emocap"])

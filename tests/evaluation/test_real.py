@@ -1,4 +1,4 @@
-"""What a constant answer scores on the real captions: known before any model, and what every model must beat."""
+"""The scores of a constant prediction on the real captions, which every model must beat."""
 
 import os
 from pathlib import Path
@@ -19,6 +19,6 @@ def test_the_prior_on_socratis() -> None:
     pairs = read_socratis_csv(DATA / "socratis" / "cleaned_data.csv")
     vocabulary = build_vocabulary(pairs.emotions)
     targets = pairs.targets(vocabulary)
-    found = evaluate(prior(targets, len(pairs)), targets, vocabulary.labels)
+    scores = evaluate(prior(targets, len(pairs)), targets, vocabulary.labels)
     expected = {"top1_accuracy": 0.67, "top2_accuracy": 0.83, "top3_accuracy": 0.89, "recall_at_3": 0.39}
-    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=0.02)
+    assert {name: scores[name] for name in expected} == pytest.approx(expected, abs=0.02)

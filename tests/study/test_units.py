@@ -58,11 +58,11 @@ def test_every_pair_is_tested_once_a_seed_and_folds_are_the_same_for_all_seeds(c
     results = read_json(crossed / "results.json")
     assert (results["folds"], results["seeds"], results["n_test_pairs"]) == (3, [0, 7], 120)
     found = read_predictions(crossed / "predictions.parquet")
-    assert {name: len(repeats) for name, repeats in found.answers.items()} == {
+    assert {name: len(repeats) for name, repeats in found.by_model.items()} == {
         **{name: 2 for name in ("prior", "tfidf", "teacher", "labelled_AnB", "labelled_AnB+")},
         "ensemble": 1,
     }
-    for repeats in found.answers.values():
+    for repeats in found.by_model.values():
         assert all(sorted(answers.rows) == list(range(120)) for answers in repeats)
     for fold in range(3):
         one, other = (read_json(crossed / f"units/s{seed}_f{fold}/splits.json")["parts"] for seed in (0, 7))
@@ -72,7 +72,7 @@ def test_every_pair_is_tested_once_a_seed_and_folds_are_the_same_for_all_seeds(c
 
 
 def test_seeds_differ_and_their_spread_is_told(crossed) -> None:
-    found = read_predictions(crossed / "predictions.parquet").answers["teacher"]
+    found = read_predictions(crossed / "predictions.parquet").by_model["teacher"]
     assert not np.allclose(found[0].raw, found[1].raw)
     results = read_json(crossed / "results.json")
     assert results["spread"]["teacher"]["bce"] > 0
@@ -81,7 +81,7 @@ def test_seeds_differ_and_their_spread_is_told(crossed) -> None:
 
 
 def test_each_fold_is_answered_by_the_model_that_did_not_see_it(crossed) -> None:
-    found = read_predictions(crossed / "predictions.parquet").answers["teacher"][0]
+    found = read_predictions(crossed / "predictions.parquet").by_model["teacher"][0]
     for fold in range(3):
         unit = crossed / f"units/s0_f{fold}"
         expected = read_array(unit / "teacher/test_probabilities.npy")
@@ -92,7 +92,7 @@ def test_each_fold_is_answered_by_the_model_that_did_not_see_it(crossed) -> None
 
 
 def test_the_ensemble_is_the_mean_of_logits_over_models_and_seeds(crossed) -> None:
-    found = read_predictions(crossed / "predictions.parquet").answers
+    found = read_predictions(crossed / "predictions.parquet").by_model
     members = [a.ordered().raw for name in ("teacher", "labelled_AnB+") for a in found[name]]
     assert np.allclose(found["ensemble"][0].raw, mean_of_logits(members), atol=1e-5)
     assert mean_of_logits([np.array([[0.9]]), np.array([[0.5]])])[0, 0] == pytest.approx(0.75)  # logits ln 9 and 0
@@ -101,7 +101,7 @@ def test_the_ensemble_is_the_mean_of_logits_over_models_and_seeds(crossed) -> No
 def test_the_prior_stays_the_frequencies_that_it_is_and_the_ensemble_speaks_for_the_study(crossed) -> None:
     results = read_json(crossed / "results.json")
     assert results["calibration"]["prior"]["temperature"] == [1.0] * 6
-    found = read_predictions(crossed / "predictions.parquet").answers["prior"][0]
+    found = read_predictions(crossed / "predictions.parquet").by_model["prior"][0]
     assert np.allclose(found.probabilities, found.raw, atol=1e-6)
     assert results["calibration"]["teacher"]["temperature"] != [1.0] * 6
     assert results["chosen"] == "ensemble"
@@ -154,7 +154,7 @@ def test_the_saved_temperature_is_that_of_the_validation_pairs(tiny_study, tmp_p
     results = read_json(tmp_path / "run/results.json")
     card = load_model(tmp_path / "run/teacher").card
     assert results["calibration"]["teacher"]["temperature"] == [pytest.approx(card.temperature)]
-    found = read_predictions(tmp_path / "run/predictions.parquet").answers["teacher"][0]
+    found = read_predictions(tmp_path / "run/predictions.parquet").by_model["teacher"][0]
     logits = np.log(found.raw / (1 - found.raw))
     assert np.allclose(found.probabilities, 1 / (1 + np.exp(-logits / card.temperature)), atol=1e-4)
 

@@ -1,7 +1,8 @@
-"""Probabilities that mean what they say, and thresholds for yes and no, both found on validation pairs.
+"""Calibration: a temperature for the probabilities, and decision thresholds, both fitted on validation pairs.
 
-Temperature scaling is from Guo et al., "On Calibration of Modern Neural Networks" (2017), here of every emotion's logit
-with one temperature for all. Left out: a temperature for each emotion, which rare ones cannot support.
+Temperature scaling is from Guo et al., "On Calibration of Modern Neural Networks" (2017), applied to
+every emotion's logit with one temperature. Left out: a temperature per emotion, for which rare emotions have too few
+positives.
 """
 
 from dataclasses import dataclass
@@ -13,17 +14,17 @@ from scipy.optimize import minimize_scalar
 from emocap.evaluation.statistics import BINS, bins_of
 
 TEMPERATURES = (0.05, 20.0)
-SMALLEST = 1e-12  # far below what a model says, since clipped probabilities are ties and change the order
+SMALLEST = 1e-12  # far below any model's probabilities, since clipping makes ties and changes the order
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What makes yes and no of a model's probabilities.
+    """A temperature and decision thresholds.
 
     Attributes:
-        temperature: divides the logits; above 1 where the model is too sure.
-        threshold: one for all emotions; a scaled probability that reaches it is a yes.
-        thresholds: (E,) float64, one for each emotion.
+        temperature: divides the logits; above 1 if the model is overconfident.
+        threshold: one for all emotions; an emotion is predicted if its scaled probability is at least this.
+        thresholds: (E,) float64, one per emotion.
     """
 
     temperature: float
@@ -32,23 +33,23 @@ class Calibration:
 
 
 def calibrate(probabilities: np.ndarray, targets: np.ndarray, *, scaled: bool = True) -> Calibration:
-    """The temperature of least binary cross-entropy, and the thresholds of greatest F1 after scaling by it.
+    """The temperature of lowest binary cross-entropy, and the thresholds of highest F1 after scaling by it.
 
-    A threshold lies midway between the lowest probability that it accepts and the next lower one. An emotion that no
-    pair has takes the one for all. Without any positive: temperature 1 and thresholds 0.5.
+    A threshold is midway between the lowest probability that it accepts and the next lower one. An emotion without
+    positives gets the common threshold. Without any positive: temperature 1 and thresholds 0.5.
 
     Args:
-        probabilities: (N, E) within 0 to 1, of validation pairs, as the model gave them.
+        probabilities: (N, E) within 0 to 1, of validation pairs, uncalibrated.
         targets: (N, E) of 0 and 1.
-        scaled: False keeps the temperature at 1, for answers that are to stay as they are.
+        scaled: False keeps the temperature at 1, for probabilities that must not change.
 
     Raises:
         ValueError: shapes differ, or a probability is not within 0 to 1.
 
-    >>> found = calibrate(np.array([[.9, .9]] * 4), np.array([[1, 1], [1, 1], [1, 1], [0, 0]]))
-    >>> round(found.temperature, 3)  # log(.9 / .1) / log(3 / 1), so that .9 becomes the .75 that are true
+    >>> fitted = calibrate(np.array([[.9, .9]] * 4), np.array([[1, 1], [1, 1], [1, 1], [0, 0]]))
+    >>> round(fitted.temperature, 3)  # log(.9 / .1) / log(3 / 1): .9 becomes .75, the share of positives
     2.0
-    >>> round(found.threshold, 3), found.thresholds.round(3).tolist()  # midway between 0 and .75
+    >>> round(fitted.threshold, 3), fitted.thresholds.round(3).tolist()  # midway between 0 and .75
     (0.375, [0.375, 0.375])
     """
     logits, truth = _logits(probabilities), np.asarray(targets) > 0
@@ -63,8 +64,8 @@ def calibrate(probabilities: np.ndarray, targets: np.ndarray, *, scaled: bool = 
 
     temperature = 1.0
     if scaled:
-        found = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6})
-        temperature = float(np.exp(found.x))
+        minimum = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6})
+        temperature = float(np.exp(minimum.x))
     p = scale(probabilities, temperature)
     threshold = best_threshold(p.ravel(), truth.ravel())
     thresholds = np.full(truth.shape[1], threshold)
@@ -74,7 +75,7 @@ def calibrate(probabilities: np.ndarray, targets: np.ndarray, *, scaled: bool = 
 
 
 def scale(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Probabilities of any shape at their logits divided by the temperature, float64; the order stays.
+    """Probabilities of any shape with their logits divided by the temperature, float64; their order does not change.
 
     Raises:
         ValueError: the temperature is not above 0, or a probability is not within 0 to 1.
@@ -89,7 +90,7 @@ def scale(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def best_threshold(probabilities: np.ndarray, truth: np.ndarray) -> float:
-    """The threshold of greatest F1 over answers (N,), the highest of equally good ones; one must be true.
+    """The threshold of highest F1 for probabilities (N,), the highest of equally good ones; one must be true.
 
     >>> round(best_threshold(np.array([.9, .6, .2]), np.array([True, True, False])), 3)
     0.4
@@ -98,21 +99,21 @@ def best_threshold(probabilities: np.ndarray, truth: np.ndarray) -> float:
     falling = probabilities[order]
     f1 = 2 * np.cumsum(truth[order]) / (np.arange(1, len(order) + 1) + truth.sum())
     following = np.append(falling[1:], -1.0)
-    f1[falling == following] = -1  # no threshold parts equal probabilities
+    f1[falling == following] = -1  # no threshold separates equal probabilities
     best = int(np.argmax(f1))
     return float((falling[best] + max(following[best], 0.0)) / 2)
 
 
 def reliability_curve(probabilities: np.ndarray, targets: np.ndarray, bins: int = BINS) -> dict[str, list[Any]]:
-    """By equal-width bin over all pair-emotion cells: mean probability, share of positives (None if empty), number.
+    """Mean probability, share of positives (None if empty) and number of pair-emotion cells in bins of equal width.
 
     Args:
         probabilities: (N, E) within 0 to 1.
         targets: (N, E) of 0 and 1.
-        bins: of [0, 1].
+        bins: number of bins of [0, 1].
 
     Returns:
-        `confidence`, `frequency` and `count`, a list of `bins` each.
+        `confidence`, `frequency` and `count`, a list of length `bins` each.
 
     >>> reliability_curve(np.array([[.1, .3]]), np.array([[0, 1]]), bins=2)
     {'confidence': [0.2, None], 'frequency': [0.5, None], 'count': [2, 0]}
@@ -131,6 +132,6 @@ def reliability_curve(probabilities: np.ndarray, targets: np.ndarray, bins: int 
 def _logits(probabilities: np.ndarray) -> np.ndarray:
     p = np.asarray(probabilities, dtype=np.float64)
     if not ((p >= 0) & (p <= 1)).all():
-        raise ValueError("probabilities must lie within 0 to 1")
+        raise ValueError("probabilities must be within 0 to 1")
     p = np.clip(p, SMALLEST, 1 - SMALLEST)
     return np.log(p) - np.log1p(-p)

@@ -1,8 +1,8 @@
-"""What people reach against each other: one annotator judged by the others, and two halves of the annotators.
+"""Human agreement: each annotator evaluated against the others, and split-half agreement of the annotators.
 
-A person's words, in the order written, are a ranking like a model's. Each annotator is judged against the union of what
-the *other* annotators of the pair named, and so is every model, on exactly those targets: the union over all annotators
-would give models easier targets than people had.
+The emotions an annotator named, in the order written, are a ranking like a model's. Each annotator is evaluated against
+the union of what the *other* annotators of the pair named, and so is every model: the union over all annotators would
+give models easier targets than the annotators had.
 """
 
 from collections import Counter
@@ -23,35 +23,35 @@ UNNAMED = 1e-6
 
 def human_ceiling(
     named: Sequence[Sequence[Sequence[int]]],
-    answers: Mapping[str, Sequence[ModelPredictions]],
+    predictions: Mapping[str, Sequence[ModelPredictions]],
     labels: Sequence[str],
     prior: np.ndarray,
     *,
     n_splits: int = 20,
     seed: int = 0,
 ) -> dict[str, Any] | None:
-    """Scores of people and of models against the same people, by the metrics that words without numbers have.
+    """Scores of annotators and of models against the same annotators, by the metrics in `SHARED`.
 
-    A person says yes to what is named, a model to what reaches its threshold (`micro_f1`); ranks decide the rest. Every
-    annotator counts alike, so that a pair with more of them weighs more.
+    For `micro_f1` an annotator predicts what is named, a model what reaches its threshold; the other metrics use ranks.
+    Every annotator has the same weight, so that a pair with more annotators has more.
 
     Args:
-        named: per pair of the table, per annotator, the emotions named in the order written, as label numbers.
-        answers: by model, one entry a repeat; only pairs that all of them answered are used.
+        named: per pair of the table and annotator, the label indices of the named emotions in the order written.
+        predictions: by model, one entry per repeat; only pairs that all of them predict are used.
         labels: E emotions.
-        prior: (E,) frequencies, or (M, E), one row a pair of the table, which order what a person did not name.
-        n_splits: random halvings of the annotators.
-        seed: of the halvings.
+        prior: (E,) frequencies, or (M, E), one row per pair of the table, which rank what an annotator did not name.
+        n_splits: number of random splits of the annotators into halves.
+        seed: of the splits.
 
     Returns:
-        What `docs/RUN_DIR.md` describes as `human`; None where no pair has two annotators with known emotions.
+        What `docs/RUN_DIR.md` describes as `human`; None if no pair has two annotators with known emotions.
 
     Raises:
-        EmocapError: `prior` or a model's answers are not of these emotions, or of other pairs.
+        EmocapError: `prior` or a model's predictions have other emotions or pairs.
     """
-    _check(answers, len(named), len(labels), prior, n_splits)
+    _check(predictions, len(named), len(labels), prior, n_splits)
     priors = np.broadcast_to(np.asarray(prior, dtype=np.float64), (len(named), len(labels)))
-    rows = _answered(answers, len(named))
+    rows = _predicted_by_all(predictions, len(named))
     left_out: Counter[str] = Counter()
     kept: list[tuple[int, list[list[int]]]] = []
     for row in rows:
@@ -66,7 +66,10 @@ def human_ceiling(
         return None
     pairs, people, targets = _one_against_others(kept, priors)
     own = _scores(people, targets, threshold=0.5)
-    models = {name: _mean([_of(found, pairs, targets) for found in given]) for name, given in answers.items()}
+    models = {
+        name: _mean([_model_scores(repeat, pairs, targets) for repeat in repeats])
+        for name, repeats in predictions.items()
+    }
     counts = [len(known) for _, known in kept]
     return {
         "n_pairs": len(kept),
@@ -83,31 +86,31 @@ def human_ceiling(
 
 
 def _check(
-    answers: Mapping[str, Sequence[ModelPredictions]], n: int, n_labels: int, prior: np.ndarray, n_splits: int
+    predictions: Mapping[str, Sequence[ModelPredictions]], n: int, n_labels: int, prior: np.ndarray, n_splits: int
 ) -> None:
     if np.shape(prior) not in ((n_labels,), (n, n_labels)) or n_splits < 1:
-        raise EmocapError(
-            f"human: prior {np.shape(prior)} and {n_splits} halvings, expected ({n_labels},) and 1 or more"
-        )
-    for name, given in answers.items():
-        if not given:
-            raise EmocapError(f"human: {name} has no answers")
-        for found in given:
-            if found.raw.shape[1] != n_labels or (len(found.rows) and found.rows.max() >= n):
-                raise EmocapError(f"human: {name} answers other pairs or emotions than the {n} and {n_labels} given")
+        raise EmocapError(f"human: prior {np.shape(prior)} and {n_splits} splits, expected ({n_labels},) and 1 or more")
+    for name, repeats in predictions.items():
+        if not repeats:
+            raise EmocapError(f"human: {name} has no predictions")
+        for repeat in repeats:
+            if repeat.raw.shape[1] != n_labels or (len(repeat.rows) and repeat.rows.max() >= n):
+                raise EmocapError(
+                    f"human: {name} predicts other pairs or emotions than the {n} and {n_labels} expected"
+                )
 
 
-def _answered(answers: Mapping[str, Sequence[ModelPredictions]], n: int) -> np.ndarray:
-    """Ascending row numbers of the pairs that every repeat of every model answered."""
+def _predicted_by_all(predictions: Mapping[str, Sequence[ModelPredictions]], n: int) -> np.ndarray:
+    """Ascending row numbers of the pairs that every repeat of every model predicts."""
     counts = np.zeros(n, dtype=np.int64)
-    repeats = [found for given in answers.values() for found in given]
-    for found in repeats:
-        counts[found.rows] += 1
+    repeats = [repeat for model in predictions.values() for repeat in model]
+    for repeat in repeats:
+        counts[repeat.rows] += 1
     return np.flatnonzero(counts == len(repeats))
 
 
 def ranking_scores(words: Sequence[int], prior: np.ndarray) -> np.ndarray:
-    """(E,) float64 scores that rank a person's words in the order written, and what is left by the prior below them.
+    """(E,) float64 scores that rank named emotions in the order written, then the others by the prior.
 
     >>> ranking_scores([2, 0], np.array([.1, .5, .2, .9])).argsort()[::-1].tolist()
     [2, 0, 3, 1]
@@ -136,16 +139,16 @@ def _one_against_others(
     return np.array(rows), np.stack(people), np.stack(targets).astype(np.float32)
 
 
-def _of(found: ModelPredictions, pairs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+def _model_scores(repeat: ModelPredictions, pairs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
     """A repeat's scores for these pairs (I,) against these targets (I, E)."""
-    ordered = found.ordered()
+    ordered = repeat.ordered()
     places = np.searchsorted(ordered.rows, pairs)
     return _scores(ordered.probabilities[places], targets, ordered.threshold[places])
 
 
 def _scores(scores: np.ndarray, targets: np.ndarray, threshold: float | np.ndarray) -> dict[str, float]:
-    judged, one_each = ScoredPredictions(scores, targets, threshold), np.ones((1, len(targets)))
-    return {metric: float(METRICS[metric].statistic(judged)(one_each)[0]) for metric in SHARED}
+    scored, weights = ScoredPredictions(scores, targets, threshold), np.ones((1, len(targets)))
+    return {metric: float(METRICS[metric].statistic(scored)(weights)[0]) for metric in SHARED}
 
 
 def _mean(repeats: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -153,12 +156,12 @@ def _mean(repeats: Sequence[dict[str, float]]) -> dict[str, float]:
 
 
 def _split_half(people: Sequence[list[list[int]]], priors: np.ndarray, n_splits: int, seed: int) -> dict[str, Any]:
-    """Agreement of two random halves of each pair's annotators, as means over the halvings.
+    """Agreement of two random halves of each pair's annotators, as means over the splits.
 
     `correlation` is Pearson's of the two halves' vote shares over all cells of pairs and emotions; `spearman_brown`
-    tells from it that of two groups as large as the whole (Spearman 1910, Brown 1910). Both are null where a half's
-    shares are all the same. `metrics` judge one half's shares, equal ones in the prior's order, against the other's
-    union; of an odd number of annotators the one half has the fewer.
+    predicts from it that of two groups as large as the whole (Spearman 1910, Brown 1910). Both are null if all shares
+    of a half are equal. `metrics` evaluate the first half's shares, ties broken by the prior, against the second's
+    union; with an odd number of annotators the first half is the smaller.
     """
     generator = np.random.default_rng(seed)
     correlations, metrics = [], []
@@ -172,10 +175,10 @@ def _split_half(people: Sequence[list[list[int]]], priors: np.ndarray, n_splits:
                 for member in members:
                     shares[known[member]] += 1 / len(members)
                 half.append(shares)
-        one, other = (np.stack(half) for half in halves)
-        if one.std() > 0 and other.std() > 0:
-            correlations.append(float(np.corrcoef(one.ravel(), other.ravel())[0, 1]))
-        metrics.append(_scores(one + UNNAMED * priors, other > 0, threshold=2 * UNNAMED))
+        first, second = (np.stack(half) for half in halves)
+        if first.std() > 0 and second.std() > 0:
+            correlations.append(float(np.corrcoef(first.ravel(), second.ravel())[0, 1]))
+        metrics.append(_scores(first + UNNAMED * priors, second > 0, threshold=2 * UNNAMED))
     r = float(np.mean(correlations)) if correlations else None
     return {
         "correlation": r,

@@ -1,4 +1,4 @@
-"""Metrics of probabilities and of thresholded decisions: each as a statistic over weighted pairs, and as a function."""
+"""Metrics of probabilities and of decisions: each as a statistic over weighted pairs, and as a plain function."""
 
 import numpy as np
 
@@ -8,24 +8,24 @@ from emocap.evaluation.statistics import BINS, BinGaps, PairMean, Share, Statist
 
 def _f1_parts(scored: ScoredPredictions, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(N, E) twice: twice the true positives, and that plus false positives and negatives."""
-    answered = scored.probabilities >= thresholds
-    return 2.0 * (answered & scored.truth), answered.astype(float) + scored.truth
+    predicted = scored.probabilities >= thresholds
+    return 2.0 * (predicted & scored.truth), predicted.astype(float) + scored.truth
 
 
 def micro_f1_statistic(scored: ScoredPredictions) -> Statistic:
-    hit, all_ = _f1_parts(scored, scored.threshold)
-    return Share(hit.sum(axis=1), all_.sum(axis=1), empty=0.0)
+    numerator, denominator = _f1_parts(scored, scored.threshold)
+    return Share(numerator.sum(axis=1), denominator.sum(axis=1), empty=0.0)
 
 
 def micro_f1(probabilities: np.ndarray, targets: np.ndarray, threshold: float | np.ndarray = 0.5) -> float:
-    """F1 of all pairs' and emotions' yes and no together, 0 where nothing is true or answered with yes.
+    """F1 over all pair-emotion cells, 0 if nothing is true or predicted.
 
     Args:
         probabilities: (N, E) float.
         targets: (N, E) of 0 and 1.
-        threshold: () or (N,); an emotion whose probability reaches it is answered with yes.
+        threshold: () or (N,); an emotion is predicted if its probability is at least this.
 
-    >>> micro_f1(np.array([[.9, .1], [.9, .8]]), np.array([[1, 1], [1, 0]]))  # 2 hits, 1 false yes, 1 false no
+    >>> micro_f1(np.array([[.9, .1], [.9, .8]]), np.array([[1, 1], [1, 0]]))  # 2 true, 1 false positive, 1 missed
     0.6666666666666666
     """
     return plain_value(micro_f1_statistic(ScoredPredictions(probabilities, targets, threshold=threshold)), len(targets))
@@ -36,7 +36,7 @@ def macro_f1_statistic(scored: ScoredPredictions) -> Statistic:
 
 
 def macro_f1(probabilities: np.ndarray, targets: np.ndarray, thresholds: float | np.ndarray = 0.5) -> float:
-    """Mean over all emotions of their F1, 0 for one that is neither true nor answered with yes.
+    """Mean of F1 over all emotions, 0 for one that is neither true nor predicted.
 
     Args as `micro_f1`, but thresholds: (), (E,) or (N, E).
 
@@ -53,7 +53,7 @@ def hamming_statistic(scored: ScoredPredictions) -> Statistic:
 
 
 def hamming_loss(probabilities: np.ndarray, targets: np.ndarray) -> float:
-    """Share of pair-emotion cells that are answered wrongly at a threshold of 0.5.
+    """Share of pair-emotion cells with a wrong decision at a threshold of 0.5.
 
     >>> hamming_loss(np.array([[.9, .1], [.9, .8]]), np.array([[1, 1], [1, 0]]))
     0.5
@@ -67,7 +67,7 @@ def bce_statistic(scored: ScoredPredictions) -> Statistic:
 
 
 def bce(probabilities: np.ndarray, targets: np.ndarray) -> float:
-    """Mean binary cross-entropy in nats over pairs and emotions; probabilities are kept within 1e-7 of 0 and 1.
+    """Mean binary cross-entropy in nats over pairs and emotions; probabilities are clipped to 1e-7 and 1 - 1e-7.
 
     >>> round(bce(np.array([[.5, .5]]), np.array([[1, 0]])), 4)
     0.6931
@@ -83,13 +83,13 @@ def calibration_error_statistic(scored: ScoredPredictions, bins: int = BINS) -> 
 
 
 def expected_calibration_error(probabilities: np.ndarray, targets: np.ndarray, bins: int = BINS) -> float:
-    """Mean over all pair-emotion cells of how far their bin's mean probability is from its share of positives.
+    """Mean over all pair-emotion cells of the gap between their bin's mean probability and its share of positives.
 
     Args:
         probabilities: (N, E) within 0 to 1.
         targets: (N, E) of 0 and 1.
         bins: of equal width. Source: Naeini et al. (2015), as in Guo et al., "On Calibration of Modern Neural
-            Networks" (2017), here for every emotion's yes and no instead of the best class.
+            Networks" (2017), here for the decision on every emotion instead of the best class.
 
     >>> round(expected_calibration_error(np.array([[.9, .9], [.2, .2]]), np.array([[1, 0], [0, 0]]), bins=2), 3)
     0.3

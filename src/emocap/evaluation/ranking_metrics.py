@@ -14,7 +14,7 @@ def top_k_statistic(scored: ScoredPredictions, k: int) -> Statistic:
 
 
 def top_k_accuracy(scores: np.ndarray, targets: np.ndarray, k: int) -> float:
-    """Share of pairs with at least one true emotion among the k best-scored ones.
+    """Share of pairs with at least one true emotion among the k with the highest scores.
 
     Args:
         scores: (N, E) float; only the order within a row matters.
@@ -35,7 +35,7 @@ def recall_statistic(scored: ScoredPredictions, k: int) -> Statistic:
 
 
 def recall_at_k(scores: np.ndarray, targets: np.ndarray, k: int) -> float:
-    """Mean share of a pair's true emotions among its k best-scored ones.
+    """Mean share of a pair's true emotions among the k with the highest scores.
 
     Args and raises as `top_k_accuracy`.
 
@@ -50,7 +50,7 @@ def pooled_recall_statistic(scored: ScoredPredictions, k: int) -> Statistic:
 
 
 def pooled_recall_at_k(scores: np.ndarray, targets: np.ndarray, k: int) -> float:
-    """Share of all pairs' true emotions together that are among their pair's k best-scored ones.
+    """Share of the true emotions of all pairs that are among the k with the highest scores of their pair.
 
     Args and raises as `top_k_accuracy`.
 
@@ -65,7 +65,7 @@ def precision_statistic(scored: ScoredPredictions, k: int) -> Statistic:
 
 
 def precision_at_k(scores: np.ndarray, targets: np.ndarray, k: int) -> float:
-    """Mean share of a pair's k best-scored emotions that are true.
+    """Mean share of true emotions among the k with the highest scores.
 
     Args and raises as `top_k_accuracy`.
 
@@ -76,13 +76,13 @@ def precision_at_k(scores: np.ndarray, targets: np.ndarray, k: int) -> float:
 
 
 def label_ranking_statistic(scored: ScoredPredictions) -> Statistic:
-    every, true = scored.ranked_at_or_above
-    precision = np.where(scored.truth, true / every, 0)
+    n_all, n_true = scored.ranked_at_or_above
+    precision = np.where(scored.truth, n_true / n_all, 0)
     return scored.mean_over_labelled(precision.sum(axis=1) / np.maximum(scored.positives, 1))
 
 
 def label_ranking_average_precision(scores: np.ndarray, targets: np.ndarray) -> float:
-    """Mean over pairs, then over their true emotions, of the share of true ones among those scored no lower.
+    """Mean over pairs, then over their true emotions, of the share of true ones among those scored at least as high.
 
     Args and raises as `top_k_accuracy`, without k. Source: Tsoumakas et al., "Mining Multi-label Data" (2010).
 
@@ -94,12 +94,12 @@ def label_ranking_average_precision(scores: np.ndarray, targets: np.ndarray) -> 
 
 def ndcg_statistic(scored: ScoredPredictions, k: int) -> Statistic:
     gain = scored.top_k(k) / np.log2(np.arange(k) + 2)
-    greatest = np.cumsum(1 / np.log2(np.arange(k) + 2))
-    return scored.mean_over_labelled(gain.sum(axis=1) / greatest[np.clip(scored.positives, 1, k) - 1])
+    maximum = np.cumsum(1 / np.log2(np.arange(k) + 2))
+    return scored.mean_over_labelled(gain.sum(axis=1) / maximum[np.clip(scored.positives, 1, k) - 1])
 
 
 def ndcg_at_k(scores: np.ndarray, targets: np.ndarray, k: int) -> float:
-    """Mean discounted gain, 1 / log2(1 + rank) for a true emotion among the k best, as a share of the best possible.
+    """Mean discounted gain, 1 / log2(1 + rank) for a true emotion among the k best, divided by the maximum.
 
     Args and raises as `top_k_accuracy`. Source: Järvelin and Kekäläinen, "Cumulated gain-based evaluation" (2002).
 
@@ -114,7 +114,7 @@ def coverage_statistic(scored: ScoredPredictions) -> Statistic:
 
 
 def coverage_error(scores: np.ndarray, targets: np.ndarray) -> float:
-    """Mean number of emotions one has to go down to, best first, until all true ones are met; the worst of ties.
+    """Mean rank of the lowest-ranked true emotion; tied emotions all have the lowest of their ranks.
 
     Args and raises as `top_k_accuracy`, without k. Source: Tsoumakas et al., "Mining Multi-label Data" (2010).
 
@@ -129,17 +129,19 @@ def average_precision_statistic(scored: ScoredPredictions) -> AveragePrecisions:
 
 
 def average_precisions(scores: np.ndarray, targets: np.ndarray) -> list[float | None]:
-    """Average precision of each emotion over all pairs (scikit-learn's), None where no pair has it.
+    """Average precision of each emotion over all pairs (scikit-learn's), None if no pair has it.
 
     >>> average_precisions(np.array([[.9, .1], [.8, .2], [.1, .3]]), np.array([[0, 0], [1, 0], [0, 0]]))
     [0.5, None]
     """
-    found = average_precision_statistic(ScoredPredictions(scores, targets)).per_label(np.ones((1, len(targets))))[0]
-    return [None if np.isnan(value) else float(value) for value in found]
+    precisions = average_precision_statistic(ScoredPredictions(scores, targets)).per_label(np.ones((1, len(targets))))[
+        0
+    ]
+    return [None if np.isnan(value) else float(value) for value in precisions]
 
 
 def mean_average_precision(scores: np.ndarray, targets: np.ndarray) -> float:
-    """Mean of `average_precisions` over the emotions that occur, NaN where none does.
+    """Mean of `average_precisions` over the emotions that occur, NaN if none does.
 
     >>> mean_average_precision(np.array([[.9, .1], [.8, .2], [.1, .3]]), np.array([[0, 0], [1, 0], [0, 0]]))
     0.5

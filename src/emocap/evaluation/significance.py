@@ -1,13 +1,7 @@
-"""Which differences between models are more than chance: a paired bootstrap over images.
+"""Comparison of models: each metric with its interval, and the differences to reference models.
 
-Whole images are drawn with replacement, since pairs of one image are not independent. Every model and repeat is weighed
-by the same draws, so that a difference is taken within each (Efron and Tibshirani, "An Introduction to the Bootstrap",
-1993). An interval runs from the 2.5th to the 97.5th percentile of the replicates. For metrics that are no means over
-pairs it is moved by the replicates' bias (chapter 10 there): average precision of a rare emotion grows where its few
-positives are drawn twice, so that bare percentiles lie too high; in a simulation of 29 emotions they held what another
-sample of as many images scores in 80% of cases, and once moved in 97%. `scipy.stats.bootstrap` is not used because it
-draws anew for every statistic and would sort again for every draw. Repeats are averaged within a draw: the interval
-tells what other images would do, the spread what other seeds do.
+Repeats are averaged within each bootstrap draw: an interval describes the variation over images, the spread that over
+seeds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,38 +10,21 @@ from typing import Any
 import numpy as np
 
 from emocap.errors import EmocapError
+from emocap.evaluation.bootstrap import Repeat, biased_metrics, interval, replicates
 from emocap.evaluation.calibration import reliability_curve
 from emocap.evaluation.metrics import METRICS
 from emocap.evaluation.predictions import ModelPredictions
 from emocap.evaluation.probability_metrics import expected_calibration_error
 from emocap.evaluation.ranking_metrics import average_precisions
-from emocap.evaluation.scored_predictions import ScoredPredictions
-from emocap.evaluation.statistics import Statistic
 
-PERCENTILES = (2.5, 97.5)
-CELLS_AT_ONCE = 2_000_000
 SAME = 1e-9
 Comparison = dict[str, Any]
-
-
-class _Repeat:
-    """One repeat's answers, rows ascending, and each metric as a function of weights over them."""
-
-    def __init__(self, answers: ModelPredictions, targets: np.ndarray) -> None:
-        self.answers = answers.ordered()
-        self.rows = self.answers.rows
-        self.targets = targets[self.rows]
-        found = self.answers
-        judged = ScoredPredictions(found.probabilities, self.targets, found.threshold, found.thresholds)
-        self.statistics: dict[str, Statistic] = {name: metric.statistic(judged) for name, metric in METRICS.items()}
-
-    def values(self, weights: np.ndarray) -> dict[str, np.ndarray]:
-        """(B,) by metric for weights (B, N)."""
-        return {name: statistic(weights) for name, statistic in self.statistics.items()}
+Scores = dict[str, dict[str, float]]
+Replicates = dict[str, dict[str, np.ndarray]]
 
 
 def compare_models(
-    answers: Mapping[str, Sequence[ModelPredictions]],
+    predictions: Mapping[str, Sequence[ModelPredictions]],
     targets: np.ndarray,
     images: Sequence[str],
     labels: Sequence[str],
@@ -59,79 +36,55 @@ def compare_models(
     """Every metric of every model with its interval, its spread over repeats, and its differences to the references.
 
     Args:
-        answers: by model, one entry a repeat.
-        targets: (M, E) of 0 and 1, of the table that the answers' rows number.
-        images: (M,) keys of what may not be divided, such as the image of a pair.
+        predictions: by model, one entry per repeat.
+        targets: (M, E) of 0 and 1, of the table that the predictions' rows refer to.
+        images: (M,) keys of the units that are drawn, such as the image of a pair.
         labels: E emotions.
-        references: models that every other is held against.
-        n_bootstrap: draws of images.
+        references: models to which every other is compared.
+        n_bootstrap: number of draws.
         seed: of the draws.
 
     Returns:
         `models`: name -> metric -> mean over repeats, and `per_emotion_average_precision`. `intervals`: name ->
-        metric -> [low, high] at 95%. `spread`: name -> metric -> standard deviation over repeats (n - 1), null where a
-        model has one, and null itself where all have. `differences`: reference -> name -> metric -> `difference` (name
-        minus reference), `low`, `high` and `deciding_images`, the number of images with a pair whose value differs in
-        any repeat (in the mean over repeats where the two have unlike numbers of them); null for metrics that are no
-        means over pairs. What is undefined is null.
+        metric -> [low, high] at 95%. `spread`: name -> metric -> standard deviation over repeats (n - 1), null for a
+        model with one repeat, and null itself if all have one. `differences`: as `_differences`. Undefined values are
+        null.
 
     Raises:
-        EmocapError: sizes do not fit, there is nothing to measure, or a model and a reference answered other pairs.
+        EmocapError: sizes do not match, there is nothing to measure, or a model and a reference predict other pairs.
     """
     targets = np.asarray(targets)
-    _check(answers, targets, images, labels, references, n_bootstrap)
-    repeats = {name: [_Repeat(found, targets) for found in given] for name, given in answers.items()}
+    _check(predictions, targets, images, labels, references, n_bootstrap)
+    repeats = {name: [Repeat(each, targets) for each in model] for name, model in predictions.items()}
     for reference in references:
         for name in repeats:
             _require_same_rows(name, repeats[name], reference, repeats[reference])
-    plain = {
-        name: [repeat.values(np.ones((1, len(repeat.rows)))) for repeat in given] for name, given in repeats.items()
+    values = {
+        name: [repeat.values(np.ones((1, len(repeat.rows)))) for repeat in model] for name, model in repeats.items()
     }
-    means = {
-        name: {metric: float(np.mean([found[metric][0] for found in given])) for metric in METRICS}
-        for name, given in plain.items()
+    means: Scores = {
+        name: {metric: float(np.mean([each[metric][0] for each in model])) for metric in METRICS}
+        for name, model in values.items()
     }
-    replicates = _replicates(repeats, images, n_bootstrap, seed)
-    biased = biased_metrics(next(iter(repeats.values()))[0].statistics)
-    several = any(len(given) > 1 for given in repeats.values())
+    drawn = replicates(repeats, images, n_bootstrap, seed)
+    several = any(len(model) > 1 for model in repeats.values())
     return {
         "models": {
-            name: {metric: _number(value) for metric, value in scores.items()}
+            name: {metric: _or_null(value) for metric, value in scores.items()}
             | {"per_emotion_average_precision": _per_emotion(repeats[name], labels)}
             for name, scores in means.items()
         },
-        "intervals": {
-            name: {
-                metric: _interval(values, means[name][metric], biased=metric in biased, bounded=METRICS[metric].bounded)
-                for metric, values in found.items()
-            }
-            for name, found in replicates.items()
-        },
-        "spread": {name: _spread(given) for name, given in plain.items()} if several else None,
-        "differences": {
-            reference: {
-                name: {
-                    metric: _difference(
-                        replicates[name][metric] - replicates[reference][metric],
-                        means[name][metric] - means[reference][metric],
-                        metric in biased,
-                        _deciding_images(repeats[name], repeats[reference], metric, images),
-                    )
-                    for metric in METRICS
-                }
-                for name in repeats
-                if name != reference
-            }
-            for reference in references
-        },
+        "intervals": _intervals(repeats, drawn, means),
+        "spread": {name: _spread(model) for name, model in values.items()} if several else None,
+        "differences": {reference: _differences(reference, repeats, drawn, means, images) for reference in references},
     }
 
 
-def calibration_of(answers: Sequence[ModelPredictions], targets: np.ndarray) -> dict[str, Any]:
+def calibration_report(predictions: Sequence[ModelPredictions], targets: np.ndarray) -> dict[str, Any]:
     """How well a model's probabilities are calibrated before and after scaling.
 
     Args:
-        answers: the model's repeats.
+        predictions: the model's repeats.
         targets: (M, E) of 0 and 1.
 
     Returns:
@@ -139,18 +92,21 @@ def calibration_of(answers: Sequence[ModelPredictions], targets: np.ndarray) -> 
         `reliability_curve` of all repeats' cells together.
     """
     targets = np.asarray(targets)
-    truth = np.concatenate([targets[found.rows] for found in answers])
-    calibration: dict[str, Any] = {}
+    truth = np.concatenate([targets[repeat.rows] for repeat in predictions])
+    report: dict[str, Any] = {}
     for when, name in (("before", "raw"), ("after", "probabilities")):
-        given = [getattr(found, name) for found in answers]
-        errors = [expected_calibration_error(p, targets[f.rows]) for p, f in zip(given, answers, strict=True)]
-        calibration[f"ece_{when}"] = _number(float(np.mean(errors)))
-        calibration[when] = reliability_curve(np.concatenate(given), truth)
-    return calibration
+        probabilities = [getattr(repeat, name) for repeat in predictions]
+        errors = [
+            expected_calibration_error(p, targets[repeat.rows])
+            for p, repeat in zip(probabilities, predictions, strict=True)
+        ]
+        report[f"ece_{when}"] = _or_null(float(np.mean(errors)))
+        report[when] = reliability_curve(np.concatenate(probabilities), truth)
+    return report
 
 
 def _check(
-    answers: Mapping[str, Sequence[ModelPredictions]],
+    predictions: Mapping[str, Sequence[ModelPredictions]],
     targets: np.ndarray,
     images: Sequence[str],
     labels: Sequence[str],
@@ -163,116 +119,109 @@ def _check(
         )
     if n_bootstrap < 1:
         raise EmocapError(f"comparison: n_bootstrap is {n_bootstrap}, expected 1 or more")
-    if not answers:
+    if not predictions:
         raise EmocapError("comparison: there is no model")
-    absent = [name for name in references if name not in answers]
+    absent = [name for name in references if name not in predictions]
     if absent:
-        raise EmocapError(f"comparison: the reference {absent[0]!r} is not among {', '.join(answers)}")
-    for name, repeats in answers.items():
+        raise EmocapError(f"comparison: the reference {absent[0]!r} is not among {', '.join(predictions)}")
+    for name, repeats in predictions.items():
         if not repeats:
-            raise EmocapError(f"comparison: {name} has no answers")
-        for found in repeats:
-            if found.raw.shape[1] != len(labels):
-                raise EmocapError(f"comparison: {name} answers {found.raw.shape[1]} emotions, expected {len(labels)}")
-            if len(found.rows) and found.rows.max() >= len(targets):
-                raise EmocapError(f"comparison: {name} answers pair {found.rows.max()} of {len(targets)}")
-            if not (targets[found.rows] > 0).any():
-                raise EmocapError(f"comparison: none of the {len(found.rows)} pairs that {name} answers has an emotion")
+            raise EmocapError(f"comparison: {name} has no predictions")
+        for repeat in repeats:
+            n, n_labels = repeat.raw.shape
+            if n_labels != len(labels):
+                raise EmocapError(f"comparison: {name} predicts {n_labels} emotions, expected {len(labels)}")
+            if n and repeat.rows.max() >= len(targets):
+                raise EmocapError(f"comparison: {name} predicts pair {repeat.rows.max()} of {len(targets)}")
+            if not (targets[repeat.rows] > 0).any():
+                raise EmocapError(f"comparison: none of the {n} pairs that {name} predicts has an emotion")
 
 
-def _require_same_rows(name: str, given: list[_Repeat], reference: str, expected: list[_Repeat]) -> None:
-    """Repeats of equal number are compared one by one, else every one of both must be of the same pairs."""
-    if len(given) == len(expected):
-        both = [(a.rows, b.rows) for a, b in zip(given, expected, strict=True)]
+def _require_same_rows(name: str, repeats: list[Repeat], reference: str, expected: list[Repeat]) -> None:
+    """Equal numbers of repeats are compared one to one, otherwise every repeat of both must have the same pairs."""
+    if len(repeats) == len(expected):
+        compared = [(a.rows, b.rows) for a, b in zip(repeats, expected, strict=True)]
     else:
-        both = [(repeat.rows, expected[0].rows) for repeat in [*given, *expected]]
-    for found, wanted in both:
-        if not np.array_equal(found, wanted):
-            shared = len(np.intersect1d(found, wanted))
+        compared = [(repeat.rows, expected[0].rows) for repeat in [*repeats, *expected]]
+    for rows, expected_rows in compared:
+        if not np.array_equal(rows, expected_rows):
+            shared = len(np.intersect1d(rows, expected_rows))
             raise EmocapError(
-                f"comparison: {name} answers {len(found)} pairs, {reference} {len(wanted)}, of which {shared} are "
-                "shared; compare models that were tested on the same pairs"
+                f"comparison: {name} predicts {len(rows)} pairs, {reference} {len(expected_rows)}, of which {shared} "
+                "are shared; compare models that were tested on the same pairs"
             )
 
 
-def _replicates(
-    repeats: Mapping[str, list[_Repeat]], images: Sequence[str], n_bootstrap: int, seed: int
-) -> dict[str, dict[str, np.ndarray]]:
-    """(n_bootstrap,) values by model and metric, the mean over its repeats, all from the same draws."""
-    tested = np.unique(np.concatenate([repeat.rows for given in repeats.values() for repeat in given]))
-    distinct, number_of = np.unique(np.array([images[row] for row in tested], dtype=object), return_inverse=True)
-    image_of = np.zeros(len(images), dtype=np.int64)
-    image_of[tested] = number_of
-    generator, n_images = np.random.default_rng(seed), len(distinct)
-    at_once = max(1, CELLS_AT_ONCE // len(tested))
-    parts: dict[str, list[dict[str, np.ndarray]]] = {name: [] for name in repeats}
-    for start in range(0, n_bootstrap, at_once):
-        n = min(at_once, n_bootstrap - start)
-        drawn = generator.multinomial(n_images, np.full(n_images, 1 / n_images), size=n).astype(np.float64)
-        for name, given in repeats.items():
-            found = [repeat.values(drawn[:, image_of[repeat.rows]]) for repeat in given]
-            parts[name].append({metric: np.mean([values[metric] for values in found], axis=0) for metric in METRICS})
+def _intervals(
+    repeats: Mapping[str, list[Repeat]], drawn: Replicates, means: Scores
+) -> dict[str, dict[str, list[float] | None]]:
+    biased = biased_metrics(next(iter(repeats.values()))[0].statistics)
     return {
-        name: {metric: np.concatenate([part[metric] for part in found]) for metric in METRICS}
-        for name, found in parts.items()
+        name: {
+            metric: interval(values, means[name][metric], biased=metric in biased, bounded=METRICS[metric].bounded)
+            for metric, values in model.items()
+        }
+        for name, model in drawn.items()
     }
 
 
-def biased_metrics(statistics: Mapping[str, Statistic]) -> set[str]:
-    """The metrics that are not means over pairs, whose replicates are biased."""
-    return {name for name, statistic in statistics.items() if statistic.per_pair is None}
+def _differences(
+    reference: str, repeats: Mapping[str, list[Repeat]], drawn: Replicates, means: Scores, images: Sequence[str]
+) -> dict[str, dict[str, dict[str, Any] | None]]:
+    """Each other model minus the reference.
 
-
-def _interval(replicates: np.ndarray, value: float, *, biased: bool, bounded: bool) -> list[float] | None:
-    """Percentiles of the replicates where the value is defined, corrected for their bias if they are biased.
-
-    A corrected interval of a bounded metric is cut at 0 and 1. None where no replicate is defined.
+    Returns:
+        name -> metric -> `difference`, `low`, `high` and `deciding_images`, the number of images with a pair whose
+        value differs in any repeat (in the mean over repeats if the models have different numbers of them), null for
+        metrics that are not means over pairs.
     """
-    known = replicates[~np.isnan(replicates)]
-    if not len(known) or np.isnan(value):
-        return None
-    interval = np.percentile(known, PERCENTILES)
-    if biased:
-        interval = interval - (known.mean() - value)
-        interval = np.clip(interval, 0, 1) if bounded else interval
-    return [float(end) for end in interval]
+    biased = biased_metrics(repeats[reference][0].statistics)
+    differences: dict[str, dict[str, dict[str, Any] | None]] = {}
+    for name in repeats:
+        if name == reference:
+            continue
+        differences[name] = {}
+        for metric in METRICS:
+            value = means[name][metric] - means[reference][metric]
+            ends = interval(
+                drawn[name][metric] - drawn[reference][metric], value, biased=metric in biased, bounded=False
+            )
+            if ends is None:
+                differences[name][metric] = None
+                continue
+            deciding = _deciding_images(repeats[name], repeats[reference], metric, images)
+            differences[name][metric] = {
+                "difference": value, "low": ends[0], "high": ends[1], "deciding_images": deciding,
+            }  # fmt: skip
+    return differences
 
 
-def _difference(
-    replicates: np.ndarray, value: float, biased: bool, deciding_images: int | None
-) -> dict[str, Any] | None:
-    interval = _interval(replicates, value, biased=biased, bounded=False)
-    if interval is None:
-        return None
-    return {"difference": value, "low": interval[0], "high": interval[1], "deciding_images": deciding_images}
-
-
-def _deciding_images(a: list[_Repeat], b: list[_Repeat], metric: str, images: Sequence[str]) -> int | None:
-    values = [[repeat.statistics[metric].per_pair for repeat in given] for given in (a, b)]
+def _deciding_images(a: list[Repeat], b: list[Repeat], metric: str, images: Sequence[str]) -> int | None:
+    values = [[repeat.statistics[metric].per_pair for repeat in repeats] for repeats in (a, b)]
     if values[0][0] is None:
         return None
     if len(a) != len(b):
-        values = [[np.mean([v for v in found if v is not None], axis=0)] for found in values]
+        values = [[np.mean([v for v in model if v is not None], axis=0)] for model in values]
     deciding: set[str] = set()
-    for repeat, mine, other in zip(a, *values, strict=False):
-        assert mine is not None
+    for repeat, own, other in zip(a, *values, strict=False):
+        assert own is not None
         assert other is not None
-        deciding.update(images[row] for row in repeat.rows[np.abs(np.nan_to_num(mine - other)) > SAME])
+        deciding.update(images[row] for row in repeat.rows[np.abs(np.nan_to_num(own - other)) > SAME])
     return len(deciding)
 
 
-def _spread(given: Sequence[Mapping[str, np.ndarray]]) -> dict[str, float | None] | None:
-    if len(given) == 1:
+def _spread(values: Sequence[Mapping[str, np.ndarray]]) -> dict[str, float | None] | None:
+    if len(values) == 1:
         return None
-    return {metric: _number(float(np.std([found[metric][0] for found in given], ddof=1))) for metric in METRICS}
+    return {metric: _or_null(float(np.std([each[metric][0] for each in values], ddof=1))) for metric in METRICS}
 
 
-def _per_emotion(repeats: Sequence[_Repeat], labels: Sequence[str]) -> dict[str, float | None]:
+def _per_emotion(repeats: Sequence[Repeat], labels: Sequence[str]) -> dict[str, float | None]:
     """Each emotion's average precision, the mean over the repeats in which it occurs."""
-    found = [average_precisions(repeat.answers.probabilities, repeat.targets) for repeat in repeats]
-    known = {label: [v for row in found if (v := row[i]) is not None] for i, label in enumerate(labels)}
-    return {label: float(np.mean(values)) if values else None for label, values in known.items()}
+    precisions = [average_precisions(repeat.predictions.probabilities, repeat.targets) for repeat in repeats]
+    defined = {label: [v for row in precisions if (v := row[i]) is not None] for i, label in enumerate(labels)}
+    return {label: float(np.mean(values)) if values else None for label, values in defined.items()}
 
 
-def _number(value: float) -> float | None:
+def _or_null(value: float) -> float | None:
     return None if np.isnan(value) else value

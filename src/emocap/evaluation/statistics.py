@@ -1,7 +1,7 @@
-"""Metrics of pairs in hand as functions of weights over the pairs, which is what a bootstrap draws.
+"""Statistics: a metric of given pairs as a function of weights over them, which is what a bootstrap draws.
 
-Whatever a metric needs of a pair is worked out once; thousands of weighted values then cost a few matrix products. The
-plain value is the one with weights of one. Weights are whole or broken numbers from 0 up.
+Everything that does not depend on the weights is computed once; thousands of weighted values then cost a few matrix
+products. The plain value has weights of one. Weights are whole numbers or fractions, 0 or more.
 """
 
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ BINS = 15
 
 
 class Statistic(Protocol):
-    """A metric of N pairs that are in hand, as a function of their weights.
+    """A metric of N pairs as a function of their weights.
 
     Attributes:
-        per_pair: (N,) values whose weighted mean it is, NaN where a pair is left out; None where it is no such mean.
+        per_pair: (N,) values whose weighted mean it is, NaN for pairs left out; None if it is not such a mean.
     """
 
     @property
     def per_pair(self) -> np.ndarray | None: ...
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
-        """(B,) values for weights (B, N), NaN where one is undefined."""
+        """(B,) values for weights (B, N), NaN where undefined."""
         ...
 
 
@@ -47,15 +47,15 @@ class PairMean:
         return self.values
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
-        known = ~np.isnan(self.values)
-        return weighted_share(weights @ np.where(known, self.values, 0), weights @ known.astype(float))
+        defined = ~np.isnan(self.values)
+        return weighted_share(weights @ np.where(defined, self.values, 0), weights @ defined.astype(float))
 
 
 @dataclass(frozen=True)
 class Share:
-    """A sum over all pairs in the share of another: (N,) each; or the mean of several such shares: (N, E) each.
+    """The ratio of two sums over all pairs, (N,) each; or the mean of several such ratios, (N, E) each.
 
-    A share of nothing is `empty`.
+    A ratio with denominator 0 is `empty`.
     """
 
     numerator: np.ndarray
@@ -70,7 +70,7 @@ class Share:
 
 @dataclass(frozen=True)
 class BinGaps:
-    """The sum over bins of |sum of `gaps`| (N, bins) as a share of the cells, `n_cells` a pair."""
+    """The sum over bins of |sum of `gaps`| (N, bins), divided by the number of cells, `n_cells` per pair."""
 
     gaps: np.ndarray
     n_cells: int
@@ -81,7 +81,7 @@ class BinGaps:
 
 
 def bins_of(probabilities: np.ndarray, bins: int = BINS) -> np.ndarray:
-    """The number of the equal-width bin of [0, 1] that each probability falls in; 1 falls in the last.
+    """The index of the equal-width bin of [0, 1] that contains each probability; 1 is in the last.
 
     >>> bins_of(np.array([0, .49, .5, 1]), 2).tolist()
     [0, 0, 1, 1]
@@ -90,10 +90,10 @@ def bins_of(probabilities: np.ndarray, bins: int = BINS) -> np.ndarray:
 
 
 class AveragePrecisions:
-    """The mean over emotions of average precision, left out where an emotion has no weight on its positives.
+    """The mean of average precision over the emotions whose positives have any weight.
 
-    Average precision is scikit-learn's, the sum over thresholds of the step in recall times precision: pairs of equal
-    score stand or fall together. Only thresholds at which recall steps are kept.
+    Average precision is scikit-learn's, the sum over thresholds of the step in recall times precision: pairs with
+    equal scores share a threshold. Only thresholds at which recall changes are kept.
     """
 
     per_pair = None
@@ -103,7 +103,7 @@ class AveragePrecisions:
 
     @staticmethod
     def _steps_of(scores: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Pairs by falling score down to the last step, where each step's pairs begin, its positives, where they do."""
+        """Pairs by falling score up to the last step, and positives; with the index at which each step starts."""
         order = np.argsort(-scores, kind="stable")
         tie = np.concatenate([[0], np.cumsum(np.diff(scores[order]) != 0)])
         positive = truth[order]
@@ -113,18 +113,18 @@ class AveragePrecisions:
         return order[: ends[-1] if len(ends) else 0], starts, order[positive], first
 
     def per_label(self, weights: np.ndarray) -> np.ndarray:
-        """(B, E) average precisions for weights (B, N), NaN where no positive has weight."""
+        """(B, E) average precisions for weights (B, N), NaN where no positive has any weight."""
         by_pair = np.ascontiguousarray(weights.T, dtype=np.float64)
-        found = np.full((weights.shape[0], len(self._steps)), np.nan)
+        precisions = np.full((weights.shape[0], len(self._steps)), np.nan)
         for label, (pairs, starts, positives, first) in enumerate(self._steps):
             if len(positives):
                 above = np.cumsum(np.add.reduceat(by_pair[pairs], starts, axis=0), axis=0)
                 step = np.add.reduceat(by_pair[positives], first, axis=0)
                 true = np.cumsum(step, axis=0)
-                found[:, label] = weighted_share((step * weighted_share(true, above, 0.0)).sum(axis=0), true[-1])
-        return found
+                precisions[:, label] = weighted_share((step * weighted_share(true, above, 0.0)).sum(axis=0), true[-1])
+        return precisions
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
-        found = self.per_label(weights)
-        known = ~np.isnan(found)
-        return weighted_share(np.where(known, found, 0).sum(axis=1), known.sum(axis=1).astype(float))
+        precisions = self.per_label(weights)
+        defined = ~np.isnan(precisions)
+        return weighted_share(np.where(defined, precisions, 0).sum(axis=1), defined.sum(axis=1).astype(float))

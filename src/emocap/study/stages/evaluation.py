@@ -19,7 +19,7 @@ from emocap.evaluation.calibration import calibrate
 from emocap.evaluation.human_agreement import human_ceiling
 from emocap.evaluation.metrics import METRICS, evaluate
 from emocap.evaluation.predictions import ModelPredictions, write_predictions
-from emocap.evaluation.significance import calibration_of, compare_models
+from emocap.evaluation.significance import calibration_report, compare_models
 from emocap.files import write_json
 from emocap.study.config.study import StudyConfig
 from emocap.study.gallery import write_gallery
@@ -68,7 +68,7 @@ def evaluation(units: Sequence[Unit]) -> None:
         "chosen": chosen(config, validation),
         **compared(found, references),
         "calibration": {
-            name: calibration_of(repeats, targets) | {"temperature": temperatures[name]}
+            name: calibration_report(repeats, targets) | {"temperature": temperatures[name]}
             for name, repeats in found.items()
         },
         "emotions": {
