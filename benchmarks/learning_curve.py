@@ -1,9 +1,9 @@
-"""How scores grow with the training pairs: sentence vectors and a fine-tuned model on nested shares of a run's folds.
+"""Learning curve: sentence vectors and a fine-tuned model, trained on nested shares of the training pairs of a run.
 
 python benchmarks/learning_curve.py runs/socratis-folds configs/socratis-folds.yaml --set data_root=data
 
-The run has been made before; its folds are used, and nothing of it is changed. The fine-tuned model is the study's
-teacher trained for two epochs whatever the validation part says, so that all shares have one recipe.
+The run must exist; its folds are used, and its files are not modified. The fine-tuned model is the study's teacher,
+trained for two epochs without early stopping, so that all shares use the same settings.
 """
 
 import argparse
@@ -19,15 +19,15 @@ from emocap.progress import set_up_logging
 from emocap.study.config.loading import load_config
 from emocap.study.run import units_of
 from emocap.study.stages.fitting import pretrain, start_at_frequencies
-from emocap.study.unit import Study
+from emocap.study.training_unit import TrainingUnit
 from emocap.training.predict import predict_probabilities
 from emocap.training.settings import TrainSettings
 
-RECIPE = TrainSettings(epochs=2, select_by=None)
+SETTINGS = TrainSettings(epochs=2, select_by=None)
 
 
-def answers(unit: Study, share: float, embed: object) -> dict[str, np.ndarray]:
-    """Each model's (N, E) probabilities of a fold's test pairs, after that share of its training pairs."""
+def predict(unit: TrainingUnit, share: float, embed: object) -> dict[str, np.ndarray]:
+    """Each model's (N, E) probabilities for a fold's test pairs, trained on a share of its training pairs."""
     train, test = unit.part("train"), unit.part("test")
     order = np.random.default_rng([unit.config.seed, unit.fold or 0]).permutation(len(train))
     rows = np.sort(order[: max(2, round(share * len(train)))])
@@ -45,10 +45,10 @@ def answers(unit: Study, share: float, embed: object) -> dict[str, np.ndarray]:
     model, tokenizer = unit.fresh_model(unit.seed)
     start_at_frequencies(model, targets)
     with tempfile.TemporaryDirectory() as folder:
-        elsewhere = Study(unit.config, unit.root, Path(folder), unit.seed, unit.fold)
-        pretrain(elsewhere, "teacher", model, unit.dataset(tokenizer, pairs, "target", targets), RECIPE, unit.seed)
-    tuned = predict_probabilities(model, unit.dataset(tokenizer, test, "target"), RECIPE.eval_batch_size, "test")
-    return {"vectors": vectors(test.captions), "fine-tuned": tuned}
+        temporary = TrainingUnit(unit.config, unit.root, Path(folder), unit.seed, unit.fold)
+        pretrain(temporary, "teacher", model, unit.dataset(tokenizer, pairs, "target", targets), SETTINGS, unit.seed)
+    fine_tuned = predict_probabilities(model, unit.dataset(tokenizer, test, "target"), SETTINGS.eval_batch_size, "test")
+    return {"vectors": vectors(test.captions), "fine-tuned": fine_tuned}
 
 
 def main() -> None:
@@ -65,10 +65,10 @@ def main() -> None:
     truth = np.concatenate([unit.truth("test") for unit in units])
     print("| training pairs | model | top-1 | recall@3 | mAP |\n| --- | --- | --- | --- | --- |", flush=True)
     for share in arguments.shares:
-        found = [answers(unit, share, embed) for unit in units]
+        folds = [predict(unit, share, embed) for unit in units]
         n = round(np.mean([share * len(unit.rows["train"]) for unit in units]))
-        for name in found[0]:
-            p = np.concatenate([one[name] for one in found])
+        for name in folds[0]:
+            p = np.concatenate([fold[name] for fold in folds])
             scores = top_k_accuracy(p, truth, 1), recall_at_k(p, truth, 3), mean_average_precision(p, truth)
             print(f"| {n:,} | {name} | " + " | ".join(f"{score:.3f}" for score in scores) + " |", flush=True)
 
