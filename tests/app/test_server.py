@@ -100,7 +100,7 @@ def test_closes_slow_headers_and_rejects_too_many_connections(start) -> None:
     for connection in slow:
         connection.sendall(b"GET /v1/model HTTP/1.1\r\nHost: 127")
     status, response = server.request("GET", "/v1/model")
-    assert (status, json.loads(response)["detail"][:25]) == (429, "too many open connections;")
+    assert (status, json.loads(response)["detail"][:25]) == (429, "too many open connections")
     assert server.request("GET", "/healthz")[0] == 200
     for connection in slow:
         connection.settimeout(TIMEOUT)
@@ -174,7 +174,8 @@ def test_page_routes_reveal_nothing_and_reject_bad_requests(start, run, tmp_path
     odd = [
         (PREDICT, [None, {"PRIVATEWORD": 1}, [], []]), (PREDICT, [None, "a dog", ["PRIVATEWORD"], []]),
         (PREDICT, [None, "a dog", 5, []]), (PREDICT, [deleted, "a dog", [], []]),
-        (GENERATE, [deleted, ["sad"], [], 99]), (GENERATE, [None, [], [], "PRIVATEWORD"]), (EXAMPLE, ["PRIVATEWORD"]), (EXAMPLE, [99]),
+        (GENERATE, [deleted, ["sad"], [], 99]), (GENERATE, [None, [], [], "PRIVATEWORD"]),
+        (EXAMPLE, ["PRIVATEWORD"]), (EXAMPLE, [99]),
     ]  # fmt: skip
     for number, (function, data) in enumerate(odd):
         event = {"data": data, "fn_index": function, "session_hash": f"odd{number}"}
