@@ -18,22 +18,22 @@ def read(tmp_path: Path, text: str):
 
 
 def test_quoted_newlines_belong_to_their_row(tmp_path) -> None:
-    header, rows, faults = read(tmp_path, 'a,b\r\n1,"two\r\nlines"\r\n\r\n3,4\r\n')
+    header, rows, rejected = read(tmp_path, 'a,b\r\n1,"two\r\nlines"\r\n\r\n3,4\r\n')
     assert header == ["a", "b"]
     assert rows == [(2, {"a": "1", "b": "two\nlines"}), (5, {"a": "3", "b": "4"})]
-    assert faults == []
+    assert rejected == []
 
 
 def test_unclosed_quote_rejects_one_line(tmp_path) -> None:
-    _, rows, faults = read(tmp_path, 'a,b\n1,"open\n2,two\n3,three\n')
+    _, rows, rejected = read(tmp_path, 'a,b\n1,"open\n2,two\n3,three\n')
     assert [row for _, row in rows] == [{"a": "2", "b": "two"}, {"a": "3", "b": "three"}]
-    assert faults == [("line 2", "is not CSV (unexpected end of data)")]
+    assert rejected == [("line 2", "is not CSV (unexpected end of data)")]
 
 
 def test_wrong_field_counts_and_lengths_reject_one_line(tmp_path) -> None:
-    _, rows, faults = read(tmp_path, f"a,b\n1\n1,2,3\n{'x' * 1_000_001},2\n5,6\n")
+    _, rows, rejected = read(tmp_path, f"a,b\n1\n1,2,3\n{'x' * 1_000_001},2\n5,6\n")
     assert [row for _, row in rows] == [{"a": "5", "b": "6"}]
-    assert [reason.split(" (")[0] for _, reason in faults] == [
+    assert [reason.split(" (")[0] for _, reason in rejected] == [
         "has 1 fields, expected 2",
         "has 3 fields, expected 2",
         "is not CSV",

@@ -1,4 +1,4 @@
-"""COCO captions (Chen et al. 2015, arXiv 1504.00325): the official JSON beside its image folder; no emotions."""
+"""COCO captions (Chen et al. 2015, arXiv 1504.00325): the official JSON; no emotions."""
 
 from pathlib import Path
 from typing import Any

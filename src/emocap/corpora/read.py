@@ -38,23 +38,23 @@ class Format:
 # A format is guessed in this order: the first that matches.
 FORMATS: dict[str, Format] = {
     "socratis": Format(
-        "Socratis' official JSON, annotators kept separate",
+        "the official JSON with separate annotators",
         read_socratis_json,
         lambda path, start: path.suffix == ".json" and not is_coco(path, start),
     ),
-    "coco": Format("COCO captions JSON", read_coco, is_coco),
-    "goemotions": Format("GoEmotions TSV", read_goemotions, lambda path, _: path.suffix == ".tsv", (NAMES_FILE,)),
+    "coco": Format("captions JSON", read_coco, is_coco),
+    "goemotions": Format("TSV", read_goemotions, lambda path, _: path.suffix == ".tsv", (NAMES_FILE,)),
     "socratis-csv": Format(
-        "Socratis' flattened CSV", read_socratis_csv, lambda _, start: start.startswith(b"image_name,")
+        "flattened CSV of Socratis", read_socratis_csv, lambda _, start: start.startswith(b"image_name,")
     ),
     "flickr8k-expressions": Format(
-        "FlickrFace11K's expressions for Flickr8k, CSV",
+        "FlickrFace11K CSV",
         read_flickr8k_expressions,
         lambda _, start: start.split(b"\n")[0].strip() == b"image,emotion",
         (CAPTIONS_FILE,),
     ),
-    "flickr8k": Format("Flickr8k's captions.txt", read_flickr8k, lambda path, _: path.name == CAPTIONS_FILE),
-    "table": Format("a table of your own: CSV, JSONL or Parquet", read_table, lambda _, __: True),
+    "flickr8k": Format("captions.txt", read_flickr8k, lambda path, _: path.name == CAPTIONS_FILE),
+    "table": Format("any CSV, JSONL or Parquet", read_table, lambda _, __: True),
 }
 
 
@@ -70,12 +70,18 @@ def read_corpus(format_: str, path: Path, images: Path | None = None) -> Pairs:
         EmocapError: unknown format, nothing at `path` or `images`, or an unusable file.
     """
     if format_ not in FORMATS:
-        raise EmocapError(f"format is {format_!r}, expected one of {', '.join(FORMATS)}")
+        raise EmocapError(unknown_format(format_))
     if not Path(path).is_file():
         raise EmocapError(f"{path}: no such file; check the path or fetch it with 'emocap download'")
     if images is not None and not Path(images).is_dir():
         raise EmocapError(f"{images}: no such folder of images; check the path, or leave images out for captions alone")
     return FORMATS[format_].read(Path(path), Path(images) if images is not None else None)
+
+
+def unknown_format(format_: str) -> str:
+    """The message for a format that is not in `FORMATS`, with a description of those that are."""
+    expected = ", ".join(f"{name} ({format_.description})" for name, format_ in FORMATS.items())
+    return f"format is {format_!r}, expected one of {expected}"
 
 
 def corpus_files(format_: str, path: Path) -> list[Path]:

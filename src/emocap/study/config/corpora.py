@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from emocap.corpora.read import FORMATS
+from emocap.corpora.read import FORMATS, unknown_format
 from emocap.errors import EmocapError
 from emocap.regions.extractors.registry import extractor_and_settings
 from emocap.study.config.sections import Section
@@ -32,7 +32,7 @@ class CorpusConfig(Section):
     @model_validator(mode="after")
     def _known_format(self) -> "CorpusConfig":
         if self.format not in FORMATS:
-            raise ValueError(f"format is {self.format!r}, expected one of {', '.join(FORMATS)}")
+            raise ValueError(unknown_format(self.format))
         return self
 
 
