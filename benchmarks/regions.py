@@ -1,7 +1,7 @@
-"""Region features: how fast the detector finds them and a store gives them, each beside what people use today.
+"""Benchmarks of region features: the speed of the detector and of reads from a store, each against alternatives.
 
-    python benchmarks/regions.py detector IMAGES    # this network made fast, against itself as one would write it
-    python benchmarks/regions.py extract IMAGES     # JPEG files to a store, with the share of decoding and the ceiling
+    python benchmarks/regions.py detector IMAGES    # the optimised network against the plain one
+    python benchmarks/regions.py extract IMAGES     # JPEG files to a store, against decoding and the network alone
     python benchmarks/regions.py store              # random reads, against HDF5, base64 TSV, LMDB and a copy in memory
     python benchmarks/regions.py million            # opening a store of a million images
 
@@ -12,7 +12,6 @@ import argparse
 import base64
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -26,7 +25,11 @@ REGIONS, DIM = 36, 2048
 
 
 def peak_gib() -> float:
-    """Most memory that this process held so far."""
+    """Peak memory of this process so far; 0 on systems without the module `resource`."""
+    try:
+        import resource
+    except ImportError:
+        return 0.0
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
@@ -34,18 +37,18 @@ def photographs(folder: Path, n: int) -> list[Path]:
     """The first n photographs of 640 x 480 pixels in a folder."""
     from PIL import Image
 
-    found = []
+    paths = []
     for path in sorted(folder.glob("*.jpg")):
         with Image.open(path) as image:
             if image.size == (640, 480):
-                found.append(path)
-    if len(found) < n:
-        sys.exit(f"{folder}: holds {len(found)} photographs of 640 x 480, expected {n}")
-    return found[:n]
+                paths.append(path)
+    if len(paths) < n:
+        sys.exit(f"{folder}: has {len(paths)} photographs of 640 x 480, expected {n}")
+    return paths[:n]
 
 
-def fresh_network(fast: bool):
-    """The published architecture with weights that keep its activations in range."""
+def random_network(fast: bool):
+    """The published architecture with random weights scaled so that its activations stay in range."""
     import torch
 
     from emocap.regions.extractors.faster_rcnn import FasterRCNN
@@ -68,7 +71,7 @@ def fresh_network(fast: bool):
 
 
 def detector(images: Path, n: int) -> None:
-    """Images per second of the fast network and of the plain one: one by one, default layout, float32."""
+    """Images per second of the optimised network and of the plain one, one image at a time, in float32."""
     import torch
     from PIL import Image
 
@@ -78,33 +81,35 @@ def detector(images: Path, n: int) -> None:
     pixels = [torch.from_numpy(np.array(Image.open(path).convert("RGB"))) for path in photographs(images, n)]
     rates, features = {}, {}
     for name in ("fast", "plain"):
-        network = fresh_network(name == "fast")
+        network = random_network(name == "fast")
         with torch.inference_mode():
             network([scaled_image(pixels[0], network.config)])  # warm
             start = time.perf_counter()
-            found = [network([scaled_image(image, network.config)])[0] for image in pixels]
+            detections = [network([scaled_image(image, network.config)])[0] for image in pixels]
             rates[name] = n / (time.perf_counter() - start)
-        features[name] = found
+        features[name] = detections
         print(
-            f"{name:6} {rates[name]:.4f} images/s, {1 / rates[name]:.2f} s an image, peak {peak_gib():.2f} GiB so far"
+            f"{name:6} {rates[name]:.4f} images/s, {1 / rates[name]:.2f} s per image, peak {peak_gib():.2f} GiB so far"
         )
     differences = [
-        float((ours.features - theirs.features).norm() / theirs.features.norm())
-        for ours, theirs in zip(features["fast"], features["plain"], strict=True)
+        float((fast.features - plain.features).norm() / plain.features.norm())
+        for fast, plain in zip(features["fast"], features["plain"], strict=True)
     ]
-    print(f"ratio  {rates['fast'] / rates['plain']:.2f}; features differ by {max(differences):.1e} at most, relative")
+    print(
+        f"ratio  {rates['fast'] / rates['plain']:.2f}; maximum relative difference of features {max(differences):.1e}"
+    )
 
 
 def extract(images: Path, n: int, batch_size: int | None) -> None:
-    """From JPEG files to a store, beside decoding alone and the network alone."""
+    """From JPEG files to a store, against decoding alone and the network alone."""
     import torch
     from joblib import cpu_count
 
+    from emocap.regions.describe import prepare_source
     from emocap.regions.extract import extract as run
-    from emocap.regions.extract import prepare_source
     from emocap.regions.extractors.frcnn_vg import VisualGenomeExtractor
 
-    extractor = VisualGenomeExtractor.of_network(fresh_network(fast=False))
+    extractor = VisualGenomeExtractor.of_network(random_network(fast=False))
     paths = photographs(images, min(n, 48))
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -125,16 +130,20 @@ def extract(images: Path, n: int, batch_size: int | None) -> None:
         network = (time.perf_counter() - start) / len(prepared)
         start = time.perf_counter()
         run(keys, root, extractor, root / "store", batch_size=batch_size)
-        whole = (time.perf_counter() - start) / n
+        total = (time.perf_counter() - start) / n
     where = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     print(f"{where}, {extractor.computed_in}, batches of {size}, {n} JPEG files of 640 x 480")
-    print(f"end to end    {1 / whole:10.3f} images/s, peak {peak_gib():.2f} GiB")
-    print(f"network alone {1 / network:10.3f} images/s: the ceiling, {network / whole:.0%} of it is reached")
-    print(f"decoding      {1 / decoding:10.1f} images/s a core, {cpu_count()} cores; {decoding / whole:.1%} of a core")
+    print(f"end to end    {1 / total:10.3f} images/s, peak {peak_gib():.2f} GiB")
+    print(
+        f"network alone {1 / network:10.3f} images/s, the upper bound; end to end reaches {network / total:.0%} of it"
+    )
+    print(
+        f"decoding      {1 / decoding:10.1f} images/s per core, {cpu_count()} cores, {decoding / total:.1%} of a core"
+    )
 
 
 def timed(read: Callable[[str], None], order: Sequence[str]) -> float:
-    """Seconds a read, the best of five passes."""
+    """Seconds per read, the best of five passes."""
     best = float("inf")
     for _ in range(5):
         start = time.perf_counter()
@@ -145,12 +154,13 @@ def timed(read: Callable[[str], None], order: Sequence[str]) -> float:
 
 
 def write_layouts(folder: Path, keys: Sequence[str], features: np.ndarray, boxes: np.ndarray) -> dict[str, int]:
-    """The same features in every layout; gives where each line of the TSV starts."""
+    """Write the same features in every layout; returns the offset of each line of the TSV."""
     import h5py
     import lmdb
 
     from emocap.regions.extractors.base import Regions
-    from emocap.regions.store.writer import FeatureSource, write_store
+    from emocap.regions.store.format import FeatureSource
+    from emocap.regions.store.writer import write_store
 
     with write_store(folder / "store", FeatureSource("random", {}, "", DIM)) as writer:
         for row, key in enumerate(keys):
@@ -173,106 +183,128 @@ def write_layouts(folder: Path, keys: Sequence[str], features: np.ndarray, boxes
     return starts
 
 
-def store(n: int) -> None:
-    """Random reads of 36 x 2,048 features and their boxes by the image's key, from files in the page cache."""
-    import h5py
-    import lmdb
-    import torch
+class Layouts:
+    """Random features and boxes in memory, and the same in files of every layout, opened for reading."""
 
-    from emocap.regions.store.reader import FeatureStore
-    from emocap.training.batching import pad_regions
+    def __init__(self, folder: Path, n: int) -> None:
+        import h5py
+        import lmdb
 
-    rng = np.random.default_rng(0)
-    features = rng.standard_normal((n, REGIONS, DIM), dtype=np.float32).astype(np.float16)
-    boxes = rng.uniform(0, 600, (n, REGIONS, 4)).astype(np.float32)
-    keys = [f"{number:012d}.jpg" for number in range(n)]
-    rows = {key: row for row, key in enumerate(keys)}
-    order = [keys[i] for i in rng.permutation(n)]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        starts = write_layouts(folder, keys, features, boxes)
-        environment = lmdb.open(str(folder / "lmdb"), readonly=True)
-        ours = FeatureStore.open(folder / "store")
-        hdf5 = h5py.File(folder / "features.hdf5")
-        half, single, of_boxes = hdf5["float16"], hdf5["float32"], hdf5["image_bb"]
-        tsv = (folder / "features.tsv").open("rb")
-        transaction = environment.begin(buffers=True)
+        from emocap.regions.store.reader import FeatureStore
+
+        self.rng = np.random.default_rng(0)
+        self.features = self.rng.standard_normal((n, REGIONS, DIM), dtype=np.float32).astype(np.float16)
+        self.boxes = self.rng.uniform(0, 600, (n, REGIONS, 4)).astype(np.float32)
+        self.keys = [f"{number:012d}.jpg" for number in range(n)]
+        self.rows = {key: row for row, key in enumerate(self.keys)}
+        self.starts = write_layouts(folder, self.keys, self.features, self.boxes)
+        self.store = FeatureStore.open(folder / "store")
+        self.hdf5 = h5py.File(folder / "features.hdf5")
+        self.half, self.single, self.hdf5_boxes = (self.hdf5[name] for name in ("float16", "float32", "image_bb"))
+        self.tsv = (folder / "features.tsv").open("rb")
+        self.transaction = lmdb.open(str(folder / "lmdb"), readonly=True).begin(buffers=True)
+
+    def close(self) -> None:
+        self.tsv.close()
+        self.hdf5.close()
+
+    def readers(self) -> dict[str, tuple[Callable[[str], None], np.ndarray, np.ndarray]]:
+        """Of each layout a function that reads a key, and the arrays that it fills.
+
+        The arrays exist before, so that allocation is not measured.
+        """
+        half, single = np.empty((REGIONS, DIM), np.float16), np.empty((REGIONS, DIM), np.float32)
+        corners = np.empty((REGIONS, 4), np.float32)
         n_bytes = REGIONS * DIM * 2
 
-        # Every reader fills arrays that are there already, so that no allocator is measured.
-        half_out, out = np.empty((REGIONS, DIM), np.float16), np.empty((REGIONS, DIM), np.float32)
-        corners_out = np.empty((REGIONS, 4), np.float32)
-
         def from_memory(key: str) -> None:
-            half_out[:], corners_out[:] = features[rows[key]], boxes[rows[key]]
+            half[:], corners[:] = self.features[self.rows[key]], self.boxes[self.rows[key]]
 
         def from_store(key: str) -> None:
-            half_out[:], corners_out[:] = ours[key]
+            half[:], corners[:] = self.store[key]
 
         def from_lmdb(key: str) -> None:
-            value = transaction.get(key.encode())
-            half_out[:] = np.frombuffer(value[:n_bytes], np.float16).reshape(-1, DIM)
-            corners_out[:] = np.frombuffer(value[n_bytes:], np.float32).reshape(-1, 4)
+            value = self.transaction.get(key.encode())
+            half[:] = np.frombuffer(value[:n_bytes], np.float16).reshape(-1, DIM)
+            corners[:] = np.frombuffer(value[n_bytes:], np.float32).reshape(-1, 4)
 
-        def from_array(dataset: h5py.Dataset, into: np.ndarray) -> Callable[[str], None]:
-            def read(key: str) -> None:  # indexing has a fast path that read_direct has not
-                into[:], corners_out[:] = dataset[rows[key]], of_boxes[rows[key]]
+        def from_half(key: str) -> None:  # indexing is faster than read_direct
+            half[:], corners[:] = self.half[self.rows[key]], self.hdf5_boxes[self.rows[key]]
 
-            return read
+        def from_single(key: str) -> None:
+            single[:], corners[:] = self.single[self.rows[key]], self.hdf5_boxes[self.rows[key]]
 
         def from_group(key: str) -> None:
-            out[:], corners_out[:] = hdf5[f"{key}/features"][:], hdf5[f"{key}/boxes"][:]
+            single[:], corners[:] = self.hdf5[f"{key}/features"][:], self.hdf5[f"{key}/boxes"][:]
 
         def from_tsv(key: str) -> None:
-            tsv.seek(starts[key])
-            corners, found = tsv.readline().split(b"\t")[4:]
-            out[:] = np.frombuffer(base64.b64decode(found), np.float32).reshape(REGIONS, -1)
-            corners_out[:] = np.frombuffer(base64.b64decode(corners), np.float32).reshape(REGIONS, -1)
+            self.tsv.seek(self.starts[key])
+            boxes, values = self.tsv.readline().split(b"\t")[4:]
+            single[:] = np.frombuffer(base64.b64decode(values), np.float32).reshape(REGIONS, -1)
+            corners[:] = np.frombuffer(base64.b64decode(boxes), np.float32).reshape(REGIONS, -1)
 
-        readers = {
-            "copy in memory": (from_memory, half_out),
-            "emocap store": (from_store, half_out),
-            "LMDB": (from_lmdb, half_out),
-            "HDF5, one array, float16": (from_array(half, half_out), half_out),
-            "HDF5, one array, float32": (from_array(single, out), out),
-            "HDF5, a group an image": (from_group, out),
-            "base64 TSV": (from_tsv, out),
+        return {
+            "copy in memory": (from_memory, half, corners),
+            "emocap store": (from_store, half, corners),
+            "LMDB": (from_lmdb, half, corners),
+            "HDF5, one array, float16": (from_half, half, corners),
+            "HDF5, one array, float32": (from_single, single, corners),
+            "HDF5, a group per image": (from_group, single, corners),
+            "base64 TSV": (from_tsv, single, corners),
         }
-        for key in order[:20]:
-            for read, into in readers.values():
-                into[:], corners_out[:] = 0, 0
+
+    def check(self, keys: Sequence[str]) -> None:
+        """Require that every layout returns what was written."""
+        for key in keys:
+            for name, (read, features, corners) in self.readers().items():
+                features[:], corners[:] = 0, 0
                 read(key)
-                assert (into == features[rows[key]]).all(), "a reader reads something else"
-                assert (corners_out == boxes[rows[key]]).all(), "a reader reads something else"
+                assert (features == self.features[self.rows[key]]).all(), f"{name}: different features"
+                assert (corners == self.boxes[self.rows[key]]).all(), f"{name}: different boxes"
+
+
+def store(n: int) -> None:
+    """Random reads of 36 x 2,048 features and their boxes by the image's key, from files in the page cache."""
+    import torch
+
+    from emocap.training.batching import pad_regions
+
+    with tempfile.TemporaryDirectory() as name:
+        layouts = Layouts(Path(name), n)
+        order = [layouts.keys[i] for i in layouts.rng.permutation(n)]
+        layouts.check(order[:20])
+        readers = {name: read for name, (read, _, _) in layouts.readers().items()}
         start = time.perf_counter()
         for key in order:
-            from_store(key)
+            readers["emocap store"](key)
         first = (time.perf_counter() - start) / n
-        seconds = {name: timed(read, order) for name, (read, _) in readers.items()}
+        seconds = {name: timed(read, order) for name, read in readers.items()}
         print(f"{n} images in a random order, features and boxes, from the page cache, copied:")
         for name, value in seconds.items():
-            print(f"{name:25} {value * 1e6:9.1f} us a read, {value / seconds['emocap store']:6.2f} of the store's")
-        print(f"first pass over the store: {first * 1e6:.1f} us a read")
-        mapped = timed(lambda key: ours[key], order)
-        print(f"the store's own answer, mapped and not copied: {mapped * 1e6:.2f} us a read")
-        plain = {"float16": lambda key: (half[rows[key]], of_boxes[rows[key]])}
-        plain["float32"] = lambda key: (single[rows[key]], of_boxes[rows[key]])
-        for name, read in plain.items():
-            value = timed(read, order)
-            print(f"HDF5's own answer, one array, {name}: {value * 1e6:.1f} us, {value / mapped:.1f} of the store's")
+            print(f"{name:25} {value * 1e6:9.1f} us per read, {value / seconds['emocap store']:6.2f} times the store's")
+        print(f"first pass over the store: {first * 1e6:.1f} us per read")
+        mapped = timed(lambda key: layouts.store[key], order)
+        print(f"the store's mapped arrays, not copied: {mapped * 1e6:.2f} us per read")
+        rows, boxes = layouts.rows, layouts.hdf5_boxes
+        for name, dataset in (("float16", layouts.half), ("float32", layouts.single)):
+            value = timed(lambda key, dataset=dataset: (dataset[rows[key]], boxes[rows[key]]), order)
+            print(f"HDF5's arrays, one array, {name}: {value * 1e6:.1f} us, {value / mapped:.1f} times the store's")
         batches = [order[start : start + 64] for start in range(0, n - 63, 64)]
-        filled = timed(lambda batch: pad_regions([ours[key][0] for key in batch]), batches)
-        stacked = timed(lambda batch: torch.from_numpy(np.stack([single[rows[key]] for key in batch])), batches)
+        filled = timed(lambda batch: pad_regions([layouts.store[key][0] for key in batch]), batches)
+        stacked = timed(lambda batch: torch.from_numpy(np.stack([layouts.single[rows[k]] for k in batch])), batches)
         print(f"64 images as one float32 tensor: {filled * 1e3:.2f} ms, from HDF5 float32 {stacked * 1e3:.2f} ms")
-        tsv.close()
-        hdf5.close()
+        layouts.close()
 
 
 OPEN = """
-import resource, sys, time
+import sys, time
 import numpy as np
 from emocap.regions.store.reader import FeatureStore
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+try:
+    import resource
+    peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+except ImportError:
+    peak = lambda: 0.0
 before, start = peak(), time.perf_counter()
 store = FeatureStore.open(sys.argv[1])
 opened, after = time.perf_counter() - start, peak()
@@ -280,18 +312,19 @@ keys = [f"{i:012d}.jpg" for i in np.random.default_rng(0).integers(0, len(store)
 start = time.perf_counter()
 assert all(len(store[key][0]) == 36 for key in keys)
 print(f"{len(store):,} images: opened in {opened * 1000:.0f} ms with {after - before:.1f} MiB more; "
-      f"{(time.perf_counter() - start) * 1e3:.1f} us a look-up of a new image")
+      f"{(time.perf_counter() - start) * 1e3:.1f} us per first look-up of an image")
 """
 
 
 def million(n: int) -> None:
-    """Opening a store of very many images: its index is real, its features are holes in sparse files."""
+    """Opening a store of very many images, with a real index and sparse files for the features."""
     from emocap.regions.store.format import INDEX_FILES, shard_file
-    from emocap.regions.store.writer import IMAGES_PER_SHARD, Entry, _index
+    from emocap.regions.store.journal import Entry
+    from emocap.regions.store.writer import IMAGES_PER_SHARD, index_arrays
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for file, array in _index([Entry(f"{i:012d}.jpg", (640, 480), REGIONS) for i in range(n)]).items():
+        for file, array in index_arrays([Entry(f"{i:012d}.jpg", (640, 480), REGIONS) for i in range(n)]).items():
             np.save(folder / file, array)
         shards = [min(IMAGES_PER_SHARD, n - start) for start in range(0, n, IMAGES_PER_SHARD)]
         holes = {shard_file(i): ((count * REGIONS, DIM), "<f2") for i, count in enumerate(shards)}
@@ -318,19 +351,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["detector", "extract", "store", "million"])
     parser.add_argument("images", type=Path, nargs="?", help="folder of photographs, some of them of 640 x 480")
-    parser.add_argument("-n", type=int, help="images; default 4, 512, 2000 and 1,000,000")
+    parser.add_argument("-n", type=int, help="number of images; default 4, 512, 2000 and 1,000,000")
     parser.add_argument("--batch-size", type=int)
-    given = parser.parse_args()
-    if given.what in ("detector", "extract") and given.images is None:
-        parser.error(f"{given.what} needs a folder of photographs")
-    if given.what == "detector":
-        detector(given.images, given.n or 4)
-    elif given.what == "extract":
-        extract(given.images, given.n or 512, given.batch_size)
-    elif given.what == "store":
-        store(given.n or 2000)
+    arguments = parser.parse_args()
+    if arguments.what in ("detector", "extract") and arguments.images is None:
+        parser.error(f"{arguments.what} needs a folder of photographs")
+    if arguments.what == "detector":
+        detector(arguments.images, arguments.n or 4)
+    elif arguments.what == "extract":
+        extract(arguments.images, arguments.n or 512, arguments.batch_size)
+    elif arguments.what == "store":
+        store(arguments.n or 2000)
     else:
-        million(given.n or 1_000_000)
+        million(arguments.n or 1_000_000)
 
 
 if __name__ == "__main__":

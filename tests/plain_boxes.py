@@ -1,4 +1,4 @@
-"""Overlap and suppression of boxes as one would explain them, for the detectors' tests."""
+"""Naive intersection over union and non-maximum suppression of boxes, for the detectors' tests."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def iou(a, b):
 
 
 def suppressed(boxes, scores, threshold):
-    """Numbers of the boxes that overlap no better one by more than the threshold, best first."""
+    """Indices of the boxes that overlap no better one by more than the threshold, best first."""
     kept = []
     for i in np.argsort(-np.asarray(scores), kind="stable"):
         if all(iou(boxes[i], boxes[j]) <= threshold for j in kept):

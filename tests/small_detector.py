@@ -1,4 +1,4 @@
-"""A small detector that has every part of the published one, with random weights and their `config.yaml`."""
+"""A small detector with every part of the published one, random weights and their `config.yaml`."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +39,7 @@ SMALL = {
 
 
 def small_config(**changes) -> DetectorConfig:
-    """What `SMALL` describes."""
+    """The configuration that `SMALL` describes."""
     config = DetectorConfig(
         min_size=96,
         max_size=160,
@@ -60,7 +60,7 @@ def small_config(**changes) -> DetectorConfig:
 
 
 def small_detector(config: DetectorConfig | None = None):
-    """The network with random weights that keep activations apart from layer to layer."""
+    """The network with random weights scaled so that activations stay distinct in every layer."""
     from emocap.regions.extractors.faster_rcnn import FasterRCNN
 
     network = FasterRCNN(config or small_config())
@@ -80,14 +80,14 @@ def small_detector(config: DetectorConfig | None = None):
         network.proposal_generator.rpn_head.anchor_deltas.weight *= 0.1
         predictor = network.roi_heads.box_predictor
         for layer, scale in ((predictor.cls_score, 0.05), (predictor.bbox_pred, 0.02), (predictor.fc_attr, 0.05)):
-            # Regions share most of their features; centred rows tell them apart.
+            # Regions share most of their features; centred rows distinguish them.
             layer.weight -= layer.weight.mean(dim=1, keepdim=True)
             layer.weight *= scale
     return network
 
 
 def write_detector(folder: Path) -> Path:
-    """A checkpoint of the small detector as the published one is laid out, with names of its classes."""
+    """A checkpoint of the small detector with the files of the published one, including class names."""
     folder.mkdir(exist_ok=True)
     torch.save(small_detector().state_dict(), folder / "pytorch_model.bin")
     (folder / "config.yaml").write_text(yaml.safe_dump(SMALL))

@@ -1,4 +1,4 @@
-"""The detector, part by part against plain re-statements in NumPy, and whole: in batches, alone, and made faster."""
+"""The detector: each part against naive NumPy versions, and the whole in batches, alone, and sped up."""
 
 import math
 
@@ -7,14 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from emocap.regions.extractors.faster_rcnn import (
-    AnchorGenerator,
-    BoxPredictor,
-    ProposalGenerator,
-    moved_boxes,
-    scaled_image,
-    scaled_size,
-)
+from emocap.regions.extractors.faster_rcnn import scaled_image, scaled_size
+from emocap.regions.extractors.frcnn_heads import BoxPredictor
+from emocap.regions.extractors.frcnn_rpn import AnchorGenerator, ProposalGenerator, apply_deltas
 from emocap.regions.extractors.network import best_boxes
 from emocap.regions.extractors.residual_products import ResidualProducts, minimal_filter
 from emocap.regions.extractors.resnet import Backbone, Bottleneck
@@ -39,7 +34,7 @@ def images_of(sizes, config):
     return [scaled_image(pixels(height, width, seed), config) for seed, (height, width) in enumerate(sizes)]
 
 
-def naive_moved(box, delta, weights):
+def naive_deltas(box, delta, weights):
     width, height = box[2] - box[0], box[3] - box[1]
     x, y = box[0] + width / 2, box[1] + height / 2
     dx, dy, dw, dh = (d / w for d, w in zip(delta, weights, strict=True))
@@ -54,7 +49,7 @@ def clipped(box, height, width):
 
 
 def naive_roi_pool(feature_map, box, resolution):
-    """Caffe's: corners rounded, both ends counted, cells that may overlap."""
+    """As in Caffe: corners rounded, both ends inclusive, cells that may overlap."""
     channels, height, width = feature_map.shape
     left, top, right, bottom = (math.floor(v / 16 + 0.5) for v in box)
     h, w = max(bottom - top + 1, 1), max(right - left + 1, 1)
@@ -69,7 +64,7 @@ def naive_roi_pool(feature_map, box, resolution):
 
 
 def naive_conv(x, weight, bias=None, stride=1, dilation=1):
-    """(C, H, W) by (O, C, k, k) with zeros around, by the sum that a convolution is."""
+    """(C, H, W) by (O, C, k, k) with zero padding, by the definition of a convolution."""
     k = weight.shape[2]
     pad = k // 2 * dilation
     padded = np.pad(x, ((0, 0), (pad, pad), (pad, pad)))
@@ -98,7 +93,7 @@ def naive_block(x, block, stride=1, dilation=1):
     return np.maximum(inner + (x if block.shortcut is None else naive_normed(x, block.shortcut, stride)), 0)
 
 
-def test_images_are_scaled_by_their_short_side_unless_the_long_one_gets_too_long():
+def test_scaled_size_bounds_the_longer_side():
     config = small_config(min_size=800, max_size=1333)
     assert scaled_size(480, 640, config) == (800, 1067)
     assert scaled_size(640, 480, config) == (1067, 800)
@@ -107,7 +102,7 @@ def test_images_are_scaled_by_their_short_side_unless_the_long_one_gets_too_long
     assert scaled_size(1, 20_000, config) == (1, 1333)
 
 
-def test_a_scaled_image_is_blue_green_red_less_the_mean_between_neighbouring_pixels():
+def test_scaled_image_is_bgr_minus_mean_interpolated():
     config = small_config(min_size=4, max_size=8)
     image = torch.tensor([[[10, 20, 30], [50, 60, 70]], [[10, 20, 30], [50, 60, 70]]], dtype=torch.uint8)
     scaled = scaled_image(image, config)
@@ -118,18 +113,18 @@ def test_a_scaled_image_is_blue_green_red_less_the_mean_between_neighbouring_pix
     assert np.allclose(scaled[2, 0].numpy(), np.array([10, 20, 40, 50]) - 122.7717, atol=1e-4)
 
 
-def test_pixels_may_be_red_first_and_divided():
+def test_scaled_image_supports_rgb_and_std():
     config = small_config(min_size=2, max_size=4, channels="RGB", pixel_mean=(1.0, 2.0, 3.0), pixel_std=(2.0, 4.0, 5.0))
     scaled = scaled_image(torch.tensor([[[11, 22, 33]] * 2] * 2, dtype=torch.uint8), config)
     assert scaled[:, 0, 0].tolist() == [5.0, 5.0, 6.0]
 
 
-def test_anchors_may_start_within_a_cell():
+def test_anchor_offset_shifts_anchors():
     plain, moved = (AnchorGenerator(small_config(anchor_offset=offset))(1, 2) for offset in (0.0, 0.5))
     assert torch.allclose(moved - plain, torch.tensor(8.0), atol=1e-4)
 
 
-def test_anchors_are_sizes_by_ratios_around_every_cell():
+def test_anchors_are_sizes_by_ratios_per_cell():
     anchors = AnchorGenerator(small_config(anchor_sizes=(64, 128), anchor_ratios=(0.5, 1.0, 2.0)))(2, 3).numpy()
     expected = []
     for row in range(2):
@@ -142,18 +137,18 @@ def test_anchors_are_sizes_by_ratios_around_every_cell():
     assert np.allclose(anchors, expected, atol=1e-4)
 
 
-def test_boxes_are_moved_by_their_sides_and_stretched_with_a_bound():
+def test_apply_deltas_equals_naive_version():
     boxes = RNG.uniform(0, 50, (20, 2)).astype(np.float32)
     boxes = np.concatenate([boxes, boxes + RNG.uniform(1, 60, (20, 2)).astype(np.float32)], axis=1)
     deltas = (RNG.standard_normal((20, 4)) * 12).astype(np.float32)
-    found = moved_boxes(torch.from_numpy(boxes), torch.from_numpy(deltas), (10.0, 10.0, 5.0, 5.0)).numpy()
-    expected = [naive_moved(*pair, (10, 10, 5, 5)) for pair in zip(boxes.tolist(), deltas.tolist(), strict=True)]
+    found = apply_deltas(torch.from_numpy(boxes), torch.from_numpy(deltas), (10.0, 10.0, 5.0, 5.0)).numpy()
+    expected = [naive_deltas(*pair, (10, 10, 5, 5)) for pair in zip(boxes.tolist(), deltas.tolist(), strict=True)]
     assert np.allclose(found, expected, rtol=1e-4, atol=1e-3)
-    huge = moved_boxes(torch.tensor([[0.0, 0, 16, 16]]), torch.tensor([[0.0, 0, 99, 99]]), (1.0, 1, 1, 1))[0]
+    huge = apply_deltas(torch.tensor([[0.0, 0, 16, 16]]), torch.tensor([[0.0, 0, 99, 99]]), (1.0, 1, 1, 1))[0]
     assert float(huge[2] - huge[0]) == pytest.approx(1000, rel=1e-5)
 
 
-def test_the_best_boxes_are_those_of_a_plain_suppression_and_thresholds_are_tried_in_turn():
+def test_best_boxes_equal_naive_suppression():
     boxes = RNG.uniform(0, 40, (60, 2))
     boxes = np.concatenate([boxes, boxes + RNG.uniform(10, 40, (60, 2))], axis=1).astype(np.float32)
     scores = RNG.permutation(60).astype(np.float32)
@@ -166,11 +161,11 @@ def test_the_best_boxes_are_those_of_a_plain_suppression_and_thresholds_are_trie
     assert found(1, 60) == plain[0.3]
     assert found(1, 4) == plain[0.3][:4]
     assert found(len(plain[0.3]) + 1, 60) == plain[0.5]
-    assert found(60, 60) == plain[0.9]  # no threshold leaves so many: as many as there are
+    assert found(60, 60) == plain[0.9]  # no threshold leaves so many: all boxes
     assert best_boxes(torch.zeros(0, 4), torch.zeros(0), (0.5,), 1, 5).tolist() == []
 
 
-def test_proposals_are_those_of_a_plain_selection():
+def test_proposals_equal_naive_selection():
     config = small_config(n_before_nms=70, n_proposals=15, anchor_sizes=(16, 48))
     generator = ProposalGenerator(config)
     logits, deltas = RNG.standard_normal((5, 6, 6)), RNG.standard_normal((5, 6, 24)) * 0.8
@@ -181,7 +176,7 @@ def test_proposals_are_those_of_a_plain_selection():
     flat_logits = logits[:4, :5].reshape(-1).astype(np.float32)
     flat_deltas = deltas[:4, :5].reshape(-1, 4)
     best = np.argsort(-flat_logits, kind="stable")[:70]
-    boxes = [clipped(naive_moved(anchors[i], flat_deltas[i], (1, 1, 1, 1)), height, width) for i in best]
+    boxes = [clipped(naive_deltas(anchors[i], flat_deltas[i], (1, 1, 1, 1)), height, width) for i in best]
     wide = [k for k, box in enumerate(boxes) if box[2] > box[0] and box[3] > box[1]]
     assert len(wide) < len(best)
     boxes, scores = np.array(boxes)[wide], flat_logits[best][wide]
@@ -189,7 +184,7 @@ def test_proposals_are_those_of_a_plain_selection():
     assert np.allclose(found.detach().numpy(), expected, atol=1e-3)
 
 
-def test_proposals_thinner_than_asked_are_left_out():
+def test_small_proposals_are_removed():
     config = small_config(n_before_nms=70, n_proposals=70, min_box_side=20, rpn_nms=1.0)
     generator = ProposalGenerator(config)
     with torch.no_grad():
@@ -198,7 +193,7 @@ def test_proposals_thinner_than_asked_are_left_out():
     assert float((found[:, 2:] - found[:, :2]).min()) >= 20
 
 
-def test_the_proposal_head_computes_in_float32_whatever_the_rest_does():
+def test_proposal_head_always_computes_in_float32():
     generator = ProposalGenerator(small_config())
     seen = []
     generator.rpn_head.register_forward_hook(lambda _, given, out: seen.extend([given[0].dtype, out[0].dtype]))
@@ -207,10 +202,10 @@ def test_the_proposal_head_computes_in_float32_whatever_the_rest_does():
     assert seen == [torch.float32, torch.float32]
 
 
-def test_pooled_regions_are_the_maxima_of_their_cells():
+def test_roi_pooling_equals_naive_maxima():
     heads = small_detector(small_config(res2_channels=4, width=2)).roi_heads
     pooled = []
-    heads._described = lambda x: pooled.append(x) or x.mean(dim=(2, 3)).repeat(1, 2)
+    heads._res5_features = lambda x: pooled.append(x) or x.mean(dim=(2, 3)).repeat(1, 2)
     maps = RNG.standard_normal((2, 16, 7, 9)).astype(np.float32)
     boxes = [
         np.array([[0, 0, 144, 112], [8, 8, 9, 9], [30.5, 17, 90, 60]], np.float32),
@@ -224,7 +219,7 @@ def test_pooled_regions_are_the_maxima_of_their_cells():
 
 @pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 2)])
 @torch.no_grad()
-def test_a_block_is_its_convolutions_and_folding_changes_nothing(stride, dilation):
+def test_block_equals_naive_convolutions_before_and_after_folding(stride, dilation):
     torch.manual_seed(0)
     block = Bottleneck(6, 4, 6 if stride == dilation == 1 else 8, stride, dilation).eval()
     for module in block.modules():
@@ -244,7 +239,7 @@ def test_a_block_is_its_convolutions_and_folding_changes_nothing(stride, dilatio
 
 
 @torch.no_grad()
-def test_a_stage_may_stride_in_its_3x3_convolution_in_batches_too():
+def test_stride_in_3x3_convolution_ignores_padding():
     torch.manual_seed(0)
     block = Bottleneck(6, 4, 8, 2, stride_in_1x1=False).eval()
     assert (block.conv1.stride, block.conv2.stride) == ((1, 1), (2, 2))
@@ -258,7 +253,7 @@ def test_a_stage_may_stride_in_its_3x3_convolution_in_batches_too():
 
 
 @torch.no_grad()
-def test_speeding_up_twice_is_once_and_no_images_are_no_answers():
+def test_speed_up_is_idempotent_and_accepts_no_images():
     network = small_detector().speed_up()
     (image,) = images_of(SIZES[:1], network.config)
     once = network([image])[0]
@@ -268,14 +263,14 @@ def test_speeding_up_twice_is_once_and_no_images_are_no_answers():
 
 @pytest.mark.parametrize("caffe", [True, False])
 @torch.no_grad()
-def test_the_stem_pools_as_caffe_does(caffe):
+def test_stem_pools_like_caffe(caffe):
     network = small_detector(small_config(caffe_maxpool=caffe))
     x = torch.randn(1, 3, 21, 26)
     found, _ = network.backbone.stem(x, None)
     before = np.maximum(naive_normed(x[0].numpy().astype(np.float64), network.backbone.stem.conv1, 2), 0)
     height, width = before.shape[1:]
     rows, columns = (height // 2, width // 2) if caffe else ((height + 1) // 2, (width + 1) // 2)
-    first = 0 if caffe else -1  # Caffe's windows start at the first pixel and may stick out behind
+    first = 0 if caffe else -1  # Caffe's windows start at the first pixel and may extend beyond the last
     expected = np.array(
         [
             [
@@ -292,7 +287,7 @@ def test_the_stem_pools_as_caffe_does(caffe):
 
 
 @torch.no_grad()
-def test_the_background_chooses_the_attributes_embedding_but_is_never_the_object():
+def test_background_selects_attribute_embedding_but_no_object():
     predictor = BoxPredictor(small_config(res2_channels=2))
     n_in = 16
     predictor.cls_score.weight.zero_()
@@ -305,13 +300,13 @@ def test_the_background_chooses_the_attributes_embedding_but_is_never_the_object
     assert torch.equal(deltas, predictor.bbox_pred(features)[:, 4:8])
     joined = torch.cat([features, predictor.cls_embedding.weight[9].repeat(4, 1)], dim=1)
     logits = predictor.attr_score(predictor.fc_attr(joined).relu())[:, :5].numpy().astype(np.float64)
-    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    assert attributes.tolist() == shares.argmax(axis=1).tolist()
-    assert np.allclose(attribute_probabilities, shares.max(axis=1), atol=1e-5)
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert attributes.tolist() == expected.argmax(axis=1).tolist()
+    assert np.allclose(attribute_probabilities, expected.max(axis=1), atol=1e-5)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
-def test_minimal_filtering_is_a_correlation_with_fewer_products(n):
+def test_minimal_filtering_is_a_correlation(n):
     a, b, g = minimal_filter(n)
     data, kernel = RNG.standard_normal(n + 2), RNG.standard_normal(3)
     assert np.allclose(a @ ((g @ kernel) * (b @ data)), [data[i : i + 3] @ kernel for i in range(n)])
@@ -319,10 +314,10 @@ def test_minimal_filtering_is_a_correlation_with_fewer_products(n):
 
 
 @torch.no_grad()
-def test_residual_products_are_the_stage_that_they_stand_for():
+def test_residual_products_equal_the_stage():
     heads = small_detector(small_config(res2_channels=16)).roi_heads
     pooled = torch.randn(5, 64, 14, 14).relu()
-    expected = heads._described(pooled)
+    expected = heads._res5_features(pooled)
     for block in heads.res5:
         for conv in (block.conv1, block.conv2, block.conv3, block.shortcut):
             if conv is not None:
@@ -333,7 +328,7 @@ def test_residual_products_are_the_stage_that_they_stand_for():
 
 
 def close(found, expected, tolerance=1e-3):
-    """Whether two detections are the same, regions of nearly the same score in any order."""
+    """Whether two detections are equal up to the order of regions with similar scores."""
     used = set()
     for box, features in zip(expected.boxes_xyxy.tolist(), expected.features, strict=True):
         overlaps = [iou(box, other) for other in found.boxes_xyxy.tolist()]
@@ -349,7 +344,7 @@ SIZES = [(96, 128), (150, 90), (60, 140), (96, 128), (33, 33)]
 
 
 @torch.no_grad()
-def test_a_batch_gives_each_image_what_it_would_get_alone():
+def test_batch_equals_single_images():
     network = small_detector()
     images = images_of(SIZES, network.config)
     assert len({image.shape for image in images}) == 4
@@ -363,7 +358,7 @@ def test_a_batch_gives_each_image_what_it_would_get_alone():
 
 
 @torch.no_grad()
-def test_the_map_of_an_image_does_not_see_what_stands_beside_it():
+def test_feature_map_ignores_padding():
     backbone = small_detector().backbone
     image = torch.randn(1, 3, 50, 70)
     alone, sizes = backbone(image, None)
@@ -375,11 +370,11 @@ def test_the_map_of_an_image_does_not_see_what_stands_beside_it():
     assert torch.allclose(found[:, :, :height, :width], alone, atol=1e-5)
     assert found[:, :, height:].abs().max() == found[:, :, :, width:].abs().max() == 0
     ignored, _ = backbone(padded, None)
-    assert not torch.allclose(ignored[:, :, :height, :width], alone, atol=1e-3)  # the padding would be seen
+    assert not torch.allclose(ignored[:, :, :height, :width], alone, atol=1e-3)  # padding affects the map
 
 
 @torch.no_grad()
-def test_speeding_up_changes_no_result():
+def test_speed_up_changes_no_result():
     plain, fast = small_detector(), small_detector().speed_up()
     assert fast.roi_heads.products is not None
     images = images_of(SIZES, plain.config)
@@ -392,7 +387,7 @@ def test_speeding_up_changes_no_result():
 
 
 @torch.no_grad()
-def test_a_halving_res5_and_one_box_for_all_classes_work_too():
+def test_supports_strided_res5_and_class_agnostic_boxes():
     config = small_config(res5_halve=True, class_agnostic=True)
     plain, fast = small_detector(config), small_detector(config).speed_up()
     assert fast.roi_heads.products is None
@@ -402,7 +397,7 @@ def test_a_halving_res5_and_one_box_for_all_classes_work_too():
 
 @pytest.mark.parametrize(("dtype", "most"), [(torch.float16, 0.01), (torch.bfloat16, 0.05)])
 @torch.no_grad()
-def test_half_precision_keeps_the_features_of_the_same_regions(dtype, most):
+def test_half_precision_preserves_features_of_regions(dtype, most):
     network = small_detector()
     (image,) = images_of(SIZES[:1], network.config)
     x, sizes = network.backbone(image[None], None)
@@ -419,7 +414,7 @@ def test_half_precision_keeps_the_features_of_the_same_regions(dtype, most):
 
 
 @torch.no_grad()
-def test_an_image_without_proposals_has_no_regions():
+def test_image_without_proposals_has_no_regions():
     network = small_detector(small_config(min_box_side=1e6))
     (found,) = network([torch.zeros(3, 64, 64)])
     assert (found.features.shape, found.boxes_xyxy.shape, len(found.objects)) == ((0, 128), (0, 4), 0)
@@ -427,7 +422,7 @@ def test_an_image_without_proposals_has_no_regions():
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 160), (160, 1), (2, 7), (5, 5)])
 @torch.no_grad()
-def test_the_smallest_images_have_regions(size):
+def test_smallest_images_have_regions(size):
     network = small_detector()
     (found,) = network([torch.zeros(3, *size)])
     assert found.boxes_xyxy.max() <= max(size)

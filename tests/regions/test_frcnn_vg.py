@@ -1,4 +1,4 @@
-"""The published detector's checkpoint and configuration, its golden outputs, and every odd picture."""
+"""The published detector's checkpoint and configuration, its golden outputs, and unusual images."""
 
 import importlib.util
 import json
@@ -18,8 +18,10 @@ import yaml
 from PIL import Image
 from torchvision.ops import box_iou
 
+from emocap.devices import best_device
 from emocap.errors import EmocapError
-from emocap.regions.extract import describe_source, extract
+from emocap.regions.describe import describe_source
+from emocap.regions.extract import extract
 from emocap.regions.extractors import frcnn_vg, network
 from emocap.regions.extractors.faster_rcnn import FasterRCNN
 from emocap.regions.extractors.frcnn_config import DetectorConfig, read_config
@@ -39,7 +41,7 @@ def extractor(detector_folder):
 
 @pytest.fixture
 def folder(detector_folder, tmp_path):
-    """A copy of the checkpoint that may be spoilt."""
+    """A copy of the checkpoint that may be changed."""
     return Path(shutil.copytree(detector_folder, tmp_path / "checkpoint"))
 
 
@@ -49,7 +51,7 @@ def noise(size, mode="RGB", seed=0):
     return Image.fromarray(values[..., 0] if channels == 1 else values, mode)
 
 
-def test_a_checkpoint_gives_the_network_that_its_configuration_describes(extractor, detector_folder):
+def test_checkpoint_gives_configured_network(extractor, detector_folder):
     assert extractor.config == small_config()
     assert (extractor.name, extractor.dim, extractor.batch_size) == ("frcnn-vg", 128, 1)
     assert extractor.names.objects == tuple(f"thing{n}" for n in range(9))
@@ -64,8 +66,8 @@ def test_a_checkpoint_gives_the_network_that_its_configuration_describes(extract
     assert again.weights_hash == extractor.weights_hash
 
 
-def test_the_hash_is_of_what_makes_the_features(extractor, folder):
-    assert VisualGenomeExtractor(str(folder)).weights_hash == extractor.weights_hash  # another place
+def test_hash_depends_on_weights_and_configuration(extractor, folder):
+    assert VisualGenomeExtractor(str(folder)).weights_hash == extractor.weights_hash  # a different location
     config = yaml.safe_load((folder / "config.yaml").read_text())
     config["INPUT"]["MIN_SIZE_TEST"] = 97
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
@@ -77,20 +79,20 @@ def test_the_hash_is_of_what_makes_the_features(extractor, folder):
     assert VisualGenomeExtractor(str(folder)).weights_hash != extractor.weights_hash
 
 
-def test_boxes_are_in_pixels_of_the_image_and_regions_are_named(extractor):
-    found = describe_source(noise((300, 200)), extractor)
-    assert found.size == (300, 200)
-    assert found.features.shape == (6, 128)
-    assert (found.boxes_xyxy >= 0).all()
-    assert (found.boxes_xyxy <= np.array([300, 200, 300, 200]) + 1e-3).all()
-    assert found.boxes_xyxy[:, 2].max() > 160  # beyond the scaled image's own width
-    assert (np.diff(found.objects["object_probability"]) <= 0).all()
-    assert (found.objects["object"] < 9).all()
-    name = extractor.names.of(found.objects[0])
-    assert name == f"kind{found.objects[0]['attribute']} thing{found.objects[0]['object']}"
+def test_boxes_are_in_image_pixels_with_names(extractor):
+    regions = describe_source(noise((300, 200)), extractor)
+    assert regions.size == (300, 200)
+    assert regions.features.shape == (6, 128)
+    assert (regions.boxes_xyxy >= 0).all()
+    assert (regions.boxes_xyxy <= np.array([300, 200, 300, 200]) + 1e-3).all()
+    assert regions.boxes_xyxy[:, 2].max() > 160  # beyond the scaled image's own width
+    assert (np.diff(regions.objects["object_probability"]) <= 0).all()
+    assert (regions.objects["object"] < 9).all()
+    name = extractor.names.of(regions.objects[0])
+    assert name == f"kind{regions.objects[0]['attribute']} thing{regions.objects[0]['object']}"
 
 
-def test_the_number_of_boxes_adapts_between_two_bounds(detector_folder):
+def test_number_of_boxes_stays_within_bounds(detector_folder):
     adaptive = VisualGenomeExtractor(str(detector_folder), min_boxes=2, max_boxes=30)
     counts = [len(describe_source(noise((160, 120), seed=seed), adaptive).features) for seed in range(4)]
     assert all(2 <= count <= 30 for count in counts)
@@ -100,7 +102,7 @@ def test_the_number_of_boxes_adapts_between_two_bounds(detector_folder):
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
-def test_half_precision_works_on_the_cpu_too(extractor, detector_folder, precision):
+def test_half_precision_works_on_cpu(extractor, detector_folder, precision):
     half = VisualGenomeExtractor(str(detector_folder), precision=precision)
     assert (extractor.computed_in, half.computed_in) == ("float32", precision)
     assert half.weights_hash == extractor.weights_hash
@@ -111,25 +113,25 @@ def test_half_precision_works_on_the_cpu_too(extractor, detector_folder, precisi
     assert 0 < np.linalg.norm(means[1] - means[0]) < 0.1 * np.linalg.norm(means[0])
 
 
-def test_each_process_takes_its_own_gpu_and_float16_there(monkeypatch):
-    assert (network.best_device().type, network.chosen_precision("x", "auto")) == ("cpu", torch.float32)
+def test_each_process_uses_own_gpu_in_float16(monkeypatch):
+    assert (best_device().type, network.resolve_precision("x", "auto")) == ("cpu", torch.float32)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    assert network.best_device() == torch.device("cuda", 0)
+    assert best_device() == torch.device("cuda", 0)
     monkeypatch.setenv("LOCAL_RANK", "3")
-    assert network.best_device() == torch.device("cuda", 3)
-    assert network.chosen_precision("x", "auto") == torch.float16
-    assert network.chosen_precision("x", "float32") == torch.float32
+    assert best_device() == torch.device("cuda", 3)
+    assert network.resolve_precision("x", "auto") == torch.float16
+    assert network.resolve_precision("x", "float32") == torch.float32
 
 
-def test_float32_is_no_tf32(monkeypatch):
+def test_float32_disables_tf32(monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
-    with network.inferring(torch.device("cpu"), torch.float32):
+    with network.inference_context(torch.device("cpu"), torch.float32):
         assert not torch.backends.cudnn.allow_tf32
     assert torch.backends.cudnn.allow_tf32
 
 
-def test_a_store_of_mixed_pictures_holds_what_each_gives_alone(extractor, tmp_path):
+def test_store_of_mixed_sizes_equals_single_images(extractor, tmp_path):
     sizes = [(160, 120), (120, 160), (90, 60), (161, 120)]
     for number, size in enumerate(sizes):
         noise(size, seed=number).save(tmp_path / f"{number}.png")
@@ -146,8 +148,8 @@ def test_a_store_of_mixed_pictures_holds_what_each_gives_alone(extractor, tmp_pa
         assert (store.objects(f"{number}.png")["object"][match] == alone.objects["object"]).all()
 
 
-def odd_pictures(root):
-    """Every picture that a folder of a person's may hold, by name; those that cannot be used come last."""
+def unusual_images(root):
+    """Write images of unusual formats and sizes; returns the names of those that can be used, and of the others."""
     noise((90, 60)).convert("CMYK").save(root / "cmyk.jpg")
     Image.fromarray(np.random.default_rng(0).integers(0, 65536, (60, 90), dtype=np.uint16)).save(root / "16bit.png")
     noise((90, 60)).quantize(16).save(root / "palette.png")
@@ -169,14 +171,14 @@ def odd_pictures(root):
     return good, ["text.jpg", "short.jpg", "bomb.png"]
 
 
-def test_every_odd_picture_is_described_or_set_aside(extractor, tmp_path):
-    (tmp_path / "pictures").mkdir()
-    good, bad = odd_pictures(tmp_path / "pictures")
-    report = extract([*bad, *good, "gone.jpg"], tmp_path / "pictures", extractor, tmp_path / "store")
+def test_unusual_images_are_described_or_rejected(extractor, tmp_path):
+    (tmp_path / "images").mkdir()
+    good, bad = unusual_images(tmp_path / "images")
+    report = extract([*bad, *good, "gone.jpg"], tmp_path / "images", extractor, tmp_path / "store")
     assert [fault.where for fault in report.rejected] == bad
     assert [fault.reason.split(" (")[0].split(";")[0] for fault in report.rejected] == [
         "not an image",
-        "cut short",
+        "truncated",
         "more than 100,000,000 pixels",
     ]
     assert report.missing == ["gone.jpg"]
@@ -200,21 +202,21 @@ def test_every_odd_picture_is_described_or_set_aside(extractor, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"min_boxes": 0}, "min_boxes is 0, expected a whole number from 1 to 40"),
+        ({"min_boxes": 0}, "min_boxes is 0, expected an integer from 1 to 40"),
         ({"max_boxes": 41}, "max_boxes is 41"),
         ({"max_boxes": "9"}, "max_boxes is '9'"),
         ({"min_boxes": 7}, "min_boxes is 7, more than max_boxes, 6"),
         ({"precision": "int8"}, "precision is 'int8', expected one of auto, float32, float16, bfloat16"),
         ({"weights": "no such/place/at all"}, "neither a folder nor a name on the hub"),
-        ({"weights": "owner/name"}, "not in the hub's cache, and HF_HUB_OFFLINE forbids to fetch it"),
+        ({"weights": "owner/name"}, "not in the hub's cache, and HF_HUB_OFFLINE forbids fetching it"),
     ],
 )
-def test_settings_that_cannot_be_are_told(detector_folder, settings, message):
+def test_refuses_invalid_settings(detector_folder, settings, message):
     with pytest.raises(EmocapError, match=message):
         build_extractor("frcnn-vg", {"weights": str(detector_folder)} | settings)
 
 
-def spoil(folder, change):
+def change_weights(folder, change):
     path = folder / "pytorch_model.bin"
     tensors = torch.load(path, weights_only=True)
     change(tensors)
@@ -225,10 +227,10 @@ def spoil(folder, change):
     ("change", "message"),
     [
         (lambda t: t.pop("backbone.res2.0.conv1.weight"), r"1 tensors missing \(backbone\.res2\.0\.conv1\.weight\)"),
-        (lambda t: t.update(extra=torch.zeros(1)), r"1 tensors left over \(extra\)"),
+        (lambda t: t.update(extra=torch.zeros(1)), r"1 tensors unexpected \(extra\)"),
         (
             lambda t: t.update({"roi_heads.box_predictor.cls_score.bias": torch.zeros(11)}),
-            r"cls_score\.bias is \(11,\), but config\.yaml makes it \(10,\); give the configuration that belongs",
+            r"cls_score\.bias has shape \(11,\), but \(10,\) by config\.yaml; give the configuration of these weights",
         ),
         (
             lambda t: t.update({"proposal_generator.anchor_generator.cell_anchors.0": torch.zeros(6, 4)}),
@@ -241,30 +243,30 @@ def spoil(folder, change):
         (lambda t: t.update(epoch=3), "holds more than named tensors"),
     ],
 )
-def test_a_checkpoint_that_does_not_fit_is_told(folder, change, message):
-    spoil(folder, change)
+def test_refuses_inconsistent_checkpoint(folder, change, message):
+    change_weights(folder, change)
     with pytest.raises(EmocapError, match=message) as caught:
         VisualGenomeExtractor(str(folder))
     assert "\n" not in str(caught.value)
 
 
-def test_what_torch_counts_and_computes_itself_may_be_left_out(folder, extractor):
+def test_checkpoint_may_omit_derived_buffers(folder, extractor):
     def change(tensors):
         for name in [n for n in tensors if n.endswith("num_batches_tracked") or "cell_anchors" in n]:
             del tensors[name]
 
-    spoil(folder, change)
+    change_weights(folder, change)
     image = noise((90, 60))
-    found = describe_source(image, VisualGenomeExtractor(str(folder)))
-    assert (found.features == describe_source(image, extractor).features).all()
+    regions = describe_source(image, VisualGenomeExtractor(str(folder)))
+    assert (regions.features == describe_source(image, extractor).features).all()
 
 
-def test_damaged_or_hostile_weights_are_never_run(folder, tmp_path):
-    class Hostile:
+def test_malicious_weights_are_never_run(folder, tmp_path):
+    class Malicious:
         def __reduce__(self):
             return os.system, (f"touch {tmp_path}/ran",)
 
-    torch.save({"a": Hostile()}, folder / "pytorch_model.bin")
+    torch.save({"a": Malicious()}, folder / "pytorch_model.bin")
     with pytest.raises(EmocapError, match="refused, since it holds more than tensors"):
         VisualGenomeExtractor(str(folder))
     assert not (tmp_path / "ran").exists()
@@ -274,7 +276,7 @@ def test_damaged_or_hostile_weights_are_never_run(folder, tmp_path):
 
 
 def with_change(path, value):
-    """`SMALL` with the value at "a.b" changed, or a key more."""
+    """`SMALL` with the value at "a.b" changed or added."""
     config = json.loads(json.dumps(SMALL))
     *sections, key = path.split(".")
     inner = config
@@ -284,21 +286,21 @@ def with_change(path, value):
     return config
 
 
-def test_a_configuration_may_nest_and_spell_as_it_likes(tmp_path):
+def test_configuration_may_nest_and_use_any_case(tmp_path):
     path = tmp_path / "config.yaml"
     lower = {key.lower(): {k.lower(): v for k, v in value.items()} for key, value in SMALL.items() if "_DET" not in key}
     nested = {"model": lower.pop("model") | lower, "min_detections": 6, "max_detections": 6, "version": 2}
     path.write_text(yaml.safe_dump(nested).replace("- 10.0", "- 10", 1))
     assert read_config(path) == small_config()
     path.write_text("rpn: {bbox_reg_weights: !!python/tuple [1.0, 1.0, 1.0, 1.0]}\n")
-    assert read_config(path) == DetectorConfig()  # what is left out is as published
+    assert read_config(path) == DetectorConfig()  # omitted values have the published defaults
     path.write_text(yaml.safe_dump(with_change("PROPOSAL_GENERATOR.HIDDEN_CHANNELS", -1)))
     assert read_config(path).rpn_channels == 64
     path.write_text(yaml.safe_dump(with_change("ROI_HEADS.NMS_THRESH_TEST", 0.5)))
     assert read_config(path).nms == (0.5,)
 
 
-def test_every_value_of_the_configuration_counts(tmp_path):
+def test_every_value_of_configuration_is_read(tmp_path):
     values = {
         "input": {"min_size_test": 1, "max_size_test": 2, "format": "RGB"},
         "model": {"pixel_mean": [3, 4, 5], "pixel_std": [6, 7, 8], "max_pool": False},
@@ -314,8 +316,8 @@ def test_every_value_of_the_configuration_counts(tmp_path):
     values["resnets"]["stride_in_1x1"] = False
     values["roi_box_head"] |= {"pooler_resolution": 27, "res5halve": True}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
-    found, published = read_config(tmp_path / "config.yaml"), DetectorConfig()
-    assert found == DetectorConfig(
+    config, published = read_config(tmp_path / "config.yaml"), DetectorConfig()
+    assert config == DetectorConfig(
         1,
         2,
         (3, 4, 5),
@@ -345,7 +347,7 @@ def test_every_value_of_the_configuration_counts(tmp_path):
         2,
         3,
     )
-    same = [field.name for field in fields(found) if getattr(found, field.name) == getattr(published, field.name)]
+    same = [field.name for field in fields(config) if getattr(config, field.name) == getattr(published, field.name)]
     assert same == []
 
 
@@ -354,13 +356,13 @@ def test_every_value_of_the_configuration_counts(tmp_path):
     [
         ("MODEL.PIXEL_MEAN", [float("nan"), 1.0, 1.0], "model.pixel_mean is .*, expected finite numbers"),
         ("ANCHOR_GENERATOR.OFFSET", 5.0, "anchor_generator.offset is 5, expected from 0 to below 1"),
-        ("MAX_DETECTIONS", 41, "max_detections is 41, but there are 40 proposals to choose from"),
+        ("MAX_DETECTIONS", 41, "max_detections is 41, but there are only 40 proposals"),
         ("RESNETS.DEPTH", 18, r"resnets\.depth is 18, expected one of \[50, 101, 152\]"),
-        ("RESNETS.NORM", "GN", "resnets.norm is 'GN', but this detector knows 'BN' only"),
+        ("RESNETS.NORM", "GN", "resnets.norm is 'GN', but this detector supports 'BN' only"),
         ("RESNETS.RES5_DILATION", 2, "resnets.res5_dilation is 2"),
         ("ROI_BOX_HEAD.ATTR", False, "roi_box_head.attr is False"),
         ("ANCHOR_GENERATOR.SIZES", [[16], [32]], "anchor_generator.sizes has 2 lists, but there is one feature map"),
-        ("ANCHOR_GENERATOR.SIZES", [["x"]], "anchor_generator.sizes: .*found 'x'"),
+        ("ANCHOR_GENERATOR.SIZES", [["x"]], "anchor_generator.sizes.*: .*found 'x'"),
         ("RPN.NMS_THRESH", "high", "rpn.nms_thresh: .*found 'high'"),
         ("RPN.POST_NMS_TOPK_TEST", 0, "rpn.post_nms_topk_test is 0, expected more than 0"),
         ("MODEL.PIXEL_MEAN", [1.0, 2.0], "model.pixel_mean has 2 values, expected 3"),
@@ -368,7 +370,7 @@ def test_every_value_of_the_configuration_counts(tmp_path):
         ("MIN_DETECTIONS", 9, "min_detections is 9, more than max_detections, 6"),
     ],
 )
-def test_a_configuration_that_cannot_be_used_is_told(tmp_path, key, value, message):
+def test_refuses_unsupported_configuration(tmp_path, key, value, message):
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(with_change(key, value)))
     with pytest.raises(EmocapError, match=message) as caught:
@@ -376,7 +378,7 @@ def test_a_configuration_that_cannot_be_used_is_told(tmp_path, key, value, messa
     assert str(caught.value).startswith(str(path))
 
 
-def test_aliases_that_unfold_without_end_are_refused_at_once(tmp_path):
+def test_refuses_exponential_yaml_aliases_quickly(tmp_path):
     levels = "".join(f"l{n}: &l{n} {{{', '.join(f'{k}: *l{n - 1}' for k in 'abcd')}}}\n" for n in range(1, 25))
     for text in (f"l0: &l0 {{x: 1}}\n{levels}", "a: &a {b: *a}\n"):
         (tmp_path / "config.yaml").write_text(text)
@@ -387,28 +389,28 @@ def test_aliases_that_unfold_without_end_are_refused_at_once(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["- 1", "a: [", "x: !!python/object/apply:os.system ['true']", ""])
-def test_what_is_no_configuration_is_told(tmp_path, text):
+def test_refuses_file_that_is_not_configuration(tmp_path, text):
     path = tmp_path / "config.yaml"
     path.write_text(text)
     with pytest.raises(EmocapError, match=r"config\.yaml: (not valid YAML|holds)"):
         read_config(path)
 
 
-def test_a_folder_without_its_files_is_told(folder):
+def test_reports_missing_configuration_file(folder):
     (folder / "config.yaml").unlink()
     with pytest.raises(EmocapError, match=r"config\.yaml: no such file"):
         VisualGenomeExtractor(str(folder))
 
 
-def test_names_that_are_missing_cost_a_warning_and_wrong_ones_an_error(folder, caplog):
+def test_missing_names_warn_and_wrong_names_fail(folder, caplog):
     (folder / "objects_vocab.txt").write_text("one\ntwo\n")
-    with pytest.raises(EmocapError, match=r"objects_vocab\.txt: holds 2 names, the detector knows 9"):
+    with pytest.raises(EmocapError, match=r"objects_vocab\.txt: has 2 names, the detector has 9 classes"):
         _ = VisualGenomeExtractor(str(folder)).names
     (folder / "objects_vocab.txt").unlink()
     with caplog.at_level("WARNING", logger="emocap"):
         names = VisualGenomeExtractor(str(folder)).names
     assert names == ((), ())
-    assert "names of objects are not to be had" in caplog.text
+    assert "class names are unavailable" in caplog.text
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -416,29 +418,29 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-def test_the_published_names_are_fetched_once(detector_folder, tmp_path, monkeypatch):
+def test_published_names_are_downloaded_once(detector_folder, tmp_path, monkeypatch):
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(detector_folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setattr(frcnn_vg, "VOCABULARY_URL", f"http://127.0.0.1:{server.server_port}/")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("HF_HUB_OFFLINE")
-    folder = frcnn_vg._fetched_vocabularies()
+    folder = frcnn_vg._fetch_vocabularies()
     server.shutdown()
     server.server_close()
-    assert frcnn_vg._fetched_vocabularies() == folder  # without the server
+    assert frcnn_vg._fetch_vocabularies() == folder  # without the server
     assert frcnn_vg.read_names(folder / "objects_vocab.txt")[2] == "thing2"
     assert sorted(path.name for path in folder.iterdir()) == ["attributes_vocab.txt", "objects_vocab.txt"]
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
     started = time.monotonic()
-    with pytest.raises(EmocapError, match="HF_HUB_OFFLINE forbids to fetch it"):
-        frcnn_vg._fetched_vocabularies()
+    with pytest.raises(EmocapError, match="HF_HUB_OFFLINE prevents its download"):
+        frcnn_vg._fetch_vocabularies()
     assert time.monotonic() - started < 1
 
 
 @pytest.fixture(scope="module")
 def golden():
-    """The published architecture with the agreed random weights, and what the original makes of two photographs."""
+    """The published architecture with fixed random weights, and the original's outputs for two images."""
     folder = DATA / "frcnn-vg"
     if not folder.is_dir():
         pytest.skip("no real data on this machine")
@@ -454,12 +456,12 @@ def golden():
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("images", [("000000000139",), ("000000000139", "000000000802")], ids=["alone", "in a batch"])
-def test_the_golden_outputs(golden, images):
+def test_reproduces_golden_outputs(golden, images):
     extractor, expected = golden
     photographs = [Image.open(DATA / "coco-mini/val2017" / f"{name}.jpg").convert("RGB") for name in images]
-    found = extractor.describe([np.array(p) for p in photographs], [p.size for p in photographs])
+    batch = extractor.describe([np.array(p) for p in photographs], [p.size for p in photographs])
     assert len({p.size for p in photographs}) == len(images)
-    for name, regions in zip(images, found, strict=True):
+    for name, regions in zip(images, batch, strict=True):
         want = {key.split("/")[1]: expected[key] for key in expected if key.startswith(name)}
         overlaps = box_iou(torch.from_numpy(want["boxes"]), torch.from_numpy(regions.boxes_xyxy)).numpy()
         matched, match = overlaps.max(axis=1) > 0.99, overlaps.argmax(axis=1)

@@ -1,4 +1,4 @@
-"""Regions of torchvision's Faster R-CNN: a random one on small pictures, held against its own forward pass."""
+"""The torchvision extractor: a random detector on small images, compared with its own forward pass."""
 
 import hashlib
 import pickle
@@ -35,7 +35,7 @@ def network(n_classes):
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
-    """Threads that wait for each other on busy cores take many times as long as one."""
+    """Several threads that wait for each other on busy cores are much slower than one."""
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -44,7 +44,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def detector():
-    """Random; its boxes stay near the proposals, so that they overlap each other in all degrees."""
+    """A random detector whose boxes stay near the proposals, so that their overlaps vary."""
     torch.manual_seed(0)
     made = network(91)
     with torch.no_grad():
@@ -61,7 +61,7 @@ def weights(detector, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """Small pictures and few proposals: nearly all the time goes into the box head."""
+    """Small images and few proposals: most of the time is spent in the box head."""
     monkeypatch.setattr(torchvision_detector, "SHORTER_SIDE", SHORTER)
     monkeypatch.setattr(torchvision_detector, "LONGER_SIDE", LONGER)
     monkeypatch.setattr(torchvision_detector, "PROPOSALS", PROPOSALS)
@@ -84,8 +84,8 @@ def regions(extractor, *images):
     return extractor.describe([extractor.prepare(image) for image in images], [image.size for image in images])
 
 
-def seen_inside(detector, image):
-    """What torchvision's own forward pass computes on the way: proposals, features, class scores, box deltas."""
+def intermediate_results(detector, image):
+    """Intermediate results of torchvision's own forward pass: proposals, features, class scores, box deltas."""
     seen = {}
     hooks = [
         detector.rpn.register_forward_hook(lambda _, __, out: seen.update(proposals=out[0][0])),
@@ -101,8 +101,8 @@ def seen_inside(detector, image):
     return {key: value.numpy().astype(np.float64) for key, value in seen.items()}
 
 
-def plainly_chosen(seen, height, width, threshold, most):
-    """Best class of each proposal, its box, and the best that do not overlap a better one."""
+def naive_selection(seen, height, width, threshold, most):
+    """Best class and box of each proposal, and the best boxes that do not overlap a better one."""
     raised = np.exp(seen["logits"] - seen["logits"].max(axis=1, keepdims=True))
     probabilities = raised / raised.sum(axis=1, keepdims=True)
     labels = probabilities[:, 1:].argmax(axis=1) + 1
@@ -118,11 +118,11 @@ def plainly_chosen(seen, height, width, threshold, most):
     return seen["features"][kept], np.array(boxes)[kept], labels[kept], sure[kept]
 
 
-def test_the_box_head_describes_the_proposals_that_bottom_up_attention_would_choose(extractor, detector):
+def test_regions_equal_naive_bottom_up_selection(extractor, detector):
     image = noise((64, 48))
     (found,) = regions(extractor, image)
-    # 96 / 48 = 2 times as large is what the network sees.
-    features, boxes, labels, sure = plainly_chosen(seen_inside(detector, image), 96, 128, 0.6, 12)
+    # The network's input is 96 / 48 = 2 times as large.
+    features, boxes, labels, sure = naive_selection(intermediate_results(detector, image), 96, 128, 0.6, 12)
     assert 5 <= len(features) <= 12
     assert found.features.shape == (len(features), 1024)
     assert (found.features.dtype, found.boxes_xyxy.dtype, found.objects.dtype) == (np.float32, np.float32, OBJECT)
@@ -137,10 +137,10 @@ def test_the_box_head_describes_the_proposals_that_bottom_up_attention_would_cho
     assert found.size == (64, 48)
 
 
-def test_more_boxes_are_let_through_where_too_few_are_left(weights, extractor, detector):
+def test_threshold_rises_until_enough_boxes_remain(weights, extractor, detector):
     image = noise((64, 48))
-    seen = seen_inside(detector, image)
-    n_left = [len(plainly_chosen(seen, 96, 128, threshold, 300)[0]) for threshold in (0.6, 0.7, 0.8, 0.9, 1.0)]
+    seen = intermediate_results(detector, image)
+    n_left = [len(naive_selection(seen, 96, 128, threshold, 300)[0]) for threshold in (0.6, 0.7, 0.8, 0.9, 1.0)]
     assert n_left[0] < n_left[1] < n_left[4] == PROPOSALS
     for least, expected in (
         (n_left[0], n_left[0]),
@@ -152,8 +152,8 @@ def test_more_boxes_are_let_through_where_too_few_are_left(weights, extractor, d
         assert len(regions(other, image)[0].features) == expected
 
 
-def test_a_picture_has_the_same_regions_in_any_company(extractor):
-    # The second and third are padded to the same size though they are not of it; the last is taller.
+def test_regions_do_not_depend_on_batch(extractor):
+    # The second and third have different sizes but the same padded size; the last is taller.
     images = [noise((64, 48), 0), noise((64, 48), 1), noise((63, 48), 2), noise((40, 64), 3)]
     for image, found in zip(images, regions(extractor, *images), strict=True):
         (alone,) = regions(extractor, image)
@@ -164,7 +164,7 @@ def test_a_picture_has_the_same_regions_in_any_company(extractor):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2000, 3), (2, 3001), (LONGER * 20 + 1, 1)])
-def test_every_size_gives_regions_inside_the_picture(size, extractor):
+def test_every_size_gives_regions_inside_image(size, extractor):
     (found,) = regions(extractor, noise(size))
     assert 1 <= len(found.features) <= 12
     assert np.isfinite(found.features).all()
@@ -178,29 +178,29 @@ def test_every_size_gives_regions_inside_the_picture(size, extractor):
     assert (bottom > top).all()
 
 
-def test_a_thin_picture_first_does_not_change_the_next(weights, extractor):
-    """torchvision's pooler keeps the scales that it reads off the first picture."""
+def test_thin_image_does_not_change_the_next(weights, extractor):
+    """torchvision's pooler infers its scales from the first image and keeps them."""
     fresh = TorchvisionExtractor(str(weights), min_boxes=5, max_boxes=12, precision="float32")
     regions(fresh, noise((2000, 3)))
     (after,), (expected,) = regions(fresh, noise()), regions(extractor, noise())
     np.testing.assert_allclose(after.features, expected.features, rtol=1e-4, atol=1e-4)
 
 
-def test_a_picture_without_proposals_is_one_region(weights, monkeypatch):
+def test_image_without_proposals_is_one_region(weights, monkeypatch):
     extractor = TorchvisionExtractor(str(weights), precision="float32")
     monkeypatch.setattr(extractor._network.rpn, "min_size", 1e6)
     (found,) = regions(extractor, noise())
     assert found.features.shape == (1, 1024)
 
 
-def test_a_box_that_shrinks_to_nothing_gives_way_to_its_proposal(weights, detector):
+def test_degenerate_box_is_replaced_by_its_proposal(weights, detector):
     extractor = TorchvisionExtractor(str(weights), max_boxes=300, min_boxes=300, precision="float32")
     with torch.no_grad():
         extractor._network.roi_heads.box_predictor.bbox_pred.weight.mul_(30)
     (found,) = regions(extractor, noise())
     assert len(found.boxes_xyxy) == PROPOSALS
     assert (found.boxes_xyxy[:, 2:] > found.boxes_xyxy[:, :2]).all()
-    inside = seen_inside(detector, noise())["proposals"] / 2
+    inside = intermediate_results(detector, noise())["proposals"] / 2
     as_proposed = [np.abs(inside - box).max(axis=1).min() < 1e-2 for box in found.boxes_xyxy]
     assert 0 < sum(as_proposed) < PROPOSALS
 
@@ -215,7 +215,7 @@ def test_mixed_precision_gives_float32(weights, monkeypatch):
     assert np.isfinite(found.features).all()
 
 
-def test_an_extractor_tells_what_it_is(weights, extractor):
+def test_extractor_has_its_attributes(weights, extractor):
     settings = {"weights": str(weights), "min_boxes": 5, "max_boxes": 12, "precision": "float32"}
     assert extractor.settings == settings
     assert (extractor.name, extractor.dim, extractor.at_least) == ("torchvision", 1024, None)
@@ -226,7 +226,7 @@ def test_an_extractor_tells_what_it_is(weights, extractor):
     assert extractor.names.of(np.array((18, 0.5, -1, 0), OBJECT)[()]) == "dog"
 
 
-def test_classes_of_another_number_have_no_names(tmp_path, detector):
+def test_different_number_of_classes_has_no_names(tmp_path, detector):
     state = dict(detector.state_dict())
     for part in ("cls_score.weight", "cls_score.bias", "bbox_pred.weight", "bbox_pred.bias"):
         key = f"roi_heads.box_predictor.{part}"
@@ -238,7 +238,7 @@ def test_classes_of_another_number_have_no_names(tmp_path, detector):
     assert set(found.objects["object"].tolist()) <= {1, 2, 3}
 
 
-def test_loading_leaves_the_random_numbers_of_others_alone(weights):
+def test_loading_does_not_change_random_state(weights):
     torch.manual_seed(0)
     expected = torch.rand(1)
     torch.manual_seed(0)
@@ -258,18 +258,18 @@ def assert_refused(match, **settings):
         ({"min_boxes": 0}, "min_boxes is 0, expected"),
         ({"max_boxes": 301}, "max_boxes is 301, expected"),
         ({"max_boxes": 2.0}, "max_boxes is 2.0, expected"),
-        ({"min_boxes": 37}, "min_boxes is 37 and max_boxes 36"),
+        ({"min_boxes": 37}, "min_boxes is 37, more than max_boxes, 36"),
         ({"precision": "half"}, "precision is 'half', expected"),
         ({"weights": "COCO_V9"}, "weights is 'COCO_V9', expected COCO_V1, .* or a .pth file"),
         ({"weights": 1}, "weights is 1, expected"),
     ],
 )
-def test_a_setting_out_of_range_is_told(settings, match):
+def test_refuses_setting_out_of_range(settings, match):
     assert_refused(f"extractor torchvision: {match}", **settings)
 
 
 class Touch:
-    """Unpickled, it would write a file."""
+    """Writes a file when it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -278,7 +278,7 @@ class Touch:
         return (open, (str(self.path), "w"))
 
 
-def test_files_that_are_not_its_weights_are_told(tmp_path, weights):
+def test_refuses_files_of_other_weights(tmp_path, weights):
     path = tmp_path / "some.pth"
     torch.save({"weight": torch.zeros(2)}, path)
     assert_refused("some.pth: not the weights of .*KeyError", weights=str(path))
@@ -292,7 +292,7 @@ def test_files_that_are_not_its_weights_are_told(tmp_path, weights):
     assert_refused("some.pth: cannot be read as weights", weights=str(path))
 
 
-def test_a_file_that_would_run_code_is_refused_and_does_not(tmp_path):
+def test_malicious_file_is_refused_and_not_run(tmp_path):
     path = tmp_path / "trap.pth"
     path.write_bytes(pickle.dumps(Touch(tmp_path / "sprung"), protocol=2))
     assert_refused("trap.pth: refused", weights=str(path))
@@ -301,7 +301,7 @@ def test_a_file_that_would_run_code_is_refused_and_does_not(tmp_path):
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """torch's hub folder, elsewhere, with the published weights at a loopback port that nobody listens on."""
+    """torch's hub folder, in a temporary folder, with the published weights at a closed loopback port."""
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -311,14 +311,14 @@ def hub(tmp_path, monkeypatch):
     return tmp_path / "hub/checkpoints"
 
 
-def test_a_host_out_of_reach_is_told_in_seconds(hub):
+def test_unreachable_host_is_reported_within_seconds(hub):
     begin = time.monotonic()
-    assert_refused("detector-dd69338a.pth: out of reach .*; or give a .pth file as weights")
+    assert_refused("detector-dd69338a.pth: unreachable .*; or give a .pth file as weights")
     assert time.monotonic() - begin < 10
     assert not (hub / "detector-dd69338a.pth").exists()
 
 
-def test_fetched_weights_are_held_to_the_hash_in_their_name(hub, weights, monkeypatch):
+def test_downloaded_weights_must_match_their_hash(hub, weights, monkeypatch):
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     hub.mkdir(parents=True)
     (hub / "detector-dd69338a.pth").symlink_to(weights)

@@ -1,4 +1,4 @@
-"""Grids of patch tokens: real tiny backbones of six kinds, held against a plain reading of their own outputs."""
+"""The ViT extractor: tiny real backbones of several types, compared with naive pooling of their outputs."""
 
 import json
 import shutil
@@ -41,7 +41,7 @@ def two_towers(kind, **sight):
     return getattr(transformers, f"{kind}Model")(config)
 
 
-# Of each kind: the network, its image processor, its own grid, the tokens before the patches.
+# For each type: the network, its image processor, its own grid, the number of tokens before the patches.
 KINDS = {
     "vit": (
         lambda: transformers.ViTForImageClassification(transformers.ViTConfig(**SIGHT)),
@@ -104,7 +104,7 @@ def save(kind, folder, seed=0):
     torch.manual_seed(seed)
     network = KINDS[kind][0]().eval()
     with torch.no_grad():
-        for parameter in network.parameters():  # fresh ones are near 0, and every picture would look alike
+        for parameter in network.parameters():  # initial weights are near 0, and all images would have similar features
             parameter.add_(torch.randn_like(parameter) * 0.1)
     network.save_pretrained(folder)
     KINDS[kind][1]().save_pretrained(folder)
@@ -113,7 +113,7 @@ def save(kind, folder, seed=0):
 
 @pytest.fixture(scope="module")
 def backbones(tmp_path_factory):
-    """Of each kind, its folder and the network as it was saved."""
+    """For each type, its folder and the network that was saved."""
     folders = {kind: tmp_path_factory.mktemp(kind) for kind in KINDS}
     return {kind: (folder, save(kind, folder)) for kind, folder in folders.items()}
 
@@ -128,14 +128,14 @@ def regions(extractor, *images):
 
 
 def tower(network):
-    """The part that sees, of whatever was saved."""
+    """The vision tower of a saved network."""
     for part in ("vision_model", "vit"):
         network = getattr(network, part, network)
     return network
 
 
-def plainly_pooled(tokens, rows, columns):
-    """Means over (h, w, dim) cell by cell; a cell holds every patch that it touches."""
+def naive_pooling(tokens, rows, columns):
+    """Means over (h, w, dim) cell by cell; a cell contains every patch that it overlaps."""
     height, width, _ = tokens.shape
     cells = []
     for row in range(rows):
@@ -154,7 +154,7 @@ def plainly_pooled(tokens, rows, columns):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_features_are_means_of_the_patch_tokens_that_the_backbone_gives(kind, backbones):
+def test_features_are_means_of_patch_tokens(kind, backbones):
     folder, network = backbones[kind]
     own, prefix = KINDS[kind][2:]
     extractor = VitExtractor(str(folder), rows=own[0] - 1, columns=own[1])
@@ -166,7 +166,7 @@ def test_features_are_means_of_the_patch_tokens_that_the_backbone_gives(kind, ba
     assert found.features.dtype == np.float32
     assert found.features.shape == ((own[0] - 1) * own[1], extractor.dim)
     assert found.features.std(axis=0).max() > 0.01
-    np.testing.assert_allclose(found.features, plainly_pooled(tokens, own[0] - 1, own[1]), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.features, naive_pooling(tokens, own[0] - 1, own[1]), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -176,15 +176,15 @@ def test_features_are_means_of_the_patch_tokens_that_the_backbone_gives(kind, ba
         ("clip", [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711], Image.Resampling.BICUBIC),
     ],
 )
-def test_the_whole_picture_is_squeezed_and_normalised(kind, mean, deviation, resample, backbones):
+def test_whole_image_is_resized_and_normalised(kind, mean, deviation, resample, backbones):
     pixels = VitExtractor(str(backbones[kind][0]), 2, 2).prepare(noise((300, 40)))
-    squeezed = np.asarray(noise((300, 40)).resize((32, 32), resample), np.float64) / 255
+    resized = np.asarray(noise((300, 40)).resize((32, 32), resample), np.float64) / 255
     assert pixels.dtype == np.float32
-    np.testing.assert_allclose(pixels, ((squeezed - mean) / deviation).transpose(2, 0, 1), atol=1e-5)
+    np.testing.assert_allclose(pixels, ((resized - mean) / deviation).transpose(2, 0, 1), atol=1e-5)
 
 
-def test_a_picture_lies_on_whole_patches_where_the_input_has_a_rest(backbones):
-    """35 pixels hold 4 patches of 8 and 3 pixels that the backbone does not see."""
+def test_image_fills_complete_patches_only(backbones):
+    """35 pixels are 4 patches of 8, and 3 pixels that the backbone ignores."""
     pixels = VitExtractor(str(backbones["siglip"][0]), 2, 2).prepare(noise())
     assert pixels.shape == (3, 35, 35)
     assert (pixels[:, 32:] == 0).all()
@@ -194,7 +194,7 @@ def test_a_picture_lies_on_whole_patches_where_the_input_has_a_rest(backbones):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (300, 90), (7, 2000)])
-def test_boxes_tile_the_picture(size, backbones):
+def test_boxes_tile_the_image(size, backbones):
     (found,) = regions(VitExtractor(str(backbones["vit"][0]), rows=2, columns=3), noise(size))
     width, height = size
     assert found.size == size
@@ -208,14 +208,14 @@ def test_boxes_tile_the_picture(size, backbones):
     assert np.isfinite(found.features).all()
 
 
-def test_boxes_are_in_pixels_of_the_full_size_and_not_of_what_was_decoded(backbones):
+def test_boxes_are_in_full_size_pixels(backbones):
     extractor = VitExtractor(str(backbones["vit"][0]), rows=1, columns=2)
     (found,) = extractor.describe([extractor.prepare(noise((70, 50)))], [(1400, 1000)])
     assert found.boxes_xyxy.tolist() == [[0, 0, 700, 1000], [700, 0, 1400, 1000]]
 
 
 @pytest.mark.parametrize("kind", ["vit", "swin", "convnext"])
-def test_a_batch_gives_what_each_picture_gives_alone(kind, backbones):
+def test_batch_equals_single_images(kind, backbones):
     extractor = VitExtractor(str(backbones[kind][0]), 2, 2)
     images = [noise((70, 50), 0), noise((20, 90), 1), noise((33, 33), 2)]
     for image, found in zip(images, regions(extractor, *images), strict=True):
@@ -224,8 +224,8 @@ def test_a_batch_gives_what_each_picture_gives_alone(kind, backbones):
         assert (found.boxes_xyxy == alone.boxes_xyxy).all()
 
 
-def test_cells_are_read_row_by_row(tmp_path, backbones):
-    """A backbone with neither attention nor places: a cell knows its own patches only, and a picture can be turned."""
+def test_cells_are_in_row_order(tmp_path, backbones):
+    """Without attention and position embeddings a cell depends only on its own patches, so images can be transposed."""
     folder, _ = backbones["vit"]
     shutil.copytree(folder, tmp_path / "bag")
     weights = transformers.ViTModel.from_pretrained(folder)
@@ -237,13 +237,15 @@ def test_cells_are_read_row_by_row(tmp_path, backbones):
     weights.save_pretrained(tmp_path / "bag")
     extractor = VitExtractor(str(tmp_path / "bag"), 4, 4)
     tiles = np.random.default_rng(0).integers(0, 256, (4, 4, 3), dtype=np.uint8)
-    plain, turned = (Image.fromarray(t.repeat(8, axis=0).repeat(8, axis=1)) for t in (tiles, tiles.transpose(1, 0, 2)))
-    upright, across = (found.features.reshape(4, 4, -1) for found in regions(extractor, plain, turned))
+    plain, transposed = (
+        Image.fromarray(t.repeat(8, axis=0).repeat(8, axis=1)) for t in (tiles, tiles.transpose(1, 0, 2))
+    )
+    upright, across = (found.features.reshape(4, 4, -1) for found in regions(extractor, plain, transposed))
     np.testing.assert_allclose(across, upright.transpose(1, 0, 2), atol=1e-5)
     assert np.abs(across - upright).max() > 0.1
 
 
-def test_mixed_precision_stays_near_float32(backbones):
+def test_mixed_precision_is_close_to_float32(backbones):
     folder = str(backbones["vit"][0])
     (exact,), (rough,) = (regions(VitExtractor(folder, 2, 2, p), noise()) for p in ("float32", "bfloat16"))
     assert rough.features.dtype == np.float32
@@ -260,7 +262,7 @@ def test_half_precision_weights_are_computed_in_float32(tmp_path, backbones):
     assert (half.features != half.features.astype(np.float16)).any()
 
 
-def test_the_hash_is_of_the_weights_and_not_of_their_place(tmp_path, backbones):
+def test_hash_does_not_depend_on_location(tmp_path, backbones):
     folder, _ = backbones["vit"]
     shutil.copytree(folder, tmp_path / "moved")
     save("vit", tmp_path / "other", seed=1)
@@ -280,7 +282,7 @@ def test_the_hash_is_of_the_weights_and_not_of_their_place(tmp_path, backbones):
         ("config.json", "_name_or_path", "/somewhere", False),
     ],
 )
-def test_the_hash_changes_with_what_changes_features(file, key, value, matters, tmp_path, backbones):
+def test_hash_depends_on_relevant_fields_only(file, key, value, matters, tmp_path, backbones):
     folder, _ = backbones["vit"]
     shutil.copytree(folder, tmp_path / "changed")
     content = json.loads((folder / file).read_text())
@@ -289,7 +291,7 @@ def test_the_hash_changes_with_what_changes_features(file, key, value, matters, 
     assert (first != second) == matters
 
 
-def test_an_extractor_tells_what_it_is(backbones):
+def test_extractor_has_its_attributes(backbones):
     folder = str(backbones["convnext"][0])
     extractor = VitExtractor(folder, rows=3, columns=2, precision="float32")
     assert extractor.settings == {"weights": folder, "rows": 3, "columns": 2, "precision": "float32"}
@@ -298,7 +300,7 @@ def test_an_extractor_tells_what_it_is(backbones):
     assert (extractor.in_processes, extractor.names) == (False, None)
 
 
-def test_weights_pickled_as_tensors_are_read_too(tmp_path, backbones):
+def test_reads_pickled_tensors(tmp_path, backbones):
     folder, network = backbones["dinov2"]
     shutil.copytree(folder, tmp_path / "bin")
     (tmp_path / "bin/model.safetensors").unlink()
@@ -310,7 +312,7 @@ def test_weights_pickled_as_tensors_are_read_too(tmp_path, backbones):
     assert VitExtractor(str(tmp_path / "bin"), 2, 2).weights_hash != first
 
 
-def test_a_name_is_found_in_the_hubs_cache_in_one_file_or_in_parts(tmp_path, backbones, monkeypatch):
+def test_reads_whole_and_sharded_weights_from_hub_cache(tmp_path, backbones, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     folder, network = backbones["dinov2"]
     for name, size in (("whole", "5GB"), ("parts", "20KB")):
@@ -327,7 +329,7 @@ def test_a_name_is_found_in_the_hubs_cache_in_one_file_or_in_parts(tmp_path, bac
         np.testing.assert_allclose(regions(extractor, noise())[0].features, expected.features, rtol=1e-6)
 
 
-def test_pictures_can_be_prepared_by_several_threads_at_once(backbones):
+def test_prepare_is_thread_safe(backbones):
     extractor = VitExtractor(str(backbones["clip"][0]), 2, 2)
     images = [noise((70 + number, 50), number) for number in range(24)]
     with ThreadPoolExecutor(8) as pool:
@@ -342,39 +344,39 @@ def assert_refused(match, weights, **settings):
     assert "\n" not in str(caught.value)
 
 
-def test_a_grid_finer_than_the_backbones_own_is_told(backbones):
-    assert_refused("rows is 5, but .* sees a grid of 4 rows x 4 columns", backbones["vit"][0], rows=5, columns=2)
-    assert_refused("columns is 6, but .* sees a grid of 3 rows x 3 columns", backbones["convnext"][0], rows=3)
+def test_refuses_grid_finer_than_the_backbone(backbones):
+    assert_refused("rows is 5, but .* has a grid of 4 rows x 4 columns", backbones["vit"][0], rows=5, columns=2)
+    assert_refused("columns is 6, but .* has a grid of 3 rows x 3 columns", backbones["convnext"][0], rows=3)
 
 
 @pytest.mark.parametrize("settings", [{"rows": 0}, {"columns": 2.0}, {"rows": True}, {"precision": "half"}])
-def test_a_setting_out_of_range_is_told(settings, backbones):
+def test_refuses_setting_out_of_range(settings, backbones):
     assert_refused(f"extractor vit: {next(iter(settings))} is .* expected", backbones["vit"][0], **settings)
 
 
-def test_weights_that_are_not_there_are_told(tmp_path):
+def test_reports_unavailable_weights(tmp_path):
     assert_refused("weights is ''", "")
-    assert_refused("holds no config.json", tmp_path)
+    assert_refused("has no config.json", tmp_path)
     assert_refused("neither a folder nor a name", tmp_path / "nowhere")
     assert_refused("nobody/nothing: not in the hub's cache", "nobody/nothing")
 
 
-def test_a_folder_that_lacks_something_is_told(tmp_path, backbones):
-    for part, match in (("model.safetensors", "cannot be loaded"), ("preprocessor_config.json", "holds no preproc")):
+def test_refuses_incomplete_folder(tmp_path, backbones):
+    for part, match in (("model.safetensors", "cannot be loaded"), ("preprocessor_config.json", "has no preproc")):
         folder = tmp_path / part
         shutil.copytree(backbones["vit"][0], folder)
         (folder / part).unlink()
         assert_refused(match, folder)
 
 
-def test_damaged_weights_are_told(tmp_path, backbones):
+def test_refuses_damaged_weights(tmp_path, backbones):
     shutil.copytree(backbones["vit"][0], tmp_path / "vit")
     weights = tmp_path / "vit/model.safetensors"
     weights.write_bytes(weights.read_bytes()[:5000])
     assert_refused("cannot be loaded", tmp_path / "vit")
 
 
-def test_weights_with_a_tensor_missing_are_told_and_not_made_up(tmp_path, backbones):
+def test_refuses_weights_with_missing_tensors(tmp_path, backbones):
     folder, network = backbones["dinov2"]
     shutil.copytree(folder, tmp_path / "part")
     state = {key: value for key, value in network.state_dict().items() if "layer.1.mlp.fc1" not in key}
@@ -382,27 +384,27 @@ def test_weights_with_a_tensor_missing_are_told_and_not_made_up(tmp_path, backbo
     assert_refused("weights lack .*layer.1.mlp.fc1.bias and 1 more", tmp_path / "part")
 
 
-def test_a_backbone_for_text_is_refused(tiny_bert):
-    assert_refused("a bert does not take pictures", tiny_bert)
+def test_refuses_text_backbone(tiny_bert):
+    assert_refused("a bert does not take images", tiny_bert)
 
 
-def test_a_backbone_that_sees_a_random_part_of_the_picture_is_refused(tmp_path):
+def test_refuses_backbone_that_masks_patches(tmp_path):
     transformers.ViTMAEModel(transformers.ViTMAEConfig(**SIGHT)).save_pretrained(tmp_path)
     KINDS["vit"][1]().save_pretrained(tmp_path)
-    assert_refused("hidden states of shape .* which is no grid", tmp_path, rows=2, columns=2)
+    assert_refused("hidden states of shape .* do not form a grid", tmp_path, rows=2, columns=2)
 
 
-def test_a_backbone_for_lists_of_patches_is_refused(tmp_path):
+def test_refuses_backbone_for_lists_of_patches(tmp_path):
     sight = {key: value for key, value in SIGHT.items() if key != "image_size"}
     config = transformers.Siglip2Config(text_config=TEXT, vision_config=sight | {"num_patches": 16})
     transformers.Siglip2Model(config).save_pretrained(tmp_path)
     transformers.Siglip2ImageProcessor(patch_size=8, max_num_patches=16).save_pretrained(tmp_path)
     assert_refused(
-        "nothing says how large a picture it takes; give a backbone of a fixed input size", tmp_path, rows=2, columns=2
+        "its input size is not specified; give a backbone with a fixed input size", tmp_path, rows=2, columns=2
     )
 
 
-def test_loading_is_quiet_and_leaves_the_messages_of_transformers_as_they_were(backbones, capfd):
+def test_loading_is_quiet_and_restores_logging(backbones, capfd):
     logging = transformers.utils.logging
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     try:

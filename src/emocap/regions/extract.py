@@ -66,25 +66,9 @@ def extract(
     for name, value in (("workers", workers), ("batch_size", batch_size)):
         if value is not None and value < 1:
             raise EmocapError(f"{name} is {value}, expected 1 or more")
-    keys = [image for image in dict.fromkeys(images) if image]
     out = Path(os.path.abspath(out))  # noqa: PTH100  does not resolve a symbolic link
     require_free(out)
-    job = ExtractionJob(
-        folder=out.with_name(f".{out.name}.unfinished"),
-        image_root=Path(image_root),
-        shards=[keys[start : start + IMAGES_PER_SHARD] for start in range(0, len(keys), IMAGES_PER_SHARD)] or [[]],
-        extractor=extractor,
-        source=FeatureSource(
-            extractor.name,
-            extractor.settings,
-            extractor.weights_hash,
-            extractor.dim,
-            extractor.names,
-            computed_in=extractor.computed_in,
-        ),
-        workers=workers,
-        batch_size=batch_size or extractor.batch_size,
-    )
+    job = _job(images, Path(image_root), extractor, out, workers, batch_size or extractor.batch_size)
     try:
         with process_rank(job.folder) as (rank, world):
             if rank == 0:
@@ -102,3 +86,25 @@ def extract(
             "then run the same command again"
         ) from error
     return read_report(out)
+
+
+def _job(
+    images: Sequence[str], image_root: Path, extractor: Extractor, out: Path, workers: int | None, batch_size: int
+) -> ExtractionJob:
+    keys = [image for image in dict.fromkeys(images) if image]
+    return ExtractionJob(
+        folder=out.with_name(f".{out.name}.unfinished"),
+        image_root=image_root,
+        shards=[keys[start : start + IMAGES_PER_SHARD] for start in range(0, len(keys), IMAGES_PER_SHARD)] or [[]],
+        extractor=extractor,
+        source=FeatureSource(
+            extractor.name,
+            extractor.settings,
+            extractor.weights_hash,
+            extractor.dim,
+            extractor.names,
+            computed_in=extractor.computed_in,
+        ),
+        workers=workers,
+        batch_size=batch_size,
+    )
