@@ -12,6 +12,12 @@ ROUTES = [
     ("POST", "/v1/predict"), ("POST", "/v1/rank"), ("POST", "/v1/explain"), ("POST", "/v1/caption"),
     ("GET", "/v1/model"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"),
 ]  # fmt: skip
+SCHEMAS = {
+    "PredictRequest", "RankRequest", "ExplainRequest", "CaptionRequest",
+    "PredictResponse", "RankResponse", "ModelResponse", "ErrorResponse",
+    "Prediction", "EmotionProbability", "UnintendedEmotion", "RankedCaption", "HeldOutScores",
+    "Explanation", "WordEffect", "RegionEffect", "Rewording",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +32,10 @@ def test_document_lists_all_routes(api) -> None:
     assert {(operation.ok().method.upper(), operation.ok().path) for operation in api.get_all_operations()} == set(
         ROUTES
     )
+
+
+def test_document_names_requests_and_responses(api) -> None:
+    assert set(api.raw_schema["components"]["schemas"]) == SCHEMAS
 
 
 @pytest.mark.parametrize(

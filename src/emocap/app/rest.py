@@ -65,7 +65,11 @@ def _emotion_routes(service: Service) -> APIRouter:
         """What people are likely to feel about the image with each caption."""
         image = schemas.image_bytes(request.image)
         predictions = await service.predict(image, request.captions, request.emotions)
-        return {"predictions": [replace(one, emotions=one.emotions[: request.top]) for one in predictions]}
+        return {
+            "predictions": [
+                replace(prediction, emotions=prediction.emotions[: request.top]) for prediction in predictions
+            ]
+        }
 
     @router.post("/v1/rank", response_model=schemas.RankResponse, responses=ERRORS)
     async def rank(request: schemas.RankRequest) -> Any:

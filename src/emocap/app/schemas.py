@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, Wit
 from pydantic_core import PydanticCustomError
 
 from emocap.app.limits import Limits
-from emocap.app.served_model import Measured
+from emocap.app.served_model import HeldOutScores
 from emocap.app.service import MAX_GENERATED, Prediction
 from emocap.captioning.rerank import RankedCaption
 
@@ -154,7 +154,7 @@ class ModelResponse(BaseModel):
     emotions: list[str]
     uses_images: bool
     writes_captions: bool
-    measured: Measured | None
+    measured: HeldOutScores | None
     about: str
     limits: dict[str, Any]
 

@@ -17,7 +17,7 @@ METRIC_NAMES = ("top1_accuracy", "top3_accuracy", "recall_at_3", "mean_average_p
 
 
 @dataclass(frozen=True)
-class Measured:
+class HeldOutScores:
     """A classifier's scores on the held-out pairs of its study, with the baseline `prior`.
 
     Attributes:
@@ -47,7 +47,7 @@ class ServedModel:
     captioner: EmotionCaptioner | None
     name: str
     folder: Path
-    measured: Measured | None
+    measured: HeldOutScores | None
     frequencies: np.ndarray | None
     examples: list[Example]
 
@@ -82,7 +82,7 @@ def load_served(folder: Path | None, *, allow_other_features: bool = False) -> S
         captioner=captioner,
         name=predictor.name,
         folder=predictor.folder,
-        measured=None if run is None else _measured(run, predictor.name),
+        measured=None if run is None else _held_out_scores(run, predictor.name),
         frequencies=None if frequencies is None else np.array(frequencies),
         examples=examples,
     )
@@ -101,12 +101,12 @@ def _run_of(folder: Path) -> Path | None:
     return next((place for place in list(folder.resolve().parents)[:3] if (place / "results.json").is_file()), None)
 
 
-def _measured(run: Path, name: str) -> Measured | None:
+def _held_out_scores(run: Path, name: str) -> HeldOutScores | None:
     try:
         results = read_json(run / "results.json")
         scores, prior = results["models"][name], results["models"]["prior"]
         intervals = results["intervals"][name]
-        return Measured(
+        return HeldOutScores(
             int(results["n_test_pairs"]),
             {metric: float(scores[metric]) for metric in METRIC_NAMES},
             {metric: float(prior[metric]) for metric in METRIC_NAMES},
