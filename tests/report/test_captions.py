@@ -40,7 +40,7 @@ def apart(difference, low, high):
 
 
 def captions():
-    """Aligned for 45 of 100 pictures, for 20 without emotion; 0.1 of CIDEr-D is lost."""
+    """Aligned for 45 of 100 images, for 20 without emotion; 0.1 of CIDEr-D is lost."""
     points = [
         {"guidance": g, "strength": s, "alignment": around(0.2 + g / 10 + s / 50),
          "judged_alignment": around(0.1 + g / 10 + s / 100), "cider_d": around(0.7 - g / 20 - s / 50)}

@@ -95,7 +95,7 @@ def test_rejects_file_not_as_documented(run_dir, name, change, message):
     assert "\n" not in str(caught.value)
 
 
-def test_reads_keys_of_version_0_1(run_dir):
+def test_reads_keys_of_earlier_versions(run_dir):
     def rename(it, old, new):
         it[old] = it.pop(new)
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import AliasChoices, BaseModel, Field, model_validator
 
 from emocap.report.files.comparison import LARGEST, ROUNDING, Count, Difference, Unit
 
@@ -115,8 +115,8 @@ class CaptionedImage(BaseModel):
     """One image of the gallery."""
 
     image: str | None
-    human: str
-    without_emotion: str
+    human: str = Field(validation_alias=AliasChoices("human", "people"))
+    without_emotion: str = Field(validation_alias=AliasChoices("without_emotion", "without"))
     captions: list[Written]
 
 
