@@ -1,7 +1,6 @@
 """Extraction: missing and corrupt images never stop it, an interrupted run resumes, and workers change no byte."""
 
 import errno
-import importlib
 import logging
 import os
 import subprocess
@@ -22,7 +21,6 @@ from emocap.regions.extract import extract, images_below
 from emocap.regions.extraction_report import read_report
 from emocap.regions.extractors.base import Regions
 from emocap.regions.extractors.grid import GridExtractor
-from emocap.regions.extractors.registry import EXTRACTORS, build_extractor, extractor_module
 from emocap.regions.images import ImageFault, ImageMissing
 from emocap.regions.store.reader import FeatureStore
 from emocap.regions.store.shard import ShardWriter
@@ -403,46 +401,6 @@ def test_progress_counts_committed_images(photos, tmp_path, caplog, monkeypatch)
     ]
 
 
-def test_extractor_is_rebuilt_from_its_settings():
-    extractor = build_extractor("grid", {"rows": 2, "dim": 8})
-    assert (extractor.name, extractor.dim, extractor.weights_hash) == ("grid", 8, "")
-    assert build_extractor(extractor.name, extractor.settings).settings == extractor.settings
-    assert build_extractor("grid").settings["rows"] == 5
-
-
-def test_refuses_unknown_names_and_settings():
-    with pytest.raises(EmocapError, match="extractor is 'gird', expected one of grid, frcnn-vg"):
-        build_extractor("gird", {})
-    with pytest.raises(EmocapError, match="unknown setting 'cells', expected some of rows, columns, dim, seed"):
-        build_extractor("grid", {"cells": 3})
-    with pytest.raises(EmocapError, match="rows is '5', expected an integer"):
-        build_extractor("grid", {"rows": "5"})
-    with pytest.raises(EmocapError, match="workers is 0, expected 1 or more"):
-        extract([], None, GridExtractor(), None, workers=0)
-    with pytest.raises(EmocapError, match="batch_size is 0, expected 1 or more"):
-        extract([], None, GridExtractor(), None, batch_size=0)
-    with pytest.raises(EmocapError, match="extractor vit: setting 'weights' is missing"):
-        build_extractor("vit")
-    for weights in (5, "", ["a"]):
-        with pytest.raises(EmocapError, match="extractor vit: weights is .*, expected a folder, file or name"):
-            build_extractor("vit", {"weights": weights})
-    with pytest.raises(EmocapError, match="its settings contain weights too"):
-        build_extractor("vit:a/b", {"weights": "c/d"})
-
-
-def test_reports_damaged_report(tmp_path):
-    (tmp_path / "report.json").write_text('{"n_images": 1}')
-    with pytest.raises(EmocapError, match=r"report\.json: damaged"):
-        read_report(tmp_path)
-
-
-def test_reads_report_with_old_key(tmp_path):
-    (tmp_path / "report.json").write_text(
-        '{"n_images": 1, "missing": ["a"], "quarantined": [{"where": "b", "reason": "not an image"}]}'
-    )
-    assert read_report(tmp_path).rejected == [RejectedRow("b", "not an image")]
-
-
 def test_resumes_run_with_old_plan_key(photos, tmp_path, monkeypatch):
     root, images = photos
     monkeypatch.setattr(decoding, "BATCHES_PER_WINDOW", 2)
@@ -453,13 +411,3 @@ def test_resumes_run_with_old_plan_key(photos, tmp_path, monkeypatch):
     again = Network()
     assert extract(images, root, again, tmp_path / "store").n_images == 6
     assert len(again.described) < 6
-
-
-def test_extractor_module_names_an_importable_module():
-    for name, path in EXTRACTORS.items():
-        module_name, _, attribute = path.partition(":")
-        assert extractor_module(name) == module_name
-        assert getattr(importlib.import_module(module_name), attribute).name == name
-    assert extractor_module("vit:owner/name") == "emocap.regions.extractors.vit"
-    with pytest.raises(EmocapError, match="extractor is 'gird', expected one of"):
-        extractor_module("gird")

@@ -1,52 +1,18 @@
 """The feature store: reading returns what was written, and a damaged or incomplete store is reported in one line."""
 
-import errno
 import json
-import os
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from emocap.errors import EmocapError
-from emocap.regions.extractors.base import OBJECT, Names, Regions
 from emocap.regions.store import writer as store_writer
-from emocap.regions.store.format import INDEX_FILES, FeatureSource, feature_fingerprint, key_hash
-from emocap.regions.store.journal import read_entries
+from emocap.regions.store.format import feature_fingerprint, key_hash
 from emocap.regions.store.reader import FeatureStore
-from emocap.regions.store.shard import ShardWriter
-from emocap.regions.store.writer import StoreWriter, finish_store, write_store
+from emocap.regions.store.writer import write_store
 
-SETTINGS = {"rows": 1, "columns": 2}
-NAMES = Names(("dog", "cat"), ("brown",))
-
-
-def regions(count, dim=4, size=(640, 480), seed=0, named=False):
-    rng = np.random.default_rng([seed, count])
-    objects = None
-    if named:
-        objects = np.array([(i % 2, 0.5, -1, 0.0) for i in range(count)], OBJECT)
-    features = rng.standard_normal((count, dim)).astype(np.float32)
-    return Regions(features, rng.uniform(0, 600, (count, 4)).astype(np.float32), size, objects)
-
-
-def feature_source(dim=4, settings=None, named=False):
-    return FeatureSource("grid", settings or SETTINGS, "", dim, NAMES if named else None)
-
-
-def write_example(path, counts=(3, 0, 2), dim=4, settings=None, seed=0, named=False):
-    written = {}
-    with write_store(path, feature_source(dim, settings, named)) as writer:
-        for number, count in enumerate(counts):
-            image_regions = regions(count, dim, (640 + number, 480), seed + number, named)
-            writer.add(f"folder/{number}.jpg", image_regions)
-            written[f"folder/{number}.jpg"] = image_regions
-    return written
-
-
-def file_names(folder):
-    return sorted(file.name for file in folder.iterdir())
+from .example_store import NAMES, SETTINGS, feature_source, file_names, regions, write_example
 
 
 def test_store_returns_what_was_written(tmp_path):
@@ -215,27 +181,6 @@ def test_reports_decreasing_offsets_on_use(tmp_path):
         store["folder/1.jpg"]
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, 70_000.0, -65_520.0])
-def test_half_precision_overflow_names_the_image(tmp_path, value):
-    overflowing = regions(2)
-    overflowing.features[1, 2] = value
-    with (
-        pytest.raises(EmocapError, match=r"image 'odd\.jpg': a feature or box is not finite or exceeds half precision"),
-        write_store(tmp_path / "store", feature_source()) as writer,
-    ):
-        writer.add("odd.jpg", overflowing)
-    assert file_names(tmp_path) == []
-
-
-def test_refuses_boxes_beyond_float32(tmp_path):
-    overflowing = regions(1)._replace(boxes_xyxy=np.full((1, 4), 1e300))
-    with (
-        ShardWriter(tmp_path, 0, feature_source()) as writer,
-        pytest.raises(EmocapError, match="a feature or box is not finite"),
-    ):
-        writer.add("a", overflowing)
-
-
 @pytest.mark.parametrize(
     ("file", "change", "message"),
     [
@@ -249,21 +194,6 @@ def test_reports_corrupt_headers(tmp_path, file, change, message):
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(EmocapError, match=message):
         FeatureStore.open(tmp_path / "store")
-
-
-def test_refuses_wrong_shapes_and_repeated_images(tmp_path):
-    valid = regions(2)
-    with write_store(tmp_path / "store", feature_source()) as writer:
-        writer.add("a.jpg", valid)
-        with pytest.raises(EmocapError, match="is already in the store"):
-            writer.add("a.jpg", valid)
-        with pytest.raises(EmocapError, match=r"features \(2, 3\) and boxes \(2, 4\)"):
-            writer.add("b.jpg", valid._replace(features=valid.features[:, :3]))
-        with pytest.raises(EmocapError, match=r"boxes \(1, 4\)"):
-            writer.add("b.jpg", valid._replace(boxes_xyxy=valid.boxes_xyxy[:1]))
-        with pytest.raises(EmocapError, match="objects do not match its regions"):
-            writer.add("b.jpg", regions(2, named=True))
-    assert FeatureStore.open(tmp_path / "store").images == ["a.jpg"]
 
 
 def test_several_shards_read_as_one(tmp_path, monkeypatch):
@@ -309,92 +239,12 @@ def test_key_hash_is_portable():
     assert key_hash(b"") == int.from_bytes(bytes.fromhex("e4a6a0577479b2b4"), "little")
 
 
-def test_writer_resumes_after_last_commit(tmp_path):
-    first = ShardWriter(tmp_path, 0, feature_source(named=True))
-    first.add("a", regions(2, named=True))
-    first.leave_out("gone", None)
-    first.commit()
-    first.add("b", regions(5, named=True))  # not committed, but its bytes are on the disk
-    first.close()
-    with (tmp_path / "images-00000.jsonl").open("ab") as journal:
-        journal.write(b'["b", [640, 480], 5')  # a line that an interruption left incomplete
-    second = ShardWriter(tmp_path, 0, feature_source(named=True))
-    assert [entry.image for entry in second.entries] == ["a", "gone"]
-    second.add("c", regions(3, seed=9, named=True))
-    second.leave_out("odd", "not an image")
-    second.commit()
-    second.close()
-    assert [(entry.image, entry.fault) for entry in read_entries(tmp_path, 1)][2:] == [
-        ("c", None),
-        ("odd", "not an image"),
-    ]
-    finish_store(tmp_path, 1, feature_source(named=True))
-    store = FeatureStore.open(tmp_path)
-    store.verify()
-    assert store.images == ["a", "c"]
-    assert (store["c"][0] == regions(3, seed=9).features.astype(np.float16)).all()
-    assert (store.objects("c") == regions(3, seed=9, named=True).objects).all()
-    assert store.header.n_regions == 5
-
-
 def test_verify_finds_changed_header(tmp_path):
     write_example(tmp_path / "store", named=True)
     file = tmp_path / "store/header.json"
     file.write_text(file.read_text().replace('"dog"', '"fox"'))
     with pytest.raises(EmocapError, match=r"header\.json: has changed since it was written"):
         FeatureStore.open(tmp_path / "store").verify()
-
-
-def test_syncs_everything_before_writing_header(tmp_path, monkeypatch):
-    events = []
-    sync, unlink = os.fsync, Path.unlink
-
-    def record_sync(descriptor):
-        events.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
-        sync(descriptor)
-
-    def record_unlink(path, **options):
-        events.append(f"-{path.name}")
-        unlink(path, **options)
-
-    with ShardWriter(tmp_path, 0, feature_source(named=True)) as writer:
-        writer.add("a", regions(2, named=True))
-        monkeypatch.setattr(os, "fsync", record_sync)
-        writer.commit()
-    assert events == ["features-00000.npy", "boxes-00000.bin", "objects-00000.bin", "images-00000.jsonl"]
-    events.clear()
-    monkeypatch.setattr(Path, "unlink", record_unlink)
-    finish_store(tmp_path, 1, feature_source(named=True))
-    header = next(place for place, name in enumerate(events) if name.startswith(".header.json"))
-    assert {"features-00000.npy", *INDEX_FILES, "objects.npy", tmp_path.name} <= set(events[:header])
-    assert all(place > header for place, name in enumerate(events) if name.startswith("-images"))
-
-
-def test_second_writer_to_same_path_fails(tmp_path):
-    def late():
-        with write_store(tmp_path / "store", feature_source()) as writer:
-            writer.add("late", regions(1))
-            with write_store(tmp_path / "store", feature_source()) as early:
-                early.add("early", regions(1))
-
-    with pytest.raises(EmocapError, match="store: cannot be written"):
-        late()
-    assert FeatureStore.open(tmp_path / "store").images == ["early"]
-    assert file_names(tmp_path) == ["store"]
-    first = ShardWriter(tmp_path, 0, feature_source())
-    with pytest.raises(EmocapError, match="another process is writing there"):
-        ShardWriter(tmp_path, 0, feature_source())
-    first.close()
-
-
-def test_reports_shard_that_lost_committed_bytes(tmp_path):
-    with ShardWriter(tmp_path, 0, feature_source()) as writer:
-        writer.add("a", regions(2))
-        writer.commit()
-    file = tmp_path / "features-00000.npy"
-    file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(EmocapError, match=r"features-00000\.npy: has 143 bytes, but 144 were committed; delete"):
-        ShardWriter(tmp_path, 0, feature_source())
 
 
 def test_opening_large_store_reads_no_keys(tmp_path):
@@ -430,54 +280,6 @@ def test_opening_large_store_reads_no_keys(tmp_path):
     assert str(n) not in store
     assert store._keys.base is not None
     assert isinstance(store._keys.base, np.memmap)
-
-
-def test_failed_write_leaves_nothing_and_replaces_nothing(tmp_path):
-    write_example(tmp_path / "store")
-
-    def interrupted():
-        with write_store(tmp_path / "other", feature_source()) as writer:
-            writer.add("a.jpg", regions(1))
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert file_names(tmp_path) == ["store"]
-    with pytest.raises(EmocapError, match="store: a feature store exists there already; give a different path"):
-        write_example(tmp_path / "store", counts=())
-    assert len(FeatureStore.open(tmp_path / "store")) == 3
-
-
-def test_full_disk_is_reported_and_leaves_nothing(tmp_path, monkeypatch):
-    def fail(self, *args):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(StoreWriter, "finish", fail)
-    with pytest.raises(EmocapError, match=r"store: cannot be written \(No space left on device\); free space"):
-        write_example(tmp_path / "store")
-    assert file_names(tmp_path) == []
-
-
-def test_disk_full_during_write_leaves_nothing(tmp_path):
-    resource = pytest.importorskip("resource")
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
-    try:
-        with pytest.raises(EmocapError, match=r"store: cannot be written \(File too large\)"):
-            write_example(tmp_path / "store", counts=[50] * 20, dim=64)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert file_names(tmp_path) == []
-
-
-def test_never_replaces_other_folder(tmp_path):
-    photos = tmp_path / "photos"
-    photos.mkdir()
-    (photos / "mine.jpg").write_text("precious")
-    for place in (photos, photos / "mine.jpg"):
-        with pytest.raises(EmocapError, match="exists and is not a feature store"):
-            write_example(place)
-    assert (photos / "mine.jpg").read_text() == "precious"
 
 
 def test_opening_refuses_other_folders(tmp_path):
