@@ -157,7 +157,7 @@ def test_pillow_image_equals_its_file(predictor, image, tmp_path) -> None:
 def test_rejects_unusable_pillow_image(predictor, image, tmp_path) -> None:
     image.save(tmp_path / "whole.png")
     (tmp_path / "truncated.png").write_bytes((tmp_path / "whole.png").read_bytes()[:600])
-    with pytest.raises(EmocapError, match="cut short"):
+    with pytest.raises(EmocapError, match="truncated"):
         predictor.predict(Image.open(tmp_path / "truncated.png"), "a dog")
     with pytest.raises(EmocapError, match="without pixels"):
         predictor.predict(Image.new("RGB", (0, 0)), "a dog")

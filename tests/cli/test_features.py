@@ -37,7 +37,7 @@ def test_store_survives_extract_verify_export_and_import(detector_folder, tmp_pa
     )
     assert "some: 1 images, 1 missing, 1 rejected" in done.stdout
     done = emocap("store", "info", tmp_path / "all")
-    assert re.search(r"^regions +12, 4 to 4 an image$", done.stdout, re.M)
+    assert re.search(r"^regions +12, 4 to 4 per image$", done.stdout, re.M)
     assert re.search(r"^extractor +frcnn-vg$", done.stdout, re.M)
     assert (
         "all: 3 images, 9 files unchanged since they were written" in emocap("store", "verify", tmp_path / "all").stdout
