@@ -67,7 +67,7 @@ def test_annotators_who_all_agree_and_pairs_with_one_are_no_error(study_of, tmp_
     run(study_of([[["happy" if number % 2 else "sad"]] for number in range(60)]), tmp_path / "one")
     results = read_json(tmp_path / "one/results.json")
     assert results["human"] is None
-    assert "No tested pair has two annotators" in results["emotions"]["notes"][-1]
+    assert "No test pair has two annotators" in results["emotions"]["notes"][-1]
 
 
 def test_votes_are_what_is_learnt_and_the_union_what_is_judged(study_of, tmp_path, monkeypatch) -> None:

@@ -1,4 +1,4 @@
-"""Test pairs to look at: those the model ranked best and worst, with small copies of their pictures."""
+"""The gallery: the test pairs that the model ranked best and worst, with thumbnails of their images."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from emocap.evaluation.scored_predictions import ranking
 from emocap.files import atomic_folder, write_json
 from emocap.regions.images import open_image
 
-PICTURES_EACH = 8
+IMAGES_EACH = 8
 LONGEST_SIDE = 320
 
 
@@ -24,7 +24,7 @@ def write_gallery(
 
     Args:
         run: the run directory.
-        model: name of the model whose answers are shown.
+        model: name of the model whose predictions are shown.
         test: N pairs.
         probabilities: (N, E) of that model.
         targets: (N, E) of 0 and 1.
@@ -35,7 +35,7 @@ def write_gallery(
     )
     likelihood = np.where(targets > 0, np.log(probabilities + 1e-9), np.log(1 - probabilities + 1e-9)).sum(axis=1)
     order = np.lexsort((-likelihood, -targets.sum(axis=1), -precision))
-    n = min(PICTURES_EACH, len(test) // 2)
+    n = min(IMAGES_EACH, len(test) // 2)
     chosen = {"best": order[:n], "worst": order[::-1][:n]}
     value: dict[str, Any] = {"schema": 1, "model": model}
     with atomic_folder(run / "gallery") as folder:
@@ -63,12 +63,13 @@ def _entry(
 
 
 def thumbnail(root: Path | None, image: str, path: Path) -> bool:
+    """Write a small JPEG of an image; returns False where the image is missing or cannot be decoded."""
     if root is None or not image:
         return False
     try:
-        picture = open_image(root / image)
-    except EmocapError:  # told of when its features were extracted
+        opened = open_image(root / image)
+    except EmocapError:  # reported when its features were extracted
         return False
-    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    picture.save(path, quality=85)
+    opened.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    opened.save(path, quality=85)
     return True

@@ -1,4 +1,4 @@
-"""A study's configuration of its captioner."""
+"""The configuration of a study's captioner."""
 
 from typing import Annotated, Literal
 
@@ -9,21 +9,21 @@ from emocap.training.settings import TrainSettings
 
 
 class CaptionerTrainSettings(TrainSettings):
-    """Training of a captioner: two epochs by the cross-entropy of the next token, the last is kept."""
+    """Training of a captioner: two epochs with the cross-entropy of the next token; the last epoch is kept."""
 
     epochs: int = Field(2, ge=1, le=10_000)
     head_learning_rate: float | None = Field(5e-4, gt=0)
     select_by: Literal["bce", "mean_average_precision"] | None = None
 
     @model_validator(mode="after")
-    def _has_what_a_captioner_has(self) -> "CaptionerTrainSettings":
+    def _only_supported_settings(self) -> "CaptionerTrainSettings":
         if self.loss.name != "bce" or self.select_by is not None or self.layer_decay is not None:
             raise ValueError("a captioner has one loss, one learning rate and no validation; leave those settings out")
         return self
 
 
 class WordsTrainSettings(CaptionerTrainSettings):
-    """Training of a captioner's reader of regions by the words of pictures; it is small, and cheap to train."""
+    """Training of the captioner's region reader on the words of captions; it is small and quick to train."""
 
     epochs: int = Field(15, ge=1, le=10_000)
     batch_size: int = Field(128, ge=1)
@@ -32,21 +32,21 @@ class WordsTrainSettings(CaptionerTrainSettings):
 
 
 class CaptionerConfig(Section):
-    """The model that writes captions for emotions, learnt from the pseudo-labelled source.
+    """The model that generates captions for emotions, trained on the pseudo-labelled source.
 
     Attributes:
-        decoder_layers: copied from the backbone's lowest; None takes all.
-        drop_emotions: how often a caption is learnt without emotions, which guidance needs.
-        held_out_images: images of the source that neither teacher's scores, student nor captioner use; half of them
-            decide on guidance and re-ranking, the captions of the other half are judged.
-        guidance: strengths that are tried; 1 is what was learnt.
-        strength: weights of the emotions against faithfulness in re-ranking that are tried; 0 is faithfulness alone.
-        candidates: written for a caption that re-ranking chooses.
-        max_loss: share of CIDEr-D that guidance and re-ranking may lose against the same captioner without emotions.
-        judge: the model whose alignments are told first, trained on the target's test pairs alone; the other of "tfidf"
-            and "vectors" judges too. Sentence vectors may come from the backbone itself.
-        words: training of the reader of regions, before the captioner's.
-        training: as for the other models, but for what a captioner has not; `head_learning_rate` is the decoder's.
+        decoder_layers: number of lowest backbone layers copied into the decoder; None takes all.
+        drop_emotions: share of training captions without emotions, which classifier-free guidance needs.
+        held_out_images: source images unused by the teacher's scores, student and captioner; guidance and
+            re-ranking are tuned on one half of them, the captions of the other half are judged.
+        guidance: guidance scales to try; 1 is the trained model without guidance.
+        strength: weights of the emotions relative to faithfulness in re-ranking to try; 0 is faithfulness alone.
+        candidates: number of captions generated for each that re-ranking chooses.
+        max_loss: share of CIDEr-D that guidance and re-ranking may lose compared with the captioner without emotions.
+        judge: the model whose alignment is reported first, trained on the target's test pairs alone; the other of
+            "tfidf" and "vectors" judges too. Sentence vectors may come from the backbone itself.
+        words: training of the region reader, before the captioner's.
+        training: as for the other models, without what a captioner lacks; `head_learning_rate` is the decoder's.
     """
 
     decoder_layers: int | None = Field(None, ge=1)

@@ -17,9 +17,9 @@ class CorpusConfig(Section):
         format: one of the readers.
         path: file, below `data_root` unless absolute.
         images: folder of the images, below `data_root` unless absolute; None where there are none.
-        store: folder of a feature store of the images, below `data_root` unless absolute; None makes the features.
+        store: folder of a feature store of the images, below `data_root` unless absolute; None extracts the features.
         limit_images: read only so many images with all their captions, drawn by the seed; None reads all.
-        oracle: Parquet file of the true probabilities, where the corpus was made with known ones.
+        oracle: Parquet file of the true probabilities, where the corpus is synthetic and knows them.
     """
 
     format: str

@@ -90,7 +90,7 @@ def _train_projector(
         None,
         settings.words,
         folder / WORDS,
-        name=f"{RUN}'s words",
+        name=f"{RUN}: region words",
         seed=study.seed,
         metrics=None,
         collate=data.collate,

@@ -1,8 +1,8 @@
-"""Every model against the held-out pairs of all units together: baselines, intervals, calibration, people, studies."""
+"""The stage that scores every model on the held-out pairs of all units, with intervals, calibration and sub-studies."""
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +17,18 @@ from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.evaluation.calibration import calibrate
 from emocap.evaluation.human_agreement import human_ceiling
-from emocap.evaluation.metrics import METRICS, evaluate
+from emocap.evaluation.metrics import METRICS, PRIMARY, evaluate
 from emocap.evaluation.predictions import ModelPredictions, write_predictions
 from emocap.evaluation.significance import calibration_report, compare_models
 from emocap.files import write_json
 from emocap.study.config.study import StudyConfig
 from emocap.study.gallery import write_gallery
+from emocap.study.models import MODELS
 from emocap.study.stages.held_out import calibrated, ensemble, joined, pooled
 from emocap.study.stages.sub_studies import studies
 from emocap.study.unit import Unit
 
 logger = logging.getLogger("emocap")
-PRIMARY = "mean_average_precision"
 
 
 def evaluation(units: Sequence[Unit]) -> None:
@@ -39,95 +39,108 @@ def evaluation(units: Sequence[Unit]) -> None:
     """
     study = units[0]
     config, vocabulary, pairs = study.config, study.vocabulary, study.pairs("target")
-    targets, labels = pairs.targets(vocabulary), vocabulary.labels
-    images = group_key(pairs, study.same_content)
-    found, validation, temperatures = answers_of(units, targets)
-    n_bootstrap = config.evaluation.n_bootstrap
+    targets, images = pairs.targets(vocabulary), group_key(pairs, study.same_content)
+    predictions, validation, temperatures = predictions_of(units, targets)
 
-    def compared(given: dict[str, list[ModelPredictions]], references: list[str]) -> dict[str, Any]:
+    def compared(models: dict[str, list[ModelPredictions]], references: list[str]) -> dict[str, Any]:
+        n_bootstrap = config.evaluation.n_bootstrap
         return compare_models(
-            given, targets, images, labels, references=references, n_bootstrap=n_bootstrap, seed=config.seed
+            models, targets, images, vocabulary.labels, references=references, n_bootstrap=n_bootstrap, seed=config.seed
         )
 
-    rivals = ["AnB+"] if "labelled_AnB+" in found and "AnB+" in found else []
-    references = list(dict.fromkeys([config.evaluation.reference, "prior", *config.baselines.names, *rivals]))
-    tested = np.unique(np.concatenate([unit.rows["test"] for unit in units]))
-    results: dict[str, Any] = {
-        "schema": 2,
-        "labels": list(labels),
-        "vocabulary": vocabulary.hash,
-        "n_test_pairs": len(tested),
-        "n_test_images": len({images[row] for row in tested}),
-        "folds": config.folds,
-        "seeds": config.all_seeds,
-        "n_bootstrap": n_bootstrap,
-        "reference": config.evaluation.reference,
-        "metrics": {name: {"higher_is_better": metric.higher_is_better} for name, metric in METRICS.items()},
-        "kinds": {name: _kind(config.models, name) for name in found},
+    results = {
+        **_description(units, images),
+        "kinds": {name: MODELS[name].kind for name in predictions},
         "validation": {name: {PRIMARY: score} for name, score in validation.items()},
         "chosen": chosen(config, validation),
-        **compared(found, references),
+        **compared(predictions, _references(config, predictions)),
         "calibration": {
             name: calibration_report(repeats, targets) | {"temperature": temperatures[name]}
-            for name, repeats in found.items()
+            for name, repeats in predictions.items()
         },
-        "emotions": {
-            "positives": dict(zip(labels, targets[tested].sum(axis=0).astype(int).tolist(), strict=True)),
-            "notes": emotion_notes(targets, [unit.rows for unit in units], labels),
-        },
-        "human": human(study, pairs, found),
+        "emotions": _emotions(units, targets),
+        "human": human(study, pairs, predictions),
         **studies(units, targets, compared),
     }
     if results["human"] is None and pairs.table["annotations"].null_count < len(pairs):
-        results["emotions"]["notes"].append(
-            "No tested pair has two annotators, so that nothing tells what people reach."
-        )
+        results["emotions"]["notes"].append("No test pair has two annotators, so human agreement cannot be measured.")
     if config.target.oracle is not None:
         results["ceiling"] = ceiling(units, targets, read_oracle(study.place(config.target.oracle), pairs, vocabulary))
-    best = found[results["chosen"]][0]
+    best = predictions[results["chosen"]][0]
     shown = pairs.select(best.rows)
     write_gallery(study.root, results["chosen"], shown, best.probabilities, targets[best.rows], vocabulary)
     write_predictions(
         study.root / "predictions.parquet",
-        found,
+        predictions,
         pair_ids=pairs.pair_ids,
         images=images,
         targets=targets,
-        labels=labels,
+        labels=vocabulary.labels,
         seeds=config.all_seeds,
     )
     write_json(study.root / "results.json", results)
 
 
-def answers_of(
+def _description(units: Sequence[Unit], images: Sequence[str]) -> dict[str, Any]:
+    """What was evaluated, and how."""
+    config, vocabulary, tested = units[0].config, units[0].vocabulary, _tested(units)
+    return {
+        "schema": 2,
+        "labels": list(vocabulary.labels),
+        "vocabulary": vocabulary.hash,
+        "n_test_pairs": len(tested),
+        "n_test_images": len({images[row] for row in tested}),
+        "folds": config.folds,
+        "seeds": config.all_seeds,
+        "n_bootstrap": config.evaluation.n_bootstrap,
+        "reference": config.evaluation.reference,
+        "metrics": {name: {"higher_is_better": metric.higher_is_better} for name, metric in METRICS.items()},
+    }
+
+
+def _tested(units: Sequence[Unit]) -> np.ndarray:
+    """Rows of the pairs that any unit tests."""
+    return np.unique(np.concatenate([unit.rows["test"] for unit in units]))
+
+
+def _references(config: StudyConfig, predictions: Mapping[str, Any]) -> list[str]:
+    """The models that all others are compared with."""
+    rivals = ["AnB+"] if {"labelled_AnB+", "AnB+"} <= set(predictions) else []
+    return list(dict.fromkeys([config.evaluation.reference, *config.baselines.all_names, *rivals]))
+
+
+def _emotions(units: Sequence[Unit], targets: np.ndarray) -> dict[str, Any]:
+    labels = units[0].vocabulary.labels
+    positives = targets[_tested(units)].sum(axis=0).astype(int).tolist()
+    return {
+        "positives": dict(zip(labels, positives, strict=True)),
+        "notes": emotion_notes(targets, [unit.rows for unit in units], labels),
+    }
+
+
+def predictions_of(
     units: Sequence[Unit], targets: np.ndarray
 ) -> tuple[dict[str, list[ModelPredictions]], dict[str, float], dict[str, list[float]]]:
     """By model, baselines first: its repeats, its validation mAP, and its temperatures."""
     config = units[0].config
-    found: dict[str, list[ModelPredictions]] = {}
+    predictions: dict[str, list[ModelPredictions]] = {}
     validation: dict[str, float] = {}
     temperatures: dict[str, list[float]] = {}
-    for name in ["prior", *config.baselines.names, *config.models]:
-        folder = _folder_of(config.models, name)
-        found[name], validation[name], temperatures[name] = pooled(units, targets, folder, scaled=name != "prior")
+    for name in [*config.baselines.all_names, *config.models]:
+        folder = f"baselines/{name}" if MODELS[name].kind == "baseline" else name
+        scaled = name != "prior"
+        predictions[name], validation[name], temperatures[name] = pooled(units, targets, folder, scaled=scaled)
     if config.members:
-        found["ensemble"], validation["ensemble"], temperatures["ensemble"] = ensemble(units, targets, config.members)
-    return found, validation, temperatures
-
-
-def _folder_of(models: Sequence[str], name: str) -> str:
-    return name if name in models else f"baselines/{name}"
-
-
-def _kind(models: Sequence[str], name: str) -> str:
-    return "study" if name in models else "ensemble" if name == "ensemble" else "baseline"
+        pooled_logits = ensemble(units, targets, config.members)
+        predictions["ensemble"], validation["ensemble"], temperatures["ensemble"] = pooled_logits
+    return predictions, validation, temperatures
 
 
 def chosen(config: StudyConfig, validation: dict[str, float]) -> str:
-    """The model that speaks for the study, chosen without a look at any test pair.
+    """The model that represents the study, selected without any test pair.
 
-    The ensemble where there is one: what it holds is fixed beforehand. Else the best on the validation pairs of a
-    single split, but over folds, whose validation pairs are test pairs of others, the last model of the study.
+    The ensemble where there is one, since its members are fixed beforehand. Else the best on the validation pairs of a
+    single split; over folds, whose validation pairs are test pairs of others, the last model of the study.
     """
     if config.members:
         return "ensemble"
@@ -135,26 +148,26 @@ def chosen(config: StudyConfig, validation: dict[str, float]) -> str:
 
 
 def ceiling(units: Sequence[Unit], targets: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
-    """What the true probabilities (M, E) score, F1 at thresholds from the validation pairs as for every model."""
+    """Scores of the true probabilities (M, E), with F1 at thresholds from the validation pairs as for every model."""
     seed = units[0].seed
     parts = []
     for unit in (unit for unit in units if unit.seed == seed):
         validation = unit.rows["validation"]
         parts.append(calibrated(unit, calibrate(truth[validation], targets[validation]), truth[unit.rows["test"]]))
-    answers, labels = joined(parts), units[0].vocabulary.labels
-    own = targets[answers.rows]
-    tuned = evaluate(answers.probabilities, own, labels, threshold=answers.threshold, thresholds=answers.thresholds)
-    return evaluate(answers.raw, own, labels) | {name: tuned[name] for name in ("micro_f1", "macro_f1")}
+    oracle, labels = joined(parts), units[0].vocabulary.labels
+    own = targets[oracle.rows]
+    tuned = evaluate(oracle.probabilities, own, labels, threshold=oracle.threshold, thresholds=oracle.thresholds)
+    return evaluate(oracle.raw, own, labels) | {name: tuned[name] for name in ("micro_f1", "macro_f1")}
 
 
-def human(study: Unit, pairs: Pairs, answers: dict[str, list[ModelPredictions]]) -> dict[str, Any] | None:
-    """What people reach against each other, where the corpus keeps annotators apart."""
+def human(study: Unit, pairs: Pairs, predictions: dict[str, list[ModelPredictions]]) -> dict[str, Any] | None:
+    """Human agreement, where the corpus has separate annotators; else None."""
     if pairs.table["annotations"].null_count == len(pairs):
         return None
     priors = np.zeros((len(pairs), len(study.vocabulary)))
-    for found in answers["prior"]:
-        priors[found.rows] = found.raw  # each pair's own training pairs, which no fold shares with its test pairs
-    return human_ceiling(annotator_emotions(pairs, study.vocabulary), answers, study.vocabulary.labels, priors)
+    for repeat in predictions["prior"]:
+        priors[repeat.rows] = repeat.raw  # each pair's own training pairs, which no fold shares with its test pairs
+    return human_ceiling(annotator_emotions(pairs, study.vocabulary), predictions, study.vocabulary.labels, priors)
 
 
 def read_oracle(path: Path, pairs: Pairs, vocabulary: Vocabulary) -> np.ndarray:
@@ -168,7 +181,7 @@ def read_oracle(path: Path, pairs: Pairs, vocabulary: Vocabulary) -> np.ndarray:
         labels = json.loads(table.schema.metadata[b"labels"])
     except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
         raise EmocapError(
-            f"{path}: not an oracle of emocap's scenes ({type(error).__name__}); write the corpora again"
+            f"{path}: not an oracle of the synthetic corpora ({type(error).__name__}); write the corpora again"
         ) from None
     rows = {pair_id: row for row, pair_id in enumerate(table["pair_id"].to_pylist())}
     missing = [pair_id for pair_id in pairs.pair_ids if pair_id not in rows]

@@ -16,49 +16,61 @@ from emocap.study.unit import Unit
 
 
 def stored(study: Unit, folder: str, part: str) -> np.ndarray:
-    """(N, E) probabilities that a run gave the "validation" or "test" pairs of a unit.
+    """(N, E) probabilities of a model for the "validation" or "test" pairs of a unit.
 
     Raises:
-        EmocapError: they are missing, damaged or of other pairs; what to delete is named.
+        EmocapError: they are missing, damaged or of other pairs; the error names what to delete.
     """
-    return _probabilities(study, f"{folder}/{part}_probabilities.npy", len(study.rows[part]))
+    return read_probabilities(study, f"{folder}/{part}_probabilities.npy", len(study.rows[part]))
 
 
-def _probabilities(study: Unit, file: str, n: int) -> np.ndarray:
+def read_probabilities(study: Unit, file: str, n: int) -> np.ndarray:
+    """(n, E) probabilities in a file of a unit.
+
+    Raises:
+        EmocapError: missing, damaged or of another shape; the error names what to delete.
+    """
     path, expected = study.run / file, (n, len(study.vocabulary))
     fault = "missing, cut short or damaged"
     with contextlib.suppress(EmocapError):
-        found = read_array(path)
-        if found.shape == expected and found.dtype.kind == "f" and ((found >= 0) & (found <= 1)).all():
-            return found
-        fault = f"holds {found.dtype} {found.shape}, expected probabilities {expected}"
-    raise EmocapError(f"{path}: {fault}; delete {_redone(study, file)} and run again")
+        array = read_array(path)
+        if array.shape == expected and array.dtype.kind == "f" and ((array >= 0) & (array <= 1)).all():
+            return array
+        fault = f"holds {array.dtype} {array.shape}, expected probabilities {expected}"
+    raise EmocapError(f"{path}: {fault}; delete {_to_delete(study, file)} and run again")
 
 
-def _redone(study: Unit, file: str) -> Path:
-    """What has to be deleted so that a file of a unit is made again: the unit, or the folder of its stage."""
+def _to_delete(study: Unit, file: str) -> Path:
+    """What to delete so that a file of a unit is written again: the unit, or the folder of its stage."""
     return study.run if study.run != study.root else study.run / file.split("/")[0]
 
 
-def _index(study: Unit, file: str, keys: dict[str, type]) -> dict[str, Any]:
-    """The JSON object of a study's stage, its keys holding what they should."""
+def read_index(study: Unit, file: str, keys: dict[str, type]) -> dict[str, Any]:
+    """The JSON object that a stage wrote.
+
+    Args:
+        keys: that it must have, with their types; their values must not be empty.
+
+    Raises:
+        EmocapError: missing or damaged; the error names what to delete.
+    """
     path = study.run / file
     with contextlib.suppress(EmocapError):
-        found = read_json(path)
-        if isinstance(found, dict) and all(
-            isinstance(found.get(key), kind) and found[key] for key, kind in keys.items()
+        value = read_json(path)
+        if isinstance(value, dict) and all(
+            isinstance(value.get(key), kind) and value[key] for key, kind in keys.items()
         ):
-            return found
-    raise EmocapError(f"{path}: missing or damaged; delete {_redone(study, file)} and run again")
+            return value
+    raise EmocapError(f"{path}: missing or damaged; delete {_to_delete(study, file)} and run again")
 
 
 def pooled(
     units: Sequence[Unit], targets: np.ndarray, folder: str, *, scaled: bool = True
 ) -> tuple[list[ModelPredictions], float, list[float]]:
-    """A run's answers, one repeat a seed, calibrated in each unit on its validation pairs.
+    """A model's predictions, one repeat per seed, calibrated in each unit on its validation pairs.
 
     Args:
-        scaled: whether by a temperature; the prior is to stay the frequencies that it is, and has thresholds alone.
+        scaled: whether by a temperature; the prior stays the label frequencies, and gets thresholds alone.
 
     Returns:
         The repeats; the mean of the units' validation mAP; each unit's temperature.
@@ -77,20 +89,22 @@ def pooled(
     return repeats, float(np.mean(scores)), temperatures
 
 
-def calibrated(unit: Unit, found: Calibration, test: np.ndarray, rows: np.ndarray | None = None) -> ModelPredictions:
-    """ModelPredictions (N, E) to a unit's test pairs, or to `rows` of them, scaled and with thresholds."""
+def calibrated(
+    unit: Unit, calibration: Calibration, test: np.ndarray, rows: np.ndarray | None = None
+) -> ModelPredictions:
+    """The calibrated predictions for a unit's test pairs, or for `rows` of them, from probabilities (N, E)."""
     n = len(test)
     return ModelPredictions(
         rows=unit.rows["test"] if rows is None else rows,
         raw=test.astype(np.float32),
-        probabilities=scale(test, found.temperature).astype(np.float32),
-        threshold=np.full(n, found.threshold, dtype=np.float32),
-        thresholds=np.tile(found.thresholds.astype(np.float32), (n, 1)),
+        probabilities=scale(test, calibration.temperature).astype(np.float32),
+        threshold=np.full(n, calibration.threshold, dtype=np.float32),
+        thresholds=np.tile(calibration.thresholds.astype(np.float32), (n, 1)),
     )
 
 
 def joined(parts: Sequence[ModelPredictions]) -> ModelPredictions:
-    """The folds of one repeat as one."""
+    """The folds of one repeat, concatenated."""
     names = ("rows", "raw", "probabilities", "threshold", "thresholds")
     return ModelPredictions(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
@@ -109,7 +123,7 @@ def mean_of_logits(probabilities: Sequence[np.ndarray]) -> np.ndarray:
 def ensemble(
     units: Sequence[Unit], targets: np.ndarray, members: Sequence[str]
 ) -> tuple[list[ModelPredictions], float, list[float]]:
-    """The members' logits averaged over models and seeds, as one repeat, with what `pooled` gives beside."""
+    """The members' logits averaged over models and seeds, as one repeat; returns the same as `pooled`."""
     parts, scores, temperatures = [], [], []
     for fold in dict.fromkeys(unit.fold for unit in units):
         same = [unit for unit in units if unit.fold == fold]

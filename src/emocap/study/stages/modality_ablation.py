@@ -1,7 +1,7 @@
-"""What carries the signal: the last model's answers to held-out pairs without picture or caption, or with another's.
+"""The modality ablation: the last model's predictions without image or caption, or with those of another pair.
 
-The model is the one that was trained on both, so that a part taken away is also something it has not met; a model
-trained on captions alone is another study (`features: null`), held against this one by `emocap compare`.
+The model was trained on both, so that an input with one part removed is also one that it has not seen in training. A
+model trained on captions alone is another study (`features: null`), which `emocap compare` compares with this one.
 """
 
 from collections.abc import Sequence
@@ -18,10 +18,11 @@ VIEWS = ("both", "caption_only", "image_only", "other_image", "other_caption")
 
 
 def modality_ablation(study: TrainingUnit) -> None:
-    """Write the probabilities of every view of the test pairs that have a picture, and their rows."""
+    """Write the probabilities of every view of the test pairs that have an image, and their rows."""
     store = study.store("target")
-    assert store is not None, "the stage exists only where there are pictures"
-    rows = np.array([row for row in study.rows["test"] if study.pairs("target").images[row] in store], dtype=np.int64)
+    assert store is not None, "the stage exists only where there are images"
+    images = study.pairs("target").images
+    rows = np.array([row for row in study.rows["test"] if images[row] in store], dtype=np.int64)
     write_array(study.run / FOLDER / "rows.npy", rows)
     run = study.config.models[-1]
     write_json(study.run / FOLDER / "model.json", {"model": run})
@@ -29,14 +30,14 @@ def modality_ablation(study: TrainingUnit) -> None:
         return
     saved = study.load(run)
     both = study.dataset(saved.tokenizer, study.pairs("target").select(rows), "target")
-    images, captions = _exchanged(both.images, np.random.default_rng([study.seed, 2]))
+    other_images, other_captions = _exchanged(both.images, np.random.default_rng([study.seed, 2]))
     empty = saved.tokenizer("")["input_ids"]
     views = {
         "both": both,
         "caption_only": replace(both, store=None),
         "image_only": replace(both, input_ids=[empty] * len(both)),
-        "other_image": replace(both, images=[both.images[i] for i in images]),
-        "other_caption": replace(both, input_ids=[both.input_ids[i] for i in captions]),
+        "other_image": replace(both, images=[both.images[i] for i in other_images]),
+        "other_caption": replace(both, input_ids=[both.input_ids[i] for i in other_captions]),
     }
     for name, dataset in views.items():
         batch = study.config.teacher.eval_batch_size
@@ -45,7 +46,7 @@ def modality_ablation(study: TrainingUnit) -> None:
 
 
 def _exchanged(images: Sequence[str], generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """For each pair the number of a pair of another image, twice; itself where there is one image only."""
+    """For each pair the row of a pair of another image, twice; its own where there is one image only."""
     distinct = generator.permutation(sorted(set(images)))
     follows = dict(zip(distinct, np.roll(distinct, 1), strict=True))
     of_image: dict[str, list[int]] = {}

@@ -1,8 +1,8 @@
-"""The study of pseudo-labels (Yalniz et al. 2019): what P, K, the sample, the targets and the filter do for AnB+.
+"""The study of pseudo-labels (Yalniz et al. 2019): the effect of P, K, sample, label type and filter on AnB+.
 
-One setting is changed at a time. The controls tell what the pseudo-labels themselves are worth: as many pairs drawn
-from the whole source, the same pseudo-labels given to other pairs, and none at all, the teacher being trained on for
-as many steps in their place. All of them end in AnB+ on the target.
+One setting is changed at a time. The controls show what the pseudo-labels themselves contribute: as many pairs drawn
+from the whole source, the same pseudo-labels assigned to other pairs, and none at all, where the teacher is trained for
+as many further steps instead. Each variation ends in AnB+ on the target.
 """
 
 import logging
@@ -12,7 +12,7 @@ import numpy as np
 
 from emocap.files import write_json
 from emocap.models.classifier import VisualBertForEmotion
-from emocap.pseudo_labels.select import Selection, top_p_emotions, student_targets
+from emocap.pseudo_labels.select import Selection, student_targets, top_p_emotions
 from emocap.study.config.pseudo_labels import PseudoLabelConfig
 from emocap.study.stages.fitting import fit_on_target, move_layers, point_seed, pretrain, start_at_frequencies
 from emocap.study.stages.selection import pseudo_labels
@@ -25,9 +25,9 @@ VARIED = ("p", "k", "fraction", "label_type", "min_agreement")
 
 
 def variations(settings: PseudoLabelConfig) -> list[dict[str, Any]]:
-    """The base, each setting's other values, and the controls, named.
+    """The base, each setting's other values, and the controls, with their names.
 
-    >>> from emocap.study.config.study import PseudoLabelStudyConfig
+    >>> from emocap.study.config.pseudo_labels import PseudoLabelStudyConfig
     >>> study = PseudoLabelStudyConfig(p=[1, 4], controls=["shuffled"])
     >>> [point["model"] for point in variations(PseudoLabelConfig(p=4, study=study))]
     ['base', 'p=1', 'shuffled']
@@ -60,10 +60,10 @@ def pseudo_label_study(study: TrainingUnit) -> None:
                 continue
             logger.info("study of pseudo-labels: run %d of %d, %s", done, total, run)
             model, tokenizer = _pretrained(study, point, run, sample, targets, drawn)
-            copied, n = study.config.transfer.head == "copied", study.config.transfer.n_transferred
+            transfer = study.config.transfer
+            copied, n = transfer.head == "copied", transfer.n_transferred
             moved = move_layers(study, model, n, freeze=False, copy_head=copied, seed=drawn + 2)
-            recipe = study.config.transfer.AnB_plus
-            fit_on_target(study, run, moved, tokenizer, recipe, seed=drawn, keep_model=False)
+            fit_on_target(study, run, moved, tokenizer, transfer.AnB_plus, seed=drawn, keep_model=False)
             discard_checkpoints(study.run / run / "student")
     write_json(study.run / FOLDER / "points.json", {"points": points, "seeds": seeds})
 
@@ -73,22 +73,22 @@ def _sample(study: TrainingUnit, point: dict[str, Any], seed: int) -> tuple[Sele
     settings = study.config.pseudo_labels
     if point["varied"] in VARIED:
         settings = settings.model_copy(update={point["varied"]: point["value"]})
-    chosen, targets, probabilities = pseudo_labels(study, settings, seed)
+    sample, targets, probabilities = pseudo_labels(study, settings, seed)
     generator = np.random.default_rng([seed, 1])
     if point["value"] == "shuffled":
         targets = targets[generator.permutation(len(targets))]
     if point["value"] == "random":
-        rows = np.sort(generator.choice(len(probabilities), len(chosen.rows), replace=False))
-        chosen = Selection(rows, top_p_emotions(probabilities, settings.p)[rows], len(probabilities))
+        rows = np.sort(generator.choice(len(probabilities), len(sample.rows), replace=False))
+        sample = Selection(rows, top_p_emotions(probabilities, settings.p)[rows], len(probabilities))
         images = study.pairs("source").images
-        targets = student_targets(probabilities, chosen, settings.label_type, p=settings.p, images=images)
-    return chosen, targets
+        targets = student_targets(probabilities, sample, settings.label_type, p=settings.p, images=images)
+    return sample, targets
 
 
 def _pretrained(
     study: TrainingUnit, point: dict[str, Any], run: str, sample: Selection, targets: np.ndarray, seed: int
 ) -> tuple[VisualBertForEmotion, Any]:
-    """What AnB+ copies its layers from: a student, or for the control "none" a teacher trained on."""
+    """The model whose layers AnB+ copies: a student, or for the control "none" the teacher trained for longer."""
     if point["value"] == "none":
         saved = study.load("teacher")
         model, tokenizer, pairs = saved.model, saved.tokenizer, study.part("train")

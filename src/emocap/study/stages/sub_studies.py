@@ -9,47 +9,47 @@ from emocap.evaluation.calibration import calibrate
 from emocap.evaluation.predictions import ModelPredictions
 from emocap.files import read_array
 from emocap.study.stages import modality_ablation, pseudo_label_study, transfer_study
-from emocap.study.stages.held_out import _index, _probabilities, calibrated, joined, pooled, stored
+from emocap.study.stages.held_out import calibrated, joined, pooled, read_index, read_probabilities, stored
 from emocap.study.unit import Unit
 
 Compared = Callable[[dict[str, list[ModelPredictions]], list[str]], dict[str, Any]]
 
 
 def studies(units: Sequence[Unit], targets: np.ndarray, compared: Compared) -> dict[str, Any]:
-    """What carries the signal, the transfer study and the study of pseudo-labels; null for what was not asked for."""
+    """The modality ablation, the transfer study and the study of pseudo-labels; None for those that were not run."""
     config = units[0].config
-    found: dict[str, Any] = {"modality_ablation": None, "transfer_study": None, "pseudo_label_study": None}
+    results: dict[str, Any] = {"modality_ablation": None, "transfer_study": None, "pseudo_label_study": None}
     if config.target_has_images:
-        found["modality_ablation"] = modality_results(units, targets, compared)
+        results["modality_ablation"] = modality_results(units, targets, compared)
     if config.transfer.layers is not None:
         references = ["teacher", *(transfer_study.name_of("BnB+", n) for n in config.transfer.layers)]
         if not config.transfer.controls:
             references = []
-        found["transfer_study"] = study_results(units, targets, transfer_study.FOLDER, references, compared)
+        results["transfer_study"] = study_results(units, targets, transfer_study.FOLDER, references, compared)
     if config.pseudo_labels.study is not None:
-        found["pseudo_label_study"] = study_results(units, targets, pseudo_label_study.FOLDER, ["base"], compared)
-    return found
+        results["pseudo_label_study"] = study_results(units, targets, pseudo_label_study.FOLDER, ["base"], compared)
+    return results
 
 
 def modality_results(units: Sequence[Unit], targets: np.ndarray, compared: Compared) -> dict[str, Any] | None:
-    """What carries the signal, over the test pairs with a picture; None where there are none."""
-    run = _index(units[0], f"{modality_ablation.FOLDER}/model.json", {"model": str})["model"]
-    found: dict[str, list[ModelPredictions]] = {}
+    """Scores of every view, over the test pairs with an image; None where there are none."""
+    run = read_index(units[0], f"{modality_ablation.FOLDER}/model.json", {"model": str})["model"]
+    predictions: dict[str, list[ModelPredictions]] = {}
     for view in modality_ablation.VIEWS:
         for seed in dict.fromkeys(unit.seed for unit in units):
             parts = []
             for unit in (unit for unit in units if unit.seed == seed):
                 rows = read_array(unit.run / modality_ablation.FOLDER / "rows.npy")
                 if len(rows):
-                    test = _probabilities(unit, f"{modality_ablation.FOLDER}/{view}_probabilities.npy", len(rows))
-                    found_there = calibrate(stored(unit, run, "validation"), targets[unit.rows["validation"]])
-                    parts.append(calibrated(unit, found_there, test, rows))
+                    test = read_probabilities(unit, f"{modality_ablation.FOLDER}/{view}_probabilities.npy", len(rows))
+                    calibration = calibrate(stored(unit, run, "validation"), targets[unit.rows["validation"]])
+                    parts.append(calibrated(unit, calibration, test, rows))
             if parts:
-                found.setdefault(view, []).append(joined(parts))
-    if not found:
+                predictions.setdefault(view, []).append(joined(parts))
+    if not predictions:
         return None
-    n = len(found["both"][0].rows)
-    return {"model": run, "n_pairs": n} | compared(found, ["both"])
+    n = len(predictions["both"][0].rows)
+    return {"model": run, "n_pairs": n} | compared(predictions, ["both"])
 
 
 def study_results(
@@ -60,10 +60,10 @@ def study_results(
     compared: Compared,
 ) -> dict[str, Any]:
     """The points of the transfer study or the study of pseudo-labels."""
-    index = _index(units[0], f"{folder}/points.json", {"points": list, "seeds": list})
-    found: dict[str, list[ModelPredictions]] = {}
+    index = read_index(units[0], f"{folder}/points.json", {"points": list, "seeds": list})
+    predictions: dict[str, list[ModelPredictions]] = {}
     for point in index["points"]:
         for seed in index["seeds"]:
             repeats, _, _ = pooled(units, targets, f"{folder}/{point['model']}_s{seed}")
-            found.setdefault(point["model"], []).extend(repeats)
-    return index | compared(found, references)
+            predictions.setdefault(point["model"], []).extend(repeats)
+    return index | compared(predictions, references)
