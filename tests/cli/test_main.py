@@ -89,9 +89,9 @@ def test_each_command_has_help(command: str) -> None:
         ),
         (["predict", "--model", "nowhere", "text"], "nowhere: not a model folder"),
         (["predict", "--model", "{model}", "  "], "the caption is empty"),
-        (["predict", "--model", "{model}", "none.jpg", "text"], "learnt from captions alone"),
+        (["predict", "--model", "{model}", "none.jpg", "text"], "was trained on captions only"),
         (["predict", "--model", "{model}", "a", "b", "c"], "put the caption in quotes"),
-        (["caption", "--model", "{model}", "pixel.png", "-e", "sad"], "holds no captioner"),
+        (["caption", "--model", "{model}", "pixel.png", "-e", "sad"], "contains no captioner"),
         (
             ["caption", "--model", "nowhere", "pixel.png", "-e", "sad", "--writer", "none"],
             "none: not in the hub's cache",

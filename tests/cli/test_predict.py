@@ -26,7 +26,7 @@ def test_explain_prints_words_and_writes_image(model_folder, tmp_path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout
-    assert "holds control characters" in done.stderr
+    assert "contains control characters" in done.stderr
     assert re.search(r"^ +[+-][0-9.]+  waits$", done.stdout, re.M)
     assert re.search(r"points  without waits$", done.stdout, re.M)
     assert Image.open(tmp_path / "a.png").width > 300
