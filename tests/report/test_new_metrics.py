@@ -36,7 +36,7 @@ def test_shows_unknown_metric_under_its_own_name(with_new_metric):
     assert NAME not in page.cells["Model"]
 
 
-def test_entry_in_the_table_is_all_a_metric_needs(with_new_metric, monkeypatch):
+def test_table_entry_is_all_a_metric_needs(with_new_metric, monkeypatch):
     entry = dataclasses.replace(
         METRICS["coverage_error"], name=NAME, display_name="Signed score", bounded=False, higher_is_better=True,
         in_summary=True, in_figure=True,
