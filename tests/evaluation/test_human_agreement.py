@@ -41,8 +41,8 @@ def test_models_get_the_same_targets() -> None:
     p = [[0.1, 0.8, 0.6, 0.2], [0.9, 0.1, 0.2, 0.3], [0.5, 0.5, 0.5, 0.5]]
     targets = np.array([[1, 0, 1, 0], [1, 1, 1, 0], [1, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 1]])
     rows = [0, 0, 0, 1, 1]
-    given = {"model": [predictions([2, 0, 1], [p[2], p[0], p[1]], 0.25)]}
-    result = human_ceiling(named, given, LABELS, PRIOR)
+    by_model = {"model": [predictions([2, 0, 1], [p[2], p[0], p[1]], 0.25)]}
+    result = human_ceiling(named, by_model, LABELS, PRIOR)
     model, own = result["models"]["model"], result["one_against_others"]
     assert model["recall_at_3"] == pytest.approx(recall_at_k(np.array(p)[rows], targets, 3))
     assert model["micro_f1"] == pytest.approx(micro_f1(np.array(p)[rows], targets, 0.25))

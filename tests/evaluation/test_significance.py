@@ -262,14 +262,14 @@ def test_calibration_report_before_and_after_scaling() -> None:
     targets, p = synthetic(13)
     raw, scaled = p.astype(np.float32), (0.5 * p).astype(np.float32)
     threshold = np.full(60, 0.5, np.float32)
-    given = ModelPredictions(np.arange(60), raw, scaled, threshold, np.full((60, 3), 0.5, np.float32))
-    result = calibration_report([given, given], targets)
+    repeat = ModelPredictions(np.arange(60), raw, scaled, threshold, np.full((60, 3), 0.5, np.float32))
+    result = calibration_report([repeat, repeat], targets)
     assert result["ece_before"] == pytest.approx(expected_calibration_error(raw, targets))
     assert result["ece_after"] == pytest.approx(expected_calibration_error(scaled, targets))
     assert sum(result["before"]["count"]) == sum(result["after"]["count"]) == 2 * 180
     assert sum(result["after"]["count"][8:]) == 0
     rows = np.array([7, 3])
-    part = ModelPredictions(rows, raw[rows], raw[rows], threshold[rows], given.thresholds[rows])
+    part = ModelPredictions(rows, raw[rows], raw[rows], threshold[rows], repeat.thresholds[rows])
     assert calibration_report([part], targets)["ece_before"] == pytest.approx(
         expected_calibration_error(raw[rows], targets[rows])
     )

@@ -178,8 +178,8 @@ def test_positive_weights_by_hand() -> None:
 def test_weighted_loss_counts_the_training_targets() -> None:
     targets = np.array([[1, 1], [0, 1], [0, 1], [0, 1], [0, 0]], dtype=np.float32)
     loss = build_loss(WeightedLoss(power=0.5), targets)
-    found = loss(torch.zeros(1, 2), torch.ones(1, 2)).item()
-    assert found == pytest.approx(1.5 * math.log(2))
+    value = loss(torch.zeros(1, 2), torch.ones(1, 2)).item()
+    assert value == pytest.approx(1.5 * math.log(2))
     capped = build_loss(WeightedLoss(power=1.0, max_weight=3.0), targets)
     assert capped(torch.zeros(1, 2), torch.ones(1, 2)).item() == pytest.approx(2 * math.log(2))
 
@@ -224,7 +224,7 @@ def test_rejects_empty_targets() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "dumped"),
+    ("loss", "dumped"),
     [
         ("bce", {"name": "bce"}),
         ("focal", {"name": "focal", "gamma": 2.0, "alpha": None}),
@@ -234,8 +234,8 @@ def test_rejects_empty_targets() -> None:
         ({"name": "smoothed"}, {"name": "smoothed", "smoothing": 0.1}),
     ],
 )
-def test_accepts_name_or_mapping_and_round_trips(given, dumped) -> None:
-    settings = TrainSettings(loss=given, layer_decay=0.8)
+def test_accepts_name_or_mapping_and_round_trips(loss, dumped) -> None:
+    settings = TrainSettings(loss=loss, layer_decay=0.8)
     assert settings.model_dump(mode="json")["loss"] == dumped
     assert TrainSettings(**settings.model_dump(mode="json")) == settings
     assert TrainSettings.model_validate_json(settings.model_dump_json()) == settings

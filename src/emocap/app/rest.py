@@ -19,6 +19,7 @@ from emocap.app.request_body import RETRY_SOON
 from emocap.app.request_log import INTERNAL_ERROR
 from emocap.app.service import DeadlineExceeded, NoCaptioner, ServerBusy, Service
 from emocap.errors import EmocapError
+from emocap.validation import first_error
 
 ABOUT = (
     "The probability that annotators name an emotion for an image with its caption: what an audience may feel about "
@@ -198,4 +199,4 @@ def _first_error(error: RequestValidationError) -> str:
         return "not a JSON object; send one, with Content-Type: application/json"
     if first["type"] == "unknown_key":
         return str(first["msg"])
-    return f"{key[:100]}: {first['msg'].removeprefix('Value error, ')}"
+    return first_error(error.errors(), skip=1, show_input=False)

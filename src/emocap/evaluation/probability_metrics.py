@@ -13,6 +13,7 @@ def _f1_parts(scored: ScoredPredictions, thresholds: np.ndarray) -> tuple[np.nda
 
 
 def micro_f1_statistic(scored: ScoredPredictions) -> Statistic:
+    """`micro_f1` as a function of weights over the pairs."""
     numerator, denominator = _f1_parts(scored, scored.threshold)
     return Share(numerator.sum(axis=1), denominator.sum(axis=1), empty=0.0)
 
@@ -32,6 +33,7 @@ def micro_f1(probabilities: np.ndarray, targets: np.ndarray, threshold: float | 
 
 
 def macro_f1_statistic(scored: ScoredPredictions) -> Statistic:
+    """`macro_f1` as a function of weights over the pairs."""
     return Share(*_f1_parts(scored, scored.thresholds), empty=0.0)
 
 
@@ -49,6 +51,7 @@ def macro_f1(probabilities: np.ndarray, targets: np.ndarray, thresholds: float |
 
 
 def hamming_statistic(scored: ScoredPredictions) -> Statistic:
+    """`hamming_loss` as a function of weights over the pairs."""
     return PairMean(((scored.probabilities >= 0.5) != scored.truth).mean(axis=1))
 
 
@@ -62,6 +65,7 @@ def hamming_loss(probabilities: np.ndarray, targets: np.ndarray) -> float:
 
 
 def bce_statistic(scored: ScoredPredictions) -> Statistic:
+    """`bce` as a function of weights over the pairs."""
     p, t = np.clip(scored.probabilities, 1e-7, 1 - 1e-7), scored.targets
     return PairMean(-(t * np.log(p) + (1 - t) * np.log1p(-p)).mean(axis=1))
 
@@ -76,6 +80,7 @@ def bce(probabilities: np.ndarray, targets: np.ndarray) -> float:
 
 
 def calibration_error_statistic(scored: ScoredPredictions, bins: int = BINS) -> Statistic:
+    """`expected_calibration_error` as a function of weights over the pairs."""
     n, n_labels = scored.truth.shape
     cells = np.arange(n)[:, None] * bins + bins_of(scored.probabilities, bins)
     gaps = np.bincount(cells.ravel(), (scored.truth - scored.probabilities).ravel(), minlength=n * bins)

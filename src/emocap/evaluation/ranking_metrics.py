@@ -10,6 +10,7 @@ from emocap.evaluation.statistics import AveragePrecisions, Share, Statistic, pl
 
 
 def top_k_statistic(scored: ScoredPredictions, k: int) -> Statistic:
+    """`top_k_accuracy` as a function of weights over the pairs."""
     return scored.mean_over_labelled(scored.top_k(k).sum(axis=1) > 0)
 
 
@@ -31,6 +32,7 @@ def top_k_accuracy(scores: np.ndarray, targets: np.ndarray, k: int) -> float:
 
 
 def recall_statistic(scored: ScoredPredictions, k: int) -> Statistic:
+    """`recall_at_k` as a function of weights over the pairs."""
     return scored.mean_over_labelled(scored.top_k(k).sum(axis=1) / np.maximum(scored.positives, 1))
 
 
@@ -46,6 +48,7 @@ def recall_at_k(scores: np.ndarray, targets: np.ndarray, k: int) -> float:
 
 
 def pooled_recall_statistic(scored: ScoredPredictions, k: int) -> Statistic:
+    """`pooled_recall_at_k` as a function of weights over the pairs."""
     return Share(scored.top_k(k).sum(axis=1, dtype=float), scored.positives.astype(float))
 
 
@@ -61,6 +64,7 @@ def pooled_recall_at_k(scores: np.ndarray, targets: np.ndarray, k: int) -> float
 
 
 def precision_statistic(scored: ScoredPredictions, k: int) -> Statistic:
+    """`precision_at_k` as a function of weights over the pairs."""
     return scored.mean_over_labelled(scored.top_k(k).mean(axis=1))
 
 
@@ -76,6 +80,7 @@ def precision_at_k(scores: np.ndarray, targets: np.ndarray, k: int) -> float:
 
 
 def label_ranking_statistic(scored: ScoredPredictions) -> Statistic:
+    """`label_ranking_average_precision` as a function of weights over the pairs."""
     n_all, n_true = scored.ranked_at_or_above
     precision = np.where(scored.truth, n_true / n_all, 0)
     return scored.mean_over_labelled(precision.sum(axis=1) / np.maximum(scored.positives, 1))
@@ -93,6 +98,7 @@ def label_ranking_average_precision(scores: np.ndarray, targets: np.ndarray) -> 
 
 
 def ndcg_statistic(scored: ScoredPredictions, k: int) -> Statistic:
+    """`ndcg_at_k` as a function of weights over the pairs."""
     gain = scored.top_k(k) / np.log2(np.arange(k) + 2)
     maximum = np.cumsum(1 / np.log2(np.arange(k) + 2))
     return scored.mean_over_labelled(gain.sum(axis=1) / maximum[np.clip(scored.positives, 1, k) - 1])
@@ -110,6 +116,7 @@ def ndcg_at_k(scores: np.ndarray, targets: np.ndarray, k: int) -> float:
 
 
 def coverage_statistic(scored: ScoredPredictions) -> Statistic:
+    """`coverage_error` as a function of weights over the pairs."""
     return scored.mean_over_labelled(np.where(scored.truth, scored.ranked_at_or_above[0], 0).max(axis=1))
 
 
@@ -125,6 +132,7 @@ def coverage_error(scores: np.ndarray, targets: np.ndarray) -> float:
 
 
 def average_precision_statistic(scored: ScoredPredictions) -> AveragePrecisions:
+    """`mean_average_precision` as a function of weights over the pairs."""
     return AveragePrecisions(scored.probabilities, scored.truth)
 
 
