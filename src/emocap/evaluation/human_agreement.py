@@ -52,16 +52,7 @@ def human_ceiling(
     _check(predictions, len(named), len(labels), prior, n_splits)
     priors = np.broadcast_to(np.asarray(prior, dtype=np.float64), (len(named), len(labels)))
     rows = _predicted_by_all(predictions, len(named))
-    left_out: Counter[str] = Counter()
-    kept: list[tuple[int, list[list[int]]]] = []
-    for row in rows:
-        known = [list(words) for words in named[row] if len(words)]
-        left_out["annotators without a known emotion"] += len(named[row]) - len(known)
-        if len(known) >= 2:
-            kept.append((int(row), known))
-        else:
-            reason = "one annotator" if known else "no known emotion" if named[row] else "no annotator"
-            left_out[f"pairs with {reason}"] += 1
+    kept, left_out = _with_two_annotators(named, rows)
     if not kept:
         return None
     pairs, people, targets = _one_against_others(kept, priors)
@@ -107,6 +98,23 @@ def _predicted_by_all(predictions: Mapping[str, Sequence[ModelPredictions]], n: 
     for repeat in repeats:
         counts[repeat.rows] += 1
     return np.flatnonzero(counts == len(repeats))
+
+
+def _with_two_annotators(
+    named: Sequence[Sequence[Sequence[int]]], rows: np.ndarray
+) -> tuple[list[tuple[int, list[list[int]]]], Counter[str]]:
+    """Pairs with two annotators or more who named a known emotion, and the number of those left out by reason."""
+    left_out: Counter[str] = Counter()
+    kept: list[tuple[int, list[list[int]]]] = []
+    for row in rows:
+        known = [list(words) for words in named[row] if len(words)]
+        left_out["annotators without a known emotion"] += len(named[row]) - len(known)
+        if len(known) >= 2:
+            kept.append((int(row), known))
+        else:
+            reason = "one annotator" if known else "no known emotion" if named[row] else "no annotator"
+            left_out[f"pairs with {reason}"] += 1
+    return kept, left_out
 
 
 def ranking_scores(words: Sequence[int], prior: np.ndarray) -> np.ndarray:
