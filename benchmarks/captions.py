@@ -1,4 +1,4 @@
-"""The captions of a run: tables for docs/RESULTS.md, the truth on the demo's pictures, and how fast they are written.
+"""The captions of a run: tables for docs/RESULTS.md, the ground truth on the demo's images, and generation speed.
 
 python benchmarks/captions.py table runs/demo-captions
 python benchmarks/captions.py truth runs/demo-captions
@@ -18,23 +18,26 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
-from emocap.captioning.scores import aligned
-from emocap.demo.feelings import LABELS, bayes_probabilities
+from emocap.captioning.scores import alignment_hits
+from emocap.demo.effects import LABELS
+from emocap.demo.feelings import bayes_probabilities
 from emocap.demo.scene import Scene
 from emocap.demo.wording import read_caption
 
 BATCH = 16
-SYSTEMS = ("without emotion", "emotion, not guided", "guided", "guided and re-ranked", "nearest picture's", "people")
+SYSTEMS = ("without emotion", "emotion, not guided", "guided", "guided and re-ranked", "nearest image", "human")
 
 
 def table(run: Path) -> None:
     """Every system's scores, differences, the judge and the trade-off, as Markdown."""
-    found = json.loads((run / "captioner" / "captions.json").read_text())
-    print(f"{found['n_images']} pictures; guidance {found['guidance']}, strength {found['strength']}, ", end="")
-    print(f"best of {found['candidates']}; judge {found['judge']}\n")
-    print("| captions | alignment | each emotion alike | CIDEr-D | BLEU-4 | ROUGE-L | distinct | names it | words |")
+    results = json.loads((run / "captioner" / "captions.json").read_text())
+    print(f"{results['n_images']} images; guidance {results['guidance']}, strength {results['strength']}, ", end="")
+    print(f"best of {results['candidates']}; judge {results['judge']}\n")
+    print(
+        "| captions | alignment | macro alignment | CIDEr-D | BLEU-4 | ROUGE-L | distinct | names the emotion | words |"
+    )
     print("| --- |" + " --- |" * 8)
-    for name, score in found["systems"].items():
+    for name, score in results["systems"].items():
         cells = [
             _interval(score["alignment"]),
             _interval(score["alignment_by_emotion"]),
@@ -44,54 +47,54 @@ def table(run: Path) -> None:
         ]
         print(f"| {name} | " + " | ".join(cells) + " |")
     print("\n| minus without emotion | alignment | CIDEr-D |\n| --- | --- | --- |")
-    for name, difference in found["differences"].items():
+    for name, difference in results["differences"].items():
         cells = [
             f"{difference[key]['difference']:+.3f} [{difference[key]['low']:+.3f}, {difference[key]['high']:+.3f}]"
             for key in ("alignment", "cider_d")
         ]
         print(f"| {name} | " + " | ".join(cells) + " |")
-    plain = found["trade_off"]["plain"]
-    print("\n| guidance | strength | judged alignment | CIDEr-D |\n| --- | --- | --- | --- |")
+    plain = results["trade_off"]["plain"]
+    print("\n| guidance | strength | alignment by the judge | CIDEr-D |\n| --- | --- | --- | --- |")
     print(f"| no emotion | | {_interval(plain['judged_alignment'])} | {_interval(plain['cider_d'])} |")
-    for point in found["trade_off"]["points"]:
+    for point in results["trade_off"]["points"]:
         print(f"| {point['guidance']:g} | {point['strength']:g} ", end="")
         print(f"| {_interval(point['judged_alignment'])} | {_interval(point['cider_d'])} |")
 
 
 def truth(run: Path) -> None:
-    """On the demo: does a caption name what is in the picture, and what would people feel by the written-down model."""
-    found = json.loads((run / "captioner" / "captions.json").read_text())
+    """On the demo: whether captions name the subject of the image, and the true probabilities of their emotions."""
+    results = json.loads((run / "captioner" / "captions.json").read_text())
     source = pq.read_table(run / "source.parquet", columns=["image", "caption"]).to_pydict()
     subjects: dict[str, Counter[str | None]] = {}
     for image, caption in zip(source["image"], source["caption"], strict=True):
         subjects.setdefault(image, Counter())[read_caption(caption)[0]] += 1
-    wanted = [LABELS.index(entry["emotion"]) for entry in found["captions"]]
+    emotions = [LABELS.index(entry["emotion"]) for entry in results["captions"]]
     print(
         "| captions | name the subject | in a known tone | truth has the emotion among 3 |\n| --- | --- | --- | --- |"
     )
     for system in SYSTEMS:
-        read = [read_caption(entry[system]) for entry in found["captions"]]
-        shown = [subjects[entry["image"]].most_common(1)[0][0] for entry in found["captions"]]
+        read = [read_caption(entry[system]) for entry in results["captions"]]
+        shown = [subjects[entry["image"]].most_common(1)[0][0] for entry in results["captions"]]
         named = np.mean([subject == seen for (subject, _), seen in zip(read, shown, strict=True)])
-        feelings = np.concatenate([_feelings(subject, tone) for subject, tone in read])
-        told = np.mean([tone is not None for _, tone in read])
-        print(f"| {system} | {named:.3f} | {told:.3f} | {aligned(feelings, wanted).mean():.3f} |")
+        probabilities = np.concatenate([_true_probabilities(subject, tone) for subject, tone in read])
+        with_tone = np.mean([tone is not None for _, tone in read])
+        print(f"| {system} | {named:.3f} | {with_tone:.3f} | {alignment_hits(probabilities, emotions).mean():.3f} |")
 
 
-def _feelings(subject: str | None, tone: str | None) -> np.ndarray:
-    """(1, 29) chance that the target's annotators name each emotion, by what the caption tells."""
+def _true_probabilities(subject: str | None, tone: str | None) -> np.ndarray:
+    """(1, 29) probability that the target's annotators name each emotion, by the caption's subject and tone."""
     known = subject is not None and tone is not None
     scene = Scene(subject or "dog", "beach", "day", "natural", "none", tone or "plain", names_setting=False)
     return bayes_probabilities([scene], image=False, caption=known)
 
 
 def ceiling(run: Path) -> None:
-    """What the judges say of a writer who knows the truth: of the sentences that people wrote of the subject, one in
-    the tone that most evokes the emotion by the written-down model.
+    """Alignment of an oracle by each judge: of the human sentences about the subject, one in the tone that most evokes
+    the emotion according to the demo's emotion model.
     """
     from emocap.study.config.loading import load_config
     from emocap.study.run import units_of
-    from emocap.study.stages.training import captions as caption_judging
+    from emocap.study.stages import captions as stage
 
     preset = files("emocap") / "study" / "presets" / "demo-captions.yaml"
     (study,) = units_of(load_config(Path(str(preset)), [f"data_root={run / 'corpora'}"]), run)
@@ -101,23 +104,23 @@ def ceiling(run: Path) -> None:
         if subject is not None and tone is not None:
             sentences.setdefault(subject, {}).setdefault(tone, []).append(caption)
     generator = np.random.default_rng(0)
-    bench = caption_judging._eval_set(study, "judge")
-    wanted = [LABELS.index(study.vocabulary.labels[number]) for number in bench.wanted]
-    written, feelings = [], []
-    for human, emotion in zip(bench.human, wanted, strict=True):
+    eval_set = stage._eval_set(study, "judge")
+    emotions = [LABELS.index(study.vocabulary.labels[number]) for number in eval_set.emotions]
+    captions, probabilities = [], []
+    for human, emotion in zip(eval_set.human, emotions, strict=True):
         subject = read_caption(human)[0]
-        assert subject is not None, "people name their subject"
-        tone = max(sorted(sentences[subject]), key=lambda tone: _feelings(subject, tone)[0][emotion])
-        written.append(str(generator.choice(sentences[subject][tone])))
-        feelings.append(_feelings(subject, tone))
-    print(f"truth: {aligned(np.concatenate(feelings), wanted).mean():.3f}")
-    for name in caption_judging.JUDGES:
-        judge, _ = caption_judging._judge(study, name)
-        print(f"{name}: {aligned(judge(written), bench.wanted).mean():.3f}")
+        assert subject is not None, "human captions name their subject"
+        tone = max(sorted(sentences[subject]), key=lambda tone: _true_probabilities(subject, tone)[0][emotion])
+        captions.append(str(generator.choice(sentences[subject][tone])))
+        probabilities.append(_true_probabilities(subject, tone))
+    print(f"truth: {alignment_hits(np.concatenate(probabilities), emotions).mean():.3f}")
+    for name in stage.JUDGES:
+        judge, _ = stage._judge(study, name)
+        print(f"{name}: {alignment_hits(judge(captions), eval_set.emotions).mean():.3f}")
 
 
 def speed(run: Path, n_batches: int) -> None:
-    """Captions per second in batches of 16 pictures, and what re-ranking costs."""
+    """Captions per second in batches of 16 images, and the cost of re-ranking."""
     from emocap.api.captioner import EmotionCaptioner
     from emocap.captioning.generation import CaptionGenerator
     from emocap.regions.store.reader import FeatureStore
@@ -125,23 +128,23 @@ def speed(run: Path, n_batches: int) -> None:
     captioner = EmotionCaptioner.from_pretrained(run)
     store = FeatureStore.open(run / "features" / "source")
     features = [store[image][0] for image in store.images[: BATCH * n_batches]]
-    writer: CaptionGenerator = captioner._writer
-    print(f"{torch.get_num_threads()} threads; {BATCH} pictures a batch, {n_batches} batches")
-    ways: dict[str, dict[str, Any]] = {
-        "as learnt": {"guidance": 1.0},
+    generator: CaptionGenerator = captioner._generator
+    print(f"{torch.get_num_threads()} threads; {BATCH} images per batch, {n_batches} batches")
+    variants: dict[str, dict[str, Any]] = {
+        "without guidance": {"guidance": 1.0},
         "guided": {"guidance": 2.0},
-        "as learnt, 3 beams": {"guidance": 1.0, "beams": 3},
+        "without guidance, 3 beams": {"guidance": 1.0, "beams": 3},
         "guided, 3 beams": {"guidance": 2.0, "beams": 3},
     }
-    writer.write(features[:BATCH], [[0]] * BATCH)
-    for name, how in ways.items():
+    generator.generate(features[:BATCH], [[0]] * BATCH)
+    for name, options in variants.items():
         start = time.perf_counter()
         for first in range(0, len(features), BATCH):
-            writer.write(features[first : first + BATCH], [[3]] * BATCH, **how)
+            generator.generate(features[first : first + BATCH], [[3]] * BATCH, **options)
         print(f"{name}: {len(features) / (time.perf_counter() - start):.1f} captions/s")
-    captions = writer.write(features[:1], [[3]], n=BATCH)[0]
+    captions = generator.generate(features[:1], [[3]], n=BATCH)[0]
     for name, work in (
-        ("likelihood", lambda: writer.likelihood([features[0]] * BATCH, captions)),
+        ("likelihood", lambda: generator.mean_log_likelihood([features[0]] * BATCH, captions)),
         ("emotions", lambda: captioner.ranker.probabilities_for(features[0], captions)),
     ):
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""emocap: what people will feel when they see a picture with its caption, and captions that make them feel it."""
+"""emocap predicts the emotions that an image with a caption evokes, and generates captions for requested emotions."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from emocap.api.predictor import EmotionPredictor
 
 __all__ = ["EmocapError", "EmotionCaptioner", "EmotionPredictor"]
-_ROOMS = {
+_MODULES = {
     "EmotionCaptioner": "emocap.api.captioner",
     "EmotionPredictor": "emocap.api.predictor",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:  # torch loads only when it is asked for
-        return getattr(import_module(_ROOMS[name]), name)
+    if name in _MODULES:  # torch is imported only when needed
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'emocap' has no attribute {name!r}")

@@ -37,7 +37,7 @@ class EmotionCaptioner:
 
     >>> captioner = EmotionCaptioner.from_pretrained(captioner_folder)
     >>> captioner.caption(image_path, emotions=["sad"], n=1)[0].caption
-    ''
+    'The dog waits alone at night'
     """
 
     def __init__(self, saved: SavedCaptioner, ranker: EmotionPredictor) -> None:
@@ -80,7 +80,7 @@ class EmotionCaptioner:
         """The classifier that ranks the candidates.
 
         >>> captioner = EmotionCaptioner.from_pretrained(captioner_folder)
-        >>> captioner.ranker.predict(image_path, "a dog sits lost in the storm")[0].emotion
+        >>> captioner.ranker.predict(image_path, "the child is lost in the storm")[0].emotion
         'sad'
         """
         return self._ranker
@@ -126,6 +126,8 @@ class EmotionCaptioner:
         >>> captioner = EmotionCaptioner.from_pretrained(captioner_folder)
         >>> for candidate in captioner.caption(image_path, emotions=["sad"], n=2):
         ...     print(candidate.caption, round(candidate.probability, 1))
+        The dog waits alone at night 0.9
+        The child is lost in the storm 0.7
         """
         config = self._saved.generation_config
         guidance = config.guidance if guidance is None else guidance
@@ -176,9 +178,11 @@ class EmotionCaptioner:
             EmocapError: no caption, an empty one, an unknown or contradictory emotion.
 
         >>> captioner = EmotionCaptioner.from_pretrained(captioner_folder)
-        >>> captions = ["the dog runs in the sun", "the dog waits alone at night"]
+        >>> captions = ["the child celebrates in the sun", "the dog waits alone at night"]
         >>> for candidate in captioner.rank(image_path, captions, emotions=["sad"]):
         ...     print(candidate.caption, round(candidate.probability, 1), candidate.remarks)
+        the dog waits alone at night 0.9 []
+        the child celebrates in the sun 0.1 []
         """
         request = self._request(emotions, avoid, strength, max_chars)
         check_candidates(captions, request)
@@ -194,7 +198,8 @@ class EmotionCaptioner:
 
         >>> captioner = EmotionCaptioner.from_pretrained(captioner_folder)
         >>> (features,) = captioner.ranker.features([image_path])
-        >>> fluent, scrambled = captioner.faithfulness(features, ["the dog runs in the sun", "sun the in dog"])
+        >>> captions = ["the cat sits in the sun", "sun the in sits cat the"]
+        >>> fluent, scrambled = captioner.faithfulness(features, captions)
         >>> bool(fluent > scrambled)
         True
         """
