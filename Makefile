@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.emocap-installed
 
-.PHONY: help setup demo test lint hooks dist clean
+.PHONY: help setup demo test lint snapshots hooks dist clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -20,13 +20,16 @@ demo: setup  ## run the whole study on synthetic images and captions, a few minu
 	$(BIN)/emocap demo
 
 test: setup  ## run the tests and measure coverage
-	$(BIN)/pytest --cov --cov-report=term:skip-covered
+	$(BIN)/pytest --numprocesses auto --dist loadfile --cov --cov-report=term:skip-covered
 
 lint: setup  ## check format, style, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+snapshots: setup  ## write the public interface and the dependencies anew to tests/snapshots
+	$(BIN)/python tests/snapshots/write.py
 
 hooks: setup  ## check format, style, types and layers before every git commit
 	$(BIN)/pre-commit install

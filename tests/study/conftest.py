@@ -1,4 +1,4 @@
-"""A whole study small enough for a test: words and the brightness of pictures tell the emotions."""
+"""A whole study small enough for a test: words and the brightness of images determine the emotions."""
 
 import json
 from pathlib import Path
@@ -35,7 +35,7 @@ def caption_of(rng: np.random.Generator, happy: bool) -> str:
 
 @pytest.fixture(scope="session")
 def tiny_corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """120 labelled pairs as a table, 80 images of 2 captions as COCO, 90 texts of other labels; a picture is broken."""
+    """120 labelled pairs as a table, 80 images of 2 captions as COCO, 90 texts of other labels; an image is corrupt."""
     root, rng = tmp_path_factory.mktemp("corpora"), np.random.default_rng(0)
     rows = []
     for number in range(120):
@@ -44,7 +44,7 @@ def tiny_corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
         emotions = (["happy"] if happy else ["sad"]) + (["awe"] if awe else [])
         rows.append({"image": f"{number}.jpg", "caption": caption_of(rng, happy), "emotions": emotions})
     rows.append({"image": "x.jpg", "caption": "", "emotions": ["sad"]})
-    (root / "target" / "1.jpg").write_bytes(b"no picture")
+    (root / "target" / "1.jpg").write_bytes(b"no image")
     (root / "target" / "2.jpg").unlink()
     (root / "pairs.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     images, annotations = [], []

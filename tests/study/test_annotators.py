@@ -50,7 +50,7 @@ def words_of(number: int) -> list[list[str]]:
     return [[mood], [mood, "awe"], ["awe"] if number % 2 else [mood]]
 
 
-def test_people_are_measured_where_annotators_are_apart(study_of, tmp_path) -> None:
+def test_measures_human_agreement_of_separate_annotators(study_of, tmp_path) -> None:
     run(study_of([words_of(number) for number in range(90)]), tmp_path / "run")
     found = read_json(tmp_path / "run/results.json")["human"]
     assert found["n_pairs"] == 18, "those that the models were tested on"
@@ -61,7 +61,7 @@ def test_people_are_measured_where_annotators_are_apart(study_of, tmp_path) -> N
     assert found["split_half"]["spearman_brown"] > 0
 
 
-def test_annotators_who_all_agree_and_pairs_with_one_are_no_error(study_of, tmp_path) -> None:
+def test_accepts_unanimous_and_single_annotators(study_of, tmp_path) -> None:
     run(study_of([[["happy"]] * 3 if number % 2 else [["sad"]] * 3 for number in range(60)]), tmp_path / "equal")
     assert read_json(tmp_path / "equal/results.json")["human"]["one_against_others"]["top1_accuracy"] == 1
     run(study_of([[["happy" if number % 2 else "sad"]] for number in range(60)]), tmp_path / "one")
@@ -70,7 +70,7 @@ def test_annotators_who_all_agree_and_pairs_with_one_are_no_error(study_of, tmp_
     assert "No test pair has two annotators" in results["emotions"]["notes"][-1]
 
 
-def test_votes_are_what_is_learnt_and_the_union_what_is_judged(study_of, tmp_path, monkeypatch) -> None:
+def test_trains_on_votes_and_evaluates_on_union(study_of, tmp_path, monkeypatch) -> None:
     seen, trained = [], fitting.train
 
     def spy(model, training, validation, *arguments, **options):
@@ -86,7 +86,7 @@ def test_votes_are_what_is_learnt_and_the_union_what_is_judged(study_of, tmp_pat
     assert set(np.unique(truth)) == {0.0, 1.0}
 
 
-def test_an_emotion_with_three_positives_and_folds_without_one_are_said(study_of, tmp_path) -> None:
+def test_notes_rare_emotions_and_folds_without_them(study_of, tmp_path) -> None:
     annotators = [[*words_of(number), *([["tired"]] if number < 3 else [])] for number in range(60)]
     run(study_of(annotators, folds=5), tmp_path / "run")
     results = read_json(tmp_path / "run/results.json")
@@ -96,7 +96,7 @@ def test_an_emotion_with_three_positives_and_folds_without_one_are_said(study_of
     assert "tired" in (tmp_path / "run/report.html").read_text()
 
 
-def test_copies_of_an_image_and_repeated_captions_are_told(tiny_corpora, tiny_study, tmp_path, caplog) -> None:
+def test_reports_image_copies_and_repeated_captions(tiny_corpora, tiny_study, tmp_path, caplog) -> None:
     corpora = tmp_path / "corpora"
     shutil.copytree(tiny_corpora, corpora)
     rows = [json.loads(line) for line in (corpora / "pairs.jsonl").read_text().splitlines()]
@@ -116,7 +116,7 @@ def test_copies_of_an_image_and_repeated_captions_are_told(tiny_corpora, tiny_st
     assert "1 captions occur in more than one part" in caplog.text
 
 
-def test_raw_answers_are_kept_as_the_model_gave_them(study_of, tmp_path) -> None:
+def test_keeps_uncalibrated_predictions(study_of, tmp_path) -> None:
     path = study_of([words_of(number) for number in range(60)])
     run(path, tmp_path / "run")
     study = units_of(load_config(path), tmp_path / "run")[0]

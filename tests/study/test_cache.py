@@ -31,12 +31,12 @@ def stage(tmp_path):
     return call
 
 
-def test_a_finished_stage_is_not_run_again(stage) -> None:
+def test_skips_finished_stage(stage) -> None:
     assert stage()
     assert not stage()
 
 
-def test_another_configuration_input_or_stage_before_runs_it_again(stage, tmp_path) -> None:
+def test_changed_configuration_or_input_reruns_stage(stage, tmp_path) -> None:
     file = tmp_path / "input"
     file.write_text("a")
     assert stage(files=[file])
@@ -49,19 +49,19 @@ def test_another_configuration_input_or_stage_before_runs_it_again(stage, tmp_pa
     assert not stage(files=[file], config=2, input_config="y")
 
 
-def test_changed_code_runs_it_again(stage, monkeypatch) -> None:
+def test_changed_code_reruns_stage(stage, monkeypatch) -> None:
     assert stage()
     monkeypatch.setattr(cache, "code_hash", lambda modules: "other")
     assert stage()
 
 
-def test_a_lost_output_runs_it_again(stage, tmp_path) -> None:
+def test_lost_output_reruns_stage(stage, tmp_path) -> None:
     assert stage()
     (tmp_path / "run" / "out.txt").unlink()
     assert stage()
 
 
-def test_a_killed_stage_keeps_its_half_and_an_outdated_one_does_not(tmp_path) -> None:
+def test_killed_stage_resumes_and_outdated_stage_restarts(tmp_path) -> None:
     run = RunDir(tmp_path)
     seen = []
 
@@ -140,13 +140,13 @@ def test_moved_module_invalidates_once_at_most(monkeypatch) -> None:
     assert cache.code_hash(["emocap.emotions_moved"]) == before, "the same code under another name"
 
 
-def test_modules_are_loaded_by_name_in_two_places_only() -> None:
+def test_only_two_modules_import_by_name() -> None:
     root = Path(cache.__file__).parents[1]
     dynamic = {str(path.relative_to(root)) for path in root.rglob("*.py") if "import_module(" in path.read_text()}
     assert dynamic == {"__init__.py", "regions/extractors/registry.py"}, "the import graph cannot see others"
 
 
-def test_one_run_at_a_time(tmp_path) -> None:
+def test_refuses_second_run_at_once(tmp_path) -> None:
     with RunDir(tmp_path).locked():
         with pytest.raises(EmocapError, match="another run is writing here"), RunDir(tmp_path).locked():
             pass
@@ -154,7 +154,7 @@ def test_one_run_at_a_time(tmp_path) -> None:
         assert (tmp_path / ".lock").exists()
 
 
-def test_a_run_directory_that_cannot_be_is_one_line(tmp_path) -> None:
+def test_reports_unusable_run_directory(tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(EmocapError, match="cannot be used as a folder to write in"), RunDir(tmp_path / "file").locked():
         pass

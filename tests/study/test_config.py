@@ -22,7 +22,7 @@ def study(tmp_path):
     return write
 
 
-def test_defaults_are_the_missions(study) -> None:
+def test_defaults_follow_the_design(study) -> None:
     config = load_config(study(MINIMAL))
     assert config.source is None
     assert (config.pseudo_labels.p, config.pseudo_labels.k, config.pseudo_labels.fraction) == (4, None, 0.1)
@@ -31,7 +31,7 @@ def test_defaults_are_the_missions(study) -> None:
     assert config.teacher.optimizer == "adamw"
 
 
-def test_overrides_go_over_the_file(study) -> None:
+def test_overrides_replace_file_values(study) -> None:
     path = study(MINIMAL + "teacher: {epochs: 3}\n")
     config = load_config(
         path,
@@ -45,13 +45,13 @@ def test_overrides_go_over_the_file(study) -> None:
     assert config.target.images == Path("pics")
 
 
-def test_an_override_leaves_what_an_anchor_shares(study) -> None:
+def test_override_changes_no_anchored_copy(study) -> None:
     path = study(MINIMAL + "teacher: &train {epochs: 3}\nstudent: *train\n")
     config = load_config(path, ["student.epochs=1"])
     assert (config.teacher.epochs, config.student.epochs) == (3, 1)
 
 
-def test_what_is_dumped_loads_as_the_same(study) -> None:
+def test_dump_loads_as_same_configuration(study) -> None:
     config = load_config(study(MINIMAL))
     assert load_config(study(yaml.safe_dump(config.dump()))) == config
     assert "AnB+" in config.dump()["transfer"]
@@ -107,14 +107,14 @@ def test_what_is_dumped_loads_as_the_same(study) -> None:
         ("target: !!python/object/apply:os.system ['true']\n", [], "not valid YAML"),
     ],
 )
-def test_a_fault_is_one_line_that_names_it(study, text: str, overrides: list[str], message: str) -> None:
+def test_names_fault_in_one_line(study, text: str, overrides: list[str], message: str) -> None:
     with pytest.raises(EmocapError, match=message) as error:
         load_config(study(text), overrides)
     assert "\n" not in str(error.value)
     assert "study.yaml" in str(error.value) or "--set" in str(error.value)
 
 
-def test_a_missing_file_is_one_line(tmp_path) -> None:
+def test_reports_missing_file_in_one_line(tmp_path) -> None:
     with pytest.raises(EmocapError, match=r"none\.yaml: no such file"):
         load_config(tmp_path / "none.yaml")
 
@@ -122,11 +122,11 @@ def test_a_missing_file_is_one_line(tmp_path) -> None:
 @pytest.mark.parametrize(
     "path", sorted([*ROOT.glob("configs/*.yaml"), *ROOT.glob("src/emocap/study/presets/*.yaml")]), ids=lambda p: p.stem
 )
-def test_every_preset_is_valid(path: Path) -> None:
+def test_presets_are_valid(path: Path) -> None:
     assert load_config(path).name == path.stem
 
 
-def test_the_founding_preset_is_faithful() -> None:
+def test_founding_preset_follows_founding_study() -> None:
     config = load_config(ROOT / "configs" / "founding.yaml")
     assert (config.teacher.optimizer, config.teacher.epochs, config.teacher.batch_size) == ("adam", 50, 64)
     assert (config.model.max_length, config.model.pooling, config.min_count) == (32, "pooler", 100)
@@ -138,7 +138,7 @@ def test_the_founding_preset_is_faithful() -> None:
     assert config.features.settings == {"min_boxes": 36, "max_boxes": 36}
 
 
-def test_units_and_models_are_what_the_yaml_asks_for(study) -> None:
+def test_units_and_models_follow_the_yaml(study) -> None:
     config = load_config(study(MINIMAL + "folds: 2\nseeds: [3, 5]\nlabelled_source: {format: table, path: b}\n"))
     assert config.units == [(3, 0), (3, 1), (5, 0), (5, 1)]
     assert config.models == ["teacher", "labelled_AnB", "labelled_AnB+"]
@@ -148,7 +148,7 @@ def test_units_and_models_are_what_the_yaml_asks_for(study) -> None:
     assert load_config(study(MINIMAL + "seeds: [0, 1]\n")).members == ["teacher"]
 
 
-def test_a_captioners_training_keeps_its_defaults_and_refuses_what_it_has_not(tmp_path) -> None:
+def test_captioner_training_keeps_defaults_and_refuses_unsupported(tmp_path) -> None:
     source = {"format": "coco", "path": "c.json", "images": "pictures"}
 
     def load(**training):

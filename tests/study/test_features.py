@@ -17,7 +17,7 @@ from emocap.regions.store.writer import write_store
 from emocap.report.page import write_report
 from emocap.study.config.loading import load_config
 from emocap.study.run import run_study
-from emocap.study.stages import prepare
+from emocap.study.stages import features
 from emocap.training.checkpoint import load_model
 
 GRID = {"rows": 1, "columns": 2, "dim": 32}
@@ -37,7 +37,7 @@ def corpora(**stores):
     }
 
 
-def test_stores_that_lie_ready_give_the_same_study_as_features_made_on_the_way(tiny_study, tiny_corpora, tmp_path):
+def test_existing_stores_equal_extracted_features(tiny_study, tiny_corpora, tmp_path):
     for domain in ("target", "source"):
         extract(images_below(tiny_corpora / domain), tiny_corpora / domain, GridExtractor(**GRID), tmp_path / domain)
     run(tiny_study(), tmp_path / "made", "student")
@@ -52,7 +52,7 @@ def test_stores_that_lie_ready_give_the_same_study_as_features_made_on_the_way(t
     assert made["source"] == ready["source"]
 
 
-def test_the_detector_runs_in_a_study(tiny_study, detector_folder, tmp_path):
+def test_detector_runs_in_study(tiny_study, detector_folder, tmp_path):
     features = {"extractor": f"frcnn-vg:{detector_folder}", "settings": {"min_boxes": 1, "max_boxes": 3}}
     run(tiny_study(features=features, source=None), tmp_path / "run", "teacher")
     store = FeatureStore.open(tmp_path / "run/features/target")
@@ -64,22 +64,22 @@ def test_the_detector_runs_in_a_study(tiny_study, detector_folder, tmp_path):
     saved.require_features(store.fingerprint, made.dim)
 
 
-def test_features_of_two_kinds_are_refused(tiny_study, tiny_corpora, tmp_path):
+def test_refuses_features_with_different_fingerprints(tiny_study, tiny_corpora, tmp_path):
     extract(images_below(tiny_corpora / "source"), tiny_corpora / "source", GridExtractor(dim=32), tmp_path / "source")
     with pytest.raises(
-        EmocapError, match="features: the target's are grid .* and the source's are grid .*; a model can use"
+        EmocapError, match="features: the target's are grid .* and the source's are grid .*; a model needs"
     ):
         run(tiny_study(**corpora(source=tmp_path / "source")), tmp_path / "run", "features")
 
 
-def test_two_kinds_are_refused_before_anything_is_extracted(tiny_study, tiny_corpora, tmp_path, monkeypatch):
+def test_refuses_different_fingerprints_before_extraction(tiny_study, tiny_corpora, tmp_path, monkeypatch):
     extract(images_below(tiny_corpora / "target"), tiny_corpora / "target", GridExtractor(dim=32), tmp_path / "target")
-    monkeypatch.setattr(prepare, "extract", None)
+    monkeypatch.setattr(features, "extract", None)
     with pytest.raises(EmocapError, match="'rows': 5.*'rows': 1|'rows': 1.*'rows': 5"):
         run(tiny_study(**corpora(target=tmp_path / "target")), tmp_path / "run", "features")
 
 
-def test_a_store_of_other_images_is_refused_and_one_that_lacks_some_told(tiny_study, tiny_corpora, tmp_path, caplog):
+def test_refuses_foreign_store_and_reports_missing_images(tiny_study, tiny_corpora, tmp_path, caplog):
     keys = images_below(tiny_corpora / "target")
     extract(keys[:100], tiny_corpora / "target", GridExtractor(**GRID), tmp_path / "some")
     study = {"target": corpora(target=tmp_path / "some")["target"], "source": None}
@@ -107,7 +107,7 @@ def test_a_store_of_other_images_is_refused_and_one_that_lacks_some_told(tiny_st
         run(tiny_study(**study), tmp_path / "changed", "features")
 
 
-def test_imported_features_need_no_pictures(tiny_study, tmp_path):
+def test_imported_features_need_no_images(tiny_study, tmp_path):
     rng = np.random.default_rng(0)
     with write_store(tmp_path / "store", FeatureSource("elsewhere", {}, "", 16)) as writer:
         for number in range(100):
@@ -120,7 +120,7 @@ def test_imported_features_need_no_pictures(tiny_study, tmp_path):
     assert read_json(tmp_path / "run/manifest.json")["data"]["target"]["images_missing"] == 20
 
 
-def test_a_store_that_is_not_there_or_changed_is_told_or_taken_anew(tiny_study, tiny_corpora, tmp_path, caplog):
+def test_reports_missing_store_and_reads_changed_one(tiny_study, tiny_corpora, tmp_path, caplog):
     with pytest.raises(EmocapError, match="store: no such file or folder; put it there"):
         run(tiny_study(**corpora(target=tmp_path / "store") | {"source": None}), tmp_path / "run")
     keys = images_below(tiny_corpora / "target")
@@ -129,7 +129,7 @@ def test_a_store_that_is_not_there_or_changed_is_told_or_taken_anew(tiny_study, 
     run(path, tmp_path / "run", "teacher")
     with caplog.at_level(logging.INFO, logger="emocap"):
         run(path, tmp_path / "run", "teacher")
-    assert "features: done before" in caplog.text
+    assert "features: up to date" in caplog.text
     assert "teacher: done before" in caplog.text
     (tmp_path / "store").rename(tmp_path / "old")
     extract(keys[:50], tiny_corpora / "target", GridExtractor(**GRID), tmp_path / "store")
@@ -139,7 +139,7 @@ def test_a_store_that_is_not_there_or_changed_is_told_or_taken_anew(tiny_study, 
     assert "teacher: begins" in caplog.text
 
 
-def test_a_stopped_extraction_goes_on_in_the_study(tiny_study, tmp_path, monkeypatch):
+def test_resumes_stopped_extraction(tiny_study, tmp_path, monkeypatch):
     described = []
 
     class Stopped(GridExtractor):
@@ -153,7 +153,7 @@ def test_a_stopped_extraction_goes_on_in_the_study(tiny_study, tmp_path, monkeyp
             described.extend(sizes)
             return super().describe(prepared, sizes)
 
-    monkeypatch.setattr(prepare, "build_extractor", lambda name, settings: Stopped(**settings))
+    monkeypatch.setattr(features, "build_extractor", lambda name, settings: Stopped(**settings))
     with pytest.raises(KeyboardInterrupt):
         run(tiny_study(source=None), tmp_path / "run", "features")
     assert (tmp_path / "run/features/.target.unfinished").is_dir()

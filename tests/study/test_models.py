@@ -11,7 +11,7 @@ from emocap.study.config.loading import load_config
 from emocap.study.models import BASELINES, MODELS, trained_models
 
 
-def test_every_start_and_corpus_is_known() -> None:
+def test_start_and_corpus_are_known() -> None:
     for entry in MODELS.values():
         assert entry.starts_from in (None, "backbone", *MODELS), entry.name
         assert entry.corpus in (None, "source", "labelled_source"), entry.name

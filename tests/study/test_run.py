@@ -41,7 +41,7 @@ def finished(module_tmp, tiny_study) -> Path:
     return folder
 
 
-def test_every_file_that_the_documentation_names_is_there(finished) -> None:
+def test_documented_files_exist(finished) -> None:
     names = ["manifest", "vocabulary", "splits", "audit", "results", "gallery"]
     assert all((finished / f"{name}.json").is_file() for name in names)
     assert (finished / "predictions.parquet").is_file()
@@ -63,7 +63,7 @@ def test_models_beat_the_prior_on_held_out_images(finished) -> None:
         assert models[name]["top1_accuracy"] >= models["prior"]["top1_accuracy"]
 
 
-def test_no_training_ever_sees_a_test_pair(tiny_study, tmp_path, monkeypatch) -> None:
+def test_training_never_sees_test_pairs(tiny_study, tmp_path, monkeypatch) -> None:
     seen: dict[str, list[str]] = {}
     trained = fitting.train
 
@@ -83,7 +83,7 @@ def test_no_training_ever_sees_a_test_pair(tiny_study, tmp_path, monkeypatch) ->
     assert not parts["test"] & (parts["train"] | parts["validation"])
 
 
-def test_source_pairs_that_show_a_held_out_picture_or_caption_are_left_out() -> None:
+def test_excludes_source_pairs_that_overlap_held_out() -> None:
     def pairs(*rows: tuple[str, str]):
         builder = PairsBuilder("made")
         for number, (image, caption) in enumerate(rows):
@@ -96,12 +96,12 @@ def test_source_pairs_that_show_a_held_out_picture_or_caption_are_left_out() -> 
         ("000000000043.jpg", "another"),
         ("sub/B.jpg", "same name"),
         ("c.jpg", "two cats"),
-        ("", "no picture"),
+        ("", "no image"),
     )
     assert without_held_out(source, held_out, "source").tolist() == [1, 4]
 
 
-def test_a_table_of_before_is_never_shown_for_another_configuration(finished, tiny_study, tmp_path) -> None:
+def test_never_shows_results_of_earlier_configuration(finished, tiny_study, tmp_path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)
     run(tiny_study(), copy, until="teacher", overrides=["teacher.epochs=1"])
@@ -114,7 +114,7 @@ def test_a_table_of_before_is_never_shown_for_another_configuration(finished, ti
     ("file", "content"),
     [("audit.json", "[]"), ("stages/teacher.json", '{"finger'), ("stages/AnB.json", "[]"), ("results.json", "{}")],
 )
-def test_a_damaged_file_of_a_run_is_made_again(finished, tiny_study, tmp_path, file: str, content: str) -> None:
+def test_writes_damaged_file_again(finished, tiny_study, tmp_path, file: str, content: str) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)
     (copy / file).write_text(content)
@@ -124,7 +124,7 @@ def test_a_damaged_file_of_a_run_is_made_again(finished, tiny_study, tmp_path, f
 
 
 @pytest.mark.parametrize("file", ["scores/probabilities.npy", "target.parquet", "AnB/test_probabilities.npy"])
-def test_a_file_cut_short_is_one_line(finished, tiny_study, tmp_path, file: str) -> None:
+def test_reports_truncated_file_in_one_line(finished, tiny_study, tmp_path, file: str) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)
     (copy / file).write_bytes((copy / file).read_bytes()[:40])
@@ -149,7 +149,7 @@ def test_a_file_cut_short_is_one_line(finished, tiny_study, tmp_path, file: str)
         ("backbone.json", "backbone.json: lacks 'sha256'; delete it and run again"),
     ],
 )
-def test_a_file_of_another_content_is_one_line_and_is_made_again(finished, tiny_study, tmp_path, file, message) -> None:
+def test_reports_wrong_content_and_writes_it_again(finished, tiny_study, tmp_path, file, message) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)
     (copy / file).write_text('{"a": 1}')
@@ -161,7 +161,7 @@ def test_a_file_of_another_content_is_one_line_and_is_made_again(finished, tiny_
     assert read_json(copy / file) == read_json(finished / file)
 
 
-def test_answers_that_are_no_probabilities_are_one_line(finished, tiny_study, tmp_path) -> None:
+def test_reports_invalid_probabilities_in_one_line(finished, tiny_study, tmp_path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)
     path = copy / "AnB/test_probabilities.npy"
@@ -171,7 +171,7 @@ def test_answers_that_are_no_probabilities_are_one_line(finished, tiny_study, tm
         run(tiny_study(), copy)
 
 
-def test_what_a_killed_run_left_half_written_is_swept(finished, tiny_study, tmp_path) -> None:
+def test_removes_partial_files_of_killed_run(finished, tiny_study, tmp_path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)
     (copy / "features" / ".source.abc.part").mkdir()
@@ -179,13 +179,13 @@ def test_what_a_killed_run_left_half_written_is_swept(finished, tiny_study, tmp_
     assert not (copy / "features" / ".source.abc.part").exists()
 
 
-def test_the_backbone_is_resolved_once(finished) -> None:
+def test_resolves_backbone_once(finished) -> None:
     fixed = read_json(finished / "backbone.json")
     assert len(fixed["sha256"]) == 64
     assert read_json(finished / "manifest.json")["config"]["model"]["backbone"] == fixed["name"]
 
 
-def test_faults_are_counted_and_stop_nothing(finished) -> None:
+def test_counts_faults_and_continues(finished) -> None:
     manifest = read_json(finished / "manifest.json")
     assert manifest["rejected"]["target"]["count"] == 1
     assert manifest["rejected"]["target"]["reasons"] == {"caption is empty": 1}
@@ -195,7 +195,7 @@ def test_faults_are_counted_and_stop_nothing(finished) -> None:
     assert sum(manifest["data"]["target"][part] for part in ("train", "validation", "test")) == 120
 
 
-def test_the_audit_matches_the_selection(finished) -> None:
+def test_audit_matches_selection(finished) -> None:
     import pyarrow.parquet as pq
 
     audit = read_json(finished / "audit.json")
@@ -208,9 +208,7 @@ def test_the_audit_matches_the_selection(finished) -> None:
     assert audit["after"] == pytest.approx(shares.tolist())
 
 
-def test_a_finished_run_is_not_run_again_and_a_changed_setting_runs_only_what_follows(
-    finished, tiny_study, tmp_path
-) -> None:
+def test_changed_setting_reruns_only_what_follows(finished, tiny_study, tmp_path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)
     times = {p.stem: p.stat().st_mtime_ns for p in (copy / "stages").iterdir()}
@@ -221,7 +219,7 @@ def test_a_finished_run_is_not_run_again_and_a_changed_setting_runs_only_what_fo
     assert changed == {"AnB", "evaluation"}, "and not modality_ablation, which asks AnB+"
 
 
-def test_another_seed_gives_another_split(finished, tiny_study, tmp_path) -> None:
+def test_seed_changes_split(finished, tiny_study, tmp_path) -> None:
     run(tiny_study(), tmp_path / "other", until="splits", overrides=["seed=1"])
     assert read_json(tmp_path / "other" / "splits.json")["parts"] != read_json(finished / "splits.json")["parts"]
 
@@ -229,7 +227,7 @@ def test_another_seed_gives_another_split(finished, tiny_study, tmp_path) -> Non
 @pytest.mark.parametrize(
     "moment", ["stages/teacher.begun.json", "student/checkpoints", "AnB+/checkpoints/checkpoint-6"]
 )
-def test_killed_at_any_moment_it_ends_with_the_same_results(finished, tiny_study, tmp_path, moment: str) -> None:
+def test_killed_run_ends_with_same_results(finished, tiny_study, tmp_path, moment: str) -> None:
     folder = tmp_path / "killed"
     command = [sys.executable, "-m", "emocap", "run", str(tiny_study()), "--run-dir", str(folder)]
     process = subprocess.Popen(command, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -244,7 +242,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_results(finished, tiny_study
     assert (folder / "results.json").read_bytes() == (finished / "results.json").read_bytes()
 
 
-def test_a_study_without_a_source_trains_the_teacher_alone(tiny_study, tmp_path) -> None:
+def test_trains_only_teacher_without_source(tiny_study, tmp_path) -> None:
     path = tiny_study(source=None)
     assert stage_names(load_config(path)) == [
         "prepare",
@@ -262,7 +260,7 @@ def test_a_study_without_a_source_trains_the_teacher_alone(tiny_study, tmp_path)
     assert report.is_file()
 
 
-def test_captions_alone_as_target_and_pictures_in_the_source(tiny_study, tmp_path) -> None:
+def test_accepts_text_target_and_image_source(tiny_study, tmp_path) -> None:
     path = tiny_study(target={"format": "table", "path": "pairs.jsonl"})
     run(path, tmp_path / "run")
     cards = {name: read_json(tmp_path / "run" / name / "model" / "emocap.json") for name in ("teacher", "AnB+")}
@@ -284,7 +282,7 @@ def test_captions_alone_as_target_and_pictures_in_the_source(tiny_study, tmp_pat
         ({"transfer": {"n_transferred": 4}}, r"n_transferred is 4, but .* has 3 layers"),
     ],
 )
-def test_bad_input_is_one_line(tiny_study, tmp_path, changes, message: str) -> None:
+def test_reports_bad_input_in_one_line(tiny_study, tmp_path, changes, message: str) -> None:
     train = {"epochs": 1, "batch_size": 64}
     with pytest.raises(EmocapError, match=message) as error:
         run(tiny_study(**({"teacher": train} | changes)), tmp_path / "run")
@@ -292,14 +290,14 @@ def test_bad_input_is_one_line(tiny_study, tmp_path, changes, message: str) -> N
     assert not (tmp_path / "run" / "teacher").exists(), "a contradiction is found before anything is trained"
 
 
-def test_an_unknown_stage_is_refused(tiny_study, tmp_path) -> None:
+def test_refuses_unknown_stage(tiny_study, tmp_path) -> None:
     with pytest.raises(
         EmocapError, match="--until tea: no such stage; this study has prepare, features, splits, baselines"
     ):
         run(tiny_study(), tmp_path / "run", until="tea")
 
 
-def test_several_processes_are_refused(tiny_study, tmp_path, monkeypatch) -> None:
+def test_refuses_several_processes(tiny_study, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(EmocapError, match="start it without torchrun"):
         run(tiny_study(), tmp_path / "run")

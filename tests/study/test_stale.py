@@ -24,7 +24,7 @@ def run(path, folder, overrides=None, until=None):
     return run_study(load_config(path, overrides), folder, report=write_report, until=until)
 
 
-def test_scores_are_of_the_teacher_that_is_there(tiny_study, tmp_path) -> None:
+def test_scores_follow_retrained_teacher(tiny_study, tmp_path) -> None:
     path = tiny_study(**ALONE, source=SOURCE)
     run(path, tmp_path / "run", until="scores")
     run(path, tmp_path / "run", ["teacher.learning_rate=1e-3"], until="scores")
@@ -33,9 +33,7 @@ def test_scores_are_of_the_teacher_that_is_there(tiny_study, tmp_path) -> None:
     assert (again == fresh).all()
 
 
-def test_what_a_killed_training_left_is_not_gone_on_with_under_other_settings(
-    tiny_study, tmp_path, monkeypatch
-) -> None:
+def test_changed_settings_discard_killed_training(tiny_study, tmp_path, monkeypatch) -> None:
     def killed(*_, **__):
         raise InterruptedError
 
@@ -49,7 +47,7 @@ def test_what_a_killed_training_left_is_not_gone_on_with_under_other_settings(
     assert len(read_json(tmp_path / "run/teacher/history.json")["validation"]) == 1
 
 
-def test_a_study_that_is_no_longer_asked_for_is_not_shown(tiny_study, tmp_path) -> None:
+def test_omits_results_of_removed_sub_study(tiny_study, tmp_path) -> None:
     path = tiny_study(**ALONE, source=None, labelled_source={"format": "table", "path": "moods.jsonl"}, labelled=ONE)
     asked = ["transfer.layers=[0]", "transfer.controls=false", "transfer.AnB.epochs=1", "transfer.AnB+.epochs=1"]
     run(path, tmp_path / "run", asked)
@@ -58,7 +56,7 @@ def test_a_study_that_is_no_longer_asked_for_is_not_shown(tiny_study, tmp_path) 
     assert read_json(tmp_path / "run/results.json")["transfer_study"] is None
 
 
-def test_copies_that_come_later_and_files_beside_a_corpus_are_noticed(tiny_corpora, tiny_study, tmp_path) -> None:
+def test_notices_later_copies_and_companion_files(tiny_corpora, tiny_study, tmp_path) -> None:
     corpora = tmp_path / "corpora"
     shutil.copytree(tiny_corpora, corpora)
     path = tiny_study(data_root=str(corpora), source=None)
@@ -79,7 +77,7 @@ def test_copies_that_come_later_and_files_beside_a_corpus_are_noticed(tiny_corpo
         assert units_of(faces_study, tmp_path / "faces")[0].whole("target").captions[0].startswith(word)
 
 
-def test_the_source_holds_no_held_out_caption_of_the_fold(tiny_corpora, tiny_study, tmp_path) -> None:
+def test_source_contains_no_held_out_captions(tiny_corpora, tiny_study, tmp_path) -> None:
     rows = [json.loads(line) for line in (tiny_corpora / "pairs.jsonl").read_text().splitlines()]
     source = tmp_path / "source.jsonl"
     source.write_text("\n".join(json.dumps({"caption": row["caption"]}) for row in rows if row["caption"]))
@@ -97,7 +95,7 @@ def test_the_source_holds_no_held_out_caption_of_the_fold(tiny_corpora, tiny_stu
         assert used & set(study.part("train").captions)
 
 
-def test_temperature_thresholds_and_choice_do_not_see_test_pairs(tiny_study, tmp_path) -> None:
+def test_calibration_and_selection_ignore_test_pairs(tiny_study, tmp_path) -> None:
     path = tiny_study(**ALONE, source=None)
     run(path, tmp_path / "run")
     study = units_of(load_config(path), tmp_path / "run")[0]
@@ -116,7 +114,7 @@ def test_temperature_thresholds_and_choice_do_not_see_test_pairs(tiny_study, tmp
     assert (again[0].thresholds == found[0].thresholds).all()
 
 
-def test_baselines_are_fitted_on_training_and_chosen_on_validation_pairs(tiny_study, tmp_path, monkeypatch) -> None:
+def test_baselines_fit_on_training_and_tune_on_validation(tiny_study, tmp_path, monkeypatch) -> None:
     seen = {}
 
     def spy(name, captions, targets, validation_captions, validation_targets, **_):
@@ -131,16 +129,14 @@ def test_baselines_are_fitted_on_training_and_chosen_on_validation_pairs(tiny_st
     assert seen == dict.fromkeys(("prior", "tfidf"), (train, len(train), validation, len(validation)))
 
 
-def test_an_impossible_p_of_the_study_is_told_before_anything_is_trained(tiny_study, tmp_path) -> None:
+def test_refuses_impossible_p_before_training(tiny_study, tmp_path) -> None:
     path = tiny_study(**ALONE, source=SOURCE, pseudo_labels={"p": 1, "study": {"p": [9]}})
     with pytest.raises(EmocapError, match=r"pseudo_labels\.p is 9, expected 1 to 3"):
         run(path, tmp_path / "run")
     assert not (tmp_path / "run/teacher").exists()
 
 
-def test_a_copy_of_a_held_out_picture_is_left_out_of_the_source_whatever_its_name(
-    tiny_corpora, tiny_study, tmp_path
-) -> None:
+def test_excludes_copies_of_held_out_images(tiny_corpora, tiny_study, tmp_path) -> None:
     corpora = tmp_path / "corpora"
     shutil.copytree(tiny_corpora, corpora)
     for number in range(3, 40):

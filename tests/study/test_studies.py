@@ -1,5 +1,7 @@
 """The transfer study, the study of pseudo-labels and what carries the signal, on the tiny corpora."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -52,7 +54,7 @@ def finished(module_tmp, tiny_study):
     return folder
 
 
-def test_every_point_of_the_transfer_study_is_there_for_every_seed(finished) -> None:
+def test_transfer_study_has_all_points_and_seeds(finished) -> None:
     found = read_json(finished / "results.json")["transfer_study"]
     names = [point["model"] for point in found["points"]]
     expected = [f"{run}_n{n:02d}" for run in ("AnB", "AnB+", "BnB", "BnB+") for n in (0, 3)]
@@ -64,7 +66,7 @@ def test_every_point_of_the_transfer_study_is_there_for_every_seed(finished) -> 
     assert set(found["spread"]) == set(names)
 
 
-def test_bases_and_layers_of_the_transfer_study_are_those_it_names(finished, tiny_study, monkeypatch) -> None:
+def test_transfer_study_copies_named_base_and_layers(finished, tiny_study, monkeypatch) -> None:
     moved = []
 
     def spy(study, base, n, *, freeze, seed, copy_head=False):
@@ -73,10 +75,11 @@ def test_bases_and_layers_of_the_transfer_study_are_those_it_names(finished, tin
 
     monkeypatch.setattr(transfer_study, "move_layers", spy)
     study = units_of(load_config(studied(tiny_study)), finished)[0]
-    bases = {"A": "the student", "B": "the teacher"}
+    monkeypatch.setattr(study, "load", lambda name: SimpleNamespace(model=f"the {name}"))
+    bases = transfer_study.bases_of(study)
     for name, n in (("AnB", 0), ("AnB+", 3), ("BnB", 3), ("BnB+", 0)):
         with pytest.raises(InterruptedError):
-            transfer_study._fit(study, "x", {"model": "x", "run": name, "n": n}, bases, 5)
+            transfer_study._fit(study, "x", name, n, bases[name], 5)
     assert moved == [
         ("the student", 0, True, 7),
         ("the student", 3, False, 7),
@@ -99,7 +102,7 @@ def test_probing_comes_before_fine_tuning(finished, tiny_study, monkeypatch) -> 
     assert fitted == [("here/probe", True, settings.AnB), ("here", False, settings.AnB_plus)]
 
 
-def test_the_study_of_pseudo_labels_has_every_variation_and_control(finished) -> None:
+def test_pseudo_label_study_has_all_variations(finished) -> None:
     found = read_json(finished / "results.json")["pseudo_label_study"]
     assert [(point["model"], point["n_selected"]) for point in found["points"]] == [
         ("base", 80),
@@ -117,7 +120,7 @@ def test_the_study_of_pseudo_labels_has_every_variation_and_control(finished) ->
     assert "base" in found["differences"]
 
 
-def test_controls_change_what_they_say_and_nothing_else(finished, tiny_study) -> None:
+def test_controls_change_nothing_else(finished, tiny_study) -> None:
     study = units_of(load_config(studied(tiny_study)), finished)[0]
     points = {point["model"]: point for point in pseudo_label_study.variations(study.config.pseudo_labels)}
     points["random"] = {"model": "random", "varied": "control", "value": "random"}
@@ -137,7 +140,7 @@ def test_controls_change_what_they_say_and_nothing_else(finished, tiny_study) ->
     assert (share[agreed.rows][hard > 0] == 1).all()
 
 
-def test_without_pseudo_labels_the_teacher_trains_on_for_as_many_steps(finished, tiny_study, monkeypatch) -> None:
+def test_control_none_trains_teacher_equally_long(finished, tiny_study, monkeypatch) -> None:
     seen = {}
 
     def spy(study, run, model, training, settings, seed):
@@ -155,7 +158,7 @@ def test_without_pseudo_labels_the_teacher_trains_on_for_as_many_steps(finished,
     assert (seen["targets"][:84].sum(axis=0) == truth).all()
 
 
-def test_a_run_of_a_study_that_is_finished_is_not_trained_again(finished, tiny_study, monkeypatch) -> None:
+def test_finished_point_is_not_retrained(finished, tiny_study, monkeypatch) -> None:
     monkeypatch.setattr(fitting, "train", None)
     study = units_of(load_config(studied(tiny_study)), finished)[0]
     before = [read_json(finished / f"{folder}/points.json") for folder in ("transfer", "pseudo_labels")]
@@ -164,7 +167,7 @@ def test_a_run_of_a_study_that_is_finished_is_not_trained_again(finished, tiny_s
     assert [read_json(finished / f"{folder}/points.json") for folder in ("transfer", "pseudo_labels")] == before
 
 
-def test_views_of_the_signal_take_away_what_they_say(finished) -> None:
+def test_ablation_views_remove_the_named_modality(finished) -> None:
     found = read_json(finished / "results.json")["modality_ablation"]
     assert found["model"] == "AnB+"
     assert set(found["models"]) == {"both", "caption_only", "image_only", "other_image", "other_caption"}
@@ -196,7 +199,7 @@ def test_variations_leave_out_the_base_value() -> None:
     assert [point["model"] for point in pseudo_label_study.variations(chosen)] == ["base", "random", "shuffled", "none"]
 
 
-def test_further_points_are_added_to_those_that_are_there(tiny_study, tmp_path, monkeypatch) -> None:
+def test_adds_points_and_keeps_existing_ones(tiny_study, tmp_path, monkeypatch) -> None:
     trained = []
     fit = transfer_study._fit
     monkeypatch.setattr(transfer_study, "_fit", lambda study, run, *rest: (trained.append(run), fit(study, run, *rest)))

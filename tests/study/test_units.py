@@ -1,4 +1,4 @@
-"""Folds, seeds and a labelled source: every image is tested once, repeats are told apart, and nothing leaks."""
+"""Folds, seeds and a labelled source: every image is tested once, repeats are distinct, and nothing leaks."""
 
 import shutil
 
@@ -11,7 +11,7 @@ from emocap.files import read_array, read_json
 from emocap.report.page import write_report
 from emocap.study.config.loading import load_config
 from emocap.study.run import run_study, stage_names
-from emocap.study.stages import transfer
+from emocap.study.stages import teacher, transfer
 from emocap.study.stages.evaluation import chosen
 from emocap.study.stages.held_out import mean_of_logits
 from emocap.training.checkpoint import load_model
@@ -54,7 +54,7 @@ def captions_alone(tiny_study, **changes):
     return tiny_study(**(options | changes))
 
 
-def test_every_pair_is_tested_once_a_seed_and_folds_are_the_same_for_all_seeds(crossed) -> None:
+def test_folds_test_each_pair_once_per_seed(crossed) -> None:
     results = read_json(crossed / "results.json")
     assert (results["folds"], results["seeds"], results["n_test_pairs"]) == (3, [0, 7], 120)
     found = read_predictions(crossed / "predictions.parquet")
@@ -71,7 +71,7 @@ def test_every_pair_is_tested_once_a_seed_and_folds_are_the_same_for_all_seeds(c
     assert sum(map(len, tests)) == len(set.union(*tests)) == 120
 
 
-def test_seeds_differ_and_their_spread_is_told(crossed) -> None:
+def test_seeds_differ_and_spread_is_reported(crossed) -> None:
     found = read_predictions(crossed / "predictions.parquet").by_model["teacher"]
     assert not np.allclose(found[0].raw, found[1].raw)
     results = read_json(crossed / "results.json")
@@ -80,7 +80,7 @@ def test_seeds_differ_and_their_spread_is_told(crossed) -> None:
     assert low < results["models"]["teacher"]["bce"] < high
 
 
-def test_each_fold_is_answered_by_the_model_that_did_not_see_it(crossed) -> None:
+def test_folds_are_predicted_by_unseen_models(crossed) -> None:
     found = read_predictions(crossed / "predictions.parquet").by_model["teacher"][0]
     for fold in range(3):
         unit = crossed / f"units/s0_f{fold}"
@@ -91,14 +91,14 @@ def test_each_fold_is_answered_by_the_model_that_did_not_see_it(crossed) -> None
         assert np.allclose(found.raw[rows], expected)
 
 
-def test_the_ensemble_is_the_mean_of_logits_over_models_and_seeds(crossed) -> None:
+def test_ensemble_averages_logits_over_models_and_seeds(crossed) -> None:
     found = read_predictions(crossed / "predictions.parquet").by_model
     members = [a.ordered().raw for name in ("teacher", "labelled_AnB+") for a in found[name]]
     assert np.allclose(found["ensemble"][0].raw, mean_of_logits(members), atol=1e-5)
     assert mean_of_logits([np.array([[0.9]]), np.array([[0.5]])])[0, 0] == pytest.approx(0.75)  # logits ln 9 and 0
 
 
-def test_the_prior_stays_the_frequencies_that_it_is_and_the_ensemble_speaks_for_the_study(crossed) -> None:
+def test_prior_stays_frequencies_and_ensemble_represents_study(crossed) -> None:
     results = read_json(crossed / "results.json")
     assert results["calibration"]["prior"]["temperature"] == [1.0] * 6
     found = read_predictions(crossed / "predictions.parquet").by_model["prior"][0]
@@ -107,7 +107,7 @@ def test_the_prior_stays_the_frequencies_that_it_is_and_the_ensemble_speaks_for_
     assert results["chosen"] == "ensemble"
 
 
-def test_who_speaks_for_a_study_without_an_ensemble(tiny_study) -> None:
+def test_selects_model_without_ensemble(tiny_study) -> None:
     def named(**changes):
         config = load_config(captions_alone(tiny_study, evaluation={"ensemble": []}, **changes))
         return chosen(config, {"teacher": 0.3, "labelled_AnB": 0.2, "labelled_AnB+": 0.1})
@@ -116,22 +116,23 @@ def test_who_speaks_for_a_study_without_an_ensemble(tiny_study) -> None:
     assert named(folds=3) == "labelled_AnB+", "the last over folds, whose validation pairs are tested in others"
 
 
-def test_only_the_layers_of_the_labelled_source_move(crossed) -> None:
+def test_labelled_source_transfers_only_layers(crossed) -> None:
     labelled = load_model(crossed / "labelled")
     assert labelled.vocabulary.labels == ("grief", "joy") or labelled.vocabulary.labels == ("joy", "grief")
     assert read_json(crossed / "results.json")["labels"] == read_json(crossed / "vocabulary.json")["labels"]
     assert not list(crossed.glob("units/*/*/model")), "models of several units are dropped"
 
 
-def test_a_finished_unit_is_not_run_again_but_a_changed_one_is(crossed, tiny_study, tmp_path, monkeypatch) -> None:
+def test_only_changed_unit_runs_again(crossed, tiny_study, tmp_path, monkeypatch) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(crossed, copy)
     (copy / "units/s7_f2/unit.json").unlink()
     trained = []
     fit = transfer.fit_on_target
-    monkeypatch.setattr(
-        transfer, "fit_on_target", lambda study, run, *a, **k: (trained.append(run), fit(study, run, *a, **k))
-    )
+    for stage in (teacher, transfer):
+        monkeypatch.setattr(
+            stage, "fit_on_target", lambda study, run, *a, **k: (trained.append(run), fit(study, run, *a, **k))
+        )
     run(captions_alone(tiny_study), copy)
     assert trained == ["teacher", "labelled_AnB", "labelled_AnB+"]
     assert (copy / "results.json").read_bytes() == (crossed / "results.json").read_bytes()
@@ -139,7 +140,7 @@ def test_a_finished_unit_is_not_run_again_but_a_changed_one_is(crossed, tiny_stu
     assert trained[3:] == ["teacher", "labelled_AnB", "labelled_AnB+"]
 
 
-def test_models_of_several_units_stay_where_that_is_asked_for(tiny_study, tmp_path) -> None:
+def test_keeps_models_of_units_on_request(tiny_study, tmp_path) -> None:
     path = captions_alone(tiny_study, keep_models=True, folds=2, seeds=[0], labelled_source=None)
     assert stage_names(load_config(path)) == ["prepare", "features", "s0_f0", "s0_f1", "evaluation", "report"]
     run(path, tmp_path / "run")
@@ -148,7 +149,7 @@ def test_models_of_several_units_stay_where_that_is_asked_for(tiny_study, tmp_pa
     assert saved.card.training["fold"] == 1
 
 
-def test_the_saved_temperature_is_that_of_the_validation_pairs(tiny_study, tmp_path) -> None:
+def test_saved_temperature_comes_from_validation_pairs(tiny_study, tmp_path) -> None:
     path = captions_alone(tiny_study, folds=None, seeds=None, labelled_source=None)
     run(path, tmp_path / "run")
     results = read_json(tmp_path / "run/results.json")
@@ -163,11 +164,11 @@ def test_the_saved_temperature_is_that_of_the_validation_pairs(tiny_study, tmp_p
     ("changes", "message"),
     [
         ({"folds": 500}, "500"),
-        ({"label_aggregation": "votes"}, "votes needs a corpus that keeps annotators apart"),
-        ({"labelled_source": {"format": "coco", "path": "captions_source.json"}}, "has no labels; name it as source"),
+        ({"label_aggregation": "votes"}, "votes needs a corpus that keeps annotators separate"),
+        ({"labelled_source": {"format": "coco", "path": "captions_source.json"}}, "has no labels; use it as `source`"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(tiny_study, tmp_path, changes, message) -> None:
+def test_reports_impossible_settings_in_one_line(tiny_study, tmp_path, changes, message) -> None:
     with pytest.raises(EmocapError, match=message) as error:
         run(captions_alone(tiny_study, **changes), tmp_path / "run")
     assert "\n" not in str(error.value)

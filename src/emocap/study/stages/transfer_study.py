@@ -36,10 +36,7 @@ def transfer_study(study: TrainingUnit) -> None:
     """Train every point for every seed of the study; those that are finished are not trained again."""
     settings = study.config.transfer
     assert settings.layers is not None, "the stage exists only where there are layers"
-    base = study.load("student" if study.config.source is not None else "labelled").model
-    bases = dict.fromkeys(FROM_SOURCE, base)
-    if settings.controls:
-        bases |= dict.fromkeys(FROM_TEACHER, study.load("teacher").model)
+    bases = bases_of(study)
     points: list[dict[str, Any]] = [
         {"model": name_of(run, n), "run": run, "n": n} for run in bases for n in settings.layers
     ]
@@ -58,8 +55,17 @@ def transfer_study(study: TrainingUnit) -> None:
                 REFERENCES[point["run"]](study, name, drawn)
             else:
                 _fit(study, name, point["run"], point["n"], bases[point["run"]], drawn)
-    layers = len(base.visualbert.encoder.layer)
+    layers = len(bases[FROM_SOURCE[0]].visualbert.encoder.layer)
     write_json(study.run / FOLDER / "points.json", {"points": points, "n_layers": layers, "seeds": settings.seeds})
+
+
+def bases_of(study: TrainingUnit) -> dict[str, VisualBertForEmotion]:
+    """The model whose layers each run copies."""
+    source = study.load("student" if study.config.source is not None else "labelled").model
+    bases = dict.fromkeys(FROM_SOURCE, source)
+    if study.config.transfer.controls:
+        bases |= dict.fromkeys(FROM_TEACHER, study.load("teacher").model)
+    return bases
 
 
 def _fit(study: TrainingUnit, name: str, run: str, n: int, base: VisualBertForEmotion, seed: int) -> None:
