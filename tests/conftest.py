@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models are faster so, and workers share the cores
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
