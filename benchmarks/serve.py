@@ -136,7 +136,7 @@ async def concurrent(port: int, request: bytes, n_clients: int, seconds: float) 
 
 async def at_a_rate(port: int, request: bytes, rate: float, seconds: float) -> tuple[Counter[int], list[float]]:
     """Statuses, and seconds of the accepted ones, of requests that arrive as a Poisson process, `rate` per second."""
-    generator = random.Random(0)  # noqa: S311
+    generator = random.Random(0)
     idle: list[Client] = []
     statuses: Counter[int] = Counter()
     accepted: list[float] = []
