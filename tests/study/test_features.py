@@ -130,13 +130,13 @@ def test_reports_missing_store_and_reads_changed_one(tiny_study, tiny_corpora, t
     with caplog.at_level(logging.INFO, logger="emocap"):
         run(path, tmp_path / "run", "teacher")
     assert "features: up to date" in caplog.text
-    assert "teacher: done before" in caplog.text
+    assert "teacher: up to date" in caplog.text
     (tmp_path / "store").rename(tmp_path / "old")
     extract(keys[:50], tiny_corpora / "target", GridExtractor(**GRID), tmp_path / "store")
     caplog.clear()
     with caplog.at_level(logging.INFO, logger="emocap"):
         run(path, tmp_path / "run", "teacher")
-    assert "teacher: begins" in caplog.text
+    assert "teacher: started" in caplog.text
 
 
 def test_resumes_stopped_extraction(tiny_study, tmp_path, monkeypatch):
