@@ -24,7 +24,7 @@ class StudyModel:
         series, marker, filled: how a figure draws it; series 0 is the text colour, 1 to 4 are the page's palette.
         corpus: the corpus besides the target that it needs, "source" or "labelled_source"; None where it needs none.
         starts_from: "backbone", or the model whose layers it copies; None for what is not trained by gradient descent.
-        frozen: whether the copied layers keep their weights.
+        frozen: whether the copied layers keep their weights; `models/transfer.py` decides which parameters these are.
         settings: key of its training settings in the configuration; None where it has none.
         features_from: corpora whose region features it has seen, the first that has some decides their fingerprint.
         in_ensemble: whether the ensemble holds it unless the configuration says otherwise.

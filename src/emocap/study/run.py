@@ -7,7 +7,6 @@ A single unit lies in the run directory itself.
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from emocap.study.config.study import StudyConfig
 from emocap.study.manifest import write_manifest
 from emocap.study.stages.table import RESULTS, STAGES, Stage, invalidated_by, stages_of
 from emocap.study.training_unit import TrainingUnit
+from emocap.study.unit import fresh_copies
 
 REPORT = "report"
 
@@ -88,10 +88,10 @@ def run_study(
             _draw_corpora(run, draw, config.seed)
         for name in names[: names.index(until) + 1 if until else None]:
             if name == REPORT:
-                write_manifest(run, units, command)
+                write_manifest(run, fresh_copies(units), command)
                 return report(run_dir)
             _run_stage(run, units, name)
-        write_manifest(run, units, command)
+        write_manifest(run, fresh_copies(units), command)
     return run_dir
 
 
@@ -113,7 +113,7 @@ def _run_stage(run: RunDir, units: Sequence[TrainingUnit], name: str) -> None:
 
 def _run_study_stage(run: RunDir, units: Sequence[TrainingUnit], stage: Stage, unit_names: list[str]) -> None:
     config, dump = units[0].config, units[0].config.dump()
-    fresh = [replace(unit) for unit in units]
+    fresh = fresh_copies(units)
     given: Any = fresh if stage.scope == "units" else fresh[0]
     before = [name for name in stage.inputs if name in run.fingerprints]
     if stage.scope == "units":
@@ -172,7 +172,7 @@ def _run_unit_stage(run: RunDir, unit: TrainingUnit, stage: Stage) -> None:
     dump = unit.config.dump()
     run.stage(
         stage.name,
-        lambda: stage.run(replace(unit)),
+        lambda: stage.run(fresh_copies([unit])[0]),
         config={
             "model": dump["model"],
             "seed": [unit.config.seed, unit.seed, unit.fold],

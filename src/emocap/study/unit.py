@@ -3,8 +3,8 @@
 Each file is read once by an object of these classes; every stage gets a fresh one.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,14 @@ from emocap.study.config.study import StudyConfig
 PARTS = ("train", "validation", "test")
 HELD_OUT = ("validation", "test")
 T = TypeVar("T")
+U = TypeVar("U", bound="Unit")
+
+
+def _once(cache: dict[tuple[str, str], Any], kind: str, name: str, read: Callable[[], T]) -> T:
+    key = (kind, name)
+    if key not in cache:
+        cache[key] = read()
+    return cache[key]
 
 
 @dataclass
@@ -37,13 +45,7 @@ class Study:
 
     config: StudyConfig
     root: Path
-    _cache: dict[tuple[str, str], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-
-    def _once(self, kind: str, name: str, read: Callable[[], T]) -> T:
-        key = (kind, name)
-        if key not in self._cache:
-            self._cache[key] = read()
-        return self._cache[key]
+    _files: dict[tuple[str, str], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def place(self, path: Path) -> Path:
         """A corpus's path, below `data_root` unless absolute."""
@@ -74,7 +76,7 @@ class Study:
             images = self.place(corpus.images) if corpus is not None and corpus.images is not None else None
             return Pairs(read_parquet(self.root / f"{domain}.parquet"), images, (), open_vocabulary=True)
 
-        return self._once("whole", domain, read)
+        return _once(self._files, "whole", domain, read)
 
     @cached_property
     def same_content(self) -> dict[str, str]:
@@ -89,7 +91,7 @@ class Study:
         path = self.place(corpus.store) if corpus.store is not None else self.root / "features" / domain
         if corpus.store is None and not path.is_dir():
             return None
-        return self._once("store", domain, lambda: FeatureStore.open(path))
+        return _once(self._files, "store", domain, lambda: FeatureStore.open(path))
 
     def any_store(self) -> FeatureStore | None:
         """Region features of the first domain that has some; those of all domains have one fingerprint."""
@@ -110,13 +112,14 @@ class Unit(Study):
     run: Path
     seed: int
     fold: int | None = None
+    _parts: dict[tuple[str, str], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def pairs(self, domain: str) -> Pairs:
         """The pairs of a domain that this unit may use: of the source those that share nothing with held-out pairs."""
         if domain != "source":
             return self.whole(domain)
         rows = self.run / "source_rows.npy"
-        return self._once("pairs", domain, lambda: self.whole(domain).select(read_array(rows)))
+        return _once(self._parts, "pairs", domain, lambda: self.whole(domain).select(read_array(rows)))
 
     @cached_property
     def rows(self) -> dict[str, np.ndarray]:
@@ -126,14 +129,22 @@ class Unit(Study):
 
     def part(self, name: str) -> Pairs:
         """The target's "train", "validation" or "test" pairs."""
-        return self._once("part", name, lambda: self.pairs("target").select(self.rows[name]))
+        return _once(self._parts, "part", name, lambda: self.pairs("target").select(self.rows[name]))
 
     def truth(self, name: str) -> np.ndarray:
         """(N, E) float32 of 0 and 1: the emotions that any annotator named, of a part of the target."""
-        return self._once("truth", name, lambda: self.part(name).targets(self.vocabulary))
+        return _once(self._parts, "truth", name, lambda: self.part(name).targets(self.vocabulary))
 
     def training_targets(self, name: str) -> np.ndarray:
         """(N, E) float32: what the target's models learn of a part, by the study's `label_aggregation`."""
         if self.config.label_aggregation == "union":
             return self.truth(name)
-        return self._once("votes", name, lambda: vote_shares(self.part(name), self.vocabulary))
+        return _once(self._parts, "votes", name, lambda: vote_shares(self.part(name), self.vocabulary))
+
+
+def fresh_copies(units: Sequence[U]) -> list[U]:
+    """Copies of a study's units that have read nothing yet; they read what belongs to the whole study once together."""
+    copies = [replace(unit) for unit in units]
+    for unit in copies:
+        unit._files = copies[0]._files
+    return copies

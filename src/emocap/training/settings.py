@@ -28,7 +28,7 @@ class TrainSettings(BaseModel):
         patience: epochs without a better validation score before training stops; None turns early stopping off.
         select_by: the validation score that selects the best epoch ("bce" is the binary cross-entropy whatever the
             loss); None keeps the last epoch.
-        save_steps: a checkpoint every so many steps besides the one per epoch; None means one per epoch only.
+        save_steps: a checkpoint every so many steps, where `select_by` is None; else and by default one per epoch.
         precision: "auto" is bf16 on a GPU that supports it, else float32.
     """
 

@@ -9,6 +9,7 @@ from emocap.study.config.sections import Section, Seed, distinct
 LabelType = Literal["hard", "soft", "votes"]
 Share = Annotated[float, Field(gt=0, le=1)]
 Control = Literal["random", "shuffled", "none"]
+SAMPLE_KEYS = ("p", "k", "fraction", "label_type", "min_agreement")  # settings that decide the student's sample
 
 
 class PseudoLabelStudyConfig(Section):

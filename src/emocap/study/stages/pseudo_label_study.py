@@ -13,7 +13,7 @@ import numpy as np
 from emocap.files import write_json
 from emocap.models.classifier import VisualBertForEmotion
 from emocap.pseudo_labels.select import Selection, student_targets, top_p_emotions
-from emocap.study.config.pseudo_labels import PseudoLabelConfig
+from emocap.study.config.pseudo_labels import SAMPLE_KEYS, PseudoLabelConfig
 from emocap.study.stages.fitting import fit_on_target, move_layers, point_seed, pretrain, start_at_frequencies
 from emocap.study.stages.selection import pseudo_labels
 from emocap.study.training_unit import TrainingUnit
@@ -21,7 +21,6 @@ from emocap.training.resume import discard_checkpoints
 
 logger = logging.getLogger("emocap")
 FOLDER = "pseudo_labels"
-VARIED = ("p", "k", "fraction", "label_type", "min_agreement")
 
 
 def variations(settings: PseudoLabelConfig) -> list[dict[str, Any]]:
@@ -35,7 +34,7 @@ def variations(settings: PseudoLabelConfig) -> list[dict[str, Any]]:
     study = settings.study
     assert study is not None, "the stage exists only where there is a study"
     points: list[dict[str, Any]] = [{"model": "base", "varied": "base", "value": None}]
-    for key in VARIED:
+    for key in SAMPLE_KEYS:
         for value in getattr(study, key):
             if value != getattr(settings, key):
                 shown = "none" if value is None else value
@@ -71,7 +70,7 @@ def pseudo_label_study(study: TrainingUnit) -> None:
 def _sample(study: TrainingUnit, point: dict[str, Any], seed: int) -> tuple[Selection, np.ndarray]:
     """The pseudo-labelled sample of a variation, and its targets (M, E)."""
     settings = study.config.pseudo_labels
-    if point["varied"] in VARIED:
+    if point["varied"] in SAMPLE_KEYS:
         settings = settings.model_copy(update={point["varied"]: point["value"]})
     sample, targets, probabilities = pseudo_labels(study, settings, seed)
     generator = np.random.default_rng([seed, 1])

@@ -12,7 +12,7 @@ from emocap.files import atomic_file, read_array, write_json
 from emocap.pseudo_labels.audit import audit
 from emocap.pseudo_labels.select import Selection, select, student_targets
 from emocap.study.artifacts import read_parquet
-from emocap.study.config.pseudo_labels import PseudoLabelConfig
+from emocap.study.config.pseudo_labels import SAMPLE_KEYS, PseudoLabelConfig
 from emocap.study.unit import Unit
 
 logger = logging.getLogger("emocap")
@@ -48,7 +48,7 @@ def selection(study: Unit) -> None:
         sample,
         study.vocabulary.labels,
         study.truth("train"),
-        settings.model_dump(include={"p", "k", "fraction", "label_type", "min_agreement"}),
+        settings.model_dump(include=set(SAMPLE_KEYS)),
     )
     if report["warning"]:
         logger.warning("%s", report["warning"])

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from emocap.regions.extractors.registry import EXTRACTORS, extractor_and_settings
+from emocap.study.config.pseudo_labels import SAMPLE_KEYS
 from emocap.study.config.study import StudyConfig
 from emocap.study.models import MODELS, StudyModel
 from emocap.study.stages import baselines as baselines_stage
@@ -34,7 +35,7 @@ from emocap.study.stages import (
 
 PREDICTIONS = ("history.json", "validation_probabilities.npy", "test_probabilities.npy")
 RESULTS = ("results.json", "predictions.parquet", "gallery.json", "gallery", "report.html")
-SAMPLE_KEYS = tuple(f"pseudo_labels.{key}" for key in ("p", "k", "fraction", "label_type", "min_agreement"))
+SAMPLE = tuple(f"pseudo_labels.{key}" for key in SAMPLE_KEYS)
 
 
 def _always(config: StudyConfig) -> bool:
@@ -201,7 +202,7 @@ _STAGES = (
         scope="unit",
         inputs=["scores"],
         outputs=["selection.parquet", "audit.json"],
-        config_keys=SAMPLE_KEYS,
+        config_keys=SAMPLE,
         when=_has_source,
     ),
     Stage(
@@ -232,7 +233,7 @@ _STAGES = (
         outputs=[pseudo_label_study.FOLDER, f"{pseudo_label_study.FOLDER}/points.json"],
         config_keys=[
             "label_aggregation",
-            *SAMPLE_KEYS,
+            *SAMPLE,
             "student",
             "transfer.n_transferred",
             "transfer.head",
