@@ -18,7 +18,7 @@ StoreOption = Annotated[
 ]
 OtherFeaturesOption = Annotated[
     bool,
-    typer.Option("--allow-other-features", help="Accept features of a different kind than the model was trained on."),
+    typer.Option("--allow-other-features", help="Accept features with another fingerprint than those of the training."),
 ]
 ImagesOption = Annotated[Path | None, typer.Option("--images", help="Folder of the images that the data name.")]
 ImageAndCaption = typer.Argument(metavar="[IMAGE] CAPTION", help="The caption, and before it the image, if any.")

@@ -85,7 +85,7 @@ def compare(
 ) -> None:
     """Compare models of several runs, with intervals and, on the same test pairs, paired differences.
 
-    Shows the best model of each run and the best baseline of the first run; differences are to the first row. Runs with
+    Shows each run's chosen model and the best baseline of the first run; differences are to the first row. Runs with
     different vocabularies are an error; runs with different test pairs are shown without a difference.
 
     Example: `emocap compare runs/text runs/regions --out text-or-regions.html`
