@@ -1,7 +1,8 @@
 """The cache of a run directory: which stages are finished, for what configuration, inputs and code; one run at a time.
 
-A finished stage runs again only if its fingerprint changed: its part of the configuration, the identity of the files it
-reads, the code that it can reach by imports, and the fingerprints of the stages whose outputs it reads.
+A finished stage runs again only if an output is missing or damaged or its fingerprint changed: its part of the
+configuration, the identity of the files it reads, the code that it can reach by imports, and the fingerprints of the
+stages whose outputs it reads.
 """
 
 import ast

@@ -1,6 +1,6 @@
 """The models of a study, one table: what each starts from, what is trained, its settings, and how a report shows it.
 
-Whoever needs to know something about a model looks here; no other code reads anything from a model's name.
+Whoever needs to know something about a model looks here; no other code parses a model's name.
 """
 
 from collections.abc import Collection
