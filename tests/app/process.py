@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+from ..forked import ForkedProcess
+
 TIMEOUT = 60.0
 
 
@@ -20,15 +22,19 @@ class Server:
         port: the port that it listens on.
     """
 
-    def __init__(self, folder: Path, model: Path, *options: str) -> None:
+    def __init__(self, folder: Path, model: Path, *options: str, forked: bool = True) -> None:
         self.log = folder / "serve.log"
+        self.log.touch()
         self.temporary = folder / "temporary"
         self.temporary.mkdir()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "emocap", "serve", "--model", str(model), "--port", "0", *options],
-            stderr=self.log.open("w"),
-            env=os.environ | {"TMPDIR": str(self.temporary)},
-        )
+        arguments = ["serve", "--model", str(model), "--port", "0", *options]
+        self.process: ForkedProcess | subprocess.Popen[bytes]
+        if forked:
+            self.process = ForkedProcess(*arguments, log=self.log, TMPDIR=str(self.temporary))
+        else:
+            environment = os.environ | {"TMPDIR": str(self.temporary)}
+            command = [sys.executable, "-m", "emocap", *arguments]
+            self.process = subprocess.Popen(command, stderr=self.log.open("w"), env=environment)
         deadline = time.monotonic() + TIMEOUT
         while not (match := re.search(r"http://127.0.0.1:(\d+)", self.log.read_text())):
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -44,7 +50,7 @@ class Server:
         response = connection.getresponse()
         return response.status, response.read()
 
-    def stop(self) -> int:
+    def stop(self) -> int | None:
         """Send SIGTERM and return the exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(TIMEOUT)

@@ -38,7 +38,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium; install i
 
 @pytest.fixture(scope="module")
 def server(run, tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("page"), run)
+    server = Server(tmp_path_factory.mktemp("page"), run, forked=False)
     yield server
     assert server.stop() == 0
     assert list(server.temporary.iterdir()) == []

@@ -4,8 +4,6 @@ import http.client
 import json
 import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -16,6 +14,7 @@ from emocap import EmocapError
 from emocap.app.served_model import load_served
 from emocap.app.server import allowed_hosts
 
+from ..cli.process import emocap
 from .process import TIMEOUT, Server
 
 GENERATE, PREDICT, EXAMPLE = 1, 3, 4  # numbers of the page's functions
@@ -221,10 +220,7 @@ def test_uploads_are_limited_and_never_served_as_html(start) -> None:
 
 def error_of(*options: str, **environment: str) -> str:
     """The one line that `emocap serve` prints as it fails."""
-    done = subprocess.run(
-        [sys.executable, "-m", "emocap", "serve", *options],
-        capture_output=True, text=True, timeout=TIMEOUT, env=os.environ | environment,
-    )  # fmt: skip
+    done = emocap("serve", *options, **environment)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1, done.stderr
     return done.stderr

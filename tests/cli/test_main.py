@@ -11,7 +11,7 @@ import pytest
 from emocap.cli.main import main
 from emocap.progress import logger
 
-from .process import emocap, plain
+from .process import emocap, emocap_process, plain
 
 COMMANDS = (
     "demo",
@@ -46,7 +46,7 @@ def test_cli_imports_nothing_heavy() -> None:
 
 
 def test_version_is_printed() -> None:
-    done = emocap("--version")
+    done = emocap_process("--version")
     assert (done.returncode, done.stdout) == (0, f"emocap {version('emocap')}\n")
 
 
@@ -141,6 +141,6 @@ def test_bad_input_is_one_line_and_status_1(
 
 
 def test_debug_shows_the_traceback(tmp_path) -> None:
-    done = emocap("--debug", "run", "none.yaml", cwd=tmp_path)
+    done = emocap_process("--debug", "run", "none.yaml", cwd=tmp_path)
     assert "Traceback" in done.stderr
     assert done.returncode != 0

@@ -11,6 +11,7 @@ from emocap.errors import EmocapError
 from emocap.report import page
 from emocap.report.page import write_report
 
+from .cached_drawings import cached_drawings
 from .synthetic import METRICS
 
 COMPACT = ("mean_average_precision", "top1_accuracy", "top3_accuracy", "recall_at_3", "micro_f1",
@@ -53,7 +54,9 @@ class Page(HTMLParser):
 
 
 def report_of(run_dir):
-    return Page(write_report(run_dir.folder).read_text(encoding="utf-8"))
+    with cached_drawings():
+        path = write_report(run_dir.folder)
+    return Page(path.read_text(encoding="utf-8"))
 
 
 def test_writes_the_report_and_nothing_else(run_dir):

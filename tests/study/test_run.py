@@ -1,11 +1,8 @@
 """The study end to end on a tiny corpus: what it leaves, that it learns, and that a kill changes nothing."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -21,6 +18,8 @@ from emocap.study.config.loading import load_config
 from emocap.study.run import run_study, stage_names
 from emocap.study.stages import fitting
 from emocap.training.batching import PairDataset
+
+from ..forked import ForkedProcess
 
 
 def run(path: Path, folder: Path, until: str | None = None, overrides: list[str] | None = None) -> Path:
@@ -229,13 +228,12 @@ def test_seed_changes_split(finished, tiny_study, tmp_path) -> None:
 )
 def test_killed_run_ends_with_same_results(finished, tiny_study, tmp_path, moment: str) -> None:
     folder = tmp_path / "killed"
-    command = [sys.executable, "-m", "emocap", "run", str(tiny_study()), "--run-dir", str(folder)]
-    process = subprocess.Popen(command, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = ForkedProcess("run", str(tiny_study()), "--run-dir", str(folder))
     deadline = time.monotonic() + 120
     while not (folder / moment).exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert process.wait() == -signal.SIGKILL
     assert (folder / moment).exists(), "it was over before it could be killed"
     assert not (folder / "results.json").exists()
     run(tiny_study(), folder)
