@@ -1,5 +1,6 @@
 """Fixtures shared by the tests: a tiny BERT checkpoint folder, tiny models, a vocabulary."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -8,6 +9,12 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models are faster so, and workers share the cores
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def pytest_collection_finish() -> None:
+    """Exempt all that was imported from garbage collection, which transformers calls for every training."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
