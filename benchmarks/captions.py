@@ -19,13 +19,13 @@ import pyarrow.parquet as pq
 import torch
 
 from emocap.captioning.scores import alignment_hits
+from emocap.captioning.system_names import SYSTEMS
 from emocap.demo.effects import LABELS
 from emocap.demo.feelings import bayes_probabilities
 from emocap.demo.scene import Scene
 from emocap.demo.wording import read_caption
 
 BATCH = 16
-SYSTEMS = ("without emotion", "emotion, not guided", "guided", "guided and re-ranked", "nearest image", "human")
 
 
 def table(run: Path) -> None:

@@ -32,7 +32,7 @@ def with_new_metric(run_dir):
 def test_shows_unknown_metric_under_its_own_name(with_new_metric):
     page = report_of(with_new_metric)
     assert "All 18 metrics" in page.text
-    assert f"{NAME} ↑ (higher is better) -3.500 [−4.000, −3.000]" in page.text
+    assert f"{NAME} ↑ (higher is better) −3.500 [−4.000, −3.000]" in page.text
     assert NAME not in page.cells["Model"]
 
 

@@ -1,5 +1,6 @@
 """Stages run once, again when something they depend on changed, and never two runs at once."""
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,22 @@ def test_changed_loss_invalidates_what_trains_only(outdated) -> None:
     trained = {"teacher", "student", "AnB", "AnB+", "labelled", "labelled_AnB", "labelled_AnB+"}
     assert trained <= changed
     assert not changed & {"prepare", "features", "splits", "baselines", "scores", "selection"}
+
+
+def test_changed_display_of_a_model_invalidates_nothing(outdated) -> None:
+    assert outdated("emocap.study.models", lambda source: source.replace(b'marker="|"', b'marker="o"')) == set()
+
+
+def test_changed_loss_settings_invalidate_what_trains_only(outdated) -> None:
+    changed = outdated("emocap.training.loss_settings", lambda source: source + b"\nEPSILON = 1e-6\n")
+    assert "teacher" in changed
+    assert not changed & {"prepare", "features", "splits"}
+
+
+def test_package_files_hold_no_code() -> None:
+    root = Path(cache.__file__).parents[1]
+    packages = [path for path in root.rglob("__init__.py") if path.parent != root]
+    assert [path for path in packages if len(ast.parse(path.read_text()).body) != 1] == [], "imports do not show them"
 
 
 def test_changed_extractor_invalidates_its_features_only(outdated) -> None:

@@ -1,8 +1,12 @@
 """The table of stages: every input, output and key that it names exists."""
 
+from dataclasses import replace
+
 import pytest
 
+from emocap.study.cache import reachable_modules
 from emocap.study.config.loading import load_config
+from emocap.study.models import MODELS
 from emocap.study.run import stage_names
 from emocap.study.stages.table import STAGES, invalidated_by
 
@@ -40,3 +44,16 @@ def test_stages_follow_the_configuration(tiny_study, changes, extra) -> None:
     names = set(stage_names(load_config(tiny_study(**changes))))
     assert {"prepare", "features", "splits", "teacher", "evaluation", "report"} | extra <= names
     assert bool(names & {"scores", "student"}) == bool(extra)
+
+
+def test_stages_that_reach_models_depend_on_their_table(tiny_study) -> None:
+    config = load_config(tiny_study())
+    for stage in STAGES.values():
+        reaches = "emocap.study.training_unit" in reachable_modules(stage.modules(config))
+        assert stage.trains or not reaches, stage.name
+
+
+def test_structure_of_models_leaves_out_their_display() -> None:
+    entry = MODELS["AnB"]
+    assert replace(entry, frozen=False).structure != entry.structure
+    assert replace(entry, series=4, description="").structure == entry.structure

@@ -33,7 +33,15 @@ HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 )
-BODY_SIZE = "emocap.body_size"  # key of the ASGI scope
+BODY_SIZE, HOST_ALLOWED = "emocap.body_size", "emocap.host_allowed"  # keys of the ASGI scope
+
+
+async def _accept_host(scope: Scope, receive: Receive, send: Send) -> None:
+    scope[HOST_ALLOWED] = True
+
+
+async def _drop(message: Message) -> None:
+    """Starlette's own refusal is plain text."""
 
 
 class RequestMiddleware:
@@ -64,7 +72,7 @@ class RequestMiddleware:
         self._app, self._limits, self._metrics, self._is_full = app, limits, metrics, is_full
         self._key, self._page_guard = key, page_guard
         patterns = ["*"] if hosts is None else [_host_pattern(host) for host in hosts]
-        self._with_trusted_host = TrustedHostMiddleware(self._handle, patterns, www_redirect=False)
+        self._trusted_host = TrustedHostMiddleware(_accept_host, patterns, www_redirect=False)
         self._bodies = BodyReader(limits)
         self._streams: set[asyncio.Task[None]] = set()
         self.n_connections: Callable[[], int] = lambda: 0
@@ -94,7 +102,9 @@ class RequestMiddleware:
             is_probe = scope["path"] in PROBES
             if not is_probe and self.n_connections() > self._limits.connections:
                 raise HTTPException(429, "too many open connections; try again in a moment", RETRY_SOON)
-            await (self._handle if is_probe else self._with_trusted_host)(scope, receive, send_with_headers)
+            if not is_probe:
+                await self._check_host(scope, receive)
+            await self._handle(scope, receive, send_with_headers)
         except HTTPException as error:
             response = JSONResponse({"detail": error.detail}, error.status_code, error.headers)
             await response(scope, receive, send_with_headers)
@@ -104,6 +114,13 @@ class RequestMiddleware:
                 await JSONResponse({"detail": INTERNAL_ERROR}, 500)(scope, receive, send_with_headers)
         finally:
             self._record(scope, request_id, status, time.perf_counter() - start)
+
+    async def _check_host(self, scope: Scope, receive: Receive) -> None:
+        """Refuse a host name that is not allowed, in the form of all other errors."""
+        checked = dict(scope)
+        await self._trusted_host(checked, receive, _drop)
+        if HOST_ALLOWED not in checked:
+            raise HTTPException(400, "host name not allowed; start the server with --host-name NAME to allow it")
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check a request whose host name is allowed, and pass it on."""

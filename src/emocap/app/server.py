@@ -139,7 +139,8 @@ class _Server(uvicorn.Server):
 def allowed_hosts(host: str, names: Collection[str]) -> tuple[str, ...] | None:
     """The host names that requests may use, so that no web page elsewhere can reach a local server; None for all."""
     for name in names:
-        if "*" in name.removeprefix("*.") or not name.strip() or (":" in name and not _is_address(name)):
+        domain = name.removeprefix("*.")
+        if "*" in domain or not domain.strip(" .") or (":" in domain and not _is_address(domain)):
             raise EmocapError(
                 f"--host-name {name}: expected a name such as example.org without a port, or *.example.org"
             )

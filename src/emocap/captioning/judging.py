@@ -10,7 +10,7 @@ import numpy as np
 
 from emocap.captioning.eval_set import EvalSet
 from emocap.captioning.scores import alignment_hits, score_captions, summarise
-from emocap.captioning.systems import WITHOUT_EMOTION
+from emocap.captioning.system_names import WITHOUT_EMOTION
 from emocap.evaluation.baselines import PredictFunction, fit_baseline
 from emocap.evaluation.ranking_metrics import mean_average_precision, recall_at_k, top_k_accuracy
 from emocap.evaluation.sentence_vectors import sentence_vectors

@@ -7,15 +7,9 @@ import numpy as np
 from emocap.captioning.candidates import CandidateGenerator
 from emocap.captioning.checkpoint import GenerationConfig
 from emocap.captioning.eval_set import EvalSet
+from emocap.captioning.system_names import GUIDED, HUMAN, NEAREST, NOT_GUIDED, RERANKED, WITHOUT_EMOTION
 from emocap.corpora.pairs import Pairs
 from emocap.regions.store.reader import FeatureStore
-
-WITHOUT_EMOTION = "without emotion"
-NOT_GUIDED = "emotion, not guided"
-GUIDED = "guided"
-RERANKED = "guided and re-ranked"
-NEAREST = "nearest image"
-HUMAN = "human"
 
 
 def caption_systems(

@@ -23,10 +23,11 @@ def print_scores(scores: dict[str, dict[str, Any]]) -> None:
     from rich.table import Table
 
     from emocap.evaluation.metrics import METRICS
+    from emocap.study.models import display_name
 
     table = Table("model", *(METRICS[name].short_name for name in COLUMN_METRICS))
     for model, values in scores.items():
-        table.add_row(model, *(f"{values[name]:.3f}" for name in COLUMN_METRICS))
+        table.add_row(display_name(model), *(f"{values[name]:.3f}" for name in COLUMN_METRICS))
     Console().print(table)
 
 

@@ -51,9 +51,9 @@ def run(
 ) -> None:
     """Run a study from its YAML file, or resume an interrupted one.
 
-    Stages: prepare, features, splits, baselines, teacher, scores, selection, student, AnB, AnB+, evaluation, report,
-    and those of a labelled source, folds, seeds and studies where the YAML asks for them. A study without a `source`
-    trains and evaluates the teacher alone.
+    The stages, from prepare over splits, teacher, scores, selection, student, AnB and AnB+ to evaluation and report,
+    depend on the YAML file; `--until` with an unknown name lists them. A study without a `source` trains and evaluates
+    the teacher alone.
 
     Example: `emocap run configs/socratis-text.yaml --set data_root=data --set teacher.epochs=2`
     """

@@ -122,7 +122,7 @@ def _write_source(folder: Path, n_images: int, seed: int) -> None:
     write_json(
         folder / "annotations" / "captions_train2017.json",
         {
-            "info": {"description": "Made-up scenes of emocap in the format of COCO captions", "version": "1.0"},
+            "info": {"description": "Synthetic scenes of emocap in the format of COCO captions", "version": "1.0"},
             "licenses": [{"url": "https://www.apache.org/licenses/LICENSE-2.0", "id": 1, "name": "Apache License 2.0"}],
             "images": images,
             "annotations": annotations,

@@ -1,9 +1,10 @@
 """The outcome of the captioner's evaluation in words: alignment gained, its cost, and how good the judge is."""
 
 from emocap.captioning.scores import judge_top_k
+from emocap.captioning.system_names import RERANKED, WITHOUT_EMOTION
 from emocap.evaluation.metrics import PRIMARY
 from emocap.html_templates import percent
-from emocap.report.files.captions import ASKED, PLAIN, Captions, Share
+from emocap.report.files.captions import Captions, Share
 from emocap.report.files.comparison import Difference, MetricInfo
 from emocap.report.outcome import outcome_of
 from emocap.report.text import EQUAL, counted, description_of, listed, metric_in_sentence, number, with_interval
@@ -15,8 +16,8 @@ JUDGE_METRICS = ("top3_accuracy", "recall_at_3", PRIMARY)
 
 def verdict_sentence(captions: Captions, n_emotions: int) -> str:
     """Whether requesting an emotion has an effect, and what it costs; intervals decide, never point values alone."""
-    asked, plain = captions.systems[ASKED], captions.systems[PLAIN]
-    gain, cost = captions.differences[ASKED].alignment, captions.differences[ASKED].cider_d
+    asked, plain = captions.systems[RERANKED], captions.systems[WITHOUT_EMOTION]
+    gain, cost = captions.differences[RERANKED].alignment, captions.differences[RERANKED].cider_d
     effect = {
         "better": "",
         "worse": ", so requesting an emotion makes it rarer",
@@ -29,8 +30,8 @@ def verdict_sentence(captions: Captions, n_emotions: int) -> str:
     }[outcome_of(cost, HIGHER)]
     return (
         f"The requested emotion is {TOP_K_IN_WORDS[judge_top_k(n_emotions)]} for {_share(asked.alignment)} of the "
-        f"{counted(captions.n_images, 'caption', 'captions')} “{ASKED}”, against {_share(plain.alignment)} of those "
-        f"{PLAIN}: {in_points(gain)}{effect}; {cost_words}: {number(asked.cider_d.mean)} against "
+        f"{counted(captions.n_images, 'caption', 'captions')} “{RERANKED}”, against {_share(plain.alignment)} of those "
+        f"{WITHOUT_EMOTION}: {in_points(gain)}{effect}; {cost_words}: {number(asked.cider_d.mean)} against "
         f"{number(plain.cider_d.mean)}, {with_interval(cost)}."
     )
 

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from emocap.captioning.scores import judge_top_k
+from emocap.captioning.system_names import GUIDED, HUMAN, NEAREST, NOT_GUIDED, RERANKED, WITHOUT_EMOTION
 from emocap.html_templates import percent
 from emocap.report import gallery
 from emocap.report.caption_findings import HIGHER, TOP_K_IN_WORDS, judge_sentence, verdict_sentence
-from emocap.report.files.captions import ASKED, PLAIN, Captions, Estimated, System, Written
+from emocap.report.files.captions import Captions, Estimated, GeneratedCaption, System
 from emocap.report.files.comparison import Difference
 from emocap.report.files.run import Run
 from emocap.report.outcome import outcome_of
@@ -37,7 +38,7 @@ class CaptionedImage:
     image: gallery.InlineImage | None
     human: str
     without_emotion: str
-    captions: list[Written]
+    captions: list[GeneratedCaption]
 
 
 @dataclass(frozen=True)
@@ -132,16 +133,16 @@ def _gain_cell(difference: Difference | None) -> Cell:
 
 def _descriptions(captions: Captions) -> list[tuple[str, str]]:
     several = captions.candidates > 1
-    likeliest = f"the most probable of {captions.candidates} captions" if several else "a caption"
+    most_probable = f"the most probable of {captions.candidates} captions" if several else "a caption"
     first = f"the first of {captions.candidates} captions" if several else "a caption"
     descriptions = {
-        PLAIN: f"{likeliest} generated for the image alone",
-        "emotion, not guided": f"{likeliest} generated for the emotion, without guidance",
-        "guided": f"{likeliest} generated with guidance {captions.guidance:g}",
-        ASKED: f"{first} generated with guidance {captions.guidance:g}, ranked by the study’s own classifier with "
+        WITHOUT_EMOTION: f"{most_probable} generated for the image alone",
+        NOT_GUIDED: f"{most_probable} generated for the emotion, without guidance",
+        GUIDED: f"{most_probable} generated with guidance {captions.guidance:g}",
+        RERANKED: f"{first} generated with guidance {captions.guidance:g}, ranked by the study’s own classifier with "
         f"strength {captions.strength:g}",
-        "nearest image": "what a person wrote for the training image that is most similar to this one",
-        "human": "what a person wrote for this image, without being asked for an emotion; not used as a reference",
+        NEAREST: "what a person wrote for the training image that is most similar to this one",
+        HUMAN: "what a person wrote for this image, without being asked for an emotion; not used as a reference",
     }
     return [(name, descriptions[name]) for name in captions.systems if name in descriptions]
 

@@ -99,7 +99,7 @@ def number(value: float | None) -> str:
     >>> number(0.41249), number(None)
     ('0.412', '–')
     """
-    return "–" if value is None else f"{value:.3f}"
+    return "–" if value is None else f"{value:.3f}".replace("-", "−")
 
 
 def signed(difference: float) -> str:

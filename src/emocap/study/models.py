@@ -4,8 +4,8 @@ Whoever needs to know something about a model looks here; no other code parses a
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 Kind = Literal["baseline", "study", "ensemble", "pretraining", "reference"]
 
@@ -46,9 +46,10 @@ class StudyModel:
     in_ensemble: bool = False
 
     @property
-    def can_copy_head(self) -> bool:
-        """Whether `fc` of the model it starts from predicts the same emotions."""
-        return self.starts_from is not None and self.starts_from in MODELS and MODELS[self.starts_from].kind == "study"
+    def structure(self) -> dict[str, Any]:
+        """What decides how it is trained and evaluated, without how it is shown."""
+        shown = {"description", "label", "display_name", "series", "marker", "filled"}
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in shown}
 
 
 _ROWS = (
@@ -197,7 +198,7 @@ _ROWS = (
     StudyModel(
         "ceiling",
         "reference",
-        "the oracle: the true probabilities, which the synthetic corpus knows; by chance a model may exceed it",
+        "the true probabilities, which the synthetic corpus knows; by chance a model may exceed them",
         label="the oracle",
         series=4,
         marker="D",
@@ -206,6 +207,16 @@ _ROWS = (
 )
 MODELS: dict[str, StudyModel] = {model.name: model for model in _ROWS}
 BASELINES = tuple(name for name, model in MODELS.items() if model.kind == "baseline")
+
+
+def display_name(model: str) -> str:
+    """A model's name in tables and legends; one that is not in the table keeps its own.
+
+    >>> display_name("AnB+"), display_name("ceiling")
+    ('AnB+', 'oracle')
+    """
+    entry = MODELS.get(model)
+    return model if entry is None or entry.display_name is None else entry.display_name
 
 
 def trained_models(corpora: Collection[str]) -> list[str]:

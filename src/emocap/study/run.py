@@ -17,7 +17,8 @@ from emocap.study.artifacts import read_value
 from emocap.study.cache import RunDir
 from emocap.study.config.study import StudyConfig
 from emocap.study.manifest import write_manifest
-from emocap.study.stages.table import RESULTS, STAGES, Stage, invalidated_by, stages_of
+from emocap.study.models import MODELS
+from emocap.study.stages.table import RESULTS, Stage, invalidated_by, stages_of
 from emocap.study.training_unit import TrainingUnit
 from emocap.study.unit import fresh_copies
 
@@ -26,10 +27,9 @@ REPORT = "report"
 
 def stage_names(config: StudyConfig) -> list[str]:
     """The stages of a study, in order: those of a unit, or the units' names where there are several."""
-    first, last = (stages_of(config, scope) for scope in ("study", "units"))
     units = config.units
-    middle = _names(stages_of(config, "unit")) if len(units) == 1 else [unit_name(*unit) for unit in units]
-    return [*_names(first), *middle, *_names(last), REPORT]
+    middle = _names(config, "unit") if len(units) == 1 else [unit_name(*unit) for unit in units]
+    return [*_names(config, "study"), *middle, *_names(config, "units"), REPORT]
 
 
 def unit_name(seed: int, fold: int | None) -> str:
@@ -45,7 +45,9 @@ def units_of(config: StudyConfig, root: Path) -> list[TrainingUnit]:
     """Every unit of a study with its folder, `root` itself where there is one."""
     units = config.units
     return [
-        TrainingUnit(config, root, root if len(units) == 1 else root / "units" / unit_name(seed, fold), seed, fold)
+        TrainingUnit(
+            config, root, root if len(units) == 1 else root / "units" / unit_name(seed, fold), seed, fold, models=MODELS
+        )
         for seed, fold in units
     ]
 
@@ -83,51 +85,61 @@ def run_study(
     if draw is not None:
         config = config.model_copy(update={"data_root": run_dir / "corpora"})
     run, units = RunDir(run_dir), units_of(config, run_dir)
+    last = names.index(until) if until is not None else len(names) - 1
     with run.locked():
         if draw is not None:
             _draw_corpora(run, draw, config.seed)
-        for name in names[: names.index(until) + 1 if until else None]:
-            if name == REPORT:
-                write_manifest(run, fresh_copies(units), command)
-                return report(run_dir)
-            _run_stage(run, units, name)
+        steps = _steps(run, units)
+        for name in names[: min(last + 1, len(steps))]:
+            steps[name]()
         write_manifest(run, fresh_copies(units), command)
-    return run_dir
+        return report(run_dir) if names[last] == REPORT else run_dir
 
 
 def _draw_corpora(run: RunDir, draw: Callable[[Path], None], seed: int) -> None:
-    function = draw.func if isinstance(draw, partial) else draw
-    corpora = run.path / "corpora"
-    run.stage("corpora", lambda: draw(corpora), config=seed, code_deps=[function.__module__], outputs=["corpora"])
+    function, settings = (draw.func, draw.keywords) if isinstance(draw, partial) else (draw, {})
+    corpora, module = run.path / "corpora", function.__module__
+    run.stage("corpora", lambda: draw(corpora), config=[seed, settings], code_deps=[module], outputs=["corpora"])
 
 
-def _run_stage(run: RunDir, units: Sequence[TrainingUnit], name: str) -> None:
-    by_name = {unit_name(unit.seed, unit.fold): unit for unit in units} if len(units) > 1 else {}
-    if name in by_name:
-        _run_unit(run, by_name[name], name)
-    elif STAGES[name].scope == "unit":
-        _run_unit_stage(run, units[0], STAGES[name])
+def _steps(run: RunDir, units: Sequence[TrainingUnit]) -> dict[str, Callable[[], object]]:
+    """Every stage of a study by its name in `stage_names`, as a function that runs it unless it is up to date."""
+    config = units[0].config
+    steps: dict[str, Callable[[], object]] = {
+        stage.name: partial(_run_study_stage, run, units, stage) for stage in stages_of(config, "study")
+    }
+    if len(units) == 1:
+        steps |= {stage.name: partial(_run_unit_stage, run, units[0], stage) for stage in stages_of(config, "unit")}
     else:
-        _run_study_stage(run, units, STAGES[name], list(by_name))
+        named = {unit_name(unit.seed, unit.fold): unit for unit in units}
+        steps |= {name: partial(_run_unit, run, unit, name) for name, unit in named.items()}
+    done = list(steps)
+    last = {stage.name: partial(_run_study_stage, run, units, stage, done) for stage in stages_of(config, "units")}
+    return steps | last
 
 
-def _run_study_stage(run: RunDir, units: Sequence[TrainingUnit], stage: Stage, unit_names: list[str]) -> None:
+def _run_study_stage(
+    run: RunDir, units: Sequence[TrainingUnit], stage: Stage, after: Sequence[str] | None = None
+) -> None:
+    """Run a stage of the whole study; `after` names its inputs where these depend on the units."""
     config, dump = units[0].config, units[0].config.dump()
     fresh = fresh_copies(units)
     given: Any = fresh if stage.scope == "units" else fresh[0]
-    before = [name for name in stage.inputs if name in run.fingerprints]
-    if stage.scope == "units":
-        before = unit_names or _names(stages_of(config, "unit"))
     run.stage(
         stage.name,
         lambda: stage.run(given),
-        config=[_value(dump, key) for key in stage.config_keys],
+        config=[*(_value(dump, key) for key in stage.config_keys), *_models(stage)],
         code_deps=stage.modules(config),
-        inputs=before,
+        inputs=[name for name in (stage.inputs if after is None else after) if name in run.fingerprints],
         files=stage.files(given) if stage.files is not None else [],
         outputs=stage.outputs_of(config),
         invalidates=invalidated_by(stage) if stage.scope == "study" else [],
     )
+
+
+def _models(*stages: Stage) -> list[Any]:
+    """What stages that train depend on of the table of models."""
+    return [model.structure for model in MODELS.values()] if any(stage.trains for stage in stages) else []
 
 
 def _run_unit(run: RunDir, unit: TrainingUnit, name: str) -> None:
@@ -152,6 +164,7 @@ def _run_unit(run: RunDir, unit: TrainingUnit, name: str) -> None:
             dump["model"],
             unit.seed,
             unit.config.keep_models,
+            _models(*stages),
             [_value(dump, key) for stage in stages for key in (*stage.config_keys, *stage.additive_keys)],
         ],
         code_deps=list(dict.fromkeys(module for stage in stages for module in stage.modules(unit.config))),
@@ -178,6 +191,7 @@ def _run_unit_stage(run: RunDir, unit: TrainingUnit, stage: Stage) -> None:
             "seed": [unit.config.seed, unit.seed, unit.fold],
             "backbone": read_value(unit.root / "backbone.json", "sha256"),
             "settings": [_value(dump, key) for key in stage.config_keys],
+            "models": _models(stage),
         },
         code_deps=stage.modules(unit.config),
         inputs=[name for name in stage.inputs if name in run.fingerprints],
@@ -194,5 +208,5 @@ def _value(dump: dict[str, Any], key: str) -> Any:
     return value
 
 
-def _names(stages: Sequence[Stage]) -> list[str]:
-    return [stage.name for stage in stages]
+def _names(config: StudyConfig, scope: str) -> list[str]:
+    return [stage.name for stage in stages_of(config, scope)]

@@ -1,7 +1,9 @@
 """A unit with its models: datasets of its pairs, fresh models, and the folders that trained ones are saved in."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,14 +14,23 @@ from emocap.models.backbones import find_backbone
 from emocap.models.classifier import VisualBertForEmotion
 from emocap.models.initialisation import build_config, load_backbone
 from emocap.study.artifacts import read_value
-from emocap.study.models import MODELS
 from emocap.study.unit import Unit
 from emocap.training.batching import PairDataset
 from emocap.training.checkpoint import FeatureCard, ModelCard, SavedModel, load_model, load_tokenizer, save_model
 
+if TYPE_CHECKING:  # a stage gets the table of models as values, which its fingerprint holds
+    from emocap.study.models import StudyModel
 
+
+@dataclass
 class TrainingUnit(Unit):
-    """A unit whose stages train, save and load models."""
+    """A unit whose stages train, save and load models.
+
+    Attributes:
+        models: the models of the study by name.
+    """
+
+    models: "Mapping[str, StudyModel]" = field(default_factory=dict)
 
     def dataset(self, tokenizer: Any, pairs: Pairs, domain: str, targets: np.ndarray | None = None) -> PairDataset:
         """Pairs of a domain as a dataset; targets (N, E) float32."""
@@ -43,7 +54,7 @@ class TrainingUnit(Unit):
 
     def folder(self, name: str) -> Path:
         """Where a model's files are; one that learns another corpus only is the same for every unit."""
-        return (self.root if _is_shared(name) else self.run) / name
+        return (self.root if self._is_shared(name) else self.run) / name
 
     def save(
         self,
@@ -89,7 +100,7 @@ class TrainingUnit(Unit):
         save_model(self.folder(name) / "model", model, tokenizer, card)
 
     def _feature_card(self, name: str) -> FeatureCard | None:
-        stores = (self.store(domain) for domain in MODELS[name].features_from)
+        stores = (self.store(domain) for domain in self.models[name].features_from)
         store = next((store for store in stores if store is not None), None)
         if store is None:
             return None
@@ -104,11 +115,10 @@ class TrainingUnit(Unit):
     def load(self, name: str) -> SavedModel:
         """A trained model, checked against the study's vocabulary."""
         saved = load_model(self.folder(name) / "model")
-        expected = self.labelled_vocabulary if _is_shared(name) else self.vocabulary
+        expected = self.labelled_vocabulary if self._is_shared(name) else self.vocabulary
         expected.require_same(saved.vocabulary.labels, str(saved.folder))
         return saved
 
-
-def _is_shared(name: str) -> bool:
-    """Whether a model belongs to the whole study; points of a sub-study such as "transfer/AnB_n04_s0" do not."""
-    return name in MODELS and MODELS[name].kind == "pretraining"
+    def _is_shared(self, name: str) -> bool:
+        """Whether a model belongs to the whole study; points of a sub-study such as "transfer/AnB_n04_s0" do not."""
+        return name in self.models and self.models[name].kind == "pretraining"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -19,7 +19,9 @@ from emocap.errors import EmocapError
 from emocap.files import read_array
 from emocap.regions.store.reader import FeatureStore
 from emocap.study.artifacts import read_parquet, read_value
-from emocap.study.config.study import StudyConfig
+
+if TYPE_CHECKING:  # a stage gets the configuration as values, which its fingerprint holds
+    from emocap.study.config.study import StudyConfig
 
 PARTS = ("train", "validation", "test")
 HELD_OUT = ("validation", "test")
@@ -43,7 +45,7 @@ class Study:
         root: the run directory: corpora, vocabulary, backbone and features, the same for every unit.
     """
 
-    config: StudyConfig
+    config: "StudyConfig"
     root: Path
     _files: dict[tuple[str, str], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -78,10 +80,15 @@ class Study:
 
         return _once(self._files, "whole", domain, read)
 
-    @cached_property
+    @property
     def same_content(self) -> dict[str, str]:
         """Images of the target whose bytes another has too, with the first such image."""
-        return read_value(self.root / "data.json", "same_content")
+        return self.data("same_content")
+
+    def data(self, key: str) -> Any:
+        """What `prepare` found out about the corpora."""
+        path = self.root / "data.json"
+        return _once(self._files, "data", key, lambda: read_value(path, key))
 
     def store(self, domain: str) -> FeatureStore | None:
         """The region features of a domain; None for captions alone."""
@@ -120,6 +127,10 @@ class Unit(Study):
             return self.whole(domain)
         rows = self.run / "source_rows.npy"
         return _once(self._parts, "pairs", domain, lambda: self.whole(domain).select(read_array(rows)))
+
+    def array(self, file: str) -> np.ndarray:
+        """An array that a stage of this unit wrote; callers must not change it."""
+        return _once(self._parts, "array", file, lambda: read_array(self.run / file))
 
     @cached_property
     def rows(self) -> dict[str, np.ndarray]:

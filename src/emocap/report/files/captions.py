@@ -1,12 +1,11 @@
 """`captioner/captions.json` as the report needs it, checked when it is read; see `docs/RUN_DIR.md`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, Field, model_validator
+from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, model_validator
 
+from emocap.captioning.system_names import FORMER_NAMES, RERANKED, WITHOUT_EMOTION
 from emocap.report.files.comparison import LARGEST, ROUNDING, Count, Difference, Unit
-
-PLAIN, ASKED = "without emotion", "guided and re-ranked"
 
 NonNegative = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-ROUNDING, le=LARGEST)]
 
@@ -103,7 +102,7 @@ class TradeOff(BaseModel):
     points: list[Point] = Field(min_length=1)
 
 
-class Written(BaseModel):
+class GeneratedCaption(BaseModel):
     """A caption for an emotion with its probability by the study's own classifier."""
 
     emotion: str
@@ -117,15 +116,22 @@ class CaptionedImage(BaseModel):
     image: str | None
     human: str = Field(validation_alias=AliasChoices("human", "people"))
     without_emotion: str = Field(validation_alias=AliasChoices("without_emotion", "without"))
-    captions: list[Written]
+    captions: list[GeneratedCaption]
+
+
+def _with_present_names(systems: Any) -> Any:
+    """Systems by their present names."""
+    if not isinstance(systems, dict):
+        return systems
+    return {FORMER_NAMES.get(name, name): value for name, value in systems.items()}
 
 
 class Captions(BaseModel):
     """`captioner/captions.json`: the evaluation of the captioner."""
 
     n_images: Annotated[Count, Field(ge=1)]
-    systems: dict[str, System]
-    differences: dict[str, Differences]
+    systems: Annotated[dict[str, System], BeforeValidator(_with_present_names)]
+    differences: Annotated[dict[str, Differences], BeforeValidator(_with_present_names)]
     judge: Judge
     guidance: NonNegative
     strength: NonNegative
@@ -136,11 +142,11 @@ class Captions(BaseModel):
 
     @model_validator(mode="after")
     def _complete(self) -> "Captions":
-        for name in (PLAIN, ASKED, *self.differences):
+        for name in (WITHOUT_EMOTION, RERANKED, *self.differences):
             if name not in self.systems:
                 raise ValueError(f"'systems' lacks {name!r}")
         for name in self.systems:
-            if name != PLAIN and name not in self.differences:
+            if name != WITHOUT_EMOTION and name not in self.differences:
                 raise ValueError(f"'differences' lacks {name!r}")
         if not any(self.is_chosen(point) for point in self.trade_off.points):
             raise ValueError(

@@ -1,14 +1,20 @@
 """The studies in `results.json`: modality ablation, transfer, pseudo-labels."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
 from emocap.report.files.comparison import Comparison, Count, Number
+from emocap.study.config.pseudo_labels import SAMPLE_KEYS
 from emocap.study.models import MODELS
 
-VIEWS = ("both", "caption_only", "image_only", "other_image", "other_caption")
 OLD_SETTINGS = {"targets": "label_type"}
+
+
+def _known_setting(name: str) -> str:
+    if name not in ("base", *SAMPLE_KEYS, "control"):
+        raise ValueError(f"{name!r} is not a setting of the pseudo-labels")
+    return name
 
 
 class ModalityAblation(Comparison):
@@ -57,8 +63,9 @@ class PseudoPoint(BaseModel):
 
     model: str
     varied: Annotated[
-        Literal["base", "p", "k", "fraction", "label_type", "min_agreement", "control"],
+        str,
         BeforeValidator(lambda name: OLD_SETTINGS.get(name, name)),
+        AfterValidator(_known_setting),
     ]
     value: int | Number | str | None = None
     n_selected: Count | None = None

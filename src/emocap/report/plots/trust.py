@@ -5,12 +5,12 @@ import numpy as np
 from emocap.evaluation.metrics import PRIMARY
 from emocap.html_templates import percent
 from emocap.report.files.results import Human, Results
-from emocap.report.files.studies import VIEWS
 from emocap.report.plots.axes import Look, dots
 from emocap.report.plots.figure import HEIGHT, Drawing, drawing_of, sentence_of
 from emocap.report.plots.intervals import Estimate, estimates, places_of, reliability_lines
 from emocap.report.plots.svg import SERIES
 from emocap.report.text import counted, label_of, metric_in_sentence, metric_name, number
+from emocap.study.views import VIEWS
 
 ROW = 0.3
 # One metric each of the first emotion, the first three, and the whole ranking.
@@ -18,13 +18,6 @@ HUMAN_METRICS = {
     "top1_accuracy": Look(SERIES[1], "s"),
     "recall_at_3": Look(SERIES[2], "v"),
     PRIMARY: Look(SERIES[0], "o", True),
-}
-VIEW_NAMES = {
-    "both": "image and caption",
-    "caption_only": "caption only",
-    "image_only": "image only",
-    "other_image": "another pair’s image",
-    "other_caption": "another pair’s caption",
 }
 
 
@@ -107,7 +100,7 @@ def modality_ablation(results: Results) -> Drawing | None:
         return None
     rows = [
         Estimate(
-            VIEW_NAMES[name],
+            VIEWS[name],
             ablation.models[name][PRIMARY],
             ablation.interval(name, PRIMARY),
             group={"both": "both", "caption_only": "alone", "image_only": "alone"}.get(name, "other"),
@@ -117,7 +110,7 @@ def modality_ablation(results: Results) -> Drawing | None:
         if name in ablation.models
     ]
     both = ablation.models["both"][PRIMARY]
-    line = None if both is None else (both, VIEW_NAMES["both"])
+    line = None if both is None else (both, VIEWS["both"])
     scores = [f"{row.name} {number(row.value)}" for row in rows]
     caption = f"{counted(ablation.n_pairs, 'test pair', 'test pairs')} with an image: {', '.join(scores)}."
     height = ROW * float(np.max(places_of(rows))) + 1.35

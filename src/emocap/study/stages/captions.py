@@ -17,7 +17,8 @@ from emocap.captioning.candidates import CandidateGenerator
 from emocap.captioning.checkpoint import GENERATION, RANKER, GenerationConfig, load_captioner
 from emocap.captioning.eval_set import EvalSet
 from emocap.captioning.judging import JUDGES, fit_judge, score_systems, score_with_judge
-from emocap.captioning.systems import NOT_GUIDED, WITHOUT_EMOTION, caption_systems, most_faithful
+from emocap.captioning.system_names import NOT_GUIDED, WITHOUT_EMOTION
+from emocap.captioning.systems import caption_systems, most_faithful
 from emocap.captioning.tuning import choose_generation_config
 from emocap.devices import best_device
 from emocap.evaluation.baselines import PredictFunction

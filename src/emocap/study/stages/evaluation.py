@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,17 +21,18 @@ from emocap.evaluation.metrics import METRICS, PRIMARY, evaluate
 from emocap.evaluation.predictions import ModelPredictions, write_predictions
 from emocap.evaluation.significance import calibration_report, compare_models
 from emocap.files import write_json
-from emocap.study.config.study import StudyConfig
 from emocap.study.gallery import write_gallery
-from emocap.study.models import MODELS
 from emocap.study.stages.held_out import calibrated, ensemble, joined, pooled
 from emocap.study.stages.sub_studies import studies
-from emocap.study.unit import Unit
+from emocap.study.training_unit import TrainingUnit
+
+if TYPE_CHECKING:
+    from emocap.study.config.study import StudyConfig
 
 logger = logging.getLogger("emocap")
 
 
-def evaluation(units: Sequence[Unit]) -> None:
+def evaluation(units: Sequence[TrainingUnit]) -> None:
     """Score every model on the held-out pairs of all units: `results.json`, `predictions.parquet` and the gallery.
 
     Args:
@@ -50,7 +51,7 @@ def evaluation(units: Sequence[Unit]) -> None:
 
     results = {
         **_description(units, images),
-        "kinds": {name: MODELS[name].kind for name in predictions},
+        "kinds": {name: study.models[name].kind for name in predictions},
         "validation": {name: {PRIMARY: score} for name, score in validation.items()},
         "chosen": chosen(config, validation),
         **compared(predictions, _references(config, predictions)),
@@ -81,7 +82,7 @@ def evaluation(units: Sequence[Unit]) -> None:
     write_json(study.root / "results.json", results)
 
 
-def _description(units: Sequence[Unit], images: Sequence[str]) -> dict[str, Any]:
+def _description(units: Sequence[TrainingUnit], images: Sequence[str]) -> dict[str, Any]:
     """What was evaluated, and how."""
     config, vocabulary, tested = units[0].config, units[0].vocabulary, _tested(units)
     return {
@@ -98,18 +99,18 @@ def _description(units: Sequence[Unit], images: Sequence[str]) -> dict[str, Any]
     }
 
 
-def _tested(units: Sequence[Unit]) -> np.ndarray:
+def _tested(units: Sequence[TrainingUnit]) -> np.ndarray:
     """Rows of the pairs that any unit tests."""
     return np.unique(np.concatenate([unit.rows["test"] for unit in units]))
 
 
-def _references(config: StudyConfig, predictions: Mapping[str, Any]) -> list[str]:
+def _references(config: "StudyConfig", predictions: Mapping[str, Any]) -> list[str]:
     """The models that all others are compared with."""
     rivals = ["AnB+"] if {"labelled_AnB+", "AnB+"} <= set(predictions) else []
     return list(dict.fromkeys([config.evaluation.reference, *config.baselines.all_names, *rivals]))
 
 
-def _emotions(units: Sequence[Unit], targets: np.ndarray) -> dict[str, Any]:
+def _emotions(units: Sequence[TrainingUnit], targets: np.ndarray) -> dict[str, Any]:
     labels = units[0].vocabulary.labels
     positives = targets[_tested(units)].sum(axis=0).astype(int).tolist()
     return {
@@ -119,7 +120,7 @@ def _emotions(units: Sequence[Unit], targets: np.ndarray) -> dict[str, Any]:
 
 
 def predictions_of(
-    units: Sequence[Unit], targets: np.ndarray
+    units: Sequence[TrainingUnit], targets: np.ndarray
 ) -> tuple[dict[str, list[ModelPredictions]], dict[str, float], dict[str, list[float]]]:
     """By model, baselines first: its repeats, its validation mAP, and its temperatures."""
     config = units[0].config
@@ -127,7 +128,7 @@ def predictions_of(
     validation: dict[str, float] = {}
     temperatures: dict[str, list[float]] = {}
     for name in [*config.baselines.all_names, *config.models]:
-        folder = f"baselines/{name}" if MODELS[name].kind == "baseline" else name
+        folder = f"baselines/{name}" if units[0].models[name].kind == "baseline" else name
         scaled = name != "prior"
         predictions[name], validation[name], temperatures[name] = pooled(units, targets, folder, scaled=scaled)
     if config.members:
@@ -136,7 +137,7 @@ def predictions_of(
     return predictions, validation, temperatures
 
 
-def chosen(config: StudyConfig, validation: dict[str, float]) -> str:
+def chosen(config: "StudyConfig", validation: dict[str, float]) -> str:
     """The model that represents the study, selected without any test pair.
 
     The ensemble where there is one, since its members are fixed beforehand. Else the best on the validation pairs of a
@@ -147,7 +148,7 @@ def chosen(config: StudyConfig, validation: dict[str, float]) -> str:
     return config.models[-1] if config.folds is not None else max(config.models, key=validation.__getitem__)
 
 
-def ceiling(units: Sequence[Unit], targets: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+def ceiling(units: Sequence[TrainingUnit], targets: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
     """Scores of the true probabilities (M, E), with F1 at thresholds from the validation pairs as for every model."""
     seed = units[0].seed
     parts = []
@@ -160,7 +161,7 @@ def ceiling(units: Sequence[Unit], targets: np.ndarray, truth: np.ndarray) -> di
     return evaluate(oracle.raw, own, labels) | {name: tuned[name] for name in ("micro_f1", "macro_f1")}
 
 
-def human(study: Unit, pairs: Pairs, predictions: dict[str, list[ModelPredictions]]) -> dict[str, Any] | None:
+def human(study: TrainingUnit, pairs: Pairs, predictions: dict[str, list[ModelPredictions]]) -> dict[str, Any] | None:
     """Human agreement, where the corpus has separate annotators; else None."""
     if pairs.table["annotations"].null_count == len(pairs):
         return None

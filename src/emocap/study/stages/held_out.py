@@ -11,7 +11,7 @@ from emocap.errors import EmocapError
 from emocap.evaluation.calibration import Calibration, calibrate, scale
 from emocap.evaluation.predictions import ModelPredictions
 from emocap.evaluation.ranking_metrics import mean_average_precision
-from emocap.files import read_array, read_json
+from emocap.files import read_json
 from emocap.study.unit import Unit
 
 
@@ -33,7 +33,7 @@ def read_probabilities(study: Unit, file: str, n: int) -> np.ndarray:
     path, expected = study.run / file, (n, len(study.vocabulary))
     fault = "missing, cut short or damaged"
     with contextlib.suppress(EmocapError):
-        array = read_array(path)
+        array = study.array(file)
         if array.shape == expected and array.dtype.kind == "f" and ((array >= 0) & (array <= 1)).all():
             return array
         fault = f"holds {array.dtype} {array.shape}, expected probabilities {expected}"

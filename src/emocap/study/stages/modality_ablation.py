@@ -14,7 +14,6 @@ from emocap.study.training_unit import TrainingUnit
 from emocap.training.predict import predict_probabilities
 
 FOLDER = "modality_ablation"
-VIEWS = ("both", "caption_only", "image_only", "other_image", "other_caption")
 
 
 def modality_ablation(study: TrainingUnit) -> None:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,10 +18,12 @@ from emocap.files import sha256_of, write_json
 from emocap.models.backbones import find_backbone
 from emocap.models.initialisation import build_config
 from emocap.study.artifacts import count_faults, write_pairs
-from emocap.study.config.corpora import CorpusConfig
-from emocap.study.config.study import StudyConfig
 from emocap.study.unit import Study
 from emocap.weights import weights_file
+
+if TYPE_CHECKING:
+    from emocap.study.config.corpora import CorpusConfig
+    from emocap.study.config.study import StudyConfig
 
 logger = logging.getLogger("emocap")
 
@@ -97,7 +99,7 @@ def _labelled_source(study: Study, pairs: Pairs, target: Pairs, shared: Mapping[
     return clean
 
 
-def resolve_backbone(config: StudyConfig, vocabulary: Vocabulary) -> dict[str, str]:
+def resolve_backbone(config: "StudyConfig", vocabulary: Vocabulary) -> dict[str, str]:
     """Resolve the backbone once for all stages, and check that the settings fit it.
 
     Returns:
@@ -131,7 +133,7 @@ def resolve_backbone(config: StudyConfig, vocabulary: Vocabulary) -> dict[str, s
     return {"name": backbone.name, "sha256": sha256_of(weights_file(backbone.folder))}
 
 
-def _read(study: Study, corpus: CorpusConfig) -> Pairs:
+def _read(study: Study, corpus: "CorpusConfig") -> Pairs:
     images = study.place(corpus.images) if corpus.images is not None else None
     pairs = read_corpus(corpus.format, study.place(corpus.path), images)
     if corpus.limit_images is None:
@@ -165,7 +167,7 @@ def input_files(study: Study) -> list[Path]:
     return [*corpora, *images, *weights]
 
 
-def _require_present(study: Study, corpus: CorpusConfig) -> None:
+def _require_present(study: Study, corpus: "CorpusConfig") -> None:
     if study.place(corpus.path).exists() and not study.place(corpus.path).is_file():
         raise EmocapError(f"{study.place(corpus.path)}: not a file; give the corpus's own file")
     for path in (corpus.path, corpus.images, corpus.store, corpus.oracle):

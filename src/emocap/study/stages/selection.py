@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from emocap.corpora.pairs import Pairs
 from emocap.errors import EmocapError
-from emocap.files import atomic_file, read_array, write_json
+from emocap.files import atomic_file, write_json
 from emocap.pseudo_labels.audit import audit
 from emocap.pseudo_labels.select import Selection, select, student_targets
 from emocap.study.artifacts import read_parquet
@@ -24,7 +24,7 @@ def pseudo_labels(study: Unit, settings: PseudoLabelConfig, seed: int) -> tuple[
     Returns:
         The selection of M pairs, their targets (M, E), and the teacher's probabilities of all pairs (N, E).
     """
-    probabilities = read_array(study.run / "scores" / "probabilities.npy")
+    probabilities = study.array("scores/probabilities.npy")
     images = study.pairs("source").images
     sample = select(
         probabilities,

@@ -12,7 +12,6 @@ from emocap.corpora.pairs import Pairs
 from emocap.corpora.splits import fold_by_image, rows_of, split_by_image
 from emocap.errors import EmocapError
 from emocap.files import write_array, write_json
-from emocap.study.artifacts import read_value
 from emocap.study.unit import Unit
 
 logger = logging.getLogger("emocap")
@@ -47,7 +46,7 @@ def splits(study: Unit) -> None:
     if config.source is not None:
         source = study.whole("source")
         held_out = pairs.select(np.concatenate([rows["validation"], rows["test"]]))
-        shared = read_value(study.root / "data.json", "shared_content").get("source")
+        shared = study.data("shared_content").get("source")
         kept = without_held_out(source, held_out, "source", shared)
         held_out_removed = len(source) - len(kept)
         if held_out_removed:

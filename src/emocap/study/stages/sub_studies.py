@@ -7,10 +7,10 @@ import numpy as np
 
 from emocap.evaluation.calibration import calibrate
 from emocap.evaluation.predictions import ModelPredictions
-from emocap.files import read_array
 from emocap.study.stages import modality_ablation, pseudo_label_study, transfer_study
 from emocap.study.stages.held_out import calibrated, joined, pooled, read_index, read_probabilities, stored
 from emocap.study.unit import Unit
+from emocap.study.views import VIEWS
 
 Compared = Callable[[dict[str, list[ModelPredictions]], list[str]], dict[str, Any]]
 
@@ -35,11 +35,11 @@ def modality_results(units: Sequence[Unit], targets: np.ndarray, compared: Compa
     """Scores of every view, over the test pairs with an image; None where there are none."""
     run = read_index(units[0], f"{modality_ablation.FOLDER}/model.json", {"model": str})["model"]
     predictions: dict[str, list[ModelPredictions]] = {}
-    for view in modality_ablation.VIEWS:
+    for view in VIEWS:
         for seed in dict.fromkeys(unit.seed for unit in units):
             parts = []
             for unit in (unit for unit in units if unit.seed == seed):
-                rows = read_array(unit.run / modality_ablation.FOLDER / "rows.npy")
+                rows = unit.array(f"{modality_ablation.FOLDER}/rows.npy")
                 if len(rows):
                     test = read_probabilities(unit, f"{modality_ablation.FOLDER}/{view}_probabilities.npy", len(rows))
                     calibration = calibrate(stored(unit, run, "validation"), targets[unit.rows["validation"]])

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from emocap.regions.extractors.registry import EXTRACTORS, extractor_and_settings
+from emocap.regions.extractors.registry import extractor_module
 from emocap.study.config.pseudo_labels import SAMPLE_KEYS
 from emocap.study.config.study import StudyConfig
 from emocap.study.models import MODELS, StudyModel
@@ -70,6 +70,7 @@ class Stage:
         when: whether a study has this stage.
         files: files outside the run directory that it reads.
         plugins: modules that it loads by name, which its imports do not show.
+        trains: whether it trains, loads or evaluates models, and so depends on the table of models.
         invalidates: what is removed when it runs: "results" of the study, or "all" that later stages wrote.
     """
 
@@ -84,6 +85,7 @@ class Stage:
     when: Callable[[StudyConfig], bool] = _always
     files: Callable[[Any], Sequence[Path]] | None = None
     plugins: Callable[[StudyConfig], Sequence[str]] | None = None
+    trains: bool = True
     invalidates: Literal["results", "all"] = "results"
 
     def outputs_of(self, config: StudyConfig) -> list[str]:
@@ -116,10 +118,7 @@ def _transfer_stage(entry: StudyModel) -> Stage:
 
 
 def _extractor_modules(config: StudyConfig) -> list[str]:
-    if config.features is None:
-        return []
-    name, _ = extractor_and_settings(config.features.extractor, config.features.settings)
-    return [EXTRACTORS[name].partition(":")[0]]
+    return [] if config.features is None else [extractor_module(config.features.extractor)]
 
 
 def _oracle_files(units: Sequence[Any]) -> list[Path]:
@@ -142,6 +141,7 @@ _STAGES = (
         config_keys=["target", "source", "labelled_source", "min_count", "model", "label_aggregation", "seed"],
         files=prepare.input_files,
         invalidates="all",
+        trains=False,
     ),
     Stage(
         "features",
@@ -153,6 +153,7 @@ _STAGES = (
         files=features.input_files,
         plugins=_extractor_modules,
         invalidates="all",
+        trains=False,
     ),
     Stage(
         "labelled",
@@ -171,6 +172,7 @@ _STAGES = (
         outputs=["splits.json"],
         optional_outputs=[("source_rows.npy", _has_source), ("caption_images.json", _has_captioner)],
         config_keys=["splits", "folds", "captioner.held_out_images"],
+        trains=False,
     ),
     Stage(
         "baselines",
@@ -179,6 +181,7 @@ _STAGES = (
         inputs=["splits"],
         outputs=["baselines"],
         config_keys=["baselines"],
+        trains=False,
     ),
     Stage(
         "teacher",

@@ -13,7 +13,6 @@ from typing import Any
 from emocap.files import write_json
 from emocap.models.classifier import VisualBertForEmotion
 from emocap.models.transfer import unfreeze
-from emocap.study.models import MODELS
 from emocap.study.stages.fitting import fit_on_target, move_layers, point_seed, start_at_frequencies
 from emocap.study.stages.teacher import fit_teacher
 from emocap.study.training_unit import TrainingUnit
@@ -69,7 +68,7 @@ def bases_of(study: TrainingUnit) -> dict[str, VisualBertForEmotion]:
 
 
 def _fit(study: TrainingUnit, name: str, run: str, n: int, base: VisualBertForEmotion, seed: int) -> None:
-    model = move_layers(study, base, n, freeze=MODELS[run].frozen, seed=seed + 2)
+    model = move_layers(study, base, n, freeze=study.models[run].frozen, seed=seed + 2)
     _, tokenizer = study.fresh_model(seed)
     fit_on_target(study, name, model, tokenizer, study.config.training_settings(run), seed=seed, keep_model=False)
 
