@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import socket
+import subprocess
 import threading
 import time
 from contextlib import suppress
@@ -14,7 +15,7 @@ from emocap import EmocapError
 from emocap.app.served_model import load_served
 from emocap.app.server import allowed_hosts
 
-from ..cli.process import emocap
+from ..cli.process import emocap, emocap_process
 from .process import TIMEOUT, Server
 
 GENERATE, PREDICT, EXAMPLE = 1, 3, 4  # numbers of the page's functions
@@ -220,14 +221,18 @@ def test_uploads_are_limited_and_never_served_as_html(start) -> None:
 
 def error_of(*options: str, **environment: str) -> str:
     """The one line that `emocap serve` prints as it fails."""
-    done = emocap("serve", *options, **environment)
+    return one_line(emocap("serve", *options, **environment))
+
+
+def one_line(done: subprocess.CompletedProcess[str]) -> str:
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1, done.stderr
     return done.stderr
 
 
 def test_startup_error_is_one_line(run, tmp_path) -> None:
-    assert "not a model folder (no emocap.json)" in error_of("--model", str(tmp_path))
+    in_its_own_process = emocap_process("serve", "--model", str(tmp_path))
+    assert "not a model folder (no emocap.json)" in one_line(in_its_own_process)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         assert f"cannot listen on 127.0.0.1:{port}" in error_of("--model", str(run), "--port", str(port), "--no-page")

@@ -7,11 +7,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from .process import emocap
+from .process import emocap, emocap_process
 
 
 def test_predict_prints_top_emotions_of_a_caption(model_folder) -> None:
-    done = emocap("predict", "--model", model_folder, "a dog waits alone", "--top", 2)
+    done = emocap_process("predict", "--model", model_folder, "a dog waits alone", "--top", 2)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert len(lines) == 2
