@@ -23,7 +23,7 @@ def test_demo_command_runs_the_whole_study(tiny_bert, tmp_path, monkeypatch, cap
         main()
     assert stopped.value.code == 0
     shown = capsys.readouterr().out
-    for model in ("prior", "teacher", "student", "AnB", "AnB+", "ceiling"):
+    for model in ("prior", "teacher", "student", "AnB", "AnB+", "oracle"):
         assert re.search(rf"{re.escape(model)}\W+(\d\.\d{{3}}\W+){{7}}", shown)
     assert "report.html" in shown.replace("\n", "")
     results = json.loads((tmp_path / "a run #1" / "results.json").read_text())
