@@ -34,6 +34,7 @@ from emocap.study.stages import (
 )
 
 PREDICTIONS = ("history.json", "validation_probabilities.npy", "test_probabilities.npy")
+FORMER_OUTPUTS = ("signal", "stages/signal.json")  # of version 0.1
 RESULTS = ("results.json", "predictions.parquet", "gallery.json", "gallery", "report.html")
 SAMPLE = tuple(f"pseudo_labels.{key}" for key in SAMPLE_KEYS)
 
@@ -303,4 +304,4 @@ def invalidated_by(stage: Stage) -> list[str]:
         if other.name not in ("prepare", "features")
         for output in (*other.outputs, *(name for name, _ in other.optional_outputs))
     ]
-    return [*RESULTS, "units", *dict.fromkeys(output.split("/")[0] for output in later)]
+    return [*RESULTS, *FORMER_OUTPUTS, "units", *dict.fromkeys(output.split("/")[0] for output in later)]
