@@ -6,7 +6,7 @@ STAMP := $(VENV)/.emocap-installed
 .PHONY: help setup demo test lint snapshots hooks dist clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 setup: $(STAMP)  ## install emocap with all extras into .venv
 

@@ -251,6 +251,10 @@ def test_bounded_metrics_stay_between_0_and_1() -> None:
 
 def test_metrics_read_the_stated_form_of_input() -> None:
     p, t, *_ = synthetic(5)
+    p[0], t[0] = (
+        np.where(np.arange(t.shape[1]) == 0, 0.9, 0.1),
+        np.arange(t.shape[1]) == 0,
+    )  # a pair that is all correct
     squeezed = 0.5 + 0.5 * p  # the same order, other probabilities, every decision positive
     for metric in METRICS.values():
         assert (metric(squeezed, t) == pytest.approx(metric(p, t))) == (metric.input == "ranking"), metric.name

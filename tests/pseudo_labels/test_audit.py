@@ -31,7 +31,7 @@ def test_warns_of_collapse_onto_one_emotion() -> None:
     assert report["never_chosen"] == ["a", "c", "d"]
     assert report["largest_share"] == 1.0
     assert report["entropy_after"] == 0.0
-    assert "the 1 most frequent emotions (b) have 100% of the pseudo-labels" in report["warning"]
+    assert "the most frequent emotions (b) have 100% of the pseudo-labels" in report["warning"]
     assert "3 of 4 emotions are never chosen" in report["warning"]
 
 

@@ -128,8 +128,8 @@ def test_verdict_states_gain_and_cost_with_intervals():
 @pytest.mark.parametrize(
     ("low", "high", "expected"),
     [
-        (-0.02, 0.1, "points [−2.0, +10.0], so no gain is shown: the interval contains zero; CIDEr-D falls"),
-        (0.0, 0.1, "points [±0.0, +10.0], so no gain is shown: the interval contains zero; CIDEr-D falls"),
+        (-0.02, 0.1, "[−2.0, +10.0], which is no evidence of a gain (the interval contains zero); CIDEr-D falls"),
+        (0.0, 0.1, "[±0.0, +10.0], which is no evidence of a gain (the interval contains zero); CIDEr-D falls"),
         (0.01, 0.1, "points [+1.0, +10.0]; CIDEr-D falls"),
         (-0.1, -0.01, "points [−10.0, −1.0], so requesting an emotion makes it rarer; CIDEr-D falls"),
     ],
@@ -142,7 +142,7 @@ def test_claims_gain_only_where_interval_excludes_zero(low, high, expected):
 @pytest.mark.parametrize(
     ("low", "high", "expected"),
     [
-        (-0.2, 0.01, "; no change of CIDEr-D is shown, the interval contains zero: 0.600 against 0.700, −0.095"),
+        (-0.2, 0.01, "; there is no evidence that CIDEr-D changes (the interval contains zero): 0.600 against 0.700"),
         (0.01, 0.2, "; CIDEr-D rises: 0.600 against 0.700, +0.105 [+0.010, +0.200]."),
     ],
 )

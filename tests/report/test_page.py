@@ -169,7 +169,10 @@ def test_model_chosen_on_validation_represents_the_study(run_dir):
     run_dir.change("results.json", lambda it: it.update(chosen="ensemble"))
     text = report_of(run_dir).text
     assert "The ensemble is better than the best baseline, tfidf, by mean average precision: 0.290 against" in text
-    assert "was chosen on the validation pairs; on the test pairs AnB+ scores highest (0.300)." in text
+    assert "The ensemble was fixed in advance; on the test pairs AnB+ scores highest (0.300)." in text
+    run_dir.change("results.json", lambda it: it.update(chosen="AnB"))
+    text = report_of(run_dir).text
+    assert "AnB was chosen on the validation pairs; on the test pairs AnB+ scores highest (0.300)." in text
 
 
 def test_describes_several_units(run_dir):

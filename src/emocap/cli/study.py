@@ -106,7 +106,7 @@ def compare(
 
 
 def download(
-    dataset: Annotated[str, typer.Argument(metavar="{socratis|coco}", help="What to download.")],
+    dataset: Annotated[str, typer.Argument(metavar="socratis|coco", help="What to download.")],
     data_root: Annotated[Path, typer.Option("--data-root", help="Folder to put it in.")] = Path("data"),
 ) -> None:
     """Download an official release, or say what to download by hand and where to put it."""

@@ -72,8 +72,8 @@ def _warning(after: np.ndarray, target: np.ndarray, labels: Sequence[str], never
         leading = [labels[i] for i in np.argsort(-after, kind="stable")[:p]]
         share = float(np.sort(after)[::-1][:p].sum())
         faults.append(
-            f"the {p} most frequent emotions ({', '.join(leading)}) have {share:.0%} of the pseudo-labels: entropy "
-            f"{entropy(after):.2f} nats versus {entropy(target):.2f} for the target's labels"
+            f"the most frequent emotions ({', '.join(leading)}) have {share:.0%} of the pseudo-labels: entropy "
+            f"{abs(entropy(after)):.2f} nats versus {entropy(target):.2f} for the target's labels"
         )
     if len(never) > MAX_NEVER_CHOSEN * len(labels):
         faults.append(f"{len(never)} of {len(labels)} emotions are never chosen")

@@ -21,12 +21,12 @@ def verdict_sentence(captions: Captions, n_emotions: int) -> str:
     effect = {
         "better": "",
         "worse": ", so requesting an emotion makes it rarer",
-        "inconclusive": ", so no gain is shown: the interval contains zero",
+        "inconclusive": ", which is no evidence of a gain (the interval contains zero)",
     }[outcome_of(gain, HIGHER)]
     cost_words = {
         "better": "CIDEr-D rises",
         "worse": "CIDEr-D falls",
-        "inconclusive": "no change of CIDEr-D is shown, the interval contains zero",
+        "inconclusive": "there is no evidence that CIDEr-D changes (the interval contains zero)",
     }[outcome_of(cost, HIGHER)]
     return (
         f"The requested emotion is {TOP_K_IN_WORDS[judge_top_k(n_emotions)]} for {_share(asked.alignment)} of the "

@@ -60,7 +60,7 @@ def best_baseline(results: Results, metric: str = PRIMARY) -> str:
 
 
 def main_model(results: Results, metric: str = PRIMARY) -> str | None:
-    """The model that represents the study: the one chosen on validation pairs, else the best; None without a score.
+    """The model that represents the study: the one that it names, else the best; None without a score.
 
     Among equal ones it is the last in the order of the table of models.
     """

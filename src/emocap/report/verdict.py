@@ -123,10 +123,9 @@ def _best_on_test(results: Results, name: str) -> list[str]:
     if name in best:
         return []
     score = number(results.models[best[-1]][PRIMARY])
-    return [
-        f"{capitalized(label_of(name))} was chosen on the validation pairs; on the test pairs {label_of(best[-1])} "
-        f"scores highest ({score})."
-    ]
+    fixed = results.kinds[name] == "ensemble"  # its members do not depend on any score
+    how = "was fixed in advance" if fixed else "was chosen on the validation pairs"
+    return [f"{capitalized(label_of(name))} {how}; on the test pairs {label_of(best[-1])} scores highest ({score})."]
 
 
 def _shares_reached(results: Results, name: str) -> list[str]:
