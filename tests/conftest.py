@@ -11,8 +11,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models are faster so, and 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
-def pytest_collection_finish() -> None:
-    """Exempt all that was imported from garbage collection, which transformers calls for every training."""
+@pytest.fixture(autouse=True, scope="module")
+def _frozen_heap() -> None:
+    """Exempt what lives before a module's tests from garbage collection, which transformers calls in every training."""
     gc.collect()
     gc.freeze()
 
