@@ -20,7 +20,7 @@ demo: setup  ## run the whole study on synthetic images and captions, a few minu
 	$(BIN)/emocap demo
 
 test: setup  ## run the tests and measure coverage
-	$(BIN)/pytest --numprocesses auto --dist loadfile --cov --cov-report=term:skip-covered
+	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
 
 lint: setup  ## check format, style, types and layers
 	$(BIN)/ruff format --check .
