@@ -1,6 +1,7 @@
 """Stages run once, again when something they depend on changed, and never two runs at once."""
 
 import ast
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from emocap.errors import EmocapError
 from emocap.study import cache
 from emocap.study.cache import RunDir
 from emocap.study.config.loading import load_config
+from emocap.study.run import _draw_corpora
 from emocap.study.stages.table import stages_of
 
 
@@ -175,3 +177,16 @@ def test_reports_unusable_run_directory(tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(EmocapError, match="cannot be used as a folder to write in"), RunDir(tmp_path / "file").locked():
         pass
+
+
+def test_other_corpus_size_draws_again(tmp_path) -> None:
+    sizes = []
+
+    def draw(folder: Path, n_target: int) -> None:
+        folder.mkdir(exist_ok=True)
+        sizes.append(n_target)
+
+    draw.__module__ = "emocap.demo.corpora"
+    for n_target in (1200, 1200, 4800):
+        _draw_corpora(RunDir(tmp_path), partial(draw, n_target=n_target), seed=0)
+    assert sizes == [1200, 4800]
