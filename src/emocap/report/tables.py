@@ -7,17 +7,9 @@ from emocap.evaluation.metrics import METRICS, PRIMARY
 from emocap.report.files.comparison import Comparison, MetricInfo
 from emocap.report.files.results import Results
 from emocap.report.outcome import OracleShare, best_models, oracle_share, outcome_of
-from emocap.report.text import (
-    counted,
-    description_of,
-    display_name,
-    interval_text,
-    metric_name,
-    number,
-    signed,
-    signed_interval,
-)
+from emocap.report.text import counted, description_of, interval_text, metric_name, number, signed, signed_interval
 from emocap.report.verdict import compared_on_all_metrics
+from emocap.study.models import display_name
 
 GROUPS = {"Baselines": ("baseline",), "Models": ("study", "ensemble")}
 

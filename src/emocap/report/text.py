@@ -42,15 +42,6 @@ def metric_in_sentence(metric: str) -> str:
     return name[:1].lower() + name[1:]
 
 
-def display_name(model: str) -> str:
-    """A model's name in tables and legends.
-
-    >>> display_name("AnB+"), display_name("ceiling")
-    ('AnB+', 'oracle')
-    """
-    return (MODELS[model].display_name if model in MODELS else None) or model
-
-
 def label_of(model: str) -> str:
     """A model's name within a sentence.
 

@@ -7,15 +7,8 @@ from emocap.report.outcome import gain
 from emocap.report.plots.axes import dots, look_of
 from emocap.report.plots.figure import Drawing, drawing_of, sentence_of
 from emocap.report.plots.training import TRANSFERRED
-from emocap.report.text import (
-    counted,
-    display_name,
-    interval_text,
-    label_of,
-    metric_in_sentence,
-    metric_name,
-    number,
-)
+from emocap.report.text import counted, interval_text, label_of, metric_in_sentence, metric_name, number
+from emocap.study.models import display_name
 
 ROW, MAX_ROWS = 0.24, 40
 

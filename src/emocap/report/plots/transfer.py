@@ -6,8 +6,8 @@ from emocap.report.files.studies import TransferStudy
 from emocap.report.plots.axes import look_of
 from emocap.report.plots.figure import Drawing, drawing_of, sentence_of
 from emocap.report.plots.intervals import Estimate, Line, layer_lines
-from emocap.report.text import display_name, interval_text, metric_in_sentence, number
-from emocap.study.models import MODELS
+from emocap.report.text import interval_text, metric_in_sentence, number
+from emocap.study.models import MODELS, display_name
 
 
 def transfer_study(results: Results) -> Drawing | None:
