@@ -7,13 +7,16 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
 
 from emocap.errors import EmocapError
+
+_SYSTEM_FILES = (".ds_store", "thumbs.db", "desktop.ini")
+_SYSTEM_FOLDER = "__MACOSX"
 
 
 @contextmanager
@@ -192,6 +195,18 @@ def read_json(path: Path) -> Any:
         raise EmocapError(f"{path}: not valid JSON at line {error.lineno}, column {error.colno}: {error.msg}") from None
     except (RecursionError, ValueError):
         raise EmocapError(f"{path}: JSON nested too deeply or with a number too long to read") from None
+
+
+def is_system_file(path: PurePath) -> bool:
+    """Whether macOS or Windows made this file: `._a.jpg`, `__MACOSX/a.jpg`, `.DS_Store`, `Thumbs.db`, `desktop.ini`.
+
+    Args:
+        path: relative to the folder that is searched; folders above it do not count.
+
+    >>> is_system_file(PurePath("train/._a.npy")), is_system_file(PurePath("train/a.npy"))
+    (True, False)
+    """
+    return path.name.startswith("._") or path.name.lower() in _SYSTEM_FILES or _SYSTEM_FOLDER in path.parts
 
 
 def sha256_of(path: Path) -> str:
