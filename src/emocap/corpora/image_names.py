@@ -23,10 +23,28 @@ IMAGE_EXTENSIONS = frozenset((
     ".mpo", ".ppm", ".pgm", ".pbm", ".pnm",
 ))
 # fmt: on
+MAX_CHARS_SHOWN = 100
 _UNUSUAL = re.compile(r"[\\:]|^[\s/.]|[\s/.]$|//|/\.")  # all other names are plain already
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 _FILE_URL = re.compile(r"file:(//[^/]*)?(?=/)", re.IGNORECASE)
 _DRIVE = re.compile(r"[a-z]:/", re.IGNORECASE)
+
+
+class ImageNameFault(EmocapError):
+    """A name that cannot be the file of an image.
+
+    Attributes:
+        reason: what is wrong with it, without the name.
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name = name
+        self.reason = reason
+
+    def __str__(self) -> str:
+        shown = self.name if len(self.name) <= MAX_CHARS_SHOWN else self.name[:MAX_CHARS_SHOWN] + "..."
+        return f"image {shown!r} {self.reason}"
 
 
 def plain_image_name(name: str, root: Path | None) -> str:
@@ -41,7 +59,7 @@ def plain_image_name(name: str, root: Path | None) -> str:
             and web addresses are names like all others.
 
     Raises:
-        EmocapError: a path outside the root, a web address, or inline image data; the message is the reason alone.
+        ImageNameFault: a path outside the root, a web address, or inline image data.
 
     >>> plain_image_name(" ./set//a.png ", Path("images")), plain_image_name("set\\\\a.png", None)
     ('set/a.png', 'set/a.png')
@@ -50,15 +68,13 @@ def plain_image_name(name: str, root: Path | None) -> str:
         return name
     text = name.strip()
     if text[:5].lower() == "data:":
-        raise EmocapError(f"image {_short(name)} is inline data, expected a file name; write the image to a file")
+        raise ImageNameFault(name, "is inline data, expected a file name; write the image to a file")
     if _FILE_URL.match(text):
         text = _path_of_url(text)
     elif _SCHEME.match(text):
         if root is None:
             return text
-        raise EmocapError(
-            f"image {_short(name)} is a web address; emocap fetches none, download the images and name the files"
-        )
+        raise ImageNameFault(name, "is a web address; emocap fetches none, download the images and name the files")
     text = text.replace("\\", "/")
     if not text:
         return ""
@@ -70,10 +86,7 @@ def plain_image_name(name: str, root: Path | None) -> str:
         return plain
     inside = None if root is None else _below(plain, root)
     if inside is None:
-        raise EmocapError(
-            f"image {_short(name)} points outside the image folder{'' if root is None else f' {root}'}; "
-            "name it relative to that folder"
-        )
+        raise ImageNameFault(name, "points outside the image folder; name it relative to that folder")
     return inside
 
 
@@ -209,7 +222,3 @@ def _roots(root: str) -> tuple[str, str]:
 @lru_cache(maxsize=4096)
 def _real_folder(folder: str) -> str:
     return Path(folder).resolve().as_posix().rstrip("/") + "/"
-
-
-def _short(name: str) -> str:
-    return repr(name if len(name) <= 100 else name[:97] + "...")
