@@ -1,10 +1,12 @@
 """Files written whole or not at all (temporary name, fsync, rename), locks, and file hashes."""
 
+import gzip
 import hashlib
 import json
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
@@ -17,6 +19,8 @@ from emocap.errors import EmocapError
 
 _SYSTEM_FILES = (".ds_store", "thumbs.db", "desktop.ini")
 _SYSTEM_FOLDER = "__MACOSX"
+
+GZIP_MAGIC = b"\x1f\x8b"
 
 
 @contextmanager
@@ -167,14 +171,21 @@ def read_array(path: Path) -> np.ndarray:
 
 
 def read_text(path: Path) -> str:
-    """The UTF-8 text of a file, without a byte-order mark.
+    """The UTF-8 text of a file, without a byte-order mark; one compressed with gzip is decompressed.
 
     Raises:
-        EmocapError: the file is missing, unreadable or not UTF-8.
+        EmocapError: the file is missing, unreadable, damaged or not UTF-8.
     """
     path = Path(path)
     try:
+        with path.open("rb") as file:
+            is_gzip = file.read(2) == GZIP_MAGIC
+        if is_gzip:
+            with gzip.open(path, "rt", encoding="utf-8-sig") as text:
+                return text.read()
         return path.read_text(encoding="utf-8-sig")
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise EmocapError(f"{path}: damaged gzip file ({error}); download it again") from None
     except FileNotFoundError:
         raise EmocapError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:

@@ -35,7 +35,7 @@ def test_each_caption_is_a_pair(tmp_path) -> None:
         "caption is empty",
         "caption is NoneType, expected text",
         "pair id '1' occurs twice",
-        "has no id",
+        "is str, expected an object",
     ]
 
 

@@ -10,13 +10,13 @@ from emocap.errors import EmocapError
 
 
 def pairs_of_files(folder, contents: dict[str, bytes | None]):
-    builder = PairsBuilder("synthetic")
+    builder = PairsBuilder("synthetic", folder)
     for number, (name, content) in enumerate(contents.items()):
         builder.add("x", str(number), name, "text", ["happy"])
         if content is not None:
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(content)
-    return builder.build(folder)
+    return builder.build()
 
 
 def test_copies_map_to_first_name(tmp_path) -> None:

@@ -35,7 +35,7 @@ def test_invalid_annotator_is_rejected_without_its_pair(socratis) -> None:
         ("pair P1, annotator 1", "emotions are str, expected a list of words"),
         ("pair P2", "is not a list of annotators"),
         ("pair P3", "caption is empty"),
-        ("pair P4", "image '../d.jpg' points outside the image folder"),
+        ("pair P4", "image '../d.jpg' points outside the image folder; name it relative to that folder"),
     ]
 
 
@@ -68,16 +68,16 @@ def test_csv_lists_are_never_executed(tmp_path) -> None:
         "e.jpg,too,many,fields\r\n"
     )
     pairs = read_socratis_csv(path)
-    assert pairs.captions == ["A dog, waiting"]
-    assert pairs.emotions == [["happy", "sad"]]
+    assert pairs.captions == ["A dog, waiting", "A cat"]
+    assert pairs.emotions == [["happy", "sad"], ["happy"]]
     reasons = [q.reason for q in pairs.rejected]
     assert reasons == [
-        "emotions 'happy' are not a list such as ['happy', 'sad']",
-        "emotions \"__import__('os').system('true')\" are not a list such as ['happy', 'sad']",
-        "caption is empty",
         "has 4 fields, expected 3",
+        "emotions \"__import__('os').system('true')\" contain \"__import__('os').system('true')\", expected words, "
+        "such as joy|calm",
+        "caption is empty",
     ]
-    assert pairs.rejected[0].where == f"{path}: line 3"
+    assert pairs.rejected[1].where == f"{path}: line 4"
 
 
 def test_deeply_nested_brackets_reject_one_row(tmp_path) -> None:
@@ -116,7 +116,7 @@ def test_mismatched_annotators_and_lone_surrogates_are_rejected(socratis) -> Non
     assert [q.where.split(": ")[1] for q in pairs.rejected] == [f"pair P1, annotator {n}" for n in (1, 3, 4)]
 
 
-@pytest.mark.parametrize("text", ["{[]: 1}", "-" * 9000 + "1", "['a', 1]", "('a',)", "9" * 9000, "['x'" + "]" * 20_000])
+@pytest.mark.parametrize("text", ["{[]: 1}", "-" * 9000 + "1", "['a', 1]", "9" * 9000, "['x'" + "]" * 20_000])
 def test_hostile_list_rejects_one_row(tmp_path, text: str) -> None:
     path = tmp_path / "c.csv"
     path.write_text(f'image_name,caption,emotions\na.jpg,x,"{text}"\nb.jpg,y,"[\'sad\']"\n')

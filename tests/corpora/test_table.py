@@ -23,7 +23,7 @@ def test_csv_labels_in_every_notation(tmp_path) -> None:
     pairs = read_table(path)
     assert pairs.emotions == [["joy", "very calm"], ["joy"], ["calm", "joy"], ["joy"]]
     assert pairs.images == ["a.jpg", "a.jpg", "b.jpg", ""]
-    assert [q.reason for q in pairs.rejected] == ["emotions contain an empty word"]
+    assert [q.reason for q in pairs.rejected] == ["emotions 'a||b' contain an empty word"]
 
 
 def test_jsonl_and_parquet_give_the_same_pairs(tmp_path) -> None:
@@ -48,12 +48,11 @@ def test_table_without_emotions_is_unlabelled(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ('{"caption": "x", "emotions": 3}', "emotions are int, expected a list of words"),
-        ('{"caption": "x", "emotions": [3]}', "emotions are list, expected a list of words"),
-        ('{"caption": "x", "emotions": null}', "emotions are empty, expected a list of words"),
+        ('{"caption": "x", "emotions": 3}', "emotions are 3, expected words, such as joy|calm"),
+        ('{"caption": "x", "emotions": [3]}', "emotions [3] contain what is not a word, expected a list of words"),
         ('{"caption": 4, "emotions": ["a"]}', "caption is int, expected text"),
         ('{"caption": "x", "image": 4, "emotions": ["a"]}', "image is int, expected a file name"),
-        ('{"caption": "x", "image": "/etc/passwd", "emotions": ["a"]}', "points outside the image folder"),
+        ('{"caption": "x", "image": "../passwd", "emotions": ["a"]}', "points outside the image folder"),
         ("[1]", "is list, expected an object"),
         ("{", "is not JSON"),
     ],
@@ -68,7 +67,7 @@ def test_invalid_row_is_rejected(tmp_path, row: str, reason: str) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t.tsv", b"caption\nx", r"extension is '\.tsv', expected \.csv, \.jsonl or \.parquet"),
+        ("t.xlsx", b"caption\nx", r"extension is '\.xlsx', expected \.csv, \.tsv, \.jsonl, \.json or \.parquet"),
         ("t.csv", b"", "is empty, expected a header"),
         ("t.csv", b"image,text\na,b\n", "has no column 'caption', found image, text"),
         ("t.csv", b"caption\n\xff\xfe\n", "not UTF-8 text at byte 8"),

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from emocap.corpora.pairs import Pairs, PairsBuilder
+from emocap.corpora.labels import is_absent
+from emocap.corpora.options import ReadOptions
+from emocap.corpora.pairs import Pairs, PairsBuilder, plain_id
 from emocap.errors import EmocapError
 from emocap.files import read_json
 
@@ -14,30 +16,56 @@ def is_coco(path: Path, start: bytes) -> bool:
     return path.suffix == ".json" and (path.name.startswith("captions_") or any(key in start for key in keys))
 
 
-def read_coco(path: Path, images: Path | None = None) -> Pairs:
-    """`captions_{train,val}2017.json`: one pair per caption, with its annotation id as the pair id.
+def read_coco(path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:
+    """`captions_{train,val}2017.json`, or a file of that form: one pair per caption, with its annotation id as pair id.
+
+    Ids may be numbers or text; an annotation without an id, as in results files, is named by its position.
 
     Raises:
-        EmocapError: not JSON, not COCO captions, or no usable pair.
+        EmocapError: not JSON, not COCO captions, two images of one id, or no usable pair.
     """
     values = read_json(path)
     if not isinstance(values, dict) or not all(isinstance(values.get(key), list) for key in ("images", "annotations")):
         raise EmocapError(f"{path}: not COCO captions, expected an object with the lists 'images' and 'annotations'")
     if not any(isinstance(value, dict) and "caption" in value for value in values["annotations"]):
         raise EmocapError(f"{path}: no annotation has a caption, expected captions_*.json, not instances or keypoints")
-    builder = PairsBuilder(path)
-    names: dict[Any, str] = {}
-    for number, image in enumerate(values["images"]):
-        if isinstance(image, dict) and isinstance(image.get("file_name"), str) and isinstance(image.get("id"), int):
-            names[image["id"]] = image["file_name"]
-        else:
-            builder.reject(f"images[{number}]", "has no id and file_name")
+    builder = PairsBuilder(path, images)
+    names = _image_names(values["images"], builder)
+    stem = path.name.split(".")[0]
     for number, annotation in enumerate(values["annotations"]):
-        if not isinstance(annotation, dict) or not isinstance(annotation.get("id"), int):
-            builder.reject(f"annotations[{number}]", "has no id")
-        elif not isinstance(annotation.get("image_id"), int) or annotation["image_id"] not in names:
-            builder.reject(f"annotation {annotation['id']}", "refers to an image that is not listed")
+        if not isinstance(annotation, dict):
+            builder.reject(f"annotations[{number}]", f"is {type(annotation).__name__}, expected an object")
+            continue
+        own_id, image_id = _id(annotation.get("id")), _id(annotation.get("image_id"))
+        where = f"annotations[{number}]" if own_id is None else f"annotation {own_id}"
+        if image_id is None or image_id not in names:
+            builder.reject(where, "refers to an image that is not listed")
         else:
-            name = names[annotation["image_id"]]
-            builder.add(f"annotation {annotation['id']}", str(annotation["id"]), name, annotation.get("caption"))
-    return builder.build(images)
+            builder.add(where, own_id or f"{stem}:{number}", names[image_id], annotation.get("caption"))
+    return builder.build()
+
+
+def _image_names(images: list[Any], builder: PairsBuilder) -> dict[str, str]:
+    """Image id to file name.
+
+    Raises:
+        EmocapError: two file names have one id, so that nobody knows whose its captions are.
+    """
+    names: dict[str, str] = {}
+    for number, image in enumerate(images):
+        image_id = _id(image.get("id")) if isinstance(image, dict) else None
+        if image_id is None or not isinstance(image.get("file_name"), str):
+            builder.reject(f"images[{number}]", "has no id and file_name")
+        elif names.setdefault(image_id, image["file_name"]) != image["file_name"]:
+            raise EmocapError(
+                f"{builder.source}: images {names[image_id]!r} and {image['file_name']!r} have one id, {image_id}; "
+                "it is unknown whose its captions are, so give every image an id of its own"
+            )
+    return names
+
+
+def _id(value: Any) -> str | None:
+    """An id as text; None for what is none. The number 7 and the text "7" are one id, as annotations mix them."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    return None if is_absent(value) else plain_id(value)

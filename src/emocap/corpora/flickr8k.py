@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs, PairsBuilder
 from emocap.corpora.rows import csv_rows, require_columns
 from emocap.errors import EmocapError
@@ -10,7 +11,7 @@ from emocap.files import read_text
 CAPTIONS_FILE = "captions.txt"
 
 
-def read_flickr8k(path: Path, images: Path | None = None) -> Pairs:
+def read_flickr8k(path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:
     """One pair per line, `image,caption`; the caption is all text after the first comma, since quoting is inconsistent.
 
     Raises:
@@ -20,7 +21,7 @@ def read_flickr8k(path: Path, images: Path | None = None) -> Pairs:
     if not lines[0].strip():
         raise EmocapError(f"{path}: is empty, expected the header image,caption")
     require_columns(path, [name.strip() for name in lines[0].split(",")], ("image", "caption"))
-    builder = PairsBuilder(path)
+    builder = PairsBuilder(path, images)
     for line, text in enumerate(lines[1:], 2):
         image, comma, caption = text.partition(",")
         if len(caption) > 1 and caption[0] == caption[-1] == '"':
@@ -29,10 +30,10 @@ def read_flickr8k(path: Path, images: Path | None = None) -> Pairs:
             builder.add(f"line {line}", f"{path.stem}:{line}", image.strip(), caption)
         elif text.strip():
             builder.reject(f"line {line}", "has no comma between image and caption")
-    return builder.build(images)
+    return builder.build()
 
 
-def read_flickr8k_expressions(path: Path, images: Path | None = None) -> Pairs:
+def read_flickr8k_expressions(path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:
     """One pair per caption of an image with an expression, which is its only emotion; other images are skipped.
 
     Args:
@@ -49,7 +50,7 @@ def read_flickr8k_expressions(path: Path, images: Path | None = None) -> Pairs:
     captions_of: dict[str, list[tuple[str, str]]] = {}
     for pair_id, image, caption in zip(captioned.pair_ids, captioned.images, captioned.captions, strict=True):
         captions_of.setdefault(image, []).append((pair_id, caption))
-    builder = PairsBuilder(path, list(captioned.rejected))
+    builder = PairsBuilder(path, images, list(captioned.rejected))
     header, rows = csv_rows(path, builder)
     require_columns(path, header, ("image", "emotion"))
     seen: set[str] = set()
@@ -65,4 +66,4 @@ def read_flickr8k_expressions(path: Path, images: Path | None = None) -> Pairs:
             seen.add(image)
             for pair_id, caption in captions_of[image]:
                 builder.add(where, pair_id, image, caption, [emotion])
-    return builder.build(images)
+    return builder.build()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs, PairsBuilder
 from emocap.errors import EmocapError
 from emocap.files import read_text
@@ -9,7 +10,7 @@ from emocap.files import read_text
 NAMES_FILE = "emotions.txt"
 
 
-def read_goemotions(path: Path, images: Path | None = None) -> Pairs:
+def read_goemotions(path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:
     """One pair per line of `train.tsv`, `dev.tsv` or `test.tsv`, without a header: text, label ids, comment id.
 
     Label ids are separated by commas and count the lines of `emotions.txt` in the same folder from 0. A quoted text is

@@ -3,7 +3,7 @@
 A pair has one caption: an image with five captions makes five pairs. Annotators are kept separate in `annotations`.
 """
 
-import posixpath
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,11 +13,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from emocap.corpora.image_names import plain_image_name, resolve_image_names
+from emocap.corpora.labels import is_absent
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 
 ANNOTATION = pa.struct(
     [
+        ("annotator", pa.string()),  # the corpus's name for the person; null where it gives none
         ("emotions", pa.list_(pa.string())),  # as the annotator wrote them
         ("explanations", pa.list_(pa.string())),
         ("age", pa.string()),
@@ -33,9 +36,21 @@ SCHEMA = pa.schema(
         pa.field("caption", pa.string(), nullable=False),
         pa.field("emotions", pa.list_(pa.string())),  # union over annotators, sorted; null where unlabelled
         pa.field("annotations", pa.list_(ANNOTATION)),  # null where the corpus does not keep annotators apart
+        pa.field("group", pa.string()),  # what no split divides, such as a video; null where the corpus has none
+        pa.field("split", pa.string()),  # the corpus's own "train", "validation" or "test"; null where it has none
     ]
 )
 MAX_CAPTION_CHARS = 10_000
+SPLIT_NAMES = {
+    name: part
+    for part, names in {
+        "train": ("train", "training", "restval", "trn"),
+        "validation": ("validation", "val", "valid", "dev", "development"),
+        "test": ("test", "testing", "tst"),
+    }.items()
+    for name in names
+}
+PERSON = ("explanations", "age", "gender", "education", "ethnicity")
 
 
 @dataclass(frozen=True)
@@ -55,12 +70,14 @@ class Pairs:
         image_root: folder that the `image` column is relative to; None where the corpus has no images.
         rejected: rows rejected while reading.
         open_vocabulary: labels are free text, so some outside a model's vocabulary are expected.
+        notes: what else a user should know of how the corpus was read.
     """
 
     table: pa.Table
     image_root: Path | None = None
     rejected: tuple[RejectedRow, ...] = ()
     open_vocabulary: bool = False
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.table.schema.names != SCHEMA.names:
@@ -86,16 +103,29 @@ class Pairs:
     def emotions(self) -> list[list[str] | None]:
         return self.table["emotions"].to_pylist()
 
+    @cached_property
+    def groups(self) -> list[str | None]:
+        return self.table["group"].to_pylist()
+
+    @cached_property
+    def splits(self) -> list[str | None]:
+        return self.table["split"].to_pylist()
+
     @property
     def is_labelled(self) -> bool:
         return len(self) > 0 and self.table["emotions"].null_count == 0
+
+    @property
+    def without_emotion(self) -> int:
+        """The number of labelled pairs that name no emotion."""
+        return sum(named == [] for named in self.emotions)
 
     def distinct_images(self) -> list[str]:
         """The images in order of first appearance, without ""."""
         return [image for image in dict.fromkeys(self.images) if image]
 
     def select(self, rows: Sequence[int] | np.ndarray) -> "Pairs":
-        """The pairs at these row numbers, in this order; `rejected` is empty."""
+        """The pairs at these row numbers, in this order; `rejected` and `notes` are empty."""
         taken = self.table.take(pa.array(np.asarray(rows, dtype=np.int64)))
         return Pairs(taken, self.image_root, (), self.open_vocabulary)
 
@@ -128,16 +158,22 @@ class PairsBuilder:
 
     Attributes:
         source: the file that the rows come from, for messages.
+        image_root: folder of the images; None where they are not read.
+        rejected: rows rejected so far.
+        notes: what else a user should know of how the corpus was read.
     """
 
-    source: Path
+    source: Path | str
+    image_root: Path | None = None
     rejected: list[RejectedRow] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     _columns: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in SCHEMA.names})
-    _ids: set[str] = field(default_factory=set)
+    _row_of: dict[str, int] = field(default_factory=dict)
+    _unknown_splits: Counter[str] = field(default_factory=Counter)
 
     def __len__(self) -> int:
         """The number of pairs accepted so far."""
-        return len(self._columns["pair_id"])
+        return len(self._row_of)
 
     def add(
         self,
@@ -147,29 +183,105 @@ class PairsBuilder:
         caption: Any,
         emotions: Iterable[str] | None = None,
         annotations: list[dict[str, Any]] | None = None,
-    ) -> None:
-        """Accept a pair or reject it; `where` names the row ("line 12", "pair 3KI0...")."""
+        *,
+        group: Any = None,
+        split: Any = None,
+    ) -> bool:
+        """Accept a pair or reject it; `where` names the row ("line 12", "pair 3KI0...").
+
+        Args:
+            group: what no split may divide, such as a video; empty for none.
+            split: the corpus's own part, in one of the usual names (`SPLIT_NAMES`); empty for none.
+
+        Returns:
+            Whether it was accepted.
+        """
         named = None if emotions is None else sorted(set(emotions))
+        image = None if is_absent(image) else image
         reason = _fault(pair_id, image, caption, named)
-        if reason is None and pair_id in self._ids:
+        if reason is None and pair_id in self._row_of:
             reason = f"pair id {pair_id!r} occurs twice"
+        if reason is None:
+            try:
+                image = plain_image_name(image, self.image_root) if image else ""
+            except EmocapError as error:
+                reason = str(error)
         if reason is not None:
             self.reject(where, reason)
-            return
-        self._ids.add(pair_id)
+            return False
         columns = self._columns
+        self._row_of[pair_id] = len(self._row_of)
         columns["pair_id"].append(pair_id)
-        columns["image"].append(_plain_path(image))
+        columns["image"].append(image)
         columns["caption"].append(caption.strip())
         columns["emotions"].append(named)
         columns["annotations"].append(annotations)
+        columns["group"].append(None if is_absent(group) else plain_id(group))
+        columns["split"].append(self._split(split))
+        return True
+
+    def add_rating(
+        self,
+        where: str,
+        pair_id: str,
+        image: Any,
+        caption: Any,
+        emotions: Sequence[str],
+        annotator: str | None = None,
+        *,
+        group: Any = None,
+        split: Any = None,
+        **person: Any,
+    ) -> bool:
+        """Accept one annotator's emotions for a pair, which may have been added before with the same content.
+
+        Args:
+            annotator: the corpus's name for the person.
+            person: `explanations`, `age`, `gender`, `education` and `ethnicity`, where the corpus has them.
+
+        Returns:
+            Whether it was accepted.
+        """
+        annotation = dict.fromkeys(PERSON) | {"annotator": annotator, "emotions": list(emotions)} | person
+        row = self._row_of.get(pair_id)
+        if row is None:
+            return self.add(where, pair_id, image, caption, emotions, [annotation], group=group, split=split)
+        same_caption = isinstance(caption, str) and caption.strip() == self._columns["caption"][row]
+        if not same_caption or not self._is_image_of(row, image):
+            self.reject(
+                where, f"pair id {pair_id!r} occurs twice, and its image or caption differs from the first row's"
+            )
+            return False
+        annotations = self._columns["annotations"][row]
+        known = next((one for one in annotations if annotator is not None and one["annotator"] == annotator), None)
+        if known is None:
+            annotations.append(annotation)
+        else:
+            known["emotions"] = list(dict.fromkeys([*known["emotions"], *emotions]))
+        self._columns["emotions"][row] = sorted({*self._columns["emotions"][row], *emotions})
+        return True
+
+    def _is_image_of(self, row: int, image: Any) -> bool:
+        try:
+            name = plain_image_name(image, self.image_root) if isinstance(image, str) and not is_absent(image) else ""
+        except EmocapError:
+            return False
+        return name == self._columns["image"][row]
+
+    def _split(self, split: Any) -> str | None:
+        if is_absent(split):
+            return None
+        part = SPLIT_NAMES.get(str(split).strip().lower())
+        if part is None:
+            self._unknown_splits[str(split)] += 1
+        return part
 
     def reject(self, where: str, reason: str) -> None:
         """Record a row as rejected."""
         self.rejected.append(RejectedRow(f"{self.source}: {where}", reason))
 
-    def build(self, image_root: Path | None = None, *, open_vocabulary: bool = False) -> Pairs:
-        """The pairs of all accepted rows.
+    def build(self, *, open_vocabulary: bool = False) -> Pairs:
+        """The pairs of all accepted rows; image names become those of the files that they mean.
 
         Raises:
             EmocapError: there are none.
@@ -179,8 +291,41 @@ class PairsBuilder:
                 f"; the first of {len(self.rejected)} rejected rows: {self.rejected[0].reason}" if self.rejected else ""
             )
             raise EmocapError(f"{self.source}: contains no usable pair{first}")
+        if self.image_root is not None:
+            real = resolve_image_names(self._columns["image"], self.image_root)
+            self._columns["image"] = [real.get(image, image) for image in self._columns["image"]]
+        if self._unknown_splits:
+            name, count = self._unknown_splits.most_common(1)[0]
+            self.notes.append(
+                f"{sum(self._unknown_splits.values())} rows have an unknown split, such as {name!r} ({count})"
+            )
+        self.notes += [] if open_vocabulary else _case_notes(self._columns["emotions"])
         table = pa.table(self._columns, schema=SCHEMA)
-        return Pairs(table, image_root, tuple(self.rejected), open_vocabulary)
+        return Pairs(table, self.image_root, tuple(self.rejected), open_vocabulary, tuple(self.notes))
+
+
+def _case_notes(emotions: Iterable[list[str] | None]) -> list[str]:
+    """A note for every label that occurs in several spellings of upper and lower case."""
+    spellings: dict[str, Counter[str]] = {}
+    for label, count in Counter(label for named in emotions for label in named or ()).items():
+        spellings.setdefault(label.casefold(), Counter())[label] = count
+    return [
+        f"labels {' and '.join(f'{label!r} ({count})' for label, count in several.most_common())} differ in case only; "
+        "they are read as different emotions"
+        for several in spellings.values()
+        if len(several) > 1
+    ]
+
+
+def plain_id(value: Any) -> str:
+    """An id as text; a whole number that a missing value beside it made a float is a whole number again.
+
+    >>> plain_id(0), plain_id(7.0), plain_id(" a ")
+    ('0', '7', 'a')
+    """
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        value = int(value)
+    return str(value).strip()
 
 
 def is_text(value: Any) -> bool:
@@ -209,17 +354,8 @@ def _fault(pair_id: Any, image: Any, caption: Any, emotions: list[str] | None) -
         return f"image is {type(image).__name__}, expected a file name"
     if image and (not is_text(image) or "\0" in image):
         return f"image {image!r} contains a NUL or a lone surrogate, expected a file name"
-    if image and (image.startswith("/") or (".." in image and ".." in image.split("/"))):
-        return f"image {image!r} points outside the image folder"
     if not is_text(pair_id) or not pair_id:
         return f"pair id {pair_id!r} is empty or not text"
     if not all(map(is_text, emotions or ())):
         return "an emotion is not Unicode text"
     return None
-
-
-def _plain_path(image: str | None) -> str:
-    """Normalise a path, so that `./a.jpg` and `a.jpg` are the same image in a split."""
-    if not image:
-        return ""
-    return posixpath.normpath(image) if "//" in image or "./" in image else image

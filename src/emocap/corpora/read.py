@@ -10,6 +10,7 @@ from pathlib import Path
 from emocap.corpora.coco import is_coco, read_coco
 from emocap.corpora.flickr8k import CAPTIONS_FILE, read_flickr8k, read_flickr8k_expressions
 from emocap.corpora.goemotions import NAMES_FILE, read_goemotions
+from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.socratis import read_socratis_csv, read_socratis_json
 from emocap.corpora.table import read_table
@@ -24,15 +25,17 @@ class Format:
 
     Attributes:
         description: what the file is.
-        read: its reader, of the file and the folder of its images (None for captions alone).
+        read: its reader, of the file, the folder of its images (None for captions alone) and the options.
         matches: whether a file's path and first bytes indicate this format.
         companions: names of further files that the reader reads in the same folder.
+        has_columns: whether it has columns that the options may name, and cells of labels.
     """
 
     description: str
-    read: Callable[[Path, Path | None], Pairs]
+    read: Callable[[Path, Path | None, ReadOptions], Pairs]
     matches: Callable[[Path, bytes], bool]
     companions: tuple[str, ...] = ()
+    has_columns: bool = False
 
 
 # A format is guessed in this order: the first that matches.
@@ -45,7 +48,10 @@ FORMATS: dict[str, Format] = {
     "coco": Format("captions JSON", read_coco, is_coco),
     "goemotions": Format("TSV", read_goemotions, lambda path, _: path.suffix == ".tsv", (NAMES_FILE,)),
     "socratis-csv": Format(
-        "flattened CSV of Socratis", read_socratis_csv, lambda _, start: start.startswith(b"image_name,")
+        "flattened CSV of Socratis",
+        read_socratis_csv,
+        lambda _, start: start.startswith(b"image_name,"),
+        has_columns=True,
     ),
     "flickr8k-expressions": Format(
         "FlickrFace11K CSV",
@@ -54,20 +60,22 @@ FORMATS: dict[str, Format] = {
         (CAPTIONS_FILE,),
     ),
     "flickr8k": Format("captions.txt", read_flickr8k, lambda path, _: path.name == CAPTIONS_FILE),
-    "table": Format("any CSV, JSONL or Parquet", read_table, lambda _, __: True),
+    "table": Format("any CSV, TSV, JSONL, JSON or Parquet", read_table, lambda _, __: True, has_columns=True),
 }
 
 
-def read_corpus(format_: str, path: Path, images: Path | None = None) -> Pairs:
+def read_corpus(format_: str, path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:
     """The pairs of a corpus.
 
     Args:
         format_: a key of `FORMATS`.
         path: the file.
         images: folder of the images, or None for captions alone.
+        options: names of columns and notation of labels, and whether labels are read.
 
     Raises:
-        EmocapError: unknown format, nothing at `path` or `images`, or an unusable file.
+        EmocapError: unknown format, options that the format has not, nothing at `path` or `images`, or an
+            unusable file.
     """
     if format_ not in FORMATS:
         raise EmocapError(unknown_format(format_))
@@ -75,7 +83,10 @@ def read_corpus(format_: str, path: Path, images: Path | None = None) -> Pairs:
         raise EmocapError(f"{path}: no such file; check the path or fetch it with 'emocap download'")
     if images is not None and not Path(images).is_dir():
         raise EmocapError(f"{images}: no such folder of images; check the path, or leave images out for captions alone")
-    return FORMATS[format_].read(Path(path), Path(images) if images is not None else None)
+    options = options or ReadOptions()
+    if not options.is_default and not FORMATS[format_].has_columns:
+        raise EmocapError(f"{path}: columns and label settings are for tables, but the format is {format_}")
+    return FORMATS[format_].read(Path(path), Path(images) if images is not None else None, options)
 
 
 def unknown_format(format_: str) -> str:

@@ -1,20 +1,18 @@
 """Socratis (Deng et al. 2023, arXiv 2308.16741): the official JSON with separate annotators, and its flattened CSV."""
 
-import ast
-import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs, PairsBuilder, is_text
-from emocap.corpora.rows import csv_rows, require_columns
+from emocap.corpora.table import read_table
 from emocap.emotions import ABSENT, clean_emotion
 from emocap.errors import EmocapError
 from emocap.files import read_json
 
-MAX_LIST_CHARS = 10_000
 
-
-def read_socratis_json(path: Path, images: Path | None = None) -> Pairs:
+def read_socratis_json(path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:
     """The official `imCaptionEmotionExplanation_formatted.json`.
 
     Every pair id has one list per annotator: image, caption, emotions, explanations, demographics. The pairs'
@@ -26,10 +24,10 @@ def read_socratis_json(path: Path, images: Path | None = None) -> Pairs:
     values = read_json(path)
     if not isinstance(values, dict):
         raise EmocapError(f"{path}: contains {type(values).__name__}, expected an object of pair ids (Socratis JSON)")
-    builder = PairsBuilder(path)
+    builder = PairsBuilder(path, images)
     for pair_id, entries in values.items():
         _add_pair(builder, pair_id, entries)
-    return builder.build(images, open_vocabulary=True)
+    return builder.build(open_vocabulary=True)
 
 
 def _add_pair(builder: PairsBuilder, pair_id: str, entries: Any) -> None:
@@ -87,38 +85,11 @@ def _present(value: Any) -> str | None:
     return value if is_text(value) and value.strip().lower() not in ABSENT else None
 
 
-def read_socratis_csv(path: Path, images: Path | None = None) -> Pairs:
+def read_socratis_csv(path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:
     """The flattened CSV: `image_name,caption,emotions`; the last is a Python list literal.
 
     Raises:
         EmocapError: not a CSV with these columns, or no usable row.
     """
-    builder = PairsBuilder(path)
-    header, rows = csv_rows(path, builder)
-    require_columns(path, header, ("image_name", "caption", "emotions"))
-    for line, row in rows:
-        emotions = python_list(row["emotions"])
-        if isinstance(emotions, str):
-            builder.reject(f"line {line}", emotions)
-        else:
-            builder.add(f"line {line}", f"{path.stem}:{line}", row["image_name"], row["caption"], emotions)
-    return builder.build(images)
-
-
-def python_list(text: str) -> list[str] | str:
-    """The stripped words of a Python list literal; or, as one string, what is wrong with it.
-
-    >>> python_list("['happy', ' sad ']"), python_list("happy")
-    (['happy', 'sad'], "emotions 'happy' are not a list such as ['happy', 'sad']")
-    """
-    if len(text) > MAX_LIST_CHARS:
-        return f"emotions have {len(text):,} characters, at most {MAX_LIST_CHARS:,} are read"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # invalid escapes such as "\\d" are allowed in a word
-            value = ast.literal_eval(text.strip())
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        value = None
-    if not isinstance(value, list) or not all(isinstance(word, str) and word.strip() for word in value):
-        return f"emotions {text[:60]!r} are not a list such as ['happy', 'sad']"
-    return [word.strip() for word in value]
+    options = options or ReadOptions()
+    return read_table(path, images, replace(options, columns={"image": "image_name"} | dict(options.columns)))

@@ -1,0 +1,264 @@
+"""The one reader of label cells: all notations that common tools write, and errors that show what cannot be read."""
+
+import ast
+import json
+import math
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from emocap.corpora.options import NO_SEPARATOR
+from emocap.errors import EmocapError
+
+MAX_CELL_CHARS = 10_000
+MAX_LABEL_CHARS = 100
+SHOWN_CHARS = 60
+ABSENT_TEXTS = frozenset({"", "nan", "none", "null", "na", "n/a", "<na>", "nat"})
+CERTAIN_SEPARATORS = ("|", ";")
+
+_QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+_ITEM = re.compile(rf"(?:np\.str_\(|numpy\.str_\()?[uU]?({_QUOTED})\)?")
+_ARRAY = re.compile(r"^(?:np\.|numpy\.)?(?:array|set|frozenset|list|tuple)\((.*?)(?:,\s*dtype=.*)?,?\)$", re.DOTALL)
+_NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?", re.IGNORECASE)
+_BRACKETS = re.compile(r"[\[\]{}]")
+_WRAPPED = {"[": "]", "(": ")", "{": "}"}
+
+
+class LabelFault(ValueError):
+    """What is wrong with one cell of labels, in words."""
+
+
+def is_absent(value: Any) -> bool:
+    """Whether a cell is empty or what a tool writes for a missing value: None, NaN, or their names as text.
+
+    >>> is_absent(float("nan")), is_absent(" NaN "), is_absent("nothing")
+    (True, True, False)
+    """
+    if value is None:
+        return True
+    if isinstance(value, str):
+        return len(value) < 16 and value.strip().lower() in ABSENT_TEXTS
+    if isinstance(value, float | np.floating):
+        return math.isnan(value)
+    return type(value).__name__ in ("NAType", "NaTType")  # pandas, without importing it
+
+
+class LabelReader:
+    """Reads the label cells of one corpus.
+
+    Args:
+        separator: between the labels of a text; "none" if a text is one label; None accepts `|` and `;`.
+        threshold: the least score of a label that counts as named.
+    """
+
+    def __init__(self, separator: str | None = None, threshold: float = 0.5) -> None:
+        self.separator = separator
+        self.threshold = threshold
+        self._texts: dict[str, list[str]] = {}
+
+    def read(self, cell: Any) -> list[str]:
+        """The stripped labels of one cell in their order, without repeats; [] for an empty cell or a missing value.
+
+        A text is a JSON, Python, numpy or Postgres list, tuple or set, an object of scores, or labels between
+        separators. Other cells are lists, tuples, sets or arrays of texts, objects of scores, or lists of objects with
+        `label` and `score`.
+
+        >>> reader = LabelReader()
+        >>> reader.read("joy|calm"), reader.read("['joy' 'awe']"), reader.read({"joy": 1, "awe": 0})
+        (['joy', 'calm'], ['joy', 'awe'], ['joy'])
+
+        Raises:
+            LabelFault: the cell is none of these; the message shows it.
+        """
+        if isinstance(cell, str):
+            if cell not in self._texts:
+                self._texts[cell] = self._labels(self._parse(cell), cell)
+            return self._texts[cell]
+        return self._labels(cell, cell)
+
+    def _labels(self, value: Any, cell: Any) -> list[str]:
+        if is_absent(value):
+            return []
+        if isinstance(value, np.ndarray):
+            value = value.tolist()
+        if isinstance(value, Mapping):
+            words = [name for name, score in value.items() if self._is_named(score, cell)]
+        elif isinstance(value, list | tuple | set | frozenset):
+            words = [self._word(item, cell) for item in value if item is not None and not _is_low(item, self.threshold)]
+        else:
+            raise LabelFault(f"emotions are {_shown(cell)}, expected words, such as joy|calm")
+        if not all(isinstance(word, str) for word in words):
+            raise LabelFault(f"emotions {_shown(cell)} contain what is not a word, expected a list of words")
+        if not all(word.strip() for word in words):
+            raise LabelFault(f"emotions {_shown(cell)} contain an empty word")
+        return list(dict.fromkeys(word.strip() for word in words if not is_absent(word)))
+
+    def _word(self, item: Any, cell: Any) -> Any:
+        if isinstance(item, Mapping):
+            if "label" not in item:
+                raise LabelFault(f"emotions {_shown(cell)} contain an object without a 'label'")
+            return item["label"]
+        return str(item) if isinstance(item, np.str_) else item
+
+    def _is_named(self, score: Any, cell: Any) -> bool:
+        if isinstance(score, str | bool | np.bool_):
+            value = as_binary(score)
+        else:
+            value = float(score) if isinstance(score, int | float | np.number) else None
+        if score is None or (value is not None and math.isnan(value)):
+            return False
+        if value is None:
+            raise LabelFault(f"emotions {_shown(cell)} have the score {score!r}, expected numbers")
+        return value >= self.threshold
+
+    def _parse(self, text: str) -> Any:
+        stripped = text.strip()
+        if len(text) > MAX_CELL_CHARS:
+            raise LabelFault(f"emotions have {len(text):,} characters, at most {MAX_CELL_CHARS:,} are read")
+        if is_absent(stripped):
+            return []
+        if stripped[0] in _WRAPPED or _ARRAY.match(stripped):
+            return _structure(stripped)
+        if (words := _quoted_words(stripped)) is not None:
+            return words
+        words = split_text(stripped, self.separator)
+        if (odd := next((word for word in words if _is_odd(word)), None)) is not None:
+            raise LabelFault(f"emotions {_shown(text)} contain {_shown(odd)}, expected words, such as joy|calm")
+        return words
+
+
+def split_text(text: str, separator: str | None) -> list[str]:
+    """The labels of a text between separators; one separator may end it.
+
+    Raises:
+        LabelFault: it contains two of the separators that are always accepted, or an empty label.
+    """
+    if separator is None:
+        present = [mark for mark in CERTAIN_SEPARATORS if mark in text]
+        if len(present) > 1:
+            raise LabelFault(f"emotions {_shown(text)} contain | and ;, expected one of them; give label_separator")
+        separator = present[0] if present else NO_SEPARATOR
+    if separator == NO_SEPARATOR:
+        return [text]
+    words = [word.strip() for word in text.split(separator)]
+    if len(words) > 1 and not words[-1]:
+        words.pop()
+    return words
+
+
+def detect_separator(cells: Iterable[Any], where: str) -> str | None:
+    """ "," if the cells of a column are lists joined by commas, else None.
+
+    A comma separates where no cell has `|` or `;`, and the pieces of cells with commas are single words or occur in
+    other cells too.
+
+    Raises:
+        EmocapError: it cannot be told whether a comma separates labels.
+    """
+    texts = {cell.strip() for cell in cells if isinstance(cell, str)}
+    plain = [text for text in texts if text and text[0] not in _WRAPPED and not _ARRAY.match(text)]
+    with_comma = [text for text in plain if "," in text]
+    if not with_comma or any(mark in text for text in plain for mark in CERTAIN_SEPARATORS):
+        return None
+    pieces = {text: {piece.strip() for piece in text.split(",")} for text in plain}
+    count = Counter(piece for words in pieces.values() for piece in words)
+    single = all(len(piece.split()) == 1 for text in with_comma for piece in pieces[text] if piece)
+    if single or all(any(count[piece] > 1 for piece in pieces[text]) for text in with_comma):
+        return ","
+    unclear = min(text for text in with_comma if all(count[piece] < 2 for piece in pieces[text]))
+    raise EmocapError(
+        f"{where}: emotions {_shown(unclear)} may be one label or several; give label_separator ',' or 'none'"
+    )
+
+
+def as_binary(value: Any) -> float | None:
+    """0 or 1 of a cell that says no or yes, else the number that it is, else None.
+
+    >>> as_binary("1"), as_binary("False"), as_binary(True), as_binary("0.7"), as_binary("joy")
+    (1.0, 0.0, 1.0, 0.7, None)
+    """
+    if isinstance(value, str):
+        text = value.strip().lower()
+        if text in ("true", "yes"):
+            return 1.0
+        if text in ("false", "no", ""):
+            return 0.0
+        try:
+            return float(text)
+        except ValueError:
+            return None
+    if value is None:
+        return 0.0
+    return float(value) if isinstance(value, bool | int | float | np.number | np.bool_) else None
+
+
+def _is_odd(word: str) -> bool:
+    """Whether a text without quotes is no label: a number, the remains of a list or of code, or too long."""
+    quoted = any(mark in word for mark in "'\"")
+    return (
+        len(word) > MAX_LABEL_CHARS
+        or _NUMBER.fullmatch(word) is not None
+        or bool(_BRACKETS.search(word) or (quoted and "(" in word))
+    )
+
+
+def _is_low(item: Any, threshold: float) -> bool:
+    """Whether an item is an object with a score below the threshold."""
+    score = item.get("score") if isinstance(item, Mapping) else None
+    return isinstance(score, int | float) and score < threshold
+
+
+def _structure(text: str) -> Any:
+    """The value of a text in brackets."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    inner = text
+    while (match := _ARRAY.match(inner)) is not None:
+        inner = match.group(1).strip()
+    if not inner:
+        return []
+    if inner[0] not in _WRAPPED or inner[-1] != _WRAPPED[inner[0]]:
+        raise LabelFault(f"emotions {_shown(text)} are not a whole list, such as ['joy', 'calm']")
+    if (words := _quoted_words(inner[1:-1])) is not None:
+        return words
+    value = _literal(inner)
+    if value is not None and not isinstance(value, str):
+        return value
+    if any(mark in inner[1:-1] for mark in "[](){}'\":"):
+        raise LabelFault(f"emotions {_shown(text)} cannot be read as a list, such as ['joy', 'calm']")
+    if not inner[1:-1].strip():
+        return []
+    return [word.strip() for word in inner[1:-1].split(",")]
+
+
+def _quoted_words(inner: str) -> list[str] | None:
+    """Quoted words with commas between all of them, or spaces only, as numpy prints them; None if it is not that."""
+    words, gaps, position = [], [], 0
+    for match in _ITEM.finditer(inner):
+        gaps.append(inner[position : match.start()].strip())
+        words.append(_literal(match.group(1)))
+        position = match.end()
+    tail = inner[position:].strip()
+    if not words or gaps[0] or tail not in ("", ",") or None in words:
+        return None
+    return words if set(gaps[1:]) in (set(), {","}, {""}) else None
+
+
+def _literal(text: str) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # invalid escapes such as "\\d" are allowed in a word
+            return ast.literal_eval(text)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return None
+
+
+def _shown(cell: Any) -> str:
+    text = repr(cell)
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}..."

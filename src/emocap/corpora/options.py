@@ -1,0 +1,106 @@
+"""How a corpus is to be read: the names of its columns, and the notation of its labels."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from emocap.errors import EmocapError
+
+# Role to the column names that are taken for it without `columns`, in this order.
+ROLES: dict[str, tuple[str, ...]] = {
+    "pair_id": ("pair_id",),
+    "image": ("image",),
+    "caption": ("caption",),
+    "emotions": ("emotions", "emotion", "labels", "label"),
+    "group": ("group",),
+    "split": ("split",),
+    "annotator": ("annotator", "annotator_id", "rater", "rater_id", "worker_id"),
+}
+# Common other names, which an error proposes as `--columns`; they are not taken without being asked.
+ALIASES: dict[str, tuple[str, ...]] = {
+    "pair_id": ("id", "uid", "item", "item_id"),
+    "image": ("file_name", "filename", "image_name", "image_path", "image_file", "img", "file", "path", "filepath"),
+    "caption": ("text", "sentence", "utterance", "headline", "title", "comment", "raw", "tweet", "body"),
+    "emotions": ("sentiment", "feeling", "feelings", "class", "category", "emotion_label", "reader_emotion"),
+    "split": ("part", "subset", "partition", "fold"),
+}
+NO_SEPARATOR = "none"
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """Options of a corpus's reader.
+
+    Attributes:
+        columns: role (a key of `ROLES`) to the name of its column; for "emotions" also several names, one column of 0
+            and 1, or of scores, for each emotion.
+        label_separator: what separates the labels of one cell; "none" if a cell is one label; None detects it.
+        label_threshold: the least score of a label that counts as named, where labels have scores.
+        labels: whether labels are read at all; prediction needs none.
+    """
+
+    columns: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    label_separator: str | None = None
+    label_threshold: float = 0.5
+    labels: bool = True
+
+    def __post_init__(self) -> None:
+        for role, names in self.columns.items():
+            if role not in ROLES:
+                raise EmocapError(f"columns: {role!r} is unknown, expected one of {', '.join(ROLES)}")
+            if not names or (role != "emotions" and not isinstance(names, str)):
+                raise EmocapError(f"columns: {role} is {names!r}, expected the name of one column")
+        if self.label_separator == "":
+            raise EmocapError("label_separator is empty; give a separator, or 'none' if a cell is one label")
+
+    @property
+    def is_default(self) -> bool:
+        """Whether nothing is set that only a table has."""
+        return not self.columns and self.label_separator is None and self.label_threshold == ReadOptions.label_threshold
+
+
+def parse_columns(text: str | None) -> dict[str, str | list[str]]:
+    """The columns of a command line, `ROLE=NAME` joined by commas; several columns of emotions are joined by `+`.
+
+    >>> parse_columns("image=file_name,caption=text,emotions=joy+awe")
+    {'image': 'file_name', 'caption': 'text', 'emotions': ['joy', 'awe']}
+
+    Raises:
+        EmocapError: not of this form.
+    """
+    columns: dict[str, str | list[str]] = {}
+    for part in (text or "").split(",") if text else []:
+        role, equals, name = (piece.strip() for piece in part.partition("="))
+        if not equals or not name:
+            raise EmocapError(f"--columns {text!r}: {part!r} is not ROLE=NAME, such as image=file_name,caption=text")
+        columns[role] = name.split("+") if role == "emotions" and "+" in name else name
+    return columns
+
+
+def column_of(role: str, names: Iterable[str], options: ReadOptions) -> str | None:
+    """The name of a role's column among those of a table, or None if it has none.
+
+    Raises:
+        EmocapError: the column that `options` name is absent.
+    """
+    present = list(names)
+    wanted = options.columns.get(role)
+    if isinstance(wanted, str):
+        if wanted not in present:
+            raise EmocapError(f"has no column {wanted!r}, which is to be its {role}; found {', '.join(present)}")
+        return wanted
+    return next((name for name in ROLES[role] if name in present), None)
+
+
+def propose_columns(names: Iterable[str]) -> str:
+    """The option that would name the columns of a table by common other names, or by hand.
+
+    >>> propose_columns(["file_name", "text", "emotions"])
+    '--columns image=file_name,caption=text'
+    """
+    lower = {name.lower(): name for name in names}
+    found = {
+        role: next((lower[alias] for alias in (*ROLES[role], *ALIASES.get(role, ())) if alias in lower), None)
+        for role in ("image", "caption", "emotions")
+    }
+    parts = [f"{role}={name}" for role, name in found.items() if name is not None and name not in ROLES[role]]
+    return f"--columns {','.join(parts or ['image=NAME', 'caption=NAME', 'emotions=NAME'])}"
