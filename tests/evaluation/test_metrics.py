@@ -232,7 +232,8 @@ def test_rejects_invalid_input(scores, targets, k, message: str) -> None:
 
 def test_evaluate_returns_every_metric_and_emotion() -> None:
     scores_of = evaluate(SCORES, TARGETS, ["a", "b", "c", "d"], threshold=0.4, thresholds=np.full(4, 0.4))
-    assert set(scores_of) == {*METRICS, "per_emotion_average_precision"}
+    assert set(scores_of) == {*METRICS, "per_emotion_average_precision", "n_pairs", "n_ranked"}
+    assert (scores_of["n_pairs"], scores_of["n_ranked"]) == (3, 3)
     assert list(scores_of["per_emotion_average_precision"]) == ["a", "b", "c", "d"]
     assert scores_of["micro_f1"] == METRICS["micro_f1"](SCORES, TARGETS, threshold=0.4)
     assert scores_of["macro_f1"] == METRICS["macro_f1"](SCORES, TARGETS, thresholds=0.4)

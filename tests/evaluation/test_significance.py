@@ -63,7 +63,7 @@ def test_scores_equal_evaluate_with_the_predictions_thresholds() -> None:
     result = compare({"m": [predictions(p, threshold=0.4)]}, targets)["models"]["m"]
     expected = evaluate(p.astype(np.float32), targets, LABELS, threshold=0.4, thresholds=np.float32(0.4))
     assert result.pop("per_emotion_average_precision") == expected.pop("per_emotion_average_precision")
-    assert result == pytest.approx(expected)
+    assert result == pytest.approx({metric: expected[metric] for metric in METRICS})
 
 
 @pytest.mark.parametrize("metric", ["top2_accuracy", "bce", "label_ranking_average_precision", "coverage_error"])

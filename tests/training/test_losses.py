@@ -275,3 +275,21 @@ def test_default_loss_and_decay() -> None:
     settings = TrainSettings()
     assert settings.loss == BceLoss()
     assert settings.layer_decay is None
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_pairs_without_emotions_train_towards_no(name: str) -> None:
+    entry = LOSSES[name]
+    for targets in (np.zeros((2, 3), np.float32), np.array([[0, 0, 0], [1, 0.5, 0]], np.float32)):
+        loss = build_loss(entry.settings(name=name), targets)
+        logits = torch.tensor([[-1.0, 0.0, 2.0]] * 2, requires_grad=True)
+        value = loss(logits, torch.as_tensor(targets))
+        value.backward()
+        assert torch.isfinite(value)
+        assert torch.isfinite(logits.grad).all()
+        assert (logits.grad[0] > 0).all()  # a step down the gradient lowers every probability of the row of zeros
+
+
+def test_weights_of_no_positives_are_the_largest() -> None:
+    assert positive_weights(np.zeros((4, 2)), max_weight=7.0).tolist() == [7, 7]
+    assert positive_weights(np.array([[0, 0], [0, 0], [0, 0], [1, 0]]), power=1.0, max_weight=7.0).tolist() == [3, 7]

@@ -124,7 +124,10 @@ def evaluate(
     threshold: float | np.ndarray = 0.5,
     thresholds: float | np.ndarray = 0.5,
 ) -> dict[str, Any]:
-    """Every metric of `METRICS`, and `per_emotion_average_precision` by label (None where it does not occur).
+    """Every metric of `METRICS`, `per_emotion_average_precision` by label (None where it does not occur), and counts.
+
+    The counts are `n_pairs` and `n_ranked`, the pairs with an emotion, over which metrics of single pairs' rankings are
+    averaged; all other metrics count every pair.
 
     Args:
         probabilities: (N, E) within 0 to 1.
@@ -134,7 +137,7 @@ def evaluate(
         thresholds: (), (E,) or (N, E), for `macro_f1`.
 
     Raises:
-        ValueError: shapes differ, a number is not finite, or no row has a 1.
+        ValueError: shapes differ, a number is not within 0 to 1, or no row has a 1.
     """
     scored = ScoredPredictions(probabilities, targets, threshold, thresholds)
     scores: dict[str, Any] = {
@@ -143,4 +146,4 @@ def evaluate(
     scores["per_emotion_average_precision"] = dict(
         zip(labels, ranked.average_precisions(probabilities, targets), strict=True)
     )
-    return scores
+    return scores | {"n_pairs": len(targets), "n_ranked": scored.n_ranked}

@@ -1,9 +1,19 @@
-"""Metrics of probabilities and of decisions: each as a statistic over weighted pairs, and as a plain function."""
+"""Metrics of probabilities and of decisions: each as a statistic over weighted pairs, and as a plain function.
+
+All count every pair, also one without any emotion.
+"""
 
 import numpy as np
 
 from emocap.evaluation.scored_predictions import ScoredPredictions
 from emocap.evaluation.statistics import BINS, BinGaps, PairMean, Share, Statistic, bins_of, plain_value
+
+
+def _checked(scored: ScoredPredictions) -> np.ndarray:
+    """(N, E) probabilities; a ValueError for numbers outside 0 to 1, such as logits."""
+    if not ((scored.probabilities >= 0) & (scored.probabilities <= 1)).all():
+        raise ValueError("probabilities must be within 0 to 1; apply the sigmoid to logits first")
+    return scored.probabilities
 
 
 def _f1_parts(scored: ScoredPredictions, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -52,11 +62,14 @@ def macro_f1(probabilities: np.ndarray, targets: np.ndarray, thresholds: float |
 
 def hamming_statistic(scored: ScoredPredictions) -> Statistic:
     """`hamming_loss` as a function of weights over the pairs."""
-    return PairMean(((scored.probabilities >= 0.5) != scored.truth).mean(axis=1))
+    return PairMean(((_checked(scored) >= 0.5) != scored.truth).mean(axis=1))
 
 
 def hamming_loss(probabilities: np.ndarray, targets: np.ndarray) -> float:
-    """Share of pair-emotion cells with a wrong decision at a threshold of 0.5.
+    """Share of pair-emotion cells with a wrong decision, a probability of 0.5 being a yes.
+
+    Raises:
+        ValueError: a probability is not within 0 to 1; likewise for `bce` and `expected_calibration_error`.
 
     >>> hamming_loss(np.array([[.9, .1], [.9, .8]]), np.array([[1, 1], [1, 0]]))
     0.5
@@ -66,7 +79,7 @@ def hamming_loss(probabilities: np.ndarray, targets: np.ndarray) -> float:
 
 def bce_statistic(scored: ScoredPredictions) -> Statistic:
     """`bce` as a function of weights over the pairs."""
-    p, t = np.clip(scored.probabilities, 1e-7, 1 - 1e-7), scored.targets
+    p, t = np.clip(_checked(scored), 1e-7, 1 - 1e-7), scored.targets
     return PairMean(-(t * np.log(p) + (1 - t) * np.log1p(-p)).mean(axis=1))
 
 
@@ -82,7 +95,7 @@ def bce(probabilities: np.ndarray, targets: np.ndarray) -> float:
 def calibration_error_statistic(scored: ScoredPredictions, bins: int = BINS) -> Statistic:
     """`expected_calibration_error` as a function of weights over the pairs."""
     n, n_labels = scored.truth.shape
-    cells = np.arange(n)[:, None] * bins + bins_of(scored.probabilities, bins)
+    cells = np.arange(n)[:, None] * bins + bins_of(_checked(scored), bins)
     gaps = np.bincount(cells.ravel(), (scored.truth - scored.probabilities).ravel(), minlength=n * bins)
     return BinGaps(gaps.reshape(n, bins), n_labels)
 

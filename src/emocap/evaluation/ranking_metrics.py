@@ -1,5 +1,6 @@
 """Metrics of the order of the emotions: each as a statistic over weighted pairs, and as a plain function.
 
+Those that are a mean over pairs leave out pairs without any emotion, which have no order to be right about.
 Left out: areas under the ROC curve, which flatter rare emotions.
 """
 

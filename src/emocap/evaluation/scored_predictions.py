@@ -12,12 +12,12 @@ class ScoredPredictions:
 
     Args:
         probabilities: (N, E) float, finite.
-        targets: (N, E); above 0 is a positive label.
+        targets: (N, E), 0 to 1; above 0 is a positive label. A row of zeros is a pair without any emotion.
         threshold: () or (N,), for `micro_f1`; an emotion is predicted where its probability is at least this.
         thresholds: (), (E,) or (N, E), for `macro_f1`; the same, for each emotion.
 
     Raises:
-        ValueError: shapes differ or a number is not finite.
+        ValueError: shapes differ, a score is not finite, or a target is not within 0 to 1.
     """
 
     def __init__(
@@ -33,11 +33,18 @@ class ScoredPredictions:
             raise ValueError(f"scores {self.probabilities.shape} and targets {self.targets.shape} must be (N, E) alike")
         if not np.isfinite(self.probabilities).all():
             raise ValueError("scores hold NaN or infinity")
+        if not ((self.targets >= 0) & (self.targets <= 1)).all():
+            raise ValueError("targets must be within 0 to 1; no value marks a cell as unknown")
         self.truth = self.targets > 0
         self.positives = self.truth.sum(axis=1)
         column = np.asarray(threshold, dtype=np.float64).reshape(-1, 1)
         self.threshold = np.broadcast_to(column, self.targets.shape)
         self.thresholds = np.broadcast_to(np.asarray(thresholds, dtype=np.float64), self.targets.shape)
+
+    @property
+    def n_ranked(self) -> int:
+        """The number of pairs with a true emotion, over which `mean_over_labelled` averages."""
+        return int((self.positives > 0).sum())
 
     @cached_property
     def ranked_truth(self) -> np.ndarray:
