@@ -66,3 +66,19 @@ def test_extract_show_draws_regions_on_the_image(detector_folder, tmp_path) -> N
     assert re.fullmatch(r"a-regions\.png: \d regions\n", done.stdout), done.stderr
     with Image.open(tmp_path / "a-regions.png") as drawn:
         assert drawn.size == (640, 427)
+
+
+def test_extract_refuses_images_that_are_not_there(tmp_path) -> None:
+    Image.new("RGB", (9, 6), "orange").save(tmp_path / "a.png")
+    (tmp_path / "text.png").write_text("no image")
+    (tmp_path / "gone.txt").write_text("b.png\nc.png\n")
+    (tmp_path / "text.txt").write_text("text.png\nb.png\n")
+    options = ("--extractor", "grid", "--out", tmp_path / "some.store")
+    for names, found in (
+        ("gone.txt", "holds none of the 2 images that are named, such as b.png"),
+        ("text.txt", "none of 2 images can be used; the first: text.png: not a readable image but text"),
+    ):
+        done = emocap("extract", tmp_path, "--list", tmp_path / names, *options)
+        assert done.returncode == 1
+        assert found in done.stderr
+        assert not (tmp_path / "some.store").exists()

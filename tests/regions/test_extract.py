@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import unicodedata
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from emocap.errors import EmocapError
 from emocap.regions import decoding, extraction_job
 from emocap.regions import extract as module
 from emocap.regions.describe import describe_source
-from emocap.regions.extract import extract, images_below
+from emocap.regions.extract import extract, images_below, listed_images
 from emocap.regions.extraction_report import read_report
 from emocap.regions.extractors.base import Regions
 from emocap.regions.extractors.grid import GridExtractor
@@ -30,9 +31,11 @@ def test_records_missing_and_rejects_corrupt_images(photos, tmp_path):
     assert report.n_images == 6
     assert report.missing == ["gone.jpg"]
     assert [row.where for row in report.rejected] == ["text.jpg", "short.jpg", "../out.jpg"]
-    assert report.rejected[0].reason.startswith("not an image (JPEG, ")
+    assert report.rejected[0].reason.startswith("not a readable image but text")
     assert report.rejected[1].reason == "truncated; copy or download it again"
-    assert report.rejected[2] == RejectedRow("../out.jpg", "points outside the image folder")
+    assert report.rejected[2] == RejectedRow(
+        "../out.jpg", "points outside the image folder; name it relative to that folder"
+    )
     assert read_report(tmp_path / "store") == report
     store = FeatureStore.open(tmp_path / "store")
     store.verify()
@@ -204,15 +207,54 @@ def test_large_images_do_not_fill_memory(photos, tmp_path, monkeypatch):
     assert max(map(len, windows)) <= 3  # one image, and the missing or corrupt ones before it
 
 
-def test_finds_images_below_folder_by_suffix(photos):
+def test_finds_images_below_folder(photos):
     root, images = photos
     (root / "notes.txt").write_text("no")
-    assert images_below(root) == sorted(set(images) - {"gone.jpg"})
+    (root / "README").write_text("no")
+    for name in ("8f3a0", "sub/img_0.53", "v.download"):
+        Image.new("RGB", (8, 8)).save(root / name, "PNG")
+    (root / "__MACOSX").mkdir()
+    for name in ("__MACOSX/sub.jpg", "sub/._0.jpg", "._8f3a0", "Thumbs.db"):
+        (root / name).write_bytes((root / "8f3a0").read_bytes())
+    (root / "empty").mkdir()
+    assert images_below(root) == sorted({*images, "8f3a0", "sub/img_0.53", "v.download"} - {"gone.jpg"})
     with pytest.raises(EmocapError, match="no such folder"):
         images_below(root / "nowhere")
-    (root / "empty").mkdir()
     with pytest.raises(EmocapError, match="holds no images"):
         images_below(root / "empty")
+
+
+def test_lists_are_read_as_other_systems_write_them(photos, tmp_path):
+    root, _ = photos
+    for name in (" odd.png", unicodedata.normalize("NFD", "caf\u00e9.png"), "000123.png"):
+        Image.new("RGB", (8, 8)).save(root / name, "PNG")
+    lines = [
+        f"{root}/sub/0.jpg", "", "  sub\\1.png ", "./sub//2.gif",
+        "caf\u00e9.png", "000123", " odd.png", "gone.jpg", "  ",
+        "../out.jpg", "https://example.org/a.jpg",
+    ]  # fmt: skip
+    (tmp_path / "names.txt").write_bytes(("\ufeff" + "\r\n".join(lines)).encode())
+    named = listed_images(tmp_path / "names.txt", root)
+    assert [name for name in named if name] == [
+        "sub/0.jpg", "sub/1.png", "sub/2.gif", unicodedata.normalize("NFD", "caf\u00e9.png"), "000123.png", " odd.png",
+        "gone.jpg", "../out.jpg", "https://example.org/a.jpg",
+    ]  # fmt: skip
+    report = extract(named, root, GridExtractor(dim=16), tmp_path / "store")
+    assert (report.n_images, report.missing) == (6, ["gone.jpg"])
+    assert ["outside" in report.rejected[0].reason, "web address" in report.rejected[1].reason] == [True, True]
+
+
+def test_list_without_names_is_refused(tmp_path):
+    (tmp_path / "names.txt").write_text("\ufeff\r\n  \n", encoding="utf-8")
+    with pytest.raises(EmocapError, match="names no images"):
+        listed_images(tmp_path / "names.txt", tmp_path)
+
+
+def test_refuses_images_of_which_none_exists(photos, tmp_path):
+    root, _ = photos
+    with pytest.raises(EmocapError, match=r"photos: holds none of the 2 images that are named, such as a\.jpg"):
+        extract(["", "a.jpg", "b.jpg", "a.jpg"], root, GridExtractor(dim=16), tmp_path / "store")
+    assert file_names(tmp_path) == ["photos"]
 
 
 def test_progress_counts_images(photos, tmp_path, caplog):

@@ -2,16 +2,18 @@
 
 import io
 import struct
+import sys
 import tracemalloc
 import warnings
 import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from emocap.errors import EmocapError
-from emocap.regions.images import ImageFault, ImageMissing, full_size, open_image
+from emocap.regions import images
+from emocap.regions.images import ImageFault, ImageMissing, full_size, is_image_file, open_image
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin")
 
@@ -117,9 +119,9 @@ def test_large_jpeg_is_decoded_at_sufficient_size():
 def test_text_file_named_jpg_is_a_fault(tmp_path):
     file = tmp_path / "photo.jpg"
     file.write_text("not a photograph")
-    with pytest.raises(ImageFault, match=r"photo\.jpg: not an image") as fault:
+    with pytest.raises(ImageFault, match=r"photo\.jpg: not a readable image but text") as fault:
         open_image(file)
-    assert fault.value.reason.startswith("not an image")
+    assert fault.value.reason == "not a readable image but text; replace or remove it"
     assert isinstance(fault.value, EmocapError)
 
 
@@ -190,3 +192,83 @@ def test_irregular_file_is_a_fault(tmp_path):
     for name in ("a" * 5000, "nul\0"):
         with pytest.raises(ImageFault, match="cannot be read"):
             open_image(tmp_path / name)
+
+
+HEIC = bytes.fromhex("00000018") + b"ftypheic" + bytes(4) + b"mif1heic" + bytes(100)
+
+
+@pytest.fixture
+def heic_plugin(monkeypatch):
+    """Makes pillow-heif look installed: its opener registers a decoder of red images."""
+
+    class Opened(ImageFile.ImageFile):
+        format = "HEIF"
+
+        def _open(self):
+            if len(self.fp.read()) > 200:
+                raise ValueError("broken")
+            self._size, self._mode = (20, 10), "RGB"
+
+        def load(self):
+            self.im = Image.new("RGB", self.size, "red").im
+            return Image.Image.load(self)
+
+    class PillowHeif:
+        @staticmethod
+        def register_heif_opener():
+            Image.register_open("HEIF", Opened)
+
+    monkeypatch.setitem(sys.modules, "pillow_heif", PillowHeif)
+    images._heic_formats.cache_clear()
+    yield
+    images._heic_formats.cache_clear()
+    Image.OPEN.pop("HEIF", None)
+    Image.ID.remove("HEIF")
+
+
+@pytest.fixture
+def no_heic_plugin(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    images._heic_formats.cache_clear()
+    yield
+    images._heic_formats.cache_clear()
+
+
+def test_heic_is_named_without_its_decoder(no_heic_plugin):
+    with pytest.raises(ImageFault, match="an image in HEIC; install pillow-heif to read it, or convert it"):
+        open_image(HEIC)
+
+
+def test_heic_is_read_with_its_decoder(heic_plugin):
+    opened = open_image(HEIC, at_least=5)
+    assert (opened.mode, opened.size, opened.getpixel((0, 0))) == ("RGB", (20, 10), (255, 0, 0))
+    with pytest.raises(ImageFault, match="more than 199 pixels"):
+        open_image(HEIC, max_pixels=199)
+    with pytest.raises(ImageFault, match="cannot be decoded"):
+        open_image(HEIC + bytes(200))
+
+
+def test_real_heic_is_read(tmp_path):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.from_pillow(Image.new("RGB", (64, 32), "red")).save(tmp_path / "photo.jpg")
+    assert open_image(tmp_path / "photo.jpg").size == (64, 32)
+    assert open_image(tmp_path / "photo.jpg").getpixel((5, 5))[0] > 240
+    with pytest.raises(ImageFault, match="HEIC"):
+        open_image((tmp_path / "photo.jpg").read_bytes()[:-60])
+
+
+def test_images_are_recognised_by_content(tmp_path):
+    image = Image.new("RGB", (8, 8), "red")
+    contents = {form: saved(image, form) for form in ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM")}
+    contents |= {
+        "heic": HEIC,
+        "huge": png_header(50_000, 50_000),
+        "a.53": contents["PNG"],
+        "b.jpg_large": contents["JPEG"],
+    }
+    others = {"text": b"BM P6 GIF", "empty": b"", "raw.nef": contents["TIFF"], "pdf": b"%PDF-1.7", "zeros": bytes(99)}
+    for name, content in (contents | others).items():
+        (tmp_path / name).write_bytes(content)
+    assert [name for name in contents if not is_image_file(tmp_path / name)] == []
+    assert [name for name in others if is_image_file(tmp_path / name)] == []
+    assert not is_image_file(tmp_path / "absent")

@@ -1,6 +1,7 @@
 """The commands that extract region features and manage feature stores."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +30,9 @@ def extract(
     ] = None,
     names: Annotated[
         Path | None,
-        typer.Option("--list", metavar="FILE", help="Only these images: paths relative to IMAGES, one per line."),
+        typer.Option(
+            "--list", metavar="FILE", help="Only these images: paths relative to IMAGES, or absolute, one a line."
+        ),
     ] = None,
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, help="Number of decoding workers; default one per core.")
@@ -82,25 +85,26 @@ def _extract_folder(
     workers: int | None,
     batch_size: int | None,
 ) -> None:
-    from emocap.files import read_text
     from emocap.regions.extract import extract as extract_images
-    from emocap.regions.extract import images_below
-    from emocap.regions.extraction_report import log_rejected
+    from emocap.regions.extract import images_below, listed_images, require_existing
+    from emocap.regions.extraction_report import log_rejected, require_described
     from emocap.regions.extractors.registry import build_extractor
     from emocap.regions.store.writer import require_free
     from emocap.study.config.loading import settings_from
 
     require_free(out)  # before the weights are loaded, which takes long
-    keys = images_below(images) if names is None else [line.strip() for line in read_text(names).splitlines()]
     if not images.is_dir():
         raise EmocapError(f"{images}: no such folder; give the folder of the images")
-    if not any(keys):
-        raise EmocapError(f"{names}: names no images; give their paths relative to {images}, one per line")
+    keys = images_below(images) if names is None else listed_images(names, images)
+    require_existing(keys, images)
     built = build_extractor(extractor, settings_from(settings))
     report = extract_images(keys, images, built, out, workers, batch_size)
     if int(os.environ.get("RANK", "0")):
         return
     log_rejected(report)
+    if not report.n_images:
+        shutil.rmtree(out)
+        require_described(report)
     typer.echo(f"{out}: {report.n_images} images, {len(report.missing)} missing, {len(report.rejected)} rejected")
 
 
@@ -137,6 +141,12 @@ def store_import(
         str,
         typer.Option("--key", metavar="TEMPLATE", help="How an image's name follows from its id: '{id:012d}.jpg'."),
     ] = "{id}",
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            "--dtype", help="float16, float32 or float64: dtype of features in base64; inferred if not given."
+        ),
+    ] = None,
 ) -> None:
     """Import features from a published file format into a store.
 
@@ -144,7 +154,7 @@ def store_import(
     """
     from emocap.regions.interop.convert import import_features
 
-    report = import_features(source, out, format_=format_, name=name, key=key)
+    report = import_features(source, out, format_=format_, name=name, key=key, dtype=dtype)
     for fault in report.rejected[:5]:
         typer.echo(f"emocap: rejected: {fault.where}: {fault.reason}", err=True)
     typer.echo(f"{out}: {report.n_images} images, {len(report.rejected)} rejected")

@@ -13,6 +13,7 @@ import joblib
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+from emocap.corpora.image_names import ImageNameFault, plain_image_name
 from emocap.corpora.pairs import RejectedRow
 from emocap.errors import EmocapError
 from emocap.regions.describe import Prepared, prepare_source
@@ -117,11 +118,10 @@ def _outcomes(keys: list[str], image_root: Path, extractor: Extractor) -> list[O
 
 
 def _outcome(key: str, image_root: Path, extractor: Extractor) -> Outcome:
-    if Path(key).is_absolute() or ".." in Path(key).parts:
-        return RejectedRow(key, "points outside the image folder")
     try:
+        plain_image_name(key, image_root)
         return prepare_source(image_root / key, extractor)
     except ImageMissing:
         return None
-    except ImageFault as fault:
+    except (ImageNameFault, ImageFault) as fault:
         return RejectedRow(key, fault.reason)

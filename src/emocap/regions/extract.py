@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from PIL import Image
-
+from emocap.corpora.image_names import IMAGE_EXTENSIONS, ImageNameFault, plain_image_name, resolve_image_names
 from emocap.errors import EmocapError
+from emocap.files import is_system_file, read_text
+from emocap.progress import logger
 from emocap.regions.extraction_job import (
     ExtractionJob,
     fill_shards,
@@ -17,26 +19,78 @@ from emocap.regions.extraction_job import (
 )
 from emocap.regions.extraction_report import ExtractionReport, read_report
 from emocap.regions.extractors.base import Extractor
-from emocap.regions.images import FORMATS
+from emocap.regions.images import FORMATS, is_image_file
 from emocap.regions.store.format import FeatureSource
 from emocap.regions.store.writer import IMAGES_PER_SHARD, require_free
 
 
 def images_below(folder: Path) -> list[str]:
-    """Relative paths of all files below a folder with the suffix of an image format, sorted.
+    """Relative paths of all images below a folder, sorted.
+
+    Files with the extension of an image are taken as they are, so that damaged ones are reported; all others only if
+    their content is that of an image. Files that macOS and Windows add are ignored.
 
     Raises:
         EmocapError: no such folder, or no images in it.
     """
     if not folder.is_dir():
         raise EmocapError(f"{folder}: no such folder; give the folder of the images")
-    Image.init()
-    suffixes = {suffix for suffix, format_ in Image.EXTENSION.items() if format_ in FORMATS}
-    files = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
-    images = sorted(path.relative_to(folder).as_posix() for path in files)
+    files = (path for path in folder.rglob("*") if path.is_file() and not is_system_file(path.relative_to(folder)))
+    images = sorted(
+        path.relative_to(folder).as_posix()
+        for path in files
+        if path.suffix.lower() in IMAGE_EXTENSIONS or is_image_file(path)
+    )
     if not images:
         raise EmocapError(f"{folder}: holds no images ({', '.join(FORMATS)})")
     return images
+
+
+def listed_images(names: Path, folder: Path) -> list[str]:
+    """The images that a text file names, one a line, as paths relative to a folder where they lie below it.
+
+    Names may be absolute, have spaces around, Windows separators or another spelling than their file
+    (`emocap.corpora.image_names`). Names that cannot be a file below the folder stay as they are, for the report.
+
+    Raises:
+        EmocapError: `names` cannot be read or names nothing.
+    """
+    keys = []
+    for line in read_text(names).split("\n"):
+        try:
+            keys.append(plain_image_name(line, folder))
+        except ImageNameFault as fault:
+            keys.append(fault.name.strip())
+    if not any(keys):
+        raise EmocapError(f"{names}: names no images; give their paths relative to {folder}, one per line")
+    found = resolve_image_names(keys, folder)
+    if found:
+        name, real = next(iter(found.items()))
+        logger.info(
+            "%s: %d names in another spelling than their files, such as %s for %s", names, len(found), name, real
+        )
+    return [found.get(key, key) for key in keys]
+
+
+def require_existing(images: Sequence[str], image_root: Path) -> None:
+    """Refuse images of which none exists: the folder is wrong, or the names are. A part may be missing.
+
+    Raises:
+        EmocapError: there are names and no file of any.
+    """
+    named = [image for image in images if image]
+    if named and not any(map(partial(_exists, image_root), named)):
+        raise EmocapError(
+            f"{image_root}: holds none of the {len(set(named)):,} images that are named, such as {named[0]}; "
+            "give the folder that the names are relative to"
+        )
+
+
+def _exists(image_root: Path, image: str) -> bool:
+    try:
+        return (image_root / image).exists()
+    except (OSError, ValueError):
+        return False
 
 
 def extract(
@@ -60,14 +114,15 @@ def extract(
         batch_size: images described at once; None for the extractor's own.
 
     Raises:
-        EmocapError: `out` exists, another run is writing there or left something unfinished there, the store cannot be
-            written, or a worker died.
+        EmocapError: none of the images exists, `out` exists, another run is writing there or left something unfinished
+            there, the store cannot be written, or a worker died.
     """
     for name, value in (("workers", workers), ("batch_size", batch_size)):
         if value is not None and value < 1:
             raise EmocapError(f"{name} is {value}, expected 1 or more")
     out = Path(os.path.abspath(out))  # noqa: PTH100  does not resolve a symbolic link
     require_free(out)
+    require_existing(images, Path(image_root))
     job = _job(images, Path(image_root), extractor, out, workers, batch_size or extractor.batch_size)
     try:
         with process_rank(job.folder) as (rank, world):

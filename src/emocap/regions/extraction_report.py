@@ -49,8 +49,31 @@ def read_report(store: Path) -> ExtractionReport:
 
 def log_rejected(report: ExtractionReport, prefix: str = "", consequence: str = "") -> None:
     """Log how many images are missing, with the `consequence`, and how many were rejected, with the first of each."""
+    total = report.n_images + len(report.missing) + len(report.rejected)
     if report.missing:
-        logger.warning("%s%d images missing, such as %s%s", prefix, len(report.missing), report.missing[0], consequence)
+        logger.warning(
+            "%s%d of %d images are missing, such as %s%s",
+            prefix, len(report.missing), total, report.missing[0], consequence,
+        )  # fmt: skip
     if report.rejected:
         first = report.rejected[0]
-        logger.warning("%s%d images rejected, such as %s: %s", prefix, len(report.rejected), first.where, first.reason)
+        logger.warning(
+            "%s%d of %d images rejected, such as %s: %s",
+            prefix, len(report.rejected), total, first.where, first.reason,
+        )  # fmt: skip
+
+
+def require_described(report: ExtractionReport) -> None:
+    """Refuse the outcome of a run in which no image could be used, though there were some.
+
+    Raises:
+        EmocapError: all images are missing or rejected; the first is named with its reason.
+    """
+    if report.n_images or not (report.missing or report.rejected):
+        return
+    total = len(report.missing) + len(report.rejected)
+    if report.rejected:
+        first = f"{report.rejected[0].where}: {report.rejected[0].reason}"
+    else:
+        first = f"{report.missing[0]}: no such image"
+    raise EmocapError(f"none of {total:,} images can be used; the first: {first}")

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import importlib
 import io
 import stat
 import threading
@@ -14,10 +15,13 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from emocap.errors import EmocapError
+from emocap.regions.file_kinds import START_BYTES, describe_bytes, is_heic
 
 MAX_PIXELS = 100_000_000
 # Left out: formats that call other programs (EPS), and those that photographs are not stored in.
 FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
+HEIC_UNREADABLE = "an image in HEIC; install pillow-heif to read it, or convert it to JPEG or PNG"
+HEIC_DAMAGED = "HEIC that cannot be decoded; copy or download it again, or convert it to JPEG or PNG"
 _ORIENTATION = 0x0112
 _limit_lock = threading.Lock()
 
@@ -62,10 +66,12 @@ def open_image(source: Path | bytes, max_pixels: int = MAX_PIXELS, at_least: int
     with contextlib.closing(_open_file(source, where)) as file:
         # Damaged files raise nearly any exception in Pillow's decoders.
         try:
+            start = file.read(START_BYTES)
+            file.seek(0)
             with _pillow_limit(max_pixels):
-                image = Image.open(file, formats=_readable_formats())
+                image = Image.open(file, formats=_formats_of(start))
         except UnidentifiedImageError:
-            raise ImageFault(where, f"not an image ({', '.join(FORMATS)}); replace or remove it") from None
+            raise ImageFault(where, _unidentified_reason(start)) from None
         except Image.DecompressionBombError:
             raise ImageFault(where, _size_reason(max_pixels)) from None
         except Exception as error:
@@ -76,6 +82,26 @@ def open_image(source: Path | bytes, max_pixels: int = MAX_PIXELS, at_least: int
         if width * height > max_pixels:
             raise ImageFault(where, _size_reason(max_pixels))
         return _decode(image, where, at_least)
+
+
+def is_image_file(path: Path) -> bool:
+    """Whether a file is an image by its content; only its header is read.
+
+    A TIFF counts only without an extension: raw files of cameras and of microscopes are TIFF under other extensions,
+    and often only a thumbnail of them can be read.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(START_BYTES)
+            if is_heic(start):
+                return True
+            file.seek(0)
+            with _pillow_limit(MAX_PIXELS):
+                return Image.open(file, formats=_readable_formats()).format != "TIFF" or not path.suffix
+    except Image.DecompressionBombError:
+        return True
+    except Exception:  # damaged files raise nearly any exception in Pillow's decoders
+        return False
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
@@ -93,7 +119,7 @@ def upright_rgb(image: Image.Image) -> Image.Image:
 def _decode(image: Image.Image, where: str, at_least: int | None) -> Image.Image:
     width, height = image.size
     try:
-        if at_least is not None:
+        if at_least is not None and image.format in ("JPEG", "MPO"):
             image.draft(None, (at_least, at_least))
         image.load()
         upright, sideways = _upright(image)
@@ -153,10 +179,33 @@ def _damage_reason(error: Exception) -> str:
     return f"cannot be decoded ({words or type(error).__name__}); replace or remove it"
 
 
+def _formats_of(start: bytes) -> tuple[str, ...]:
+    return _heic_formats() if is_heic(start) else _readable_formats()
+
+
+def _unidentified_reason(start: bytes) -> str:
+    if is_heic(start):
+        return HEIC_DAMAGED if _heic_formats() else HEIC_UNREADABLE
+    kind = describe_bytes(start)
+    if kind is not None:
+        return f"not a readable image but {kind}"
+    return f"not an image ({', '.join(FORMATS)}); replace or remove it"
+
+
 @functools.cache
 def _readable_formats() -> tuple[str, ...]:
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+@functools.cache
+def _heic_formats() -> tuple[str, ...]:
+    """Pillow's name for HEIC, registered where pillow-heif is installed; else none."""
+    try:
+        importlib.import_module("pillow_heif").register_heif_opener()
+    except ImportError:
+        return ()
+    return ("HEIF",)
 
 
 def _upright(image: Image.Image) -> tuple[Image.Image, bool]:
