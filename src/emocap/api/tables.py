@@ -5,8 +5,9 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from emocap.api.images import model_extractor
+from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.read import guess_format, read_corpus
 from emocap.errors import EmocapError
@@ -45,8 +47,9 @@ def label_corpus(
     store: Path | None = None,
     allow_other_features: bool = False,
     rejected: Path | None = None,
+    options: ReadOptions | None = None,
 ) -> int:
-    """Write each pair's top-p emotions and all probabilities, in the data's order.
+    """Write each pair's top-p emotions and all probabilities, in the data's order; labels of the data are not read.
 
     The columns are pair_id, image, caption, emotions and probabilities. The last one holds one number per emotion of
     the model, whose names are the Parquet's metadata `labels`; CSV and JSONL have a column or key for each emotion.
@@ -56,6 +59,7 @@ def label_corpus(
         allow_other_features: accept features that differ from those that the model was trained on.
         rejected: CSV file of `row` and `reason` for unusable rows, including those whose image cannot be read; written
             only if there are any. None scores the caption without its image if that cannot be read.
+        options: names of the data's columns.
 
     Returns:
         The number of pairs written.
@@ -72,7 +76,7 @@ def label_corpus(
     p = min(4, len(saved.vocabulary)) if p is None else p
     if not 1 <= p <= len(saved.vocabulary):
         raise EmocapError(f"--p {p}: the model knows {len(saved.vocabulary)} emotions")
-    pairs = _read(data, format_, images)
+    pairs = _read(data, format_, images, replace(options or ReadOptions(), labels=False))
     consequence = "" if rejected else CAPTION_ONLY
     with _features(saved, pairs, out.parent, store, allow_other_features, consequence) as (features, faults):
         rejected_rows: list[dict[str, str]] = []
@@ -113,26 +117,33 @@ def evaluate_corpus(
     images: Path | None,
     store: Path | None = None,
     allow_other_features: bool = False,
+    options: ReadOptions | None = None,
+    negatives: Literal["keep", "drop"] = "keep",
 ) -> dict[str, dict[str, Any]]:
     """All metrics of a model on labelled pairs, and those of its training pairs' label frequencies (`prior`).
 
     F1 uses the model's own thresholds, and 0.5 for the prior.
 
+    Args:
+        options: names of the data's columns, and the notation of its labels.
+        negatives: whether pairs with no emotion that the model knows are kept, as pairs that evoke none of them.
+
     Raises:
-        EmocapError: unlabelled pairs, or labels of a different vocabulary.
+        EmocapError: unlabelled pairs, labels of a different vocabulary, or no label that the model knows.
     """
     saved = load_model(model)
-    pairs = _read(data, format_, images)
+    pairs = _read(data, format_, images, options)
     pairs.targets(saved.vocabulary)  # refuses unlabelled data and unknown labels before anything is computed
     known = set(saved.vocabulary.labels)
-    usable = [row for row, named in enumerate(pairs.emotions) if known & set(named or ())]
-    if not usable:
+    positive = [row for row, named in enumerate(pairs.emotions) if known & set(named or ())]
+    if not positive:
         raise EmocapError(f"{data}: no pair has an emotion that the model knows")
-    if len(usable) < len(pairs):
-        logger.warning(
-            "%s: %d of %d pairs have no emotion that the model knows", data, len(pairs) - len(usable), len(pairs)
-        )
-    pairs = pairs.select(usable)
+    if len(positive) < len(pairs):
+        kept = "counted as evoking none" if negatives == "keep" else "left out"
+        count = len(pairs) - len(positive)
+        logger.warning("%s: %d of %d pairs have no emotion that the model knows: %s", data, count, len(pairs), kept)
+    if negatives == "drop":
+        pairs = pairs.select(positive)
     with _features(saved, pairs, Path(tempfile.gettempdir()), store, allow_other_features) as (features, _):
         probabilities = _probabilities(saved, pairs, features)
     targets, labels = pairs.targets(saved.vocabulary), saved.vocabulary.labels
@@ -148,8 +159,8 @@ def evaluate_corpus(
     return {"prior": evaluate(prior(np.array([saved.card.frequencies]), len(pairs)), targets, labels)} | rows
 
 
-def _read(data: Path, format_: str | None, images: Path | None) -> Pairs:
-    pairs = read_corpus(format_ or guess_format(data), data, images)
+def _read(data: Path, format_: str | None, images: Path | None, options: ReadOptions | None) -> Pairs:
+    pairs = read_corpus(format_ or guess_format(data), data, images, options)
     for fault in pairs.rejected[:5]:
         logger.warning("%s: rejected: %s", fault.where, fault.reason)
     if len(pairs.rejected) > 5:

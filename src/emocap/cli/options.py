@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from emocap.corpora.options import ReadOptions, parse_columns
+
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the YAML; may be repeated.")
 ]
@@ -21,4 +23,39 @@ OtherFeaturesOption = Annotated[
     typer.Option("--allow-other-features", help="Accept features with another fingerprint than those of the training."),
 ]
 ImagesOption = Annotated[Path | None, typer.Option("--images", help="Folder of the images that the data name.")]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        metavar="ROLE=NAME,...",
+        help="Columns of a table under other names: image, caption, emotions, pair_id, group, split or annotator, "
+        "such as image=file_name,caption=text,emotions=joy+awe+sad.",
+    ),
+]
+LabelSeparator = Annotated[
+    str | None,
+    typer.Option(
+        "--label-separator",
+        metavar="TEXT",
+        help="What separates the labels of one cell, or none if a cell is one label; detected if not given.",
+    ),
+]
+LabelThreshold = Annotated[
+    float | None,
+    typer.Option(
+        "--label-threshold", metavar="SCORE", help="Least score that counts as named, where labels have scores; 0.5."
+    ),
+]
 ImageAndCaption = typer.Argument(metavar="[IMAGE] CAPTION", help="The caption, and before it the image, if any.")
+
+
+def read_options(
+    columns: str | None, label_separator: str | None = None, label_threshold: float | None = None
+) -> ReadOptions:
+    """How a corpus is read, of the values of `Columns`, `LabelSeparator` and `LabelThreshold`.
+
+    Raises:
+        EmocapError: a value that is not of its form.
+    """
+    threshold = ReadOptions.label_threshold if label_threshold is None else label_threshold
+    return ReadOptions(parse_columns(columns), label_separator, threshold)

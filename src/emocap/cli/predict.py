@@ -1,19 +1,24 @@
 """The commands that use a trained classifier: on one pair, on a table of pairs, on a labelled corpus."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from emocap.cli.options import (
+    Columns,
     FormatOption,
     ImageAndCaption,
     ImagesOption,
+    LabelSeparator,
+    LabelThreshold,
     ModelOption,
     OtherFeaturesOption,
     StoreOption,
+    read_options,
 )
 from emocap.cli.output import print_scores, printable
+from emocap.corpora.options import ReadOptions
 from emocap.errors import EmocapError
 
 
@@ -23,11 +28,14 @@ def label(
     out: Annotated[Path, typer.Option("--out", help="File to write: .parquet, .csv or .jsonl.")],
     format_: FormatOption = None,
     images: ImagesOption = None,
+    columns: Columns = None,
     store: StoreOption = None,
     allow_other_features: OtherFeaturesOption = False,
     p: Annotated[int | None, typer.Option("--p", min=1, help="Emotions per pair; default 4.")] = None,
 ) -> None:
     """Predict the emotions of every pair of a corpus: the top P emotions and all probabilities.
+
+    Labels that the corpus may have are not read.
 
     Example: `emocap label --model runs/demo/AnB+ --data captions_val2017.json --images val2017 --out out.parquet`
     """
@@ -42,6 +50,7 @@ def label(
         p=p,
         store=store,
         allow_other_features=allow_other_features,
+        options=read_options(columns),
     )
     typer.echo(f"{out}: {n_pairs} pairs")
 
@@ -51,6 +60,13 @@ def evaluate(
     data: Annotated[Path, typer.Option("--data", help="Labelled corpus.")],
     format_: FormatOption = None,
     images: ImagesOption = None,
+    columns: Columns = None,
+    label_separator: LabelSeparator = None,
+    label_threshold: LabelThreshold = None,
+    negatives: Annotated[
+        Literal["keep", "drop"],
+        typer.Option(help="Pairs with no emotion that the model knows: keep them as evoking none, or drop them."),
+    ] = "keep",
     store: StoreOption = None,
     allow_other_features: OtherFeaturesOption = False,
 ) -> None:
@@ -64,7 +80,14 @@ def evaluate(
     from emocap.api.tables import evaluate_corpus
 
     scores = evaluate_corpus(
-        model, data, format_=format_, images=images, store=store, allow_other_features=allow_other_features
+        model,
+        data,
+        format_=format_,
+        images=images,
+        store=store,
+        allow_other_features=allow_other_features,
+        options=read_options(columns, label_separator, label_threshold),
+        negatives=negatives,
     )
     print_scores(scores)
 
@@ -80,6 +103,7 @@ def predict(
     ] = None,
     out: Annotated[Path | None, typer.Option("--output", help="For --input: .parquet, .csv or .jsonl.")] = None,
     images: ImagesOption = None,
+    columns: Columns = None,
     allow_other_features: OtherFeaturesOption = False,
 ) -> None:
     """Predict what people are likely to feel about an image with its caption, or about a caption alone.
@@ -93,9 +117,9 @@ def predict(
     if table is not None:
         if words or out is None:
             raise EmocapError("predict --input takes --output and no caption; see emocap predict --help")
-        _predict_table(model, table, out, images, top, allow_other_features)
+        _predict_table(model, table, out, images, top, allow_other_features, read_options(columns))
         return
-    if not words or out is not None or images is not None:
+    if not words or out is not None or images is not None or columns is not None:
         raise EmocapError("predict takes a caption, or --input with --output; see emocap predict --help")
     image, caption = _image_and_caption("predict", words)
     from emocap.api.predictor import EmotionPredictor
@@ -106,7 +130,13 @@ def predict(
 
 
 def _predict_table(
-    model: Path, table: Path, out: Path, images: Path | None, top: int | None, allow_other_features: bool
+    model: Path,
+    table: Path,
+    out: Path,
+    images: Path | None,
+    top: int | None,
+    allow_other_features: bool,
+    options: ReadOptions,
 ) -> None:
     from emocap.api.tables import label_corpus
 
@@ -119,6 +149,7 @@ def _predict_table(
         p=top,
         allow_other_features=allow_other_features,
         rejected=out.with_name(f"{out.stem}-rejected.csv"),
+        options=options,
     )
     typer.echo(f"{out}: {n_pairs} pairs")
 
