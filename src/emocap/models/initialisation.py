@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,13 +32,12 @@ BERT_CONFIG_KEYS = (
     "layer_norm_eps",
     "pad_token_id",
 )
-_IGNORED = re.compile(r"^cls\.|(^|\.)position_ids$")
+_WORDS = "embeddings.word_embeddings.weight"
+# What transformers' BertFor* and VisualBertFor* classes add to the encoder, and emocap's own `fc`.
+_HEAD = {"bert": re.compile(r"^(cls|classifier|qa_outputs|fc)\."), "visual_bert": re.compile(r"^(cls|attention|fc)\.")}
+_BUFFER = re.compile(r"(^|\.)(position_ids|token_type_ids)$")
 _VISUAL = re.compile(r"^visualbert\.embeddings\.visual_")
-_RENAMED = (
-    (re.compile(r"^(visual_bert|bert)\."), "visualbert."),
-    (re.compile(r"\.gamma$"), ".weight"),
-    (re.compile(r"\.beta$"), ".bias"),
-)
+_LAST_COMPONENT = re.compile(r"[^.]+\.$")
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,17 @@ def build_config(
     *,
     pooling: str,
     visual_token_type: int,
-    visual_dim: int,
+    visual_dim: int | None = None,
     dropout: float | None = None,
 ) -> VisualBertConfig:
     """The configuration of an emotion classifier that is initialised from the checkpoint in `folder`.
+
+    Args:
+        folder: of the checkpoint.
+        vocabulary: the emotions.
+        pooling, visual_token_type: of the classifier.
+        visual_dim: of the region features; None means the checkpoint's own, 1 for a BERT.
+        dropout: of hidden states and attention; None means the checkpoint's own.
 
     Raises:
         EmocapError: the checkpoint is neither BERT nor VisualBERT, or a setting does not match it.
@@ -74,13 +81,22 @@ def build_config(
     values = read_json(folder / "config.json")
     model_type = values.get("model_type") if isinstance(values, dict) else None
     if model_type not in {"bert", "visual_bert"}:
-        raise EmocapError(f"{folder / 'config.json'}: model_type is {model_type!r}, expected 'bert' or 'visual_bert'")
+        raise EmocapError(
+            f"{folder / 'config.json'}: model_type is {model_type!r}, expected 'bert' or 'visual_bert'; "
+            + ("add it if the model is one" if model_type is None else "choose another backbone")
+        )
     encoder_settings = {key: values[key] for key in BERT_CONFIG_KEYS if key in values}
     if dropout is not None:
         encoder_settings |= {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
     n_types = encoder_settings.get("type_vocab_size", 2)
     if not 0 <= visual_token_type < n_types:
-        raise EmocapError(f"model.visual_token_type is {visual_token_type}, but {folder} has {n_types} types")
+        raise EmocapError(
+            f"model.visual_token_type is {visual_token_type}, but {folder} has {n_types} types; choose one below"
+        )
+    if visual_dim is None:
+        visual_dim = (
+            1 if model_type == "bert" else values.get("visual_embedding_dim", VisualBertConfig().visual_embedding_dim)
+        )
     labels = vocabulary.labels
     return VisualBertConfig(
         **encoder_settings,
@@ -106,55 +122,99 @@ def load_backbone(config: VisualBertConfig, folder: Path, seed: int = 0) -> tupl
         torch.manual_seed(seed)
         model = VisualBertForEmotion(config)
     values = read_json(folder / "config.json")
-    tensors = read_weights(folder)
-    if list(values.get("id2label", {}).values()) != [config.id2label[i] for i in range(config.num_labels)]:
-        # the head predicts other emotions
-        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("fc.")}
+    same_emotions = list(values.get("id2label", {}).values()) == [config.id2label[i] for i in range(config.num_labels)]
     from_bert = values["model_type"] == "bert"
-    report = load_state_dict(model, tensors, str(folder), from_bert=from_bert)
+    report = load_state_dict(
+        model, read_weights(folder), str(folder), from_bert=from_bert, with_head=same_emotions and not from_bert
+    )
     if from_bert:
         embeddings = model.visualbert.embeddings
         with torch.no_grad():
             embeddings.visual_token_type_embeddings.weight.copy_(embeddings.token_type_embeddings.weight)
             embeddings.visual_position_embeddings.weight.copy_(embeddings.position_embeddings.weight)
     logger.info("%s: %s", folder.name, report)
+    if config.pooling == "pooler" and any(name.startswith("visualbert.pooler.") for name in report.initialised):
+        logger.warning("%s: has no pooler; pooling: pooler trains a new one, the other poolings need none", folder.name)
     return model, report
 
 
 def load_state_dict(
-    model: VisualBertForEmotion, tensors: dict[str, torch.Tensor], where: str, *, from_bert: bool = False
+    model: VisualBertForEmotion,
+    tensors: dict[str, torch.Tensor],
+    where: str,
+    *,
+    from_bert: bool = False,
+    with_head: bool = True,
 ) -> LoadReport:
     """Copy a checkpoint's tensors into `model`; none may be missing or left over without a reason.
 
+    The encoder's tensors are those under the prefix of its word embeddings, whatever that is: none, `bert.`,
+    `visual_bert.`, `module.bert.` ... Left out are the buffers of ids and the heads of transformers' classes.
+
     Args:
-        model: changed in place.
-        tensors: named as in emocap (`visualbert.*`, `fc.*`), in the hub's VisualBERT (`visual_bert.*`, `cls.*`) or in
-            BERT (with or without `bert.`, LayerNorm's `gamma` and `beta` too).
+        model: changed in place; keeps its own dtype.
+        tensors: of a BERT, a VisualBERT or an emocap model; LayerNorm's may be named `gamma` and `beta`.
         where: for messages.
         from_bert: the checkpoint has no visual embeddings.
+        with_head: whether `fc` is copied if there is one.
 
     Raises:
-        EmocapError: tensors are missing or unexpected without a reason, or shapes differ.
+        EmocapError: tensors are missing or unexpected without a reason, or of a wrong shape or dtype.
     """
     own = model.state_dict()
+    prefix = _encoder_prefix(tensors, where)
+    outer = _LAST_COMPONENT.sub("", prefix)
+    head = _HEAD["bert" if from_bert else "visual_bert"]
     loaded: dict[str, torch.Tensor] = {}
     ignored: list[str] = []
     unexpected: list[str] = []
     for name, tensor in tensors.items():
-        own_name = _emocap_name(name)
-        if own_name in own:
+        inside = name.startswith(prefix)
+        inner = name.removeprefix(prefix if inside else outer)
+        own_name = f"visualbert.{inner}" if inside else inner
+        own_name = re.sub(r"\.gamma$", ".weight", re.sub(r"\.beta$", ".bias", own_name))
+        if own_name in own and own_name not in loaded and (with_head or not own_name.startswith("fc.")):
             loaded[own_name] = tensor
         else:
-            (ignored if _IGNORED.search(name) else unexpected).append(name)
+            (ignored if head.search(inner) or _BUFFER.search(inner) else unexpected).append(name)
     missing = [name for name in own if name not in loaded]
-    explained = (
-        {name for name in missing if name.startswith("fc.")} if not any(n.startswith("fc.") for n in loaded) else set()
-    )
+    _require_explained(where, own, missing, unexpected, from_bert)
+    for name, tensor in loaded.items():
+        if tensor.shape != own[name].shape:
+            raise EmocapError(f"{where}: {name} is {tuple(tensor.shape)}, expected {tuple(own[name].shape)}")
+        if not tensor.is_floating_point():
+            raise EmocapError(f"{where}: {name} is {tensor.dtype}; give weights that are not quantised")
+    model.load_state_dict(loaded, strict=False)
+    return LoadReport(tuple(sorted(loaded)), tuple(missing), tuple(ignored))
+
+
+def _encoder_prefix(tensors: dict[str, torch.Tensor], where: str) -> str:
+    """What precedes the names of the encoder's tensors."""
+    prefixes = [name.removesuffix(_WORDS) for name in tensors if f".{name}".endswith(f".{_WORDS}")]
+    if not prefixes:
+        raise EmocapError(
+            f"{where}: holds no {_WORDS}, so it is no BERT ({', '.join(sorted(tensors)[:4])} ...); "
+            "choose another backbone"
+        )
+    if len(prefixes) > 1:
+        raise EmocapError(
+            f"{where}: holds {len(prefixes)} encoders ({', '.join(sorted(prefixes)[:4])}); "
+            "save one of them with save_pretrained"
+        )
+    return prefixes[0]
+
+
+def _require_explained(
+    where: str, own: Iterable[str], missing: list[str], unexpected: list[str], from_bert: bool
+) -> None:
+    """Reject missing tensors, other than those that such a checkpoint lacks as a whole, and unexpected ones."""
+    explained: set[str] = set()
+    for part in ("fc.", "visualbert.pooler."):
+        names = {name for name in own if name.startswith(part)}
+        if names <= set(missing):
+            explained |= names
     if from_bert:
         explained |= {name for name in missing if _VISUAL.match(name)}
-        pooler = [name for name in own if name.startswith("visualbert.pooler.")]
-        if all(name in missing for name in pooler):
-            explained |= set(pooler)
     unexplained = [name for name in missing if name not in explained]
     if unexplained or unexpected:
         raise EmocapError(
@@ -164,17 +224,5 @@ def load_state_dict(
                 for what, names in (("missing", unexplained), ("unexpected", unexpected))
                 if names
             )
+            + "; save the encoder alone with save_pretrained"
         )
-    for name, tensor in loaded.items():
-        if tensor.shape != own[name].shape:
-            raise EmocapError(f"{where}: {name} is {tuple(tensor.shape)}, expected {tuple(own[name].shape)}")
-    model.load_state_dict(loaded, strict=False)
-    return LoadReport(tuple(sorted(loaded)), tuple(missing), tuple(ignored))
-
-
-def _emocap_name(name: str) -> str:
-    for pattern, replacement in _RENAMED:
-        name = pattern.sub(replacement, name)
-    if name.startswith(("embeddings.", "encoder.", "pooler.")):
-        name = f"visualbert.{name}"
-    return name

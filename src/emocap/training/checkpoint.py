@@ -121,13 +121,16 @@ def load_tokenizer(folder: Path) -> Any:
     try:
         return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:  # the library raises whatever a damaged file causes
-        raise EmocapError(
-            f"{folder}: the tokenizer cannot be read ({type(error).__name__}); restore its files"
-        ) from error
+        reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}".removesuffix(": ")
+        raise EmocapError(f"{folder}: the tokenizer cannot be read ({reason}); restore its files") from error
 
 
 def save_model(folder: Path, model: VisualBertForEmotion, tokenizer: Any, card: ModelCard) -> None:
-    """Write a model folder atomically."""
+    """Write a model folder atomically.
+
+    The configuration records the tokenizer's number of tokens, since padded embeddings have more rows than that.
+    """
+    model.config.n_tokens = len(tokenizer)
     logging.disable_progress_bar()
     with atomic_folder(folder) as temporary:
         try:
@@ -167,9 +170,10 @@ def load_model(folder: Path) -> SavedModel:
     vocabulary.require_same([config.id2label[i] for i in range(config.num_labels)], str(folder / "config.json"))
     model = _weights(folder, config)
     tokenizer = load_tokenizer(folder)
-    if len(tokenizer) != config.vocab_size:
+    n_tokens = getattr(config, "n_tokens", config.vocab_size)
+    if len(tokenizer) != n_tokens:
         raise EmocapError(
-            f"{folder}: the tokenizer has {len(tokenizer)} tokens, the model {config.vocab_size}; restore its files"
+            f"{folder}: the tokenizer has {len(tokenizer)} tokens, the model {n_tokens}; restore its files"
         )
     if not 3 <= card.max_length <= config.max_position_embeddings:
         raise EmocapError(f"{folder / 'emocap.json'}: max_length is {card.max_length}; train the model again")

@@ -14,12 +14,14 @@ from emocap.corpora.pairs import Pairs
 from emocap.corpora.read import corpus_files, read_corpus
 from emocap.emotions import Vocabulary, build_vocabulary
 from emocap.errors import EmocapError
-from emocap.files import sha256_of, write_json
-from emocap.models.backbones import find_backbone
-from emocap.models.initialisation import build_config
+from emocap.files import write_json
+from emocap.models.backbones import backbone_files, find_backbone
+from emocap.models.initialisation import build_config, load_backbone
+from emocap.models.tokenizer import require_fitting_tokenizer
 from emocap.study.artifacts import count_faults, write_pairs
 from emocap.study.unit import Study
-from emocap.weights import weights_file
+from emocap.training.checkpoint import load_tokenizer
+from emocap.weights import weights_digest
 
 if TYPE_CHECKING:
     from emocap.study.config.corpora import CorpusConfig
@@ -106,7 +108,8 @@ def resolve_backbone(config: "StudyConfig", vocabulary: Vocabulary) -> dict[str,
         Its resolved name and its weights' SHA-256.
 
     Raises:
-        EmocapError: no such backbone, or `max_length`, `visual_token_type` or `n_transferred` beyond it.
+        EmocapError: no such backbone, one whose tokenizer or weights do not fit it, or `max_length`,
+            `visual_token_type` or `n_transferred` beyond it.
     """
     settings = config.model
     backbone = find_backbone(settings.backbone)
@@ -115,7 +118,6 @@ def resolve_backbone(config: "StudyConfig", vocabulary: Vocabulary) -> dict[str,
         vocabulary,
         pooling=settings.pooling,
         visual_token_type=settings.visual_token_type,
-        visual_dim=1,
         dropout=settings.dropout,
     )
     if settings.max_length > built.max_position_embeddings:
@@ -130,7 +132,10 @@ def resolve_backbone(config: "StudyConfig", vocabulary: Vocabulary) -> dict[str,
     ):
         if max(numbers, default=0) > built.num_hidden_layers:
             raise EmocapError(f"{key} is {max(numbers)}, but {backbone.name} has {built.num_hidden_layers} layers")
-    return {"name": backbone.name, "sha256": sha256_of(weights_file(backbone.folder))}
+    tokenizer_folder = backbone.tokenizer_folder
+    require_fitting_tokenizer(load_tokenizer(tokenizer_folder), tokenizer_folder, built.vocab_size)
+    load_backbone(built, backbone.folder)  # whose errors must come before hours of feature extraction and training
+    return {"name": backbone.name, "sha256": weights_digest(backbone.folder)}
 
 
 def _read(study: Study, corpus: "CorpusConfig") -> Pairs:
@@ -150,7 +155,7 @@ def _sizes(pairs: Pairs) -> dict[str, int]:
 
 
 def input_files(study: Study) -> list[Path]:
-    """What `prepare` reads: the corpora with the files beside them, image folders, and a local backbone's weights.
+    """What `prepare` reads: the corpora with the files beside them, image folders, and a local backbone.
 
     Raises:
         EmocapError: a corpus's file or folder is missing.
@@ -162,9 +167,7 @@ def input_files(study: Study) -> list[Path]:
         file for corpus in config.corpora.values() for file in corpus_files(corpus.format, study.place(corpus.path))
     ]
     images = [study.place(corpus.images) for corpus in config.corpora.values() if corpus.images is not None]
-    backbone = Path(config.model.backbone)
-    weights = [weights_file(backbone)] if (backbone / "config.json").is_file() else []
-    return [*corpora, *images, *weights]
+    return [*corpora, *images, *backbone_files(config.model.backbone)]
 
 
 def _require_present(study: Study, corpus: "CorpusConfig") -> None:

@@ -1,0 +1,76 @@
+"""The check that a tokenizer fits the embeddings of its model."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from emocap.errors import EmocapError
+from emocap.files import read_json
+
+logger = logging.getLogger("emocap")
+
+SPECIAL_TOKENS = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "unk_token": "[UNK]"}
+# Embeddings are padded to a multiple of at most 128; more unused rows suggest the tokenizer of another model.
+LARGEST_PADDING = 127
+
+
+def require_fitting_tokenizer(tokenizer: Any, folder: Path, vocab_size: int) -> None:
+    """Reject a tokenizer that cannot be that of the model; the embeddings may have more rows than it has tokens.
+
+    Args:
+        tokenizer: of transformers, loaded from `folder`.
+        folder: contains `tokenizer.json` or `vocab.txt`.
+        vocab_size: number of rows of the model's word embeddings.
+
+    Raises:
+        EmocapError: a special token or others of the files are missing, an id is beyond the embeddings, or no special
+            tokens are placed around a text.
+    """
+    own = _tokens_of_files(folder)
+    # The library adds special tokens that the files lack, with ids that the model was not trained with.
+    lacking = [name for role, name in SPECIAL_TOKENS.items() if not own & {getattr(tokenizer, role)}]
+    if lacking:
+        raise EmocapError(
+            f"{folder}: the tokenizer has no {', '.join(lacking)}, or tokenizer_config.json does not name what takes "
+            "their place; save the model's own tokenizer there"
+        )
+    ids = {token: number for token, number in tokenizer.get_vocab().items() if token}
+    unread = own - ids.keys()
+    if unread:
+        raise EmocapError(
+            f"{folder}: {type(tokenizer).__name__} reads only {len(own) - len(unread)} of the {len(own)} tokens of the "
+            "tokenizer's files; correct tokenizer_class in tokenizer_config.json"
+        )
+    number, last = max((number, token) for token, number in ids.items())
+    if number >= vocab_size:
+        raise EmocapError(
+            f"{folder}: the tokenizer has {len(ids)} tokens, the model's vocabulary {vocab_size}, so that {last!r} (id "
+            f"{number}) has no embedding; save the model's own tokenizer there, or resize the model's embeddings"
+        )
+    encoded = tokenizer("a")["input_ids"]
+    if encoded[:1] != [tokenizer.cls_token_id] or encoded[-1:] != [tokenizer.sep_token_id]:
+        raise EmocapError(
+            f"{folder}: the tokenizer does not place {tokenizer.cls_token} and {tokenizer.sep_token} around a text; "
+            'give its class in tokenizer_config.json, for instance "tokenizer_class": "BertTokenizer"'
+        )
+    unused = vocab_size - 1 - number
+    if unused > LARGEST_PADDING:
+        logger.warning(
+            "%s: the tokenizer has %d tokens, the model's vocabulary %d; check that it is the model's own",
+            folder,
+            len(ids),
+            vocab_size,
+        )
+
+
+def _tokens_of_files(folder: Path) -> set[str]:
+    """The tokens of the tokenizer's files, with added ones."""
+    if (folder / "tokenizer.json").is_file():
+        tokens = set(Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab())
+    else:
+        tokens = set((folder / "vocab.txt").read_text(encoding="utf-8").split("\n"))
+    if (folder / "added_tokens.json").is_file():
+        tokens |= set(read_json(folder / "added_tokens.json"))
+    return tokens - {""}
