@@ -2,10 +2,10 @@
 
     tsv     bottom-up attention's TSV, 6 columns
     lxmert  LXMERT's TSV, 10 columns, with objects and attributes
-    npy     a folder of .npy, features only
+    npy     a folder of .npy, features only, or MMF's with NAME_info.npy
     npz     a folder of .npz, as of bottom-up-attention.pytorch and UNITER
     hdf5    image_features, image_bb, spatial_features, fixed or adaptive
-    lmdb    ViLBERT's and UNITER's databases
+    lmdb    ViLBERT's, MMF's and UNITER's databases
 
 Features become half precision, as in every store. Unknown values are 0: boxes of npy, sizes that a file does not
 specify. Images are read one by one, so that files may exceed the memory, and no code in a file is run.
@@ -25,6 +25,8 @@ from emocap.errors import EmocapError
 from emocap.progress import track
 from emocap.regions.extraction_report import ExtractionReport, write_report
 from emocap.regions.extractors.base import Names, Regions
+from emocap.regions.interop.boxes import are_misplaced
+from emocap.regions.interop.dtypes import require_dtype
 from emocap.regions.interop.formats import detect_format, require_format
 from emocap.regions.interop.ids import image_ids, key_template
 from emocap.regions.interop.records import Record, StoreSize, boxes_and_size_or_zero, require_storable
@@ -44,6 +46,7 @@ class ImportReport:
         n_images: images in the new store.
         n_without_boxes: those whose boxes are unknown and stored as 0.
         n_without_size: those whose size is unknown: stored as 0 x 0, or as 1 x 1 if the boxes are fractions.
+        n_misplaced: those with a box that ends before it begins or beyond the image.
         rejected: records that cannot be used, with the reasons.
     """
 
@@ -51,11 +54,18 @@ class ImportReport:
     n_images: int
     n_without_boxes: int
     n_without_size: int
+    n_misplaced: int
     rejected: tuple[RejectedRow, ...]
 
 
 def import_features(
-    source: Path, out: Path, *, format_: str | None = None, name: str | None = None, key: str = "{id}"
+    source: Path,
+    out: Path,
+    *,
+    format_: str | None = None,
+    name: str | None = None,
+    key: str = "{id}",
+    dtype: str | None = None,
 ) -> ImportReport:
     """Make a feature store of a file or folder of features.
 
@@ -69,11 +79,13 @@ def import_features(
         name: of the extractor that computed the features; models accept stores with the same name as interchangeable.
             None uses the name of the source.
         key: template of an image's key in the store: with "COCO_val2014_{id:012d}.jpg" the image with id 42 is
-            COCO_val2014_000000000042.jpg.
+            COCO_val2014_000000000042.jpg. In a folder of .npy or .npz the id of train/a.npy is train/a, its {stem} a.
+        dtype: of features in base64 (tsv, lxmert, ViLBERT's lmdb): float16, float32 or float64; None infers it.
 
     Raises:
-        EmocapError: the format is unknown, the template is invalid, the source cannot be read or has no usable image,
-            or the store cannot be written; nothing is left behind.
+        EmocapError: the format is unknown, the template is invalid or makes one key of two ids, the source cannot be
+            read or has no usable image, its dtype cannot be inferred, or the store cannot be written; nothing is left
+            behind.
     """
     source, out = Path(source), Path(out)
     key_of = key_template(key)
@@ -83,9 +95,13 @@ def import_features(
     file_format = require_format(format_)
     if file_format.folder is not None and source.is_dir() != file_format.folder:
         raise EmocapError(f"{source}: {format_} is a {'folder' if file_format.folder else 'file'}, this is not")
+    if dtype is not None:
+        require_dtype(dtype)
+        if file_format.records_dtype:
+            raise EmocapError(f"{source}: {format_} records the dtype of its features; leave out dtype (--dtype)")
     require_free(out)
     rejected: list[RejectedRow] = []
-    with _one_line_errors(source, format_), closing(file_format.read(source)) as records:
+    with _one_line_errors(source, format_), closing(file_format.read(source, dtype)) as records:
         valid = _valid_records(records, key_of, rejected)
         head = _up_to_regions(valid)
         if head is None:
@@ -97,14 +113,7 @@ def import_features(
             out, FeatureSource(extractor, {"format": format_}, "", first.features.shape[1], names)
         ) as writer:
             report = _write_records(writer, chain(head, valid), first, format_, rejected)
-    if report.n_without_boxes or report.n_without_size:
-        logger.warning(
-            "%s: of %d images %d have no boxes and %d no size in pixels; the store has 0 for them",
-            source,
-            report.n_images,
-            report.n_without_boxes,
-            report.n_without_size,
-        )
+    _warn_of_boxes(source, report)
     return report
 
 
@@ -143,6 +152,25 @@ def export_features(store: Path, out: Path, *, format_: str, id_of: str = "stem"
     return size.n_images
 
 
+def _warn_of_boxes(source: Path, report: ImportReport) -> None:
+    if report.n_without_boxes or report.n_without_size:
+        logger.warning(
+            "%s: of %d images %d have no boxes and %d no size in pixels; the store has 0 for them",
+            source,
+            report.n_images,
+            report.n_without_boxes,
+            report.n_without_size,
+        )
+    if report.n_misplaced:
+        logger.warning(
+            "%s: of %d images %d have boxes that end before they begin or beyond the image; check that the boxes are "
+            "x0 y0 x1 y1 in pixels of the original image, and that width and height are not exchanged",
+            source,
+            report.n_images,
+            report.n_misplaced,
+        )
+
+
 def _write_records(
     writer: StoreWriter,
     records: Iterable[tuple[str, Record]],
@@ -152,7 +180,7 @@ def _write_records(
 ) -> ImportReport:
     """Write the records that are consistent with the first one, and the report of the store."""
     dim = first.features.shape[1]
-    n_images = n_without_boxes = n_without_size = 0
+    n_images = n_without_boxes = n_without_size = n_misplaced = 0
     for image, record in records:
         reason = _inconsistency(record, first)
         if reason is not None:
@@ -163,8 +191,9 @@ def _write_records(
         n_images += 1
         n_without_boxes += record.boxes_xyxy is None
         n_without_size += record.size in (None, (1, 1))
+        n_misplaced += record.boxes_xyxy is not None and are_misplaced(record.boxes_xyxy, record.size)
     write_report(ExtractionReport(n_images, [], rejected), writer.folder)
-    return ImportReport(format_, n_images, n_without_boxes, n_without_size, tuple(rejected))
+    return ImportReport(format_, n_images, n_without_boxes, n_without_size, n_misplaced, tuple(rejected))
 
 
 def _store_records(store: FeatureStore, ids: list[tuple[str, str]]) -> Iterator[Record]:
@@ -187,19 +216,24 @@ def _valid_records(
     records: Iterable[Record | RejectedRow], key_of: Callable[[str], str], rejected: list[RejectedRow]
 ) -> Iterator[tuple[str, Record]]:
     """Keys and records that a store can hold; the others are added to `rejected`."""
-    seen: set[str] = set()
+    id_of_key: dict[str, str] = {}
     for record in records:
         if isinstance(record, RejectedRow):
             rejected.append(record)
             continue
         try:
             key = key_of(require_storable(record).id)
-            if key in seen:
+            if id_of_key.get(key) == record.id:
                 raise EmocapError(f"image {key!r} occurs twice; the first one is used")
         except EmocapError as error:
             rejected.append(RejectedRow(record.where, str(error)))
             continue
-        seen.add(key)
+        other_id = id_of_key.setdefault(key, record.id)
+        if other_id != record.id:
+            raise EmocapError(
+                f"{record.where}: ids {other_id!r} and {record.id!r} both give the key {key!r}; let --key tell them "
+                "apart, such as by {id} in place of {stem}"
+            )
         yield key, record
 
 

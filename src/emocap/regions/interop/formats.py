@@ -19,19 +19,21 @@ class FileFormat:
 
     Attributes:
         matches: whether a file or folder is in this format.
-        read: the records of a file or folder.
+        read: the records of a file or folder, of which the dtype of features is given, or None.
         write: write the records of a store of this size.
         folder: whether it is a folder; None if it may be either.
         numeric_ids: whether image ids are numbers.
         needs_objects: whether it can hold only stores with objects.
+        records_dtype: whether it records the dtype of features, so that none can be given.
     """
 
     matches: Callable[[Path], bool]
-    read: Callable[[Path], Records]
+    read: Callable[[Path, str | None], Records]
     write: Callable[[Iterable[Record], Path, StoreSize], None]
     folder: bool | None = False
     numeric_ids: bool = False
     needs_objects: bool = False
+    records_dtype: bool = True
 
 
 FORMATS = {
@@ -40,27 +42,29 @@ FORMATS = {
         read_tsv,
         lambda records, out, _: write_tsv(records, out),
         numeric_ids=True,
+        records_dtype=False,
     ),
     "lxmert": FileFormat(
         lambda source: source.is_file() and count_columns(source) == len(LXMERT),
         read_lxmert,
         lambda records, out, _: write_lxmert(records, out),
         needs_objects=True,
+        records_dtype=False,
     ),
     "npy": FileFormat(
         lambda source: has_files(source, ".npy") and not is_lmdb(source),
-        read_npy,
+        lambda source, _: read_npy(source),
         lambda records, out, _: write_npy(records, out),
         folder=True,
     ),
     "npz": FileFormat(
         lambda source: has_files(source, ".npz") and not is_lmdb(source),
-        read_npz,
+        lambda source, _: read_npz(source),
         lambda records, out, _: write_npz(records, out),
         folder=True,
     ),
-    "hdf5": FileFormat(is_hdf5, read_hdf5, write_hdf5, numeric_ids=True),
-    "lmdb": FileFormat(is_lmdb, read_lmdb, write_lmdb, folder=None, numeric_ids=True),
+    "hdf5": FileFormat(is_hdf5, lambda source, _: read_hdf5(source), write_hdf5, numeric_ids=True),
+    "lmdb": FileFormat(is_lmdb, read_lmdb, write_lmdb, folder=None, numeric_ids=True, records_dtype=False),
 }
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from emocap.errors import EmocapError
 from emocap.files import atomic_file, read_json
 from emocap.progress import track
+from emocap.regions.interop.boxes import boxes_in_pixels, four_columns, fractions_to_pixels
 from emocap.regions.interop.pickle import plain_pickle
 from emocap.regions.interop.records import (
     Record,
@@ -26,7 +27,6 @@ from emocap.regions.interop.records import (
     parse_size,
     require_count,
     require_text,
-    to_pixels,
 )
 
 
@@ -171,13 +171,15 @@ def _parse(where: str, id_: str, row: int, data: dict[str, Any]) -> Record:
         size = None
         if "image_w" in data and "image_h" in data:
             size = parse_size(data["image_w"][row], data["image_h"][row])
-        boxes = data["image_bb"][place][:, :4] if "image_bb" in data else None
+        boxes = four_columns(data["image_bb"][place]) if "image_bb" in data else None
         if "spatial_features" in data:
-            fractions = data["spatial_features"][place][:, :4]
+            fractions = four_columns(data["spatial_features"][place])
             if boxes is None:
-                boxes, size = to_pixels(fractions, size)
+                boxes, size = fractions_to_pixels(fractions, size)
             elif size is None:
                 size = _infer_size(boxes, fractions)
+        if boxes is not None:
+            boxes, size = boxes_in_pixels(boxes, size)
         return Record(where, id_, features[place], boxes, size)
     except (OSError, ValueError, TypeError, IndexError) as error:
         words = " ".join(str(error).split())[:80]

@@ -12,13 +12,17 @@ from emocap.errors import EmocapError
 def key_template(template: str) -> Callable[[str], str]:
     """A function that makes the key of an image from its id by a template.
 
+    `{stem}` in it is the id without folders.
+
     Raises:
-        EmocapError: the template has no {id}, or has another field.
+        EmocapError: the template has neither {id} nor {stem}, or has another field.
 
     >>> key_template("COCO_val2014_{id:012d}.jpg")("42")
     'COCO_val2014_000000000042.jpg'
+    >>> key_template("{id}.jpg")("train/a"), key_template("{stem}.jpg")("train/a")
+    ('train/a.jpg', 'a.jpg')
     """
-    expected = 'expected text with {id} or {id:012d} in it, such as "{id:012d}.jpg"'
+    expected = 'expected text with {id}, {stem} or {id:012d} in it, such as "{id:012d}.jpg"'
     try:
         parts = list(Formatter().parse(template))
     except ValueError as error:
@@ -26,20 +30,20 @@ def key_template(template: str) -> Callable[[str], str]:
     fields = [(field, spec, conversion) for _, field, spec, conversion in parts if field is not None]
     # Everything else that `str.format` supports, such as attributes, is refused.
     is_valid = all(
-        field == "id" and not conversion and re.fullmatch(r"(0?[0-9]{0,2}d)?", spec or "")
+        field in ("id", "stem") and not conversion and re.fullmatch(r"(0?[0-9]{0,2}d)?", spec or "")
         for field, spec, conversion in fields
     )
     if not fields or not is_valid or "\0" in template:
         raise EmocapError(f"key is {template!r}, {expected}")
-    needs_number = any(spec for _, spec, _ in fields)
 
     def key_of(id_: str) -> str:
-        if needs_number and not (id_.isascii() and id_.isdigit() and len(id_) <= 30):
-            raise EmocapError(f"id {id_!r:.80} is not a number, which the key {template!r} needs")
-        return "".join(
-            literal + ("" if field is None else format(int(id_), spec) if spec else id_)
-            for literal, field, spec, _ in parts
-        )
+        text = []
+        for literal, field, spec, _ in parts:
+            value = id_.rpartition("/")[2] if field == "stem" else id_
+            if spec and not (value.isascii() and value.isdigit() and len(value) <= 30):
+                raise EmocapError(f"id {value!r:.80} is not a number, which the key {template!r} needs")
+            text.append(literal + ("" if field is None else format(int(value), spec) if spec else value))
+        return "".join(text)
 
     return key_of
 

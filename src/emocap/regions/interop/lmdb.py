@@ -1,21 +1,27 @@
-"""The LMDB databases of ViLBERT and VOLTA, and the compressed ones of UNITER.
+"""The LMDB databases of ViLBERT and VOLTA, of MMF, and the compressed ones of UNITER.
 
 ViLBERT (facebookresearch/vilbert-multi-task, Lu et al. 2020): an image's id maps to a pickled dict of the TSV's fields,
-and "keys" to the pickled list of ids. UNITER (ChenRocks/UNITER): a name maps to the bytes of an .npz, and "__keys__" to
-the list of names as JSON. Left out: UNITER's uncompressed databases in msgpack. Pickles are read by `plain_pickle`.
+and "keys" to the pickled list of ids. MMF: the same with NumPy arrays, see `mmf`. UNITER
+(ChenRocks/UNITER): a name maps to the bytes of an .npz, and "__keys__" to the list of names as JSON. Left out: UNITER's
+uncompressed databases in msgpack. Pickles are read by `plain_pickle`.
 LMDB's C code does not validate pages, so a malicious database can crash the process.
 """
 
 import io
 import json
 import pickle
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from emocap.errors import EmocapError
 from emocap.files import atomic_folder
 from emocap.progress import track
+from emocap.regions.interop.dtypes import require_inferred
+from emocap.regions.interop.mmf import FEATURES, parse_arrays
 from emocap.regions.interop.numpy_folders import parse_npz
 from emocap.regions.interop.pickle import plain_pickle
 from emocap.regions.interop.records import (
@@ -24,6 +30,7 @@ from emocap.regions.interop.records import (
     StoreSize,
     boxes_and_size_or_zero,
     encode_base64,
+    feature_bytes,
     parse_fields,
     parse_or_reject,
     require_text,
@@ -33,11 +40,15 @@ _LIST_KEYS = (b"keys", b"__keys__")
 _IMAGES_PER_COMMIT = 64
 
 
-def read_lmdb(source: Path) -> Records:
+def read_lmdb(source: Path, dtype: str | None = None) -> Records:
     """The records of an LMDB database, in the order of its list of ids.
 
+    Args:
+        source: the folder or file.
+        dtype: of features in base64, a name in `DTYPES`; None infers it.
+
     Raises:
-        EmocapError: lmdb is not installed, or the database is damaged or empty.
+        EmocapError: lmdb is not installed, the database is damaged or empty, or the dtype cannot be inferred.
     """
     lmdb = _lmdb()
     try:
@@ -46,9 +57,10 @@ def read_lmdb(source: Path) -> Records:
             _check_length(source, environment)
             with environment.begin() as transaction:
                 ids = _ids(source, transaction)
+                dtype = dtype or require_inferred(source, _feature_samples(transaction, ids))
                 for id_ in track(ids, f"reading {source.name}", len(ids), "images"):
                     value = transaction.get(id_)
-                    yield parse_or_reject(f"{source}: image {_short_repr(id_)}", _parse, id_, value)
+                    yield parse_or_reject(f"{source}: image {_short_repr(id_)}", _parse, id_, value, dtype)
     except (lmdb.Error, OSError) as error:
         raise EmocapError(f"{source}: not an LMDB database, or damaged ({error})") from error
 
@@ -116,6 +128,8 @@ def _ids(source: Path, transaction: Any) -> list[bytes]:
             ids = json.loads(as_json)
         else:
             ids = list(transaction.cursor().iternext(values=False))
+        if isinstance(ids, np.ndarray):
+            ids = ids.tolist()
         if not isinstance(ids, list) or not ids:
             raise EmocapError("names no image, expected a list")
         return [id_ if isinstance(id_, bytes) and id_ else require_text(id_, "id").encode() for id_ in ids]
@@ -123,18 +137,42 @@ def _ids(source: Path, transaction: Any) -> list[bytes]:
         raise EmocapError(f"{source}: its list of ids cannot be read: {error}") from error
 
 
-def _parse(where: str, id_: bytes, value: bytes | None) -> Record:
+def _parse(where: str, id_: bytes, value: bytes | None, dtype: str) -> Record:
     if value is None:
         raise EmocapError("is in the list of ids but not in the database")
     if value.startswith(b"PK"):
         return parse_npz(where, require_text(id_, "id").removesuffix(".npz"), io.BytesIO(value))
+    fields = _unpickled(value)
+    if _holds_arrays(fields):
+        return parse_arrays(where, require_text(id_, "id"), fields)
+    return parse_fields(where, {**fields, "image_id": id_}, dtype)
+
+
+def _unpickled(value: bytes) -> dict[Any, Any]:
     # Every pickle ends with the STOP opcode; the msgpack of UNITER's uncompressed databases does not.
     if not value.endswith(b"."):
         raise EmocapError("is neither a pickle nor an .npz; give a compressed database if it is UNITER's")
     fields = plain_pickle(value)
     if not isinstance(fields, dict):
         raise EmocapError(f"is a pickled {type(fields).__name__}, expected a dict")
-    return parse_fields(where, {**fields, "image_id": id_})
+    return fields
+
+
+def _holds_arrays(fields: dict[Any, Any]) -> bool:
+    return any(isinstance(fields.get(name), np.ndarray) for name in FEATURES)
+
+
+def _feature_samples(transaction: Any, ids: list[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Number of boxes and bytes of features of each image, up to the first with an array, which has a dtype."""
+    for id_ in ids:
+        value = transaction.get(id_) or b""
+        if value.startswith(b"PK"):
+            return
+        with suppress(EmocapError):
+            fields = _unpickled(value)
+            if _holds_arrays(fields):
+                return
+            yield feature_bytes(fields)
 
 
 def _fields(record: Record) -> dict[str, Any]:

@@ -14,11 +14,15 @@ import numpy as np
 from emocap.corpora.pairs import RejectedRow, is_text
 from emocap.errors import EmocapError
 from emocap.regions.extractors.base import OBJECT
+from emocap.regions.interop.boxes import boxes_in_pixels
+from emocap.regions.interop.dtypes import require_dtype
 
 _ID = ("image_id", "img_id")
-_WIDTH = ("image_w", "img_w", "image_width")
-_HEIGHT = ("image_h", "img_h", "image_height")
+WIDTH = ("image_w", "img_w", "image_width")
+HEIGHT = ("image_h", "img_h", "image_height")
+_BOXES = ("boxes", "bbox")
 _MAX_INT = 2**31 - 1
+_MAX_COLUMNS = 7
 
 
 class Record(NamedTuple):
@@ -61,17 +65,32 @@ def parse_or_reject(where: str, parse: Callable[..., Record], *arguments: Any) -
         return RejectedRow(where, str(error))
 
 
-def parse_fields(where: str, fields: Mapping[str, Any]) -> Record:
-    """The record of a TSV line or a pickled dict: numbers as text, arrays in base64 or as bytes.
+def parse_fields(where: str, fields: Mapping[str, Any], dtype: str = "float32") -> Record:
+    """The record of a TSV line or a pickled dict of its fields: numbers as text, arrays in base64 or as bytes.
+
+    Args:
+        where: place for messages.
+        fields: by name.
+        dtype: of the features, a name in `DTYPES`; boxes have the same, or float32.
 
     Raises:
         EmocapError: a field is missing or damaged, or does not match the number of boxes.
     """
-    number = require_count(_first_field(fields, ("num_boxes",)), "num_boxes")
-    size = parse_size(_first_field(fields, _WIDTH), _first_field(fields, _HEIGHT))
-    boxes = _numbers(_first_field(fields, ("boxes", "bbox")), "boxes", "<f4", number, 4)
-    features = _numbers(_first_field(fields, ("features",)), "features", "<f4", number, None)
+    number, data = feature_bytes(fields)
+    size = parse_size(_first_field(fields, WIDTH), _first_field(fields, HEIGHT))
+    boxes, size = boxes_in_pixels(_decode_boxes(_first_field(fields, _BOXES), number, dtype), size)
+    features = _numbers(data, "features", require_dtype(dtype), number, None)
     return Record(where, require_text(_first_field(fields, _ID), "id"), features, boxes, size, _objects(fields, number))
+
+
+def feature_bytes(fields: Mapping[str, Any]) -> tuple[int, bytes]:
+    """Number of boxes and the bytes of the features of a TSV line or a pickled dict of its fields.
+
+    Raises:
+        EmocapError: a field is missing or damaged.
+    """
+    number = require_count(_first_field(fields, ("num_boxes",)), "num_boxes")
+    return number, _decode_base64(_first_field(fields, ("features",)), "features")
 
 
 def parse_size(width: Any, height: Any) -> tuple[int, int] | None:
@@ -84,17 +103,6 @@ def boxes_and_size_or_zero(record: Record) -> tuple[np.ndarray, tuple[int, int]]
     """A record's boxes and size, 0 if unknown."""
     boxes = np.zeros((len(record.features), 4), "<f4") if record.boxes_xyxy is None else record.boxes_xyxy
     return boxes, record.size or (0, 0)
-
-
-def to_pixels(fractions: np.ndarray, size: tuple[int, int] | None) -> tuple[np.ndarray, tuple[int, int]]:
-    """Convert boxes from fractions of the image to pixels; an unknown size is taken as 1 x 1.
-
-    Args:
-        fractions: (R, 4) of x0 y0 x1 y1, 0 to 1.
-        size: width and height in pixels.
-    """
-    size = size or (1, 1)
-    return fractions.astype("<f4") * np.array([*size, *size], "<f4"), size
 
 
 def require_count(value: Any, name: str) -> int:
@@ -171,16 +179,25 @@ def _objects(fields: Mapping[str, Any], number: int) -> np.ndarray | None:
     }
     for column, (key, dtype) in columns.items():
         if key in fields:
-            values = _numbers(fields[key], key, dtype, number, 1)[:, 0]
+            values = _numbers(_decode_base64(fields[key], key), key, dtype, number, 1)[:, 0]
             if not np.isfinite(values).all() or (dtype == "<i8" and ((values < -1) | (values > _MAX_INT)).any()):
                 raise EmocapError(f"{key} holds a number that is out of range")
             objects[column] = values
     return objects
 
 
-def _numbers(value: Any, key: str, dtype: str, rows: int, columns: int | None) -> np.ndarray:
+def _decode_boxes(value: Any, number: int, dtype: str) -> np.ndarray:
+    """(number, 4 to 7) boxes in the dtype of the features or float32, whichever their bytes fit."""
+    data = _decode_base64(value, "boxes")
+    for numbers in (require_dtype("float32"), require_dtype(dtype)):
+        for columns in range(4, _MAX_COLUMNS + 1):
+            if number and len(data) == number * columns * np.dtype(numbers).itemsize:
+                return np.frombuffer(data, numbers).reshape(number, columns)
+    return _numbers(data, "boxes", require_dtype("float32"), number, 4)
+
+
+def _numbers(data: bytes, key: str, dtype: str, rows: int, columns: int | None) -> np.ndarray:
     """(rows, columns) numbers; None infers the number of columns."""
-    data = _decode_base64(value, key)
     row_bytes = np.dtype(dtype).itemsize * (columns or 1)
     expected = rows * row_bytes
     if columns is None and rows:

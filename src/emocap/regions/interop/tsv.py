@@ -1,10 +1,13 @@
 """The TSV formats of bottom-up attention and LXMERT: one line per image, arrays in base64, read as a stream.
 
+The features are float32 as published, or float16 or float64 as others write them, which the file does not record.
+
 Layouts: peteanderson80/bottom-up-attention, `tools/generate_tsv.py` (Anderson et al. 2018), and airsplay/lxmert,
 `src/utils.py` (Tan and Bansal 2019). Neither has a header line.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -12,11 +15,13 @@ from typing import IO
 from emocap.errors import EmocapError
 from emocap.files import atomic_file
 from emocap.progress import track
+from emocap.regions.interop.dtypes import require_inferred
 from emocap.regions.interop.records import (
     Record,
     Records,
     boxes_and_size_or_zero,
     encode_base64,
+    feature_bytes,
     parse_fields,
     parse_or_reject,
 )
@@ -38,18 +43,22 @@ MAX_LINE_BYTES = 64 * 2**20
 _MIB = 2**20
 
 
-def read_tsv(source: Path) -> Records:
+def read_tsv(source: Path, dtype: str | None = None) -> Records:
     """The records of a bottom-up-attention TSV.
 
+    Args:
+        source: the file.
+        dtype: of the features, a name in `DTYPES`; None infers it.
+
     Raises:
-        EmocapError: the file cannot be read, or is not text.
+        EmocapError: the file cannot be read, is not text, or the dtype of its features cannot be inferred.
     """
-    return _read(source, TSV)
+    return _read(source, TSV, dtype)
 
 
-def read_lxmert(source: Path) -> Records:
+def read_lxmert(source: Path, dtype: str | None = None) -> Records:
     """The records of an LXMERT TSV, with objects; raises as `read_tsv`."""
-    return _read(source, LXMERT)
+    return _read(source, LXMERT, dtype)
 
 
 def count_columns(source: Path) -> int:
@@ -76,27 +85,40 @@ def write_lxmert(records: Iterable[Record], out: Path) -> None:
     _write(records, out, LXMERT)
 
 
-def _read(source: Path, names: tuple[str, ...]) -> Records:
+def _read(source: Path, names: tuple[str, ...], dtype: str | None) -> Records:
     if not count_columns(source):
         raise EmocapError(
             f"{source}: {'not text' if source.stat().st_size else 'empty'}, expected lines of {len(names)} columns: "
             f"{', '.join(names)}"
         )
     try:
+        dtype = dtype or require_inferred(source, _feature_samples(source, names))
         with source.open("rb") as file:
             total = source.stat().st_size // _MIB + 1
             for block in track(_blocks(file, source), f"reading {source.name}", total, "MiB"):
                 for number, line in block:
-                    yield parse_or_reject(f"{source}: line {number}", _parse, line, names)
+                    yield parse_or_reject(f"{source}: line {number}", _parse, line, names, dtype)
     except OSError as error:
         raise EmocapError(f"{source}: cannot be read ({error.strerror or error})") from error
 
 
-def _parse(where: str, line: bytes, names: tuple[str, ...]) -> Record:
+def _parse(where: str, line: bytes, names: tuple[str, ...], dtype: str) -> Record:
+    return parse_fields(where, _columns(line, names), dtype)
+
+
+def _columns(line: bytes, names: tuple[str, ...]) -> dict[str, str]:
     fields = line.rstrip(b"\r\n").decode(errors="surrogateescape").split("\t")
     if len(fields) != len(names):
         raise EmocapError(f"has {len(fields)} columns, expected {len(names)}; truncated?")
-    return parse_fields(where, dict(zip(names, fields, strict=True)))
+    return dict(zip(names, fields, strict=True))
+
+
+def _feature_samples(source: Path, names: tuple[str, ...]) -> Iterator[tuple[int, bytes]]:
+    """Number of boxes and bytes of features of each valid line."""
+    with source.open("rb") as file:
+        for line in iter(partial(file.readline, MAX_LINE_BYTES), b""):
+            with suppress(EmocapError):
+                yield feature_bytes(_columns(line, names))
 
 
 def _blocks(file: IO[bytes], source: Path) -> Iterator[list[tuple[int, bytes]]]:
