@@ -10,15 +10,15 @@ from emocap.errors import EmocapError
 def annotator_emotions(pairs: Pairs, vocabulary: Vocabulary) -> list[list[list[int]]]:
     """For each pair and annotator the indices of the named emotions, in the order written, without repeats.
 
-    Words are cleaned like the pairs' own emotions; those outside the vocabulary are ignored, so an annotator may
-    have an empty list. A pair without annotations has an empty list of annotators.
+    Words that are no label of the vocabulary as they are are cleaned like free text; what is still outside it is
+    ignored, so an annotator may have an empty list. A pair without annotations has an empty list of annotators.
     """
     index = {label: number for number, label in enumerate(vocabulary.labels)}
     by_pair = []
     for annotations in pairs.table["annotations"].to_pylist():
         people = []
         for annotation in annotations or []:
-            words = (clean_emotion(word) for word in annotation["emotions"] or [])
+            words = (word if word in index else clean_emotion(word) for word in annotation["emotions"] or [])
             people.append(list(dict.fromkeys(index[word] for word in words if word in index)))
         by_pair.append(people)
     return by_pair

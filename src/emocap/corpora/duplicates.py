@@ -4,6 +4,7 @@ Left out: near-duplicate images, such as the same photograph after another compr
 """
 
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -107,7 +108,7 @@ def _unreadable(path: Path, error: OSError) -> EmocapError:
 
 
 def repeated_captions(pairs: Pairs, rows_by_part: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """How many captions occur in more than one part, ignoring case and spacing, and the first three of them.
+    """How many captions occur in more than one part, compared by `normalised_caption`, and the first three of them.
 
     Args:
         pairs: N pairs.
@@ -129,9 +130,11 @@ def repeated_captions(pairs: Pairs, rows_by_part: Mapping[str, np.ndarray]) -> d
 
 
 def normalised_caption(caption: str) -> str:
-    """A caption in lower case with single spaces.
+    """A caption without differences of case, spacing and Unicode form, by which two captions are the same text.
 
     >>> normalised_caption(" A  Dog")
     'a dog'
     """
+    if not caption.isascii():
+        caption = unicodedata.normalize("NFKC", caption).casefold()
     return " ".join(caption.lower().split())

@@ -5,6 +5,9 @@ import os
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from emocap.corpora.image_names import IMAGE_EXTENSIONS
 from emocap.errors import EmocapError
 from emocap.files import atomic_file
@@ -46,6 +49,21 @@ class EmbeddedImages:
 def is_embedded(cell: Any) -> bool:
     """Whether a cell is the bytes of an image, or an object with the bytes and the path of one."""
     return isinstance(cell, bytes) or (isinstance(cell, dict) and cell.keys() <= {"bytes", "path"} and bool(cell))
+
+
+def contains_images(path: Path, column: str = "image") -> bool:
+    """Whether a file is a Parquet table whose cells in a column are images, not names of images."""
+    if path.suffix.lower() != ".parquet" or not path.is_file():
+        return False
+    try:
+        schema = pq.read_schema(path)
+    except (OSError, pa.ArrowException):
+        return False  # the reader says what is wrong with it
+    if column not in schema.names:
+        return False
+    kind = schema.field(column).type
+    is_bytes = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return is_bytes or (pa.types.is_struct(kind) and {field.name for field in kind} == {"bytes", "path"})
 
 
 def _default_folder() -> Path:

@@ -1,70 +1,68 @@
-"""Train, validation and test parts by image, stratified by label (Sechidis et al. 2011, iterative stratification).
+"""Train, validation and test parts by image, stratified by label.
 
-All captions of an image are in one part, and so are images of the same bytes. Left out: stratification by label pairs.
+What shares an image, a caption or a declared group is in one part (see `groups`). Left out: stratification by pairs
+of labels.
 """
 
 import hashlib
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-from iterstrat.ml_stratifiers import MultilabelStratifiedKFold, MultilabelStratifiedShuffleSplit
 
+from emocap.corpora.groups import Groups, image_key
 from emocap.corpora.pairs import Pairs
+from emocap.corpora.stratification import stratify
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 
 FEW_POSITIVES = 10
+STRICTEST_FIRST = ("test", "validation", "train")  # what a group's pairs are in, if the corpus's own split divides it
 
 
-def group_key(pairs: Pairs, same: Mapping[str, str] | None = None) -> list[str]:
-    """The group of each pair, which no split divides: its image, or the pair itself if it has none.
+@dataclass(frozen=True)
+class Split:
+    """A division of a corpus.
 
-    Args:
-        pairs: N pairs.
-        same: copied images to the first of the same bytes, from `duplicates.same_content`; the first names the group.
+    Attributes:
+        parts: part to its sorted keys (see `groups.image_key`); a key is in at most one part.
+        left_out: ids of pairs that are in no part although their image may be.
+        asked: part to the number of keys that was asked for.
     """
-    first = same or {}
-    return [
-        first.get(image, image) if image else f"pair:{pair_id}"
-        for image, pair_id in zip(pairs.images, pairs.pair_ids, strict=True)
-    ]
+
+    parts: dict[str, list[str]]
+    left_out: list[str] = field(default_factory=list)
+    asked: dict[str, int] = field(default_factory=dict)
 
 
 def split_by_image(
-    pairs: Pairs,
-    vocabulary: Vocabulary,
-    fractions: Mapping[str, float],
-    seed: int = 0,
-    same: Mapping[str, str] | None = None,
-) -> dict[str, list[str]]:
-    """Part to its sorted group keys; every key is in exactly one part, and the order of the pairs does not matter.
+    pairs: Pairs, vocabulary: Vocabulary, fractions: Mapping[str, float], seed: int = 0, groups: Groups | None = None
+) -> Split:
+    """Parts in which every key is exactly once; the order of the pairs does not matter.
 
     Args:
         pairs: labelled pairs.
-        vocabulary: labels to stratify by; an image has those of all its captions.
+        vocabulary: labels to stratify by; a group has those of all its captions.
         fractions: part to its share of the images; they sum to 1.
         seed: of the draw.
-        same: copied images, as for `group_key`.
+        groups: what no part may divide; None for those of the pairs, without copied images.
 
     Raises:
-        EmocapError: fractions that do not sum to 1, or too few images for a part.
+        EmocapError: fractions that do not sum to 1, or too few images or groups for a part.
     """
     if not fractions or min(fractions.values()) <= 0 or abs(sum(fractions.values()) - 1) > 1e-6:
         raise EmocapError(f"splits: fractions are {dict(fractions)}, expected positive numbers that sum to 1")
-    keys, targets = _labelled_keys(pairs, vocabulary, same)
-    sizes = {part: round(share * len(keys)) for part, share in fractions.items()}
+    groups = groups or Groups.of(pairs)
+    n = len(groups.keys)
+    sizes = {part: round(share * n) for part, share in fractions.items()}
+    largest = max(fractions, key=lambda part: fractions[part])
+    sizes[largest] = n - sum(size for part, size in sizes.items() if part != largest)
     if min(sizes.values()) < 1:
         part = min(sizes, key=lambda name: sizes[name])
-        raise EmocapError(f"splits: {len(keys)} images leave none for {part!r}; use more data or another fraction")
-    rest, parts = np.arange(len(keys)), {}
-    names = sorted(fractions, key=lambda name: fractions[name])
-    for name in names[:-1]:
-        rest, parts[name] = _take_stratified(rest, targets, sizes[name], seed)
-    parts[names[-1]] = rest
-    if any(len(rows) == 0 for rows in parts.values()):
-        raise EmocapError(f"splits: {len(keys)} images are too few for {len(fractions)} parts")
-    return {name: _sorted_keys(keys, parts[name]) for name in fractions}
+        raise EmocapError(f"splits: {n} images leave none for {part!r}; use more data or another fraction")
+    parts = _draw(_Items.of(pairs, groups, vocabulary), sizes, seed)
+    _require_pairs(parts, groups)
+    return Split(parts, asked=sizes)
 
 
 def fold_by_image(
@@ -75,24 +73,24 @@ def fold_by_image(
     fold: int,
     validation: float,
     seed: int,
-    same: Mapping[str, str] | None = None,
-) -> dict[str, list[str]]:
-    """Sorted group keys of "train", "validation" and "test"; over all folds every key is tested once.
+    groups: Groups | None = None,
+) -> Split:
+    """The parts "train", "validation" and "test"; over all folds every key is tested once.
 
-    The folds depend on images, labels, `n_folds` and `seed`, not on the order of the pairs. An emotion with fewer
+    The folds depend on the pairs' content, `n_folds` and `seed`, not on the order of the pairs. An emotion with fewer
     images than folds is absent from some tests (see `emotion_notes`).
 
     Args:
         pairs: labelled pairs.
-        vocabulary: labels to stratify by; an image has those of all its captions.
+        vocabulary: labels to stratify by; a group has those of all its captions.
         n_folds: at least 2.
         fold: 0 to n_folds - 1, the one used for testing.
         validation: share of all images, taken from the other folds.
         seed: of the draws.
-        same: copied images, as for `group_key`.
+        groups: what no part may divide; None for those of the pairs, without copied images.
 
     Raises:
-        EmocapError: a number out of range, or too few images for the folds or a part.
+        EmocapError: a number out of range, or too few images or groups for the folds or a part.
     """
     if n_folds < 2 or not 0 <= fold < n_folds:
         raise EmocapError(f"splits: fold {fold} of {n_folds}, expected at least 2 folds, numbered from 0")
@@ -101,59 +99,156 @@ def fold_by_image(
             f"splits: validation is {validation:g}, expected above 0 and below {1 - 1 / n_folds:g}, "
             f"what a test on 1 of {n_folds} folds leaves"
         )
-    keys, targets = _labelled_keys(pairs, vocabulary, same)
-    if n_folds > len(keys):
-        raise EmocapError(f"splits: {n_folds} folds of {len(keys)} images; use fewer folds or more data")
-    splitter = MultilabelStratifiedKFold(n_splits=n_folds, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        tests = [test for _, test in splitter.split(targets, targets)]
-    n_validation = round(validation * len(keys))
-    smallest = len(keys) - max(map(len, tests)) - n_validation
-    if min(map(len, tests)) < 1 or n_validation < 1 or smallest < 1:
+    groups = groups or Groups.of(pairs)
+    n = len(groups.keys)
+    if n_folds > n:
+        raise EmocapError(f"splits: {n_folds} folds of {n} images; use fewer folds or more data")
+    n_validation = round(validation * n)
+    test_sizes = {str(number): len(part) for number, part in enumerate(np.array_split(np.arange(n), n_folds))}
+    n_train = n - max(test_sizes.values()) - n_validation
+    if n_validation < 1 or n_train < 1:
         raise EmocapError(
-            f"splits: {len(keys)} images are too few for {n_folds} folds with {validation:g} of them for validation; "
+            f"splits: {n} images are too few for {n_folds} folds with {validation:g} of them for validation; "
             "use fewer folds or more data"
         )
-    rest = np.setdiff1d(np.arange(len(keys)), tests[fold])
-    train, held_out = _take_stratified(rest, targets, n_validation, seed)
-    if not len(train) or not len(held_out):
-        raise EmocapError(f"splits: {len(keys)} images are too few for {n_folds} folds; use fewer folds or more data")
-    parts = {"train": train, "validation": held_out, "test": tests[fold]}
-    return {name: _sorted_keys(keys, rows) for name, rows in parts.items()}
+    items = _Items.of(pairs, groups, vocabulary)
+    tests = _draw(items, test_sizes, seed)
+    _require_pairs(tests, groups)
+    test = tests[str(fold)]
+    rest = items.only(set(groups.keys).difference(test))
+    sizes = {"train": n - len(test) - n_validation, "validation": n_validation}
+    parts = _draw(rest, sizes, seed) | {"test": test}
+    _require_pairs(parts, groups)
+    return Split(parts, asked=sizes | {"test": test_sizes[str(fold)]})
 
 
-def _labelled_keys(
-    pairs: Pairs, vocabulary: Vocabulary, same: Mapping[str, str] | None
-) -> tuple[list[str], np.ndarray]:
-    """The group keys in an order independent of that of the pairs, and (K, E) the labels of all their captions."""
-    labels: dict[str, set[str]] = {}
-    for key, named in zip(group_key(pairs, same), pairs.emotions, strict=True):
-        labels.setdefault(key, set()).update(named or ())
-    keys = sorted(labels, key=lambda key: hashlib.sha256(key.encode()).digest())
-    targets = vocabulary.encode([labels[key] for key in keys])
-    if len(vocabulary) == 1:  # the library needs several columns
-        targets = np.hstack([targets, 1 - targets])
-    return keys, targets
+def own_split(
+    pairs: Pairs, vocabulary: Vocabulary, fractions: Mapping[str, float], seed: int = 0, groups: Groups | None = None
+) -> Split | None:
+    """The corpus's own parts, from its column `split`; None where it names no training or no test pairs.
+
+    A group that the corpus divides keeps its test pairs if it has some, else its validation pairs; its other pairs are
+    left out, as are pairs without a part. Without validation pairs, the share asked for is drawn from the training
+    part.
+
+    Args:
+        pairs: labelled pairs.
+        vocabulary: labels to stratify the validation part by.
+        fractions: shares of "train" and "validation".
+        seed: of that draw.
+        groups: what no part may divide; None for those of the pairs, without copied images.
+
+    Raises:
+        EmocapError: too few training images for a validation part.
+    """
+    own = pairs.splits
+    if not {"train", "test"} <= set(own):
+        return None
+    groups = groups or Groups.of(pairs)
+    group_of_row = groups.group_of[groups.key_of].tolist()
+    part_of: dict[int, str] = {}
+    for part in reversed(STRICTEST_FIRST):
+        part_of |= {group: part for group, named in zip(group_of_row, own, strict=True) if named == part}
+    kept = [part_of.get(group) == named and named is not None for group, named in zip(group_of_row, own, strict=True)]
+    keys: dict[str, set[str]] = {part: set() for part in ("train", "validation", "test")}
+    for key, named, is_kept in zip(groups.key_of.tolist(), own, kept, strict=True):
+        if is_kept and named is not None:
+            keys[named].add(groups.keys[key])
+    parts = {part: sorted(names) for part, names in keys.items()}
+    if not parts["validation"]:
+        share = fractions["validation"] / (fractions["train"] + fractions["validation"])
+        size = round(share * len(parts["train"]))
+        if not 0 < size < len(parts["train"]):
+            raise EmocapError(
+                f"splits: the corpus's own split has no validation part and {len(parts['train'])} training images, too "
+                "few to take one from; use more data or set splits.corpus_split to false"
+            )
+        items = _Items.of(pairs, groups, vocabulary).only(keys["train"])
+        parts |= _draw(items, {"train": len(parts["train"]) - size, "validation": size}, seed)
+    _require_pairs(parts, groups)
+    left_out = [pair_id for pair_id, is_kept in zip(pairs.pair_ids, kept, strict=True) if not is_kept]
+    return Split(parts, left_out, {part: len(names) for part, names in parts.items()})
 
 
-def _take_stratified(rest: np.ndarray, targets: np.ndarray, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Split `rest` into those that remain and about `size` that are taken, stratified by label."""
-    splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=size / len(rest), random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        remaining, taken = next(splitter.split(rest, targets[rest]))
-    return rest[remaining], rest[taken]
+@dataclass(frozen=True)
+class _Items:
+    """G groups in an order independent of that of the pairs: their keys, and (G, E) the labels of their captions."""
+
+    keys: list[list[str]]
+    targets: np.ndarray
+
+    @staticmethod
+    def of(pairs: Pairs, groups: Groups, vocabulary: Vocabulary) -> "_Items":
+        keys: list[list[str]] = [[] for _ in groups.sizes]
+        for key, group in zip(groups.keys, groups.group_of.tolist(), strict=True):
+            keys[group].append(key)
+        labels: list[set[str]] = [set() for _ in keys]
+        for key, named in zip(groups.key_of, pairs.emotions, strict=True):
+            labels[groups.group_of[key]].update(named or ())
+        order = sorted(range(len(keys)), key=lambda group: hashlib.sha256(keys[group][0].encode()).digest())
+        return _Items([keys[group] for group in order], vocabulary.encode([labels[group] for group in order]))
+
+    def only(self, wanted: Collection[str]) -> "_Items":
+        """The groups with these keys alone, without those that have none."""
+        keys = [[key for key in own if key in wanted] for own in self.keys]
+        rows = [row for row, own in enumerate(keys) if own]
+        return _Items([keys[row] for row in rows], self.targets[rows])
 
 
-def _sorted_keys(keys: Sequence[str], rows: np.ndarray) -> list[str]:
-    return sorted(keys[row] for row in rows)
+def _draw(items: _Items, sizes: Mapping[str, int], seed: int) -> dict[str, list[str]]:
+    weights = np.array([len(keys) for keys in items.keys], dtype=np.int64)
+    drawn = stratify(weights, items.targets, list(sizes.values()), seed).tolist()
+    parts: dict[str, list[str]] = {name: [] for name in sizes}
+    names = list(sizes)
+    for keys, part in zip(items.keys, drawn, strict=True):
+        parts[names[part]] += keys
+    return {name: sorted(keys) for name, keys in parts.items()}
+
+
+def _require_pairs(parts: Mapping[str, list[str]], groups: Groups) -> None:
+    empty = next((name for name, keys in parts.items() if not keys), None)
+    if empty is None:
+        return
+    size, tie = groups.largest()
+    reason = f"; the {tie} binds {size} of them, see splits.stock_captions" if size > 1 else ""
+    raise EmocapError(
+        f"splits: {len(groups.keys)} images in {len(groups.sizes)} groups are too few for {len(parts)} parts{reason}"
+    )
+
+
+def size_notes(split: Split, groups: Groups) -> list[str]:
+    """Sentences on parts whose size is not the one asked for by more than an image and 1%, and on what causes it."""
+    n = len(groups.keys)
+    allowed = max(1.0, 0.01 * n)
+    wrong = [
+        f"{part} has {len(keys)} images instead of {split.asked[part]}"
+        for part, keys in split.parts.items()
+        if abs(len(keys) - split.asked.get(part, len(keys))) > allowed
+    ]
+    size, tie = groups.largest()
+    notes = [f"splits: {', '.join(wrong)}, since groups of images are not divided"] if wrong else []
+    smallest = min((count for count in split.asked.values()), default=size)
+    if size > max(smallest, 1):
+        notes.append(
+            f"splits: {size} of {n} images are one group, more than the smallest part has ({smallest}); the {tie} "
+            "binds most of them; if it is a stock sentence, add it to splits.stock_captions"
+        )
+    return notes
 
 
 def rows_of(
-    pairs: Pairs, parts: Mapping[str, list[str]], same: Mapping[str, str] | None = None
+    pairs: Pairs,
+    parts: Mapping[str, list[str]],
+    same: Mapping[str, str] | None = None,
+    left_out: Sequence[str] = (),
 ) -> dict[str, np.ndarray]:
-    """Part to the ascending row numbers (int64) of its pairs; `same` must be as when the parts were drawn.
+    """Part to the ascending row numbers (int64) of its pairs.
+
+    Args:
+        pairs: N pairs.
+        parts: part to its keys.
+        same: copied images, as when the parts were drawn.
+        left_out: ids of pairs that are in no part.
 
     Raises:
         EmocapError: an image is in two parts, or in none.
@@ -166,7 +261,10 @@ def rows_of(
                     f"splits: image {key!r} is in {part_of[key]} and in {part}; parts must share no image"
                 )
     rows: dict[str, list[int]] = {part: [] for part in parts}
-    for row, key in enumerate(group_key(pairs, same)):
+    unused = set(left_out)
+    for row, (key, pair_id) in enumerate(zip(image_key(pairs, same), pairs.pair_ids, strict=True)):
+        if pair_id in unused:
+            continue
         if key not in part_of:
             raise EmocapError(f"splits: image {key!r} is in no part; the splits were made for other data")
         rows[part_of[key]].append(row)

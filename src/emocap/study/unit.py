@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from emocap.corpora.annotators import vote_shares
+from emocap.corpora.groups import image_key
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.splits import rows_of
 from emocap.emotions import Vocabulary
@@ -74,8 +75,10 @@ class Study:
         """All "target", "source" or "labelled_source" pairs as read by `prepare`."""
 
         def read() -> Pairs:
-            corpus = self.config.corpora.get(domain)
-            images = self.place(corpus.images) if corpus is not None and corpus.images is not None else None
+            corpus, embedded = self.config.corpora.get(domain), self.data("embedded_images").get(domain)
+            images = Path(embedded) if embedded is not None else None
+            if corpus is not None and corpus.images is not None:
+                images = self.place(corpus.images)
             return Pairs(read_parquet(self.root / f"{domain}.parquet"), images, (), open_vocabulary=True)
 
         return _once(self._files, "whole", domain, read)
@@ -135,8 +138,15 @@ class Unit(Study):
     @cached_property
     def rows(self) -> dict[str, np.ndarray]:
         """Row numbers of the target's "train", "validation" and "test" pairs."""
-        parts = read_value(self.run / "splits.json", "parts")
-        return rows_of(self.pairs("target"), parts, self.same_content)
+        path = self.run / "splits.json"
+        parts, left_out = read_value(path, "parts"), read_value(path, "left_out")
+        return rows_of(self.pairs("target"), parts, self.same_content, left_out)
+
+    @cached_property
+    def groups(self) -> list[str]:
+        """The group of each target pair, by its first image: what no split divides and resampling keeps together."""
+        bound = read_value(self.run / "splits.json", "bound")
+        return [bound.get(key, key) for key in image_key(self.pairs("target"), self.same_content)]
 
     def part(self, name: str) -> Pairs:
         """The target's "train", "validation" or "test" pairs."""

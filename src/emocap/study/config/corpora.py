@@ -1,9 +1,12 @@
 """Where the pairs of a study come from, how the target is split, and which region features are used."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, model_validator
 
+from emocap.corpora.embedded_images import contains_images
+from emocap.corpora.options import ReadOptions
 from emocap.corpora.read import FORMATS, unknown_format
 from emocap.errors import EmocapError
 from emocap.regions.extractors.registry import extractor_and_settings
@@ -18,7 +21,12 @@ class CorpusConfig(Section):
         path: file, below `data_root` unless absolute.
         images: folder of the images, below `data_root` unless absolute; None where there are none.
         store: folder of a feature store of the images, below `data_root` unless absolute; None extracts the features.
-        limit_images: read only so many images with all their captions, drawn by the seed; None reads all.
+        columns: role to the names of a table's columns, such as {image: file_name, caption: text}.
+        label_separator: what separates the labels of a table's cell; "none" if a cell is one label; None detects it.
+        label_threshold: the least score of a label that counts as named, where a table's labels have scores.
+        negatives: whether pairs without an emotion are kept, as pairs that evoke none, or dropped.
+        limit_images: read only so many images with all their captions, drawn by the seed; None reads all. Captions
+            without images count as images.
         oracle: Parquet file of the true probabilities, where the corpus is synthetic and knows them.
     """
 
@@ -26,6 +34,10 @@ class CorpusConfig(Section):
     path: Path
     images: Path | None = None
     store: Path | None = None
+    columns: dict[str, str | list[str]] = Field(default_factory=dict)
+    label_separator: str | None = None
+    label_threshold: float = 0.5
+    negatives: Literal["keep", "drop"] = "keep"
     limit_images: int | None = Field(None, ge=1)
     oracle: Path | None = None
 
@@ -33,15 +45,39 @@ class CorpusConfig(Section):
     def _known_format(self) -> "CorpusConfig":
         if self.format not in FORMATS:
             raise ValueError(unknown_format(self.format))
+        try:
+            self.read_options()
+        except EmocapError as error:
+            raise ValueError(str(error)) from None
         return self
+
+    def has_images(self, data_root: Path) -> bool:
+        """Whether there are images, in a folder, as features in a store, or in the corpus's own file."""
+        column = self.columns.get("image", "image")
+        is_embedded = isinstance(column, str) and contains_images(data_root / self.path, column)
+        return self.images is not None or self.store is not None or is_embedded
+
+    def read_options(self) -> ReadOptions:
+        """How the corpus is read."""
+        return ReadOptions(self.columns, self.label_separator, self.label_threshold)
 
 
 class SplitConfig(Section):
-    """Shares of the target's images; they sum to 1."""
+    """How the target is split.
+
+    Attributes:
+        train: share of the images; the three sum to 1.
+        validation: share of the images.
+        test: share of the images.
+        corpus_split: use the corpus's own parts where it has them; `folds` never does.
+        stock_captions: captions that may be in several parts, since they say nothing about one image.
+    """
 
     train: float = Field(0.7, gt=0, lt=1)
     validation: float = Field(0.1, gt=0, lt=1)
     test: float = Field(0.2, gt=0, lt=1)
+    corpus_split: bool = True
+    stock_captions: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _sums_to_one(self) -> "SplitConfig":

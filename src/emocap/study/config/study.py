@@ -77,7 +77,7 @@ class StudyConfig(Section):
             for name in names:
                 if name not in known:
                     raise ValueError(f"evaluation.{key} names {name!r}, but this study has {', '.join(known)}")
-        images = self.source is not None and (self.source.images is not None or self.source.store is not None)
+        images = self.source is not None and self.source.has_images(self.data_root)
         if self.captioner is not None and (self.features is None or not images):
             raise ValueError("captioner needs a source with images and features of them; give both or leave it out")
         if self.captioner is not None and len(self.units) > 1:
@@ -97,7 +97,7 @@ class StudyConfig(Section):
     @property
     def target_has_images(self) -> bool:
         """Whether the target's models see region features."""
-        return self.features is not None and (self.target.images is not None or self.target.store is not None)
+        return self.features is not None and self.target.has_images(self.data_root)
 
     @property
     def models(self) -> list[str]:

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emocap.corpora.annotators import annotator_emotions
+from emocap.corpora.groups import image_key
 from emocap.corpora.pairs import Pairs
-from emocap.corpora.splits import emotion_notes, group_key
+from emocap.corpora.splits import emotion_notes
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.evaluation.calibration import calibrate
@@ -40,7 +41,7 @@ def evaluation(units: Sequence[TrainingUnit]) -> None:
     """
     study = units[0]
     config, vocabulary, pairs = study.config, study.vocabulary, study.pairs("target")
-    targets, images = pairs.targets(vocabulary), group_key(pairs, study.same_content)
+    targets, images = pairs.targets(vocabulary), study.groups
     predictions, validation, temperatures = predictions_of(units, targets)
 
     def compared(models: dict[str, list[ModelPredictions]], references: list[str]) -> dict[str, Any]:
@@ -50,7 +51,7 @@ def evaluation(units: Sequence[TrainingUnit]) -> None:
         )
 
     results = {
-        **_description(units, images),
+        **_description(units, image_key(pairs, study.same_content)),
         "kinds": {name: study.models[name].kind for name in predictions},
         "validation": {name: {PRIMARY: score} for name, score in validation.items()},
         "chosen": chosen(config, validation),

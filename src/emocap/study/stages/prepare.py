@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,9 @@ import numpy as np
 
 from emocap.corpora.annotators import vote_shares
 from emocap.corpora.duplicates import same_content, shared_content
+from emocap.corpora.groups import image_key
 from emocap.corpora.overlap import without_held_out
-from emocap.corpora.pairs import Pairs
+from emocap.corpora.pairs import Pairs, require_any_image
 from emocap.corpora.read import corpus_files, read_corpus
 from emocap.emotions import Vocabulary, build_vocabulary
 from emocap.errors import EmocapError
@@ -45,8 +47,7 @@ def prepare(study: Study) -> None:
     if config.source is not None and (most := max([config.pseudo_labels.p, *study_of_p])) > len(vocabulary):
         raise EmocapError(f"pseudo_labels.p is {most}, expected 1 to {len(vocabulary)}, the number of emotions")
     write_json(study.root / "backbone.json", resolve_backbone(config, vocabulary))
-    known = set(vocabulary.labels)
-    pairs = target.select([row for row, named in enumerate(target.emotions) if known & set(named or ())])
+    pairs, negatives = _with_negatives(target, vocabulary, config.target.negatives)
     if config.label_aggregation == "votes":
         vote_shares(pairs, vocabulary)  # refuses a corpus that does not keep annotators apart
     same = same_content(pairs)
@@ -55,9 +56,11 @@ def prepare(study: Study) -> None:
         logger.info(
             "target: %d images are copies of others, such as %s of %s; they share a part", len(same), copy, first
         )
-    data: dict[str, Any] = {"target": _sizes(target) | {"labelled": len(pairs), "copied_images": len(same)}}
+    counts = {"labelled": len(pairs), "without_emotion": negatives, "copied_images": len(same)}
+    data: dict[str, Any] = {"target": _sizes(target) | counts}
     faults = {"target": count_faults([(row.where, row.reason) for row in target.rejected])}
     shared: dict[str, dict[str, list[str]]] = {}
+    embedded = {"target": _embedded_root(config.target, target)}
     for domain, corpus in config.corpora.items():
         if domain == "target":
             continue
@@ -68,6 +71,7 @@ def prepare(study: Study) -> None:
             read = _labelled_source(study, read, pairs, shared[domain])
         logger.info("%s: %d pairs", domain, len(read))
         data[domain] = _sizes(read)
+        embedded[domain] = _embedded_root(corpus, read)
         write_pairs(study.root / f"{domain}.parquet", read)
     for domain, fault in faults.items():
         if fault["count"]:
@@ -81,10 +85,33 @@ def prepare(study: Study) -> None:
             )
     write_pairs(study.root / "target.parquet", pairs)
     write_json(study.root / "vocabulary.json", {"labels": list(vocabulary.labels), "hash": vocabulary.hash})
-    write_json(
-        study.root / "data.json", {"data": data, "rejected": faults, "same_content": same, "shared_content": shared}
-    )
+    value = {"data": data, "rejected": faults, "same_content": same, "shared_content": shared}
+    write_json(study.root / "data.json", value | {"embedded_images": embedded})
     logger.info("target: %d labelled pairs, %d emotions", len(pairs), len(vocabulary))
+
+
+def _with_negatives(target: Pairs, vocabulary: Vocabulary, negatives: str) -> tuple[Pairs, int]:
+    """The target's pairs that a study uses, and how many of all name no emotion of the vocabulary."""
+    known = set(vocabulary.labels)
+    named = [row for row, emotions in enumerate(target.emotions) if known & set(emotions or ())]
+    n_negatives = len(target) - len(named)
+    if not n_negatives:
+        return target, 0
+    consequence = "are left out" if negatives == "drop" else "are kept as pairs that evoke none of them"
+    logger.info(
+        "target: %d of %d pairs name none of the %d emotions and %s (target.negatives: %s)",
+        n_negatives,
+        len(target),
+        len(vocabulary),
+        consequence,
+        negatives,
+    )
+    return (target.select(named) if negatives == "drop" else target), n_negatives
+
+
+def _embedded_root(corpus: "CorpusConfig", pairs: Pairs) -> str | None:
+    """The folder of images that were in the corpus's own file, None where there are none."""
+    return str(pairs.image_root) if corpus.images is None and pairs.image_root is not None else None
 
 
 def _labelled_source(study: Study, pairs: Pairs, target: Pairs, shared: Mapping[str, Sequence[str]]) -> Pairs:
@@ -94,7 +121,8 @@ def _labelled_source(study: Study, pairs: Pairs, target: Pairs, shared: Mapping[
         raise EmocapError(
             f"{study.place(study.config.labelled_source.path)}: has no labels; use it as `source` or give another"
         )
-    labelled = pairs.select([row for row, named in enumerate(pairs.emotions) if named])
+    keeps = study.config.labelled_source.negatives == "keep"
+    labelled = pairs.select([row for row, named in enumerate(pairs.emotions) if named or (keeps and named is not None)])
     clean = labelled.select(without_held_out(labelled, target, "labelled_source", shared))
     vocabulary = build_vocabulary(clean.emotions, 1)
     write_json(study.root / "labelled_vocabulary.json", {"labels": list(vocabulary.labels), "hash": vocabulary.hash})
@@ -140,14 +168,19 @@ def resolve_backbone(config: "StudyConfig", vocabulary: Vocabulary) -> dict[str,
 
 def _read(study: Study, corpus: "CorpusConfig") -> Pairs:
     images = study.place(corpus.images) if corpus.images is not None else None
-    pairs = read_corpus(corpus.format, study.place(corpus.path), images)
+    pairs = read_corpus(corpus.format, study.place(corpus.path), images, corpus.read_options())
+    for note in pairs.notes:
+        logger.info("%s: %s", corpus.path, note)
+    if study.config.features is not None and pairs.image_root is not None:
+        require_any_image(pairs)
     if corpus.limit_images is None:
         return pairs
-    names = sorted(pairs.distinct_images())
+    keys = image_key(pairs)
+    names = sorted(set(keys))
     drawn = np.random.default_rng(study.config.seed).permutation(len(names))[: corpus.limit_images]
     kept = {names[i] for i in drawn}
-    rows = [row for row, image in enumerate(pairs.images) if image in kept]
-    return Pairs(pairs.select(rows).table, pairs.image_root, pairs.rejected, pairs.open_vocabulary)
+    rows = [row for row, key in enumerate(keys) if key in kept]
+    return replace(pairs, table=pairs.select(rows).table)
 
 
 def _sizes(pairs: Pairs) -> dict[str, int]:

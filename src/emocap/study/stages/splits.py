@@ -7,12 +7,13 @@ from collections.abc import Collection, Iterable, Mapping
 import numpy as np
 
 from emocap.corpora.duplicates import repeated_captions, same_content
+from emocap.corpora.groups import Groups
 from emocap.corpora.overlap import without_held_out
 from emocap.corpora.pairs import Pairs
-from emocap.corpora.splits import fold_by_image, rows_of, split_by_image
+from emocap.corpora.splits import Split, fold_by_image, own_split, rows_of, size_notes, split_by_image
 from emocap.errors import EmocapError
 from emocap.files import write_array, write_json
-from emocap.study.unit import Unit
+from emocap.study.unit import PARTS, Unit
 
 logger = logging.getLogger("emocap")
 
@@ -24,19 +25,16 @@ def splits(study: Unit) -> None:
         EmocapError: too few images for the parts.
     """
     config, pairs, vocabulary = study.config, study.pairs("target"), study.vocabulary
-    if study.fold is None:
-        parts = split_by_image(pairs, vocabulary, config.splits.model_dump(), config.seed, study.same_content)
-    else:
-        parts = fold_by_image(
-            pairs,
-            vocabulary,
-            n_folds=config.folds or 0,
-            fold=study.fold,
-            validation=config.splits.validation,
-            seed=config.seed,
-            same=study.same_content,
-        )
-    rows = rows_of(pairs, parts, study.same_content)
+    groups = Groups.of(pairs, study.same_content, config.splits.stock_captions)
+    split = _split(study, groups)
+    for note in size_notes(split, groups):
+        logger.warning(note)
+    rows = rows_of(pairs, split.parts, study.same_content, split.left_out)
+    sizes = {
+        part: {"asked_images": split.asked[part], "images": len(keys), "pairs": len(rows[part])}
+        for part, keys in split.parts.items()
+    }
+    logger.info("splits: %s", ", ".join(f"{part} {size['images']} images" for part, size in sizes.items()))
     repeated = repeated_captions(pairs, rows)
     if repeated["count"]:
         logger.info(
@@ -57,9 +55,51 @@ def splits(study: Unit) -> None:
             unknown = without_held_out(source, pairs, "source", shared)
             kept = _hold_out(study, source, kept, np.intersect1d(kept, unknown))
         write_array(study.run / "source_rows.npy", kept)
-    value = {"seed": config.seed, "fold": study.fold, "vocabulary": vocabulary.hash, "parts": parts}
-    value |= {"repeated_captions": repeated, "held_out_pairs_removed": held_out_removed}
+    value = {
+        "seed": config.seed,
+        "fold": study.fold,
+        "vocabulary": vocabulary.hash,
+        "parts": split.parts,
+        "left_out": split.left_out,
+        "bound": groups.bound(),
+        "sizes": sizes,
+        "repeated_captions": repeated,
+        "held_out_pairs_removed": held_out_removed,
+    }
     write_json(study.run / "splits.json", value)
+
+
+def _split(study: Unit, groups: Groups) -> Split:
+    """The unit's parts: the fold that is asked for, else the corpus's own split where it has one, else one drawn."""
+    config, pairs, vocabulary = study.config, study.pairs("target"), study.vocabulary
+    fractions = {part: getattr(config.splits, part) for part in PARTS}
+    has_own = "test" in pairs.splits
+    if study.fold is not None:
+        if has_own:
+            logger.info("splits: the corpus's own split is not used, since the study has %s folds", config.folds)
+        return fold_by_image(
+            pairs,
+            vocabulary,
+            n_folds=config.folds or 0,
+            fold=study.fold,
+            validation=config.splits.validation,
+            seed=config.seed,
+            groups=groups,
+        )
+    if config.splits.corpus_split:
+        own = own_split(pairs, vocabulary, fractions, config.seed, groups)
+        if own is not None:
+            logger.info("splits: the corpus's own split is used; splits.corpus_split: false draws one instead")
+            if own.left_out:
+                logger.warning(
+                    "splits: %d pairs are left out, since they have no part or share an image, caption or group with a "
+                    "stricter part of the corpus's own split",
+                    len(own.left_out),
+                )
+            return own
+        if any(pairs.splits):
+            logger.info("splits: the corpus's own split has no training or no test part, so one is drawn")
+    return split_by_image(pairs, vocabulary, fractions, config.seed, groups)
 
 
 def _hold_out(study: Unit, source: Pairs, rows: np.ndarray, unknown: np.ndarray) -> np.ndarray:
