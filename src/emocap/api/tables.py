@@ -1,6 +1,5 @@
 """A saved model applied to a corpus of the user: predictions written to a file, or metrics."""
 
-import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -12,16 +11,15 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet as pq
 
 from emocap.api.images import model_extractor
+from emocap.api.prediction_files import require_column_names, require_prediction_format, write_predictions
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.read import guess_format, read_corpus
 from emocap.errors import EmocapError
 from emocap.evaluation.baselines import prior
 from emocap.evaluation.metrics import evaluate
-from emocap.evaluation.scored_predictions import ranking
 from emocap.files import atomic_file
 from emocap.progress import logger
 from emocap.regions.extract import extract
@@ -33,7 +31,6 @@ from emocap.training.predict import predict_calibrated
 
 BATCH_SIZE = 64
 CAPTION_ONLY = "; only their captions are scored"
-ENDINGS = (".parquet", ".csv", ".jsonl")
 
 
 def label_corpus(
@@ -67,12 +64,9 @@ def label_corpus(
     Raises:
         EmocapError: unknown ending, bad data or model; then nothing is written.
     """
-    if out.suffix not in ENDINGS:
-        raise EmocapError(f"{out}: ending is {out.suffix!r}, expected one of {', '.join(ENDINGS)}")
+    require_prediction_format(out)
     saved = load_model(model)
-    clash = set(saved.vocabulary.labels) & {"pair_id", "image", "caption", "emotions"}
-    if clash and out.suffix != ".parquet":
-        raise EmocapError(f"{out}: an emotion has the name of the column {min(clash)!r}; write .parquet")
+    require_column_names(out, saved.vocabulary)
     p = min(4, len(saved.vocabulary)) if p is None else p
     if not 1 <= p <= len(saved.vocabulary):
         raise EmocapError(f"--p {p}: the model knows {len(saved.vocabulary)} emotions")
@@ -83,30 +77,10 @@ def label_corpus(
         if rejected is not None:
             pairs, rejected_rows = _readable(pairs, faults)
         probabilities = _probabilities(saved, pairs, features)
-    _write_predictions(out, saved, pairs, probabilities, p)
+    write_predictions(out, saved, pairs, probabilities, p)
     if rejected is not None:
         _write_rejected(rejected_rows, rejected)
     return len(pairs)
-
-
-def _write_predictions(out: Path, saved: SavedModel, pairs: Pairs, probabilities: np.ndarray, p: int) -> None:
-    labels = saved.vocabulary.labels
-    top = [[labels[i] for i in row] for row in ranking(probabilities)[:, :p]]
-    columns: dict[str, Any] = {"pair_id": pairs.pair_ids, "image": pairs.images, "caption": pairs.captions}
-    with atomic_file(out) as temporary:
-        if out.suffix == ".parquet":
-            table = pa.table(columns | {"emotions": top, "probabilities": list(probabilities)})
-            meta = {"labels": json.dumps(labels), "vocabulary": saved.vocabulary.hash, "model": str(saved.folder)}
-            pq.write_table(table.replace_schema_metadata(meta), temporary)
-            return
-        wide = columns | {"emotions": [json.dumps(row) for row in top] if out.suffix == ".csv" else top}
-        wide |= {label: np.round(probabilities[:, i].astype(float), 6) for i, label in enumerate(labels)}
-        table = pa.table(wide)
-        if out.suffix == ".csv":
-            pyarrow.csv.write_csv(table, temporary)
-        else:
-            lines = (json.dumps(row, ensure_ascii=False) for row in table.to_pylist())
-            temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def evaluate_corpus(
