@@ -54,7 +54,14 @@ def test_all_forms_of_an_image_are_equal(predictor, image, tmp_path) -> None:
     (tmp_path / "p.png").write_bytes(buffer.getvalue())
     variants = [
         predictor.predict(variant, "a dog")
-        for variant in (image, buffer.getvalue(), tmp_path / "p.png", str(tmp_path / "p.png"))
+        for variant in (
+            image,
+            buffer.getvalue(),
+            tmp_path / "p.png",
+            str(tmp_path / "p.png"),
+            np.asarray(image),
+            buffer,
+        )
     ]
     prepared = predictor.prepare(buffer.getvalue())
     (regions,) = predictor.regions([prepared])
@@ -69,6 +76,8 @@ def test_rejects_image_of_too_many_pixels(predictor, image, tmp_path) -> None:
         predictor.prepare(tmp_path / "p.png", max_pixels=2399)
     with pytest.raises(EmocapError, match="more than 2,399 pixels; make it smaller"):
         predictor.prepare(image, max_pixels=2399)
+    with pytest.raises(EmocapError, match="more than 2,399 pixels; make it smaller"):
+        predictor.prepare(np.asarray(image), max_pixels=2399)
     assert predictor.prepare(tmp_path / "p.png", max_pixels=2400).size == (60, 40)
 
 

@@ -51,6 +51,15 @@ def test_predictions_equal_the_predictors_in_order(client, served, image, photo)
         )
 
 
+def test_data_url_is_its_image(client, image) -> None:
+    answers = [
+        client.post("/v1/predict", json={"image": sent, "captions": CAPTIONS})
+        for sent in (image, f"data:image/png;base64,{image}", None)
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert answers[0].json() == answers[1].json() != answers[2].json()
+
+
 def test_top_limits_emotions_and_targets_are_never_unintended(client, served) -> None:
     request = {"captions": CAPTIONS[:1], "top": 1}
     (prediction,) = client.post("/v1/predict", json=request).json()["predictions"]
@@ -139,9 +148,13 @@ def test_model_route_gives_emotions_scores_and_limits(client, served) -> None:
         ({}, "captions: Field required"),
         ({"captions": ["a"], "picture": "x"}, "picture: unknown key; leave it out"),
         ({"captions": ["a"], "image": "http://example.org/dog.jpg"}, "image: is a URL; URLs are not fetched"),
-        ({"captions": ["a"], "image": "data:image/png;base64,AAAA"}, "image: is a URL; URLs are not fetched"),
+        ({"captions": ["a"], "image": "data:image/png;base64,AAAA"}, "image of 3 bytes: "),
+        (
+            {"captions": ["a"], "image": "data:text/html;base64,PGI+"},
+            "image: is a data: URL of text/html, expected one of",
+        ),
         ({"captions": ["a"], "image": "/etc/passwd!"}, "image: is not base64; send the file's bytes as base64"),
-        ({"captions": ["a"], "image": "aGVsbG8="}, "image of 5 bytes: not an image"),
+        ({"captions": ["a"], "image": "aGVsbG8="}, "image of 5 bytes: not a readable image but text"),
         (
             {"captions": ["a"], "emotions": ["hapy"]},
             "emotion 'hapy': not an emotion of this model; the most similar names",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emocap.api.images import UNIFORM_IMAGE, ImageInput, is_uniform, load_image
+from emocap.api.images import UNIFORM_IMAGE, ImageInput, is_uniform, load_image, read_once
 from emocap.api.predictor import EmotionPredictor
 from emocap.api.ranking import (
     MAX_CANDIDATES,
@@ -110,7 +110,7 @@ class EmotionCaptioner:
         """Generate captions for the requested emotions, best first; none is too long or evokes an emotion to avoid.
 
         Args:
-            image: a file, its bytes, or a Pillow image.
+            image: as for `EmotionPredictor.predict`, but not None.
             emotions: some of `labels`; none requests an ordinary caption.
             n: maximum number of captions; fewer are returned if the model generates fewer distinct ones.
             guidance: scale of classifier-free guidance; 1 is the trained model, None the study's choice.
@@ -137,6 +137,7 @@ class EmotionCaptioner:
             raise EmocapError(f"caption: n is {n}, expected 1 to {MAX_CANDIDATES}")
         if not 0 <= seed < 2**31:
             raise EmocapError(f"caption: seed is {seed}, expected 0 to {2**31 - 1}")
+        image = read_once(image)
         features = self._features(image)
         n_candidates = max(self._saved.card.candidates, 3 * n)
         generated: list[str] = []
@@ -186,6 +187,7 @@ class EmotionCaptioner:
         """
         request = self._request(emotions, avoid, strength, max_chars)
         check_candidates(captions, request)
+        image = read_once(image)
         ranked = self._rank(request, image, self._features(image), list(captions), similarity)
         return with_remarks(ranked, [self._ranker.caption_warnings(caption) for caption in captions])
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from emocap.api.caption_checks import check_caption, warnings_for
 from emocap.api.explanation import Explanation, explain_pair
-from emocap.api.images import ImageInput, model_extractor
+from emocap.api.images import ImageInput, ImageSource, image_source, model_extractor
 from emocap.api.requested_emotions import resolve_emotions
 from emocap.captioning.generation import batch_slices
 from emocap.devices import best_device
@@ -120,8 +120,9 @@ class EmotionPredictor:
         """The probability of every emotion, highest first.
 
         Args:
-            image: a file, its bytes, a Pillow image, the result of `prepare` or `regions` for one, or None to use only
-                the caption.
+            image: a file, its bytes, an open binary file, a Pillow image, an array of uint8 (height, width, 3) in RGB
+                (OpenCV gives BGR: `array[..., ::-1]`), (height, width, 4) in RGBA or (height, width) in grey, the
+                result of `prepare` or `regions` for one, or None to use only the caption.
             caption: any text that is not empty.
 
         Raises:
@@ -249,10 +250,11 @@ class EmotionPredictor:
         remaining = iter(described)
         return [image if image is None or isinstance(image, Regions) else next(remaining) for image in images]
 
-    def prepare(self, image: str | Path | bytes | Image.Image | Prepared, *, max_pixels: int = MAX_PIXELS) -> Prepared:
+    def prepare(self, image: ImageSource | Prepared, *, max_pixels: int = MAX_PIXELS) -> Prepared:
         """Decode an image: the part of `regions` that is safe in several threads at once.
 
         Args:
+            image: as for `predict`.
             max_pixels: larger images are refused.
 
         Raises:
@@ -263,11 +265,11 @@ class EmotionPredictor:
         """
         if isinstance(image, Prepared):
             return image
-        if isinstance(image, Image.Image) and image.width * image.height > max_pixels:
+        source = image_source(image)
+        if isinstance(source, Image.Image) and source.width * source.height > max_pixels:
             raise EmocapError(
-                f"image of {image.width} x {image.height} pixels: more than {max_pixels:,} pixels; make it smaller"
+                f"image of {source.width} x {source.height} pixels: more than {max_pixels:,} pixels; make it smaller"
             )
-        source = Path(image) if isinstance(image, str) else image
         return prepare_source(source, self._extractor, max_pixels=max_pixels)
 
     def explain(self, image: ImageInput, caption: str, emotion: str | None = None) -> Explanation:

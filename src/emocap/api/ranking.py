@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from emocap.api.images import ImageInput, load_image
+from emocap.api.images import ImageInput, load_image, read_once
 from emocap.api.predictor import EmotionPredictor
 from emocap.api.requested_emotions import resolve_emotions
 from emocap.captioning.checkpoint import check_strengths
@@ -120,6 +120,7 @@ def rank_captions(
     """
     request = RankingRequest.of(predictor.labels, emotions, avoid, strength=strength, max_chars=max_chars)
     check_candidates(captions, request)
+    image = read_once(image)
     features = predictor.features([image])[0] if predictor.uses_images else None
     if features is None and image is not None and similarity is None:
         logger.warning("rank: the model was trained on captions only and ignores the image")

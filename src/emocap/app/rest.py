@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from emocap.api.explanation import Explanation
 from emocap.api.requested_emotions import conflict_warning
 from emocap.app import schemas
+from emocap.app.image_data import image_bytes
 from emocap.app.metrics import Metrics
 from emocap.app.request_body import RETRY_SOON
 from emocap.app.request_log import INTERNAL_ERROR
@@ -64,7 +65,7 @@ def _emotion_routes(service: Service) -> APIRouter:
     @router.post("/v1/predict", response_model=schemas.PredictResponse, responses=ERRORS)
     async def predict(request: schemas.PredictRequest) -> Any:
         """What people are likely to feel about the image with each caption."""
-        image = schemas.image_bytes(request.image)
+        image = image_bytes(request.image)
         predictions = await service.predict(image, request.captions, request.emotions)
         return {
             "predictions": [
@@ -76,7 +77,7 @@ def _emotion_routes(service: Service) -> APIRouter:
     async def rank(request: schemas.RankRequest) -> Any:
         """Captions ranked by the target emotions; none is changed or left out."""
         _, ranked = await service.rank(
-            schemas.image_bytes(request.image),
+            image_bytes(request.image),
             request.captions,
             request.emotions,
             request.avoid,
@@ -88,7 +89,7 @@ def _emotion_routes(service: Service) -> APIRouter:
     @router.post("/v1/explain", response_model=Explanation, responses=ERRORS)
     async def explain(request: schemas.ExplainRequest) -> Any:
         """Which words and regions raise or lower an emotion, and the effect of other wordings."""
-        explanation, _ = await service.explain(schemas.image_bytes(request.image), request.caption, request.emotion)
+        explanation, _ = await service.explain(image_bytes(request.image), request.caption, request.emotion)
         return explanation
 
     return router
@@ -100,7 +101,7 @@ def _caption_routes(service: Service) -> APIRouter:
     @router.post("/v1/caption", response_model=schemas.RankResponse, responses=CAPTION_ERRORS)
     async def caption(request: schemas.CaptionRequest) -> Any:
         """Captions generated for an image and the target emotions, best first."""
-        image = schemas.image_bytes(request.image)
+        image = image_bytes(request.image)
         assert image is not None, "the schema requires it"
         ranked, note = await service.generate(
             image,

@@ -1,12 +1,12 @@
 """The requests and responses of the REST interface, as its OpenAPI document shows them."""
 
 import base64
-import binascii
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+from emocap.app.image_data import image_bytes
 from emocap.app.limits import Limits
 from emocap.app.served_model import HeldOutScores
 from emocap.app.service import MAX_GENERATED, Prediction
@@ -23,25 +23,9 @@ EXAMPLE_IMAGE = base64.b64encode(
 
 
 def _check_base64(text: str | None) -> str | None:
-    """Reject what is not base64; `image_bytes` decodes it."""
+    """Reject what is no image in base64; the routes decode it."""
     image_bytes(text)
     return text
-
-
-def image_bytes(text: str | None) -> bytes | None:
-    """An image's bytes from base64.
-
-    Raises:
-        ValueError: not base64.
-    """
-    if text is None:
-        return None
-    if text[:5].lower() in ("http:", "https", "file:", "data:"):
-        raise ValueError("is a URL; URLs are not fetched, send the file's bytes as base64")
-    try:
-        return base64.b64decode(text.replace("\n", "").replace("\r", ""), validate=True)
-    except (binascii.Error, ValueError):
-        raise ValueError("is not base64; send the file's bytes as base64") from None
 
 
 Image = Annotated[
@@ -51,7 +35,8 @@ Image = Annotated[
         {
             "type": "string",
             "format": "byte",
-            "description": "The bytes of an image file (JPEG, PNG, WebP ...) as base64. URLs are not fetched.",
+            "description": "The bytes of an image file (JPEG, PNG, WebP ...) as base64, or a data: URL of them. "
+            "Other URLs are not fetched.",
             "examples": [EXAMPLE_IMAGE],
         }
     ),
