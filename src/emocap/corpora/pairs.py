@@ -4,7 +4,7 @@ A pair has one caption: an image with five captions makes five pairs. Annotators
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -71,6 +71,9 @@ class Pairs:
         rejected: rows rejected while reading.
         open_vocabulary: labels are free text, so some outside a model's vocabulary are expected.
         notes: what else a user should know of how the corpus was read.
+        columns: role to the names of the table's columns that were read for it; empty for formats with fixed fields.
+        unused_columns: the table's other columns.
+        n_rows: rows of the file, each accepted, rejected or joined with others to one pair; 0 if unknown.
     """
 
     table: pa.Table
@@ -78,6 +81,9 @@ class Pairs:
     rejected: tuple[RejectedRow, ...] = ()
     open_vocabulary: bool = False
     notes: tuple[str, ...] = ()
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unused_columns: tuple[str, ...] = ()
+    n_rows: int = 0
 
     def __post_init__(self) -> None:
         if self.table.schema.names != SCHEMA.names:
@@ -161,12 +167,17 @@ class PairsBuilder:
         image_root: folder of the images; None where they are not read.
         rejected: rows rejected so far.
         notes: what else a user should know of how the corpus was read.
+        columns: role to the names of the table's columns that are read for it.
+        unused_columns: the table's other columns.
     """
 
     source: Path | str
     image_root: Path | None = None
     rejected: list[RejectedRow] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    unused_columns: tuple[str, ...] = ()
+    _joined: int = 0
     _columns: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in SCHEMA.names})
     _row_of: dict[str, int] = field(default_factory=dict)
     _unknown_splits: Counter[str] = field(default_factory=Counter)
@@ -259,6 +270,7 @@ class PairsBuilder:
         else:
             known["emotions"] = list(dict.fromkeys([*known["emotions"], *emotions]))
         self._columns["emotions"][row] = sorted({*self._columns["emotions"][row], *emotions})
+        self._joined += 1
         return True
 
     def _is_image_of(self, row: int, image: Any) -> bool:
@@ -301,7 +313,16 @@ class PairsBuilder:
             )
         self.notes += [] if open_vocabulary else _case_notes(self._columns["emotions"])
         table = pa.table(self._columns, schema=SCHEMA)
-        return Pairs(table, self.image_root, tuple(self.rejected), open_vocabulary, tuple(self.notes))
+        return Pairs(
+            table,
+            self.image_root,
+            tuple(self.rejected),
+            open_vocabulary,
+            tuple(self.notes),
+            self.columns,
+            self.unused_columns,
+            len(self) + self._joined + len(self.rejected),
+        )
 
 
 def require_any_image(pairs: Pairs) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from emocap.corpora.embedded_images import EmbeddedImages, is_embedded
 from emocap.corpora.labels import LabelFault, LabelReader, as_binary, detect_separator, is_absent
-from emocap.corpora.options import ReadOptions, column_of, propose_columns
+from emocap.corpora.options import ROLES, ReadOptions, column_of, propose_columns
 from emocap.corpora.pairs import Pairs, PairsBuilder, plain_id
 from emocap.corpora.row_files import Row, open_rows
 from emocap.errors import EmocapError
@@ -51,6 +51,11 @@ class Columns:
     split: str | None
     annotator: str | None
     unused: list[str]
+
+    def by_role(self) -> dict[str, tuple[str, ...]]:
+        """Role to the names of its columns, without roles that the table has not."""
+        names = {role: getattr(self, role) for role in ROLES}
+        return {role: (name,) if isinstance(name, str) else tuple(name) for role, name in names.items() if name}
 
     @staticmethod
     def find(source: object, names: Sequence[str], options: ReadOptions, *, needs_image: bool) -> "Columns":
@@ -116,6 +121,7 @@ def pairs_of_rows(
     if not names:
         return builder.build()
     columns = Columns.find(builder.source, names, options, needs_image=builder.image_root is not None)
+    builder.columns, builder.unused_columns = columns.by_role(), tuple(columns.unused)
     cells = list(_cells(rows, columns, options))
     embedded = EmbeddedImages()
     if any(is_embedded(row.image) for row in cells):
@@ -176,6 +182,8 @@ def _labels(
         if len(names) < MIN_BINARY_COLUMNS:
             return None
         builder.notes.append(f"emotions are the columns {', '.join(names)}, which contain 0 and 1 only")
+        builder.columns["emotions"] = tuple(names)
+        builder.unused_columns = tuple(name for name in columns.unused if name not in names)
     threshold = options.label_threshold
     return [_named(names, [row.others[i] for i in numbers], threshold) for row in cells]
 
