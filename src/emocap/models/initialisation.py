@@ -89,7 +89,7 @@ def build_config(
     if dropout is not None:
         encoder_settings |= {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
     n_types = encoder_settings.get("type_vocab_size", 2)
-    if not 0 <= visual_token_type < n_types:
+    if isinstance(n_types, int) and not 0 <= visual_token_type < n_types:
         raise EmocapError(
             f"model.visual_token_type is {visual_token_type}, but {folder} has {n_types} types; choose one below"
         )
@@ -98,15 +98,23 @@ def build_config(
             1 if model_type == "bert" else values.get("visual_embedding_dim", VisualBertConfig().visual_embedding_dim)
         )
     labels = vocabulary.labels
-    return VisualBertConfig(
-        **encoder_settings,
-        visual_embedding_dim=visual_dim,
-        pooling=pooling,
-        visual_token_type=visual_token_type,
-        id2label=dict(enumerate(labels)),
-        label2id={label: i for i, label in enumerate(labels)},
-        problem_type="multi_label_classification",
-    )
+    try:
+        return VisualBertConfig(
+            **encoder_settings,
+            visual_embedding_dim=visual_dim,
+            pooling=pooling,
+            visual_token_type=visual_token_type,
+            id2label=dict(enumerate(labels)),
+            label2id={label: i for i, label in enumerate(labels)},
+            problem_type="multi_label_classification",
+        )
+    except Exception as error:  # the library raises errors of several libraries
+        raise _not_buildable(folder, error) from error
+
+
+def _not_buildable(folder: Path, error: Exception) -> EmocapError:
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return EmocapError(f"{folder / 'config.json'}: describes no model that can be built ({reason}); correct it")
 
 
 def load_backbone(config: VisualBertConfig, folder: Path, seed: int = 0) -> tuple[VisualBertForEmotion, LoadReport]:
@@ -120,9 +128,13 @@ def load_backbone(config: VisualBertConfig, folder: Path, seed: int = 0) -> tupl
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = VisualBertForEmotion(config)
+        try:
+            model = VisualBertForEmotion(config)
+        except Exception as error:  # impossible settings raise many types of exception
+            raise _not_buildable(folder, error) from error
     values = read_json(folder / "config.json")
-    same_emotions = list(values.get("id2label", {}).values()) == [config.id2label[i] for i in range(config.num_labels)]
+    labels = values.get("id2label")
+    same_emotions = isinstance(labels, dict) and list(labels.values()) == list(config.id2label.values())
     from_bert = values["model_type"] == "bert"
     report = load_state_dict(
         model, read_weights(folder), str(folder), from_bert=from_bert, with_head=same_emotions and not from_bert

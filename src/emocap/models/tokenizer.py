@@ -25,23 +25,24 @@ def require_fitting_tokenizer(tokenizer: Any, folder: Path, vocab_size: int) -> 
         vocab_size: number of rows of the model's word embeddings.
 
     Raises:
-        EmocapError: a special token or others of the files are missing, an id is beyond the embeddings, or no special
-            tokens are placed around a text.
+        EmocapError: a special token is missing, an id differs from the files' or is beyond the embeddings, or no
+            special tokens are placed around a text.
     """
-    own = _tokens_of_files(folder)
+    own = _ids_of_files(folder)
     # The library adds special tokens that the files lack, with ids that the model was not trained with.
-    lacking = [name for role, name in SPECIAL_TOKENS.items() if not own & {getattr(tokenizer, role)}]
+    lacking = [name for role, name in SPECIAL_TOKENS.items() if getattr(tokenizer, role) not in own]
     if lacking:
         raise EmocapError(
             f"{folder}: the tokenizer has no {', '.join(lacking)}, or tokenizer_config.json does not name what takes "
             "their place; save the model's own tokenizer there"
         )
     ids = {token: number for token, number in tokenizer.get_vocab().items() if token}
-    unread = own - ids.keys()
-    if unread:
+    changed = [token for token, number in own.items() if ids.get(token) != number]
+    if changed:
         raise EmocapError(
-            f"{folder}: {type(tokenizer).__name__} reads only {len(own) - len(unread)} of the {len(own)} tokens of the "
-            "tokenizer's files; correct tokenizer_class in tokenizer_config.json"
+            f"{folder}: {type(tokenizer).__name__} gives {len(changed)} tokens other ids than the tokenizer's files "
+            f"({changed[0]!r} {ids.get(changed[0])} instead of {own[changed[0]]}); correct tokenizer_class in "
+            "tokenizer_config.json, or save the model's own tokenizer again"
         )
     number, last = max((number, token) for token, number in ids.items())
     if number >= vocab_size:
@@ -65,12 +66,13 @@ def require_fitting_tokenizer(tokenizer: Any, folder: Path, vocab_size: int) -> 
         )
 
 
-def _tokens_of_files(folder: Path) -> set[str]:
-    """The tokens of the tokenizer's files, with added ones."""
+def _ids_of_files(folder: Path) -> dict[str, int]:
+    """The tokens of the tokenizer's files with their ids, added tokens too."""
     if (folder / "tokenizer.json").is_file():
-        tokens = set(Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab())
+        ids = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab()
     else:
-        tokens = set((folder / "vocab.txt").read_text(encoding="utf-8").split("\n"))
-    if (folder / "added_tokens.json").is_file():
-        tokens |= set(read_json(folder / "added_tokens.json"))
-    return tokens - {""}
+        lines = (folder / "vocab.txt").read_text(encoding="utf-8").split("\n")
+        # Readers differ in whether they strip trailing white space.
+        ids = {line: number for number, line in enumerate(lines) if line and line == line.rstrip()}
+    added = read_json(folder / "added_tokens.json") if (folder / "added_tokens.json").is_file() else {}
+    return {**ids, **added}
