@@ -54,8 +54,8 @@ def data(tmp_path) -> Path:
 def test_labels_equal_predictor_and_faults_are_logged(model, data, tmp_path, caplog) -> None:
     with caplog.at_level(logging.WARNING, logger="emocap"):
         assert label_corpus(model, data, tmp_path / "out.parquet", format_=None, images=tmp_path / "pics") == 4
-    assert "1 images missing, such as gone.jpg" in caplog.text
-    assert "1 images rejected" in caplog.text
+    assert "1 of 4 images are missing, such as gone.jpg; only their captions are scored" in caplog.text
+    assert "1 of 4 images rejected, such as bad.jpg: not a readable image but text" in caplog.text
     rows = pq.read_table(tmp_path / "out.parquet").to_pylist()
     predictor = EmotionPredictor.from_pretrained(model)
     image_paths = [tmp_path / "pics" / "a.jpg", None, None, tmp_path / "pics" / "b.jpg"]
@@ -90,7 +90,7 @@ def test_store_replaces_images(model, data, tmp_path, caplog) -> None:
     label_corpus(model, data, tmp_path / "extracted.parquet", format_=None, images=tmp_path / "pics")
     with caplog.at_level(logging.WARNING, logger="emocap"):
         label_corpus(model, data, tmp_path / "stored.parquet", format_=None, images=None, store=tmp_path / "store")
-    assert "contains no features of 2 images, such as bad.jpg; only their captions are scored" in caplog.text
+    assert "contains no features of 2 of 4 images, such as bad.jpg; only their captions are scored" in caplog.text
     extracted, from_store = (
         pq.read_table(tmp_path / f"{name}.parquet").to_pylist() for name in ("extracted", "stored")
     )
@@ -214,6 +214,35 @@ def test_writes_no_rejected_file_without_rejected_rows(model, data, tmp_path) ->
     assert label_corpus(model, data, tmp_path / "o.csv", format_=None, images=tmp_path / "pics", rejected=rejected) == 1
     assert not rejected.exists()
     data.write_text("image,caption\nbad.jpg,the dog\n")
-    with pytest.raises(EmocapError, match="no row has an image that can be read"):
+    with pytest.raises(EmocapError, match=r"none of 1 images can be used; the first: bad\.jpg"):
         label_corpus(model, data, tmp_path / "p.csv", format_=None, images=tmp_path / "pics", rejected=rejected)
     assert not (tmp_path / "p.csv").exists()
+
+
+@pytest.mark.parametrize("apply", ["evaluate", "label", "predict"])
+def test_refuses_data_of_which_no_image_exists(model, data, tmp_path, apply) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "cover.jpg").write_bytes((tmp_path / "pics" / "a.jpg").read_bytes())
+    extract(["cover.jpg"], tmp_path / "elsewhere", GridExtractor(rows=1, columns=2, dim=16), tmp_path / "store")
+    with data.open("a") as file:
+        file.write(",a caption alone,happy\n")
+    call = partial(evaluate_corpus, model, data, format_=None)
+    if apply != "evaluate":
+        rejected = tmp_path / "rejected.csv" if apply == "predict" else None
+        call = partial(label_corpus, model, data, tmp_path / "out.csv", format_=None, rejected=rejected)
+    with pytest.raises(EmocapError, match=r"elsewhere: holds none of the 4 images that are named, such as a\.jpg"):
+        call(images=tmp_path / "elsewhere")
+    with pytest.raises(EmocapError, match=r"store: contains no features of any of the 4 images .*, such as a\.jpg"):
+        call(images=None, store=tmp_path / "store")
+    for name in ("a.jpg", "b.jpg", "gone.jpg"):
+        (tmp_path / "pics" / name).write_text("version https://git-lfs.github.com/spec/v1")
+    with pytest.raises(EmocapError, match="none of 4 images can be used; .*Git LFS pointer"):
+        call(images=tmp_path / "pics")
+    assert not list(tmp_path.glob("out*")) + list(tmp_path.glob("rejected*"))
+
+
+def test_data_without_images_are_scored_with_warning(model, data, tmp_path, caplog) -> None:
+    data.write_text("image,caption\n,the dog\n")
+    with caplog.at_level(logging.WARNING, logger="emocap"):
+        assert label_corpus(model, data, tmp_path / "out.csv", format_=None, images=tmp_path / "pics") == 1
+    assert "the data name no image: the model scores only the captions" in caplog.text

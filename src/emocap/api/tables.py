@@ -23,7 +23,7 @@ from emocap.evaluation.metrics import evaluate
 from emocap.files import atomic_file
 from emocap.progress import logger
 from emocap.regions.extract import extract
-from emocap.regions.extraction_report import log_rejected
+from emocap.regions.extraction_report import log_rejected, require_described
 from emocap.regions.store.reader import FeatureStore
 from emocap.training.batching import PairDataset
 from emocap.training.checkpoint import SavedModel, load_model
@@ -62,7 +62,7 @@ def label_corpus(
         The number of pairs written.
 
     Raises:
-        EmocapError: unknown ending, bad data or model; then nothing is written.
+        EmocapError: unknown ending, bad data or model, or no image of those that are named; then nothing is written.
     """
     require_prediction_format(out)
     saved = load_model(model)
@@ -103,7 +103,8 @@ def evaluate_corpus(
         negatives: whether pairs with no emotion that the model knows are kept, as pairs that evoke none of them.
 
     Raises:
-        EmocapError: unlabelled pairs, labels of a different vocabulary, or no label that the model knows.
+        EmocapError: unlabelled pairs, labels of a different vocabulary, no label that the model knows, or no image of
+            those that are named.
     """
     saved = load_model(model)
     pairs = _read(data, format_, images, options)
@@ -151,8 +152,6 @@ def _readable(pairs: Pairs, faults: Mapping[str, str]) -> tuple[Pairs, list[dict
         if image in faults
     ]
     readable = [row for row, image in enumerate(pairs.images) if image not in faults]
-    if not readable:
-        raise EmocapError(f"no row has an image that can be read; the first: {rows[0]['row']}: {rows[0]['reason']}")
     return pairs.select(readable), rows
 
 
@@ -190,23 +189,38 @@ def _features(
         if stored is not None:
             store = FeatureStore.open(stored)
             saved.require_features(store.fingerprint, store.header.dim, allow_other=allow_other_features)
-            absent = [image for image in pairs.distinct_images() if image not in store]
-            if absent:
-                logger.warning(
-                    "%s: contains no features of %d images, such as %s%s", stored, len(absent), absent[0], consequence
-                )
-            faults = dict.fromkeys(absent, f"no features in {stored}")
+            faults = dict.fromkeys(_absent(pairs, store, stored, consequence), f"no features in {stored}")
         elif saved.card.features is not None and pairs.image_root is not None:
             extractor = model_extractor(saved, allow_other=allow_other_features)
             path = Path(name) / "features"
             report = extract(pairs.distinct_images(), pairs.image_root, extractor, path)
             log_rejected(report, consequence=consequence)
+            require_described(report)
             faults = dict.fromkeys(report.missing, "no such image")
             faults |= {fault.where: fault.reason for fault in report.rejected}
             store = FeatureStore.open(path)
         elif saved.card.features is not None:
             logger.warning("no --images: the model scores only the captions")
+        if store is not None and not len(pairs.distinct_images()):
+            logger.warning("the data name no image: the model scores only the captions")
         yield store, faults
+
+
+def _absent(pairs: Pairs, store: FeatureStore, where: Path, consequence: str) -> list[str]:
+    """The images that a store has no features of; they are counted, and must not be all."""
+    images = pairs.distinct_images()
+    absent = [image for image in images if image not in store]
+    if absent and len(absent) == len(images):
+        raise EmocapError(
+            f"{where}: contains no features of any of the {len(images):,} images that are named, such as {absent[0]}; "
+            "its images must have the names that the data give them"
+        )
+    if absent:
+        logger.warning(
+            "%s: contains no features of %d of %d images, such as %s%s",
+            where, len(absent), len(images), absent[0], consequence,
+        )  # fmt: skip
+    return absent
 
 
 def _probabilities(saved: SavedModel, pairs: Pairs, store: FeatureStore | None) -> np.ndarray:
