@@ -1,8 +1,8 @@
 """NumPy arrays in untrusted pickles, built without calling anything that the pickle names.
 
 NumPy pickles an array as a call of `_reconstruct` or `_frombuffer`, its dtype as a call of `dtype`, and a scalar as a
-call of `scalar`. The functions here stand in for them: they take the bytes, the shape and the name of a dtype of numbers
-or text, and check that these match. NumPy's own `ndarray.__setstate__` sees nothing of the pickle.
+call of `scalar`. The functions here stand in for them: they take the bytes, the shape and the name of a dtype of
+numbers or text, and check that these match. NumPy's own `ndarray.__setstate__` sees nothing of the pickle.
 """
 
 import math
@@ -53,10 +53,16 @@ class PickledArray:
             self.value = _array(content, dtype, shape, "F" if is_fortran else "C")
 
 
-def pickled_buffer(content: Any, dtype: Any, shape: Any, order: Any) -> PickledArray:
-    """Stand-in for `numpy.core.numeric._frombuffer`, of pickles of protocol 5."""
+def pickled_buffer(content: Any, dtype: Any, shape: Any, order: Any, axis_order: Any = None) -> PickledArray:
+    """Stand-in for `numpy.core.numeric._frombuffer`, of protocol 5; `axis_order` is that of `transpose`."""
     array = PickledArray()
-    array.value = _array(content, dtype, shape, order)
+    if axis_order is None:
+        array.value = _array(content, dtype, shape, order)
+        return array
+    value = _array(content, dtype, shape, "C")
+    if not isinstance(axis_order, tuple) or sorted(axis_order) != list(range(value.ndim)):
+        raise EmocapError(_CONTENT)
+    array.value = value.transpose(axis_order)
     return array
 
 
