@@ -87,7 +87,7 @@ def _all_names(rows: list[Row]) -> list[str]:
 def _parquet(path: Path, builder: PairsBuilder) -> tuple[list[str], Iterator[Row]]:
     try:
         schema = pq.read_schema(path)
-        table = pq.read_table(path, columns=[field.name for field in schema if _is_readable(field.type)])
+        table = pq.read_table(path, columns=[field.name for field in schema if is_readable(field.type)])
         table.validate(full=True)
     except FileNotFoundError:
         raise EmocapError(f"{path}: no such file") from None
@@ -106,7 +106,7 @@ def arrow_rows(table: pa.Table) -> Iterator[Row]:
             yield f"row {number}", number, with_class_names(row, names)
 
 
-def _is_readable(type_: pa.DataType) -> bool:
+def is_readable(type_: pa.DataType) -> bool:
     """Whether a column may have a role; vectors of numbers, such as embeddings, are not read into memory."""
     is_list = pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_)
     return not (is_list and pa.types.is_floating(type_.value_type))
