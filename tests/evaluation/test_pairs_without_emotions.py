@@ -163,3 +163,13 @@ def test_refuses_pairs_without_any_emotion() -> None:
         evaluate(np.full((3, 4), 0.2), np.zeros((3, 4)), LABELS)
     assert hamming_loss(np.full((3, 4), 0.2), np.zeros((3, 4))) == 0
     assert bce(np.full((3, 4), 0.5), np.zeros((3, 4))) == pytest.approx(np.log(2))
+
+
+def test_no_pairs_at_all() -> None:
+    nothing = np.empty((0, 4))
+    for name, metric in METRICS.items():
+        if name in INDIFFERENT:
+            with pytest.raises(ValueError, match="no row of the targets has a 1"):
+                metric(nothing, nothing)
+        else:
+            assert metric(nothing, nothing) == pytest.approx(0 if "f1" in name else np.nan, nan_ok=True), name
