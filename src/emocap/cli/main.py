@@ -12,6 +12,7 @@ import typer
 
 from emocap.cli.captions import caption, rank
 from emocap.cli.features import extract, store_app
+from emocap.cli.inspect import inspect
 from emocap.cli.predict import evaluate, explain, label, predict
 from emocap.cli.serve import serve
 from emocap.cli.study import compare, demo, download, report, run
@@ -25,7 +26,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (demo, run, label, evaluate, predict, explain, report, compare, download, caption, rank, extract, serve):
+_COMMANDS = (
+    demo,
+    inspect,
+    run,
+    label,
+    evaluate,
+    predict,
+    explain,
+    report,
+    compare,
+    download,
+    caption,
+    rank,
+    extract,
+    serve,
+)
+for command in _COMMANDS:
     app.command()(command)
 app.add_typer(store_app, name="store")
 

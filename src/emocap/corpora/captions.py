@@ -1,0 +1,61 @@
+"""Captions of a corpus in numbers: their length, repetition, writing systems and languages."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from emocap.corpora.languages import languages, writing_systems
+from emocap.corpora.pairs import Pairs
+
+
+@dataclass(frozen=True)
+class Captions:
+    """The captions of a corpus; those that differ in case and spaces only are the same.
+
+    Attributes:
+        min_words: words between spaces of the shortest; writing systems without spaces have few.
+        median_words: of all pairs.
+        max_words: of the longest.
+        repeated: pairs that share their caption with another pair.
+        most_repeated: the caption of the most pairs and their number; None if none is repeated.
+        writing_systems: shares of a sample, as `languages.writing_systems` gives them.
+        languages: shares of a sample, as `languages.languages` gives them.
+    """
+
+    min_words: int
+    median_words: float
+    max_words: int
+    repeated: int
+    most_repeated: tuple[str, int] | None
+    writing_systems: dict[str, float]
+    languages: dict[str, float] | None
+
+
+def numbered_captions(pairs: Pairs) -> pa.DictionaryArray:
+    """The captions in lower case with single spaces, of which equal ones have one number; as `normalised_caption`."""
+    words = pc.utf8_split_whitespace(pc.utf8_lower(pairs.table["caption"]))
+    return pc.binary_join(words, " ").combine_chunks().dictionary_encode()
+
+
+def summarise_captions(pairs: Pairs, numbered: pa.DictionaryArray) -> Captions:
+    """The captions of N >= 1 pairs.
+
+    Args:
+        numbered: of `numbered_captions`.
+    """
+    number = numbered.indices.to_numpy()
+    n_words = pc.count_substring(numbered.dictionary, " ").to_numpy()[number] + 1
+    count = np.bincount(number)
+    most = int(np.argmax(count))
+    caption = pairs.table["caption"][int(np.argmax(number == most))].as_py()
+    return Captions(
+        min_words=int(n_words.min()),
+        median_words=float(np.median(n_words)),
+        max_words=int(n_words.max()),
+        repeated=int(count[count > 1].sum()),
+        most_repeated=(caption, int(count[most])) if count[most] > 1 else None,
+        writing_systems=writing_systems(pairs.table["caption"]),
+        languages=languages(pairs.table["caption"]),
+    )
