@@ -1,10 +1,10 @@
 """Import and export of feature stores from and to the file formats of other projects.
 
-    tsv     bottom-up attention's TSV, 6 columns
+    tsv     bottom-up attention's TSV, 6 columns, or VinVL's features.tsv, 2 or 3
     lxmert  LXMERT's TSV, 10 columns, with objects and attributes
     npy     a folder of .npy, features only, or MMF's with NAME_info.npy
     npz     a folder of .npz, as of bottom-up-attention.pytorch and UNITER
-    hdf5    image_features, image_bb, spatial_features, fixed or adaptive
+    hdf5    image_features, image_bb, spatial_features, fixed or adaptive, or datasets of each image
     lmdb    ViLBERT's, MMF's and UNITER's databases
 
 Features become half precision, as in every store. Unknown values are 0: boxes of npy, sizes that a file does not

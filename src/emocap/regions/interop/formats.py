@@ -10,6 +10,7 @@ from emocap.regions.interop.lmdb import is_lmdb, read_lmdb, write_lmdb
 from emocap.regions.interop.numpy_folders import has_files, read_npy, read_npz, write_npy, write_npz
 from emocap.regions.interop.records import Record, Records, StoreSize
 from emocap.regions.interop.tsv import LXMERT, TSV, count_columns, read_lxmert, read_tsv, write_lxmert, write_tsv
+from emocap.regions.interop.vinvl import is_vinvl, read_vinvl
 from emocap.regions.store.format import is_complete
 
 
@@ -38,8 +39,8 @@ class FileFormat:
 
 FORMATS = {
     "tsv": FileFormat(
-        lambda source: source.is_file() and count_columns(source) == len(TSV),
-        read_tsv,
+        lambda source: source.is_file() and (count_columns(source) == len(TSV) or is_vinvl(source)),
+        lambda source, dtype: (read_vinvl if is_vinvl(source) else read_tsv)(source, dtype),
         lambda records, out, _: write_tsv(records, out),
         numeric_ids=True,
         records_dtype=False,

@@ -4,6 +4,9 @@ Fixed: image_features (N, 36, D), image_bb (N, 36, 4) in pixels, spatial_feature
 are the boxes as fractions of the image. Adaptive: the same without the first axis, and pos_boxes (N, 2) with the first
 row and the end row of each image. The row of each id is in a pickle next to the file, `<stem>_imgid2idx.pkl`; the same
 as JSON is also read, and so is a dataset `image_ids` inside the file.
+
+Also read are files with datasets of each image: `<id>_features` and `<id>_boxes`, as of the Meshed-Memory Transformer
+(Cornia et al. 2020), or a group `<id>` with `features` and `boxes`, `bbox`, `num_boxes`, `image_width`, `image_height`.
 """
 
 import pickle
@@ -17,6 +20,7 @@ from emocap.errors import EmocapError
 from emocap.files import atomic_file, read_json
 from emocap.progress import track
 from emocap.regions.interop.boxes import boxes_in_pixels, four_columns, fractions_to_pixels
+from emocap.regions.interop.mmf import FEATURES, parse_arrays
 from emocap.regions.interop.pickle import plain_pickle
 from emocap.regions.interop.records import (
     Record,
@@ -28,6 +32,9 @@ from emocap.regions.interop.records import (
     require_count,
     require_text,
 )
+
+_FEATURES = "_features"
+_FIELDS = (*FEATURES, "bbox", "boxes", "num_boxes", "image_width", "image_height", "image_w", "image_h")
 
 
 def read_hdf5(source: Path) -> Records:
@@ -44,8 +51,12 @@ def read_hdf5(source: Path) -> Records:
         words = " ".join(str(error).split())[:80]
         raise EmocapError(f"{source}: not an HDF5 file, or truncated ({words})") from error
     with file:
+        if "image_features" not in file and (ids := _ids_of_datasets(file)):
+            for id_ in track(ids, f"reading {source.name}", len(ids), "images"):
+                yield parse_or_reject(f"{source}: image {id_}", _parse_datasets, id_, file)
+            return
         data = {name: file[name] for name in file if isinstance(file.get(name), h5py.Dataset)}
-        _check_layout(source, data)
+        _check_layout(source, data, list(file))
         rows = sorted(_rows(source, data), key=lambda item: item[1])
         for id_, row in track(rows, f"reading {source.name}", len(rows), "images"):
             yield parse_or_reject(f"{source}: image {id_} (row {row})", _parse, id_, row, data)
@@ -107,11 +118,36 @@ def _rows_file(source: Path, suffix: str) -> Path:
     return source.with_name(f"{source.stem}_imgid2idx{suffix}")
 
 
-def _check_layout(source: Path, data: dict[str, Any]) -> None:
+def _ids_of_datasets(file: Any) -> list[str]:
+    """Ids of the images that have datasets of their own, in `<id>_features` or a group `<id>`; [] in other files.
+
+    What has no boxes and no number for a name could be all images of a part instead.
+    """
+    ids = [name.removesuffix(_FEATURES) for name in file if name.endswith(_FEATURES)]
+    ids = [id_ for id_ in ids if id_.isdecimal() or f"{id_}_boxes" in file]
+    if ids:
+        return ids
+    groups = [name for name in file if hasattr(file[name], "keys") and any(field in file[name] for field in FEATURES)]
+    return [name for name in groups if name.isdecimal() or any(field in file[name] for field in ("boxes", "bbox"))]
+
+
+def _parse_datasets(where: str, id_: str, file: Any) -> Record:
+    try:
+        if id_ + _FEATURES in file:
+            names = {field: f"{id_}_{field}" for field in _FIELDS if f"{id_}_{field}" in file}
+        else:
+            names = {field: f"{id_}/{field}" for field in _FIELDS if field in file[id_]}
+        return parse_arrays(where, id_, {field: file[name][()] for field, name in names.items()})
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        words = " ".join(str(error).split())[:80]
+        raise EmocapError(f"is truncated or damaged ({words})") from error
+
+
+def _check_layout(source: Path, data: dict[str, Any], names: list[str]) -> None:
     features, positions = data.get("image_features"), data.get("pos_boxes")
     expected = "expected image_features (N, R, D), or (all, D) with pos_boxes (N, 2)"
     if features is None:
-        raise EmocapError(f"{source}: holds {', '.join(data)!s:.80}, {expected}")
+        raise EmocapError(f"{source}: holds {', '.join(names)!s:.80}, {expected}")
     if features.ndim != (2 if positions is not None else 3) or (
         positions is not None and (positions.ndim != 2 or positions.shape[1] != 2 or positions.dtype.kind not in "iu")
     ):

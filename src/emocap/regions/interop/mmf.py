@@ -33,9 +33,11 @@ def parse_arrays(where: str, id_: str, fields: Mapping[str, Any]) -> Record:
         EmocapError: there are no features, or the shapes of the arrays do not match.
     """
     features, boxes = _first(fields, FEATURES), _first(fields, _BOXES)
-    if not isinstance(features, np.ndarray) or features.ndim != 2 or features.dtype.kind not in "fiu":
+    if not isinstance(features, np.ndarray):
         names = ", ".join(str(name)[:20] for name in list(fields)[:8])
-        raise EmocapError(f"has {names or 'no field'}, expected (regions, numbers) as one of {', '.join(FEATURES)}")
+        raise EmocapError(f"has {names or 'no field'}, expected an array as one of {', '.join(FEATURES)}")
+    if features.ndim != 2 or features.dtype.kind not in "fiu":
+        raise EmocapError(f"features are {features.shape} {features.dtype}, expected (regions, numbers) of numbers")
     if boxes is not None and not isinstance(boxes, np.ndarray):
         raise EmocapError(f"boxes are of type {type(boxes).__name__}, expected an array")
     count = _first(fields, _NUMBER)

@@ -79,7 +79,7 @@ def parse_fields(where: str, fields: Mapping[str, Any], dtype: str = "float32") 
     number, data = feature_bytes(fields)
     size = parse_size(_first_field(fields, WIDTH), _first_field(fields, HEIGHT))
     boxes, size = boxes_in_pixels(_decode_boxes(_first_field(fields, _BOXES), number, dtype), size)
-    features = _numbers(data, "features", require_dtype(dtype), number, None)
+    features = rows_of_numbers(data, "features", require_dtype(dtype), number, None)
     return Record(where, require_text(_first_field(fields, _ID), "id"), features, boxes, size, _objects(fields, number))
 
 
@@ -161,6 +161,34 @@ def require_storable(record: Record) -> Record:
     return record
 
 
+def rows_of_numbers(data: bytes, key: str, dtype: str, rows: int, columns: int | None) -> np.ndarray:
+    """(rows, columns) numbers; None infers the number of columns.
+
+    Args:
+        data: the bytes.
+        key: name of the field, for messages.
+        dtype: of NumPy.
+        rows: number of rows.
+        columns: number of columns.
+
+    Raises:
+        EmocapError: there are more or fewer bytes.
+    """
+    row_bytes = np.dtype(dtype).itemsize * (columns or 1)
+    expected = rows * row_bytes
+    if columns is None and rows:
+        fits = len(data) > 0 and len(data) % expected == 0
+        columns = len(data) // expected
+    else:
+        fits = len(data) == expected
+    if not fits:
+        raise EmocapError(
+            f"{key} has {len(data):,} bytes, expected {'a multiple of ' if key == 'features' else ''}{expected:,} "
+            f"for num_boxes {rows}; truncated?"
+        )
+    return np.frombuffer(data, dtype).reshape(rows, columns or 0)
+
+
 def encode_base64(array: np.ndarray, dtype: str) -> bytes:
     """The array's bytes in base64."""
     return base64.b64encode(array.astype(dtype).tobytes())
@@ -179,7 +207,7 @@ def _objects(fields: Mapping[str, Any], number: int) -> np.ndarray | None:
     }
     for column, (key, dtype) in columns.items():
         if key in fields:
-            values = _numbers(_decode_base64(fields[key], key), key, dtype, number, 1)[:, 0]
+            values = rows_of_numbers(_decode_base64(fields[key], key), key, dtype, number, 1)[:, 0]
             if not np.isfinite(values).all() or (dtype == "<i8" and ((values < -1) | (values > _MAX_INT)).any()):
                 raise EmocapError(f"{key} holds a number that is out of range")
             objects[column] = values
@@ -193,24 +221,7 @@ def _decode_boxes(value: Any, number: int, dtype: str) -> np.ndarray:
         for columns in range(4, _MAX_COLUMNS + 1):
             if number and len(data) == number * columns * np.dtype(numbers).itemsize:
                 return np.frombuffer(data, numbers).reshape(number, columns)
-    return _numbers(data, "boxes", require_dtype("float32"), number, 4)
-
-
-def _numbers(data: bytes, key: str, dtype: str, rows: int, columns: int | None) -> np.ndarray:
-    """(rows, columns) numbers; None infers the number of columns."""
-    row_bytes = np.dtype(dtype).itemsize * (columns or 1)
-    expected = rows * row_bytes
-    if columns is None and rows:
-        fits = len(data) > 0 and len(data) % expected == 0
-        columns = len(data) // expected
-    else:
-        fits = len(data) == expected
-    if not fits:
-        raise EmocapError(
-            f"{key} has {len(data):,} bytes, expected {'a multiple of ' if key == 'features' else ''}{expected:,} "
-            f"for num_boxes {rows}; truncated?"
-        )
-    return np.frombuffer(data, dtype).reshape(rows, columns or 0)
+    return rows_of_numbers(data, "boxes", require_dtype("float32"), number, 4)
 
 
 def _decode_base64(value: Any, key: str) -> bytes:

@@ -6,11 +6,11 @@ Layouts: peteanderson80/bottom-up-attention, `tools/generate_tsv.py` (Anderson e
 `src/utils.py` (Tan and Bansal 2019). Neither has a header line.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from emocap.errors import EmocapError
 from emocap.files import atomic_file
@@ -53,12 +53,57 @@ def read_tsv(source: Path, dtype: str | None = None) -> Records:
     Raises:
         EmocapError: the file cannot be read, is not text, or the dtype of its features cannot be inferred.
     """
-    return _read(source, TSV, dtype)
+    return read_lines(source, partial(columns_of, names=TSV), parse_fields, dtype)
 
 
 def read_lxmert(source: Path, dtype: str | None = None) -> Records:
     """The records of an LXMERT TSV, with objects; raises as `read_tsv`."""
-    return _read(source, LXMERT, dtype)
+    return read_lines(source, partial(columns_of, names=LXMERT), parse_fields, dtype)
+
+
+def read_lines(
+    source: Path,
+    fields_of: Callable[[bytes], dict[str, Any]],
+    parse: Callable[[str, dict[str, Any], str], Record],
+    dtype: str | None,
+) -> Records:
+    """The records of a file with one line per image.
+
+    Args:
+        source: the file.
+        fields_of: a line's fields by name; raises EmocapError for one that is damaged.
+        parse: the record of a place, its fields and the dtype of features; raises EmocapError likewise.
+        dtype: of the features, a name in `DTYPES`; None infers it.
+
+    Raises:
+        EmocapError: the file cannot be read, is not text, or the dtype of its features cannot be inferred.
+    """
+    if not count_columns(source):
+        raise EmocapError(
+            f"{source}: {'not text' if source.stat().st_size else 'empty'}, expected lines of {len(TSV)} columns "
+            f"({', '.join(TSV)}), or LXMERT's {len(LXMERT)}"
+        )
+    try:
+        dtype = dtype or require_inferred(source, _feature_samples(source, fields_of))
+        with source.open("rb") as file:
+            total = source.stat().st_size // _MIB + 1
+            for block in track(_blocks(file, source), f"reading {source.name}", total, "MiB"):
+                for number, line in block:
+                    yield parse_or_reject(f"{source}: line {number}", _parse, line, fields_of, parse, dtype)
+    except OSError as error:
+        raise EmocapError(f"{source}: cannot be read ({error.strerror or error})") from error
+
+
+def columns_of(line: bytes, names: tuple[str, ...]) -> dict[str, str]:
+    """The columns of a line by name.
+
+    Raises:
+        EmocapError: it has more or fewer.
+    """
+    fields = line.rstrip(b"\r\n").decode(errors="surrogateescape").split("\t")
+    if len(fields) != len(names):
+        raise EmocapError(f"has {len(fields)} columns, expected {len(names)}; truncated?")
+    return dict(zip(names, fields, strict=True))
 
 
 def count_columns(source: Path) -> int:
@@ -85,40 +130,22 @@ def write_lxmert(records: Iterable[Record], out: Path) -> None:
     _write(records, out, LXMERT)
 
 
-def _read(source: Path, names: tuple[str, ...], dtype: str | None) -> Records:
-    if not count_columns(source):
-        raise EmocapError(
-            f"{source}: {'not text' if source.stat().st_size else 'empty'}, expected lines of {len(names)} columns: "
-            f"{', '.join(names)}"
-        )
-    try:
-        dtype = dtype or require_inferred(source, _feature_samples(source, names))
-        with source.open("rb") as file:
-            total = source.stat().st_size // _MIB + 1
-            for block in track(_blocks(file, source), f"reading {source.name}", total, "MiB"):
-                for number, line in block:
-                    yield parse_or_reject(f"{source}: line {number}", _parse, line, names, dtype)
-    except OSError as error:
-        raise EmocapError(f"{source}: cannot be read ({error.strerror or error})") from error
+def _parse(
+    where: str,
+    line: bytes,
+    fields_of: Callable[[bytes], dict[str, Any]],
+    parse: Callable[[str, dict[str, Any], str], Record],
+    dtype: str,
+) -> Record:
+    return parse(where, fields_of(line), dtype)
 
 
-def _parse(where: str, line: bytes, names: tuple[str, ...], dtype: str) -> Record:
-    return parse_fields(where, _columns(line, names), dtype)
-
-
-def _columns(line: bytes, names: tuple[str, ...]) -> dict[str, str]:
-    fields = line.rstrip(b"\r\n").decode(errors="surrogateescape").split("\t")
-    if len(fields) != len(names):
-        raise EmocapError(f"has {len(fields)} columns, expected {len(names)}; truncated?")
-    return dict(zip(names, fields, strict=True))
-
-
-def _feature_samples(source: Path, names: tuple[str, ...]) -> Iterator[tuple[int, bytes]]:
+def _feature_samples(source: Path, fields_of: Callable[[bytes], dict[str, Any]]) -> Iterator[tuple[int, bytes]]:
     """Number of boxes and bytes of features of each valid line."""
     with source.open("rb") as file:
         for line in iter(partial(file.readline, MAX_LINE_BYTES), b""):
             with suppress(EmocapError):
-                yield feature_bytes(_columns(line, names))
+                yield feature_bytes(fields_of(line))
 
 
 def _blocks(file: IO[bytes], source: Path) -> Iterator[list[tuple[int, bytes]]]:
