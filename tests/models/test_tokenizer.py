@@ -88,8 +88,15 @@ def test_refuses_a_tokenizer_without_special_tokens(folder, token: str) -> None:
         check(folder)
 
 
-def test_refuses_ids_that_the_files_do_not_give(folder) -> None:
-    (folder / "added_tokens.json").write_text(json.dumps({"<e>": N + 5}))
+@pytest.mark.parametrize("fast", [False, True])
+def test_refuses_ids_that_the_files_do_not_give(folder, fast: bool) -> None:
+    if fast:
+        load_tokenizer(folder).save_pretrained(folder)
+        values = json.loads((folder / "tokenizer.json").read_text())
+        values["added_tokens"].append(values["added_tokens"][0] | {"id": N + 5, "content": "<e>"})
+        (folder / "tokenizer.json").write_text(json.dumps(values))
+    else:
+        (folder / "added_tokens.json").write_text(json.dumps({"<e>": N + 5}))
     with_rows(folder, 64)
     with pytest.raises(EmocapError, match=rf"1 tokens other ids .* \('<e>' {N} instead of {N + 5}\)"):
         check(folder)

@@ -68,11 +68,16 @@ def require_fitting_tokenizer(tokenizer: Any, folder: Path, vocab_size: int) -> 
 
 def _ids_of_files(folder: Path) -> dict[str, int]:
     """The tokens of the tokenizer's files with their ids, added tokens too."""
-    if (folder / "tokenizer.json").is_file():
-        ids = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab()
+    added: dict[str, int] = {}
+    path = folder / "tokenizer.json"
+    if path.is_file():
+        ids = Tokenizer.from_file(str(path)).get_vocab(with_added_tokens=False)
+        # Not from `get_vocab`: the library renumbers added tokens if their ids leave a gap.
+        added = {token["content"]: token["id"] for token in read_json(path).get("added_tokens", [])}
     else:
         lines = (folder / "vocab.txt").read_text(encoding="utf-8").split("\n")
         # Readers differ in whether they strip trailing white space.
         ids = {line: number for number, line in enumerate(lines) if line and line == line.rstrip()}
-    added = read_json(folder / "added_tokens.json") if (folder / "added_tokens.json").is_file() else {}
+        if (folder / "added_tokens.json").is_file():
+            added = read_json(folder / "added_tokens.json")
     return {**ids, **added}
