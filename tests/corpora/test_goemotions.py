@@ -1,11 +1,14 @@
 """GoEmotions: ids become names, quoted texts lose their quotes, invalid lines are rejected."""
 
+import gzip
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from emocap.corpora.goemotions import read_goemotions
-from emocap.corpora.read import guess_format, read_corpus
+from emocap.corpora.options import ReadOptions
+from emocap.corpora.read import corpus_files, guess_format, read_corpus
 from emocap.errors import EmocapError
 
 
@@ -70,15 +73,41 @@ def test_rejects_invalid_label_names(tmp_path, names: str) -> None:
         read_goemotions(written(tmp_path, ["x\t0\ta"], names))
 
 
-def test_missing_names_or_images_given_is_one_line(tmp_path) -> None:
+def test_images_given_is_one_line(tmp_path) -> None:
     path = written(tmp_path, ["x\t9\ta"])
     with pytest.raises(EmocapError, match="contains no usable pair; the first of 1 rejected rows: label '9'"):
         read_goemotions(path)
     with pytest.raises(EmocapError, match="GoEmotions has no images; leave them out"):
         read_corpus("goemotions", path, tmp_path)
+
+
+def test_absent_names_are_the_official_ones(tmp_path) -> None:
+    path = written(tmp_path, ["x\t0,27\ta"])
     (tmp_path / "emotions.txt").unlink()
-    with pytest.raises(EmocapError, match=r"emotions\.txt: no such file; GoEmotions' label names"):
-        read_goemotions(path)
+    pairs = read_goemotions(path)
+    assert pairs.emotions == [["admiration", "neutral"]]
+    assert "official 28 names" in pairs.notes[0]
+
+
+def test_folder_is_one_corpus_with_its_split(tmp_path) -> None:
+    written(tmp_path, ["x\t0\ta", "bad line"])
+    (tmp_path / "dev.tsv").write_text("y\t1\tb\n")
+    with gzip.open(tmp_path / "test.tsv.gz", "wt") as file:
+        file.write("z\t2\tc\n")
+    assert guess_format(tmp_path) == "goemotions"
+    pairs = read_corpus("goemotions", tmp_path)
+    assert pairs.splits == ["train", "validation", "test"]
+    assert pairs.emotions == [["joy"], ["fear"], ["neutral"]]
+    assert pairs.rejected[0].where.endswith("train.tsv: line 2")
+    assert read_goemotions(tmp_path / "train.tsv").splits == [None], "one part alone is no split"
+    assert corpus_files("goemotions", tmp_path) == [
+        tmp_path / name for name in ("train.tsv", "dev.tsv", "test.tsv.gz", "emotions.txt")
+    ]
+
+
+def test_prediction_reads_no_label_ids(tmp_path) -> None:
+    pairs = read_goemotions(written(tmp_path, ["x\tnonsense\ta"]), None, ReadOptions(labels=False))
+    assert (pairs.captions, pairs.emotions, pairs.rejected) == (["x"], [None], ())
 
 
 @pytest.mark.real_data
@@ -87,3 +116,10 @@ def test_reads_real_comments(real_data) -> None:
     assert (len(pairs), len(pairs.rejected)) == (43_410, 0)
     assert len({label for named in pairs.emotions for label in named or ()}) == 28
     assert not any(caption.startswith('"') and '""' in caption for caption in pairs.captions)
+
+
+@pytest.mark.real_data
+def test_reads_real_folder(real_data) -> None:
+    pairs = read_corpus(guess_format(real_data / "goemotions"), real_data / "goemotions")
+    assert (len(pairs), len(pairs.rejected)) == (54_263, 0)
+    assert Counter(pairs.splits) == {"train": 43_410, "validation": 5_426, "test": 5_427}

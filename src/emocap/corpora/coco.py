@@ -13,7 +13,7 @@ from emocap.files import read_json
 def is_coco(path: Path, start: bytes) -> bool:
     """Whether a file's name or first bytes indicate COCO captions."""
     keys = (b'"licenses"', b'"annotations"', b'"images"')
-    return path.suffix == ".json" and (path.name.startswith("captions_") or any(key in start for key in keys))
+    return start.startswith(b"{") and (path.name.startswith("captions_") or any(key in start for key in keys))
 
 
 def read_coco(path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:

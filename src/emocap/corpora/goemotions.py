@@ -1,49 +1,67 @@
 """GoEmotions (Demszky et al. 2020, arXiv 2005.00547): Reddit comments with 27 emotions or neutral; no images."""
 
+import re
 from pathlib import Path
 
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs, PairsBuilder
+from emocap.corpora.parts import part_files, part_of
 from emocap.errors import EmocapError
 from emocap.files import read_text
 
 NAMES_FILE = "emotions.txt"
+FILES = ("train.tsv", "dev.tsv", "test.tsv")
+# fmt: off
+OFFICIAL_NAMES = [
+    "admiration", "amusement", "anger", "annoyance", "approval", "caring", "confusion", "curiosity", "desire",
+    "disappointment", "disapproval", "disgust", "embarrassment", "excitement", "fear", "gratitude", "grief", "joy",
+    "love", "nervousness", "optimism", "pride", "realization", "relief", "remorse", "sadness", "surprise", "neutral",
+]
+# fmt: on
+LINE = re.compile(r"[^\t]*\t\d+(,\d+)*\t\w+\s*$")
 
 
 def read_goemotions(path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:
     """One pair per line of `train.tsv`, `dev.tsv` or `test.tsv`, without a header: text, label ids, comment id.
 
-    Label ids are separated by commas and count the lines of `emotions.txt` in the same folder from 0. A quoted text is
-    read as a CSV field; a text that merely contains quotes is kept as it is.
+    Label ids are separated by commas and count the lines of `emotions.txt` in the same folder from 0, or the official
+    28 names where it is absent, which a note says. A quoted text is read as a CSV field; a text that merely contains
+    quotes is kept as it is.
+
+    Args:
+        path: one of the three files, or the folder of them: the corpus with its own split.
 
     Raises:
-        EmocapError: images are given, missing or invalid label names, or no usable line.
+        EmocapError: images are given, invalid label names, or no usable line.
     """
     if images is not None:
         raise EmocapError(f"{images}: GoEmotions has no images; leave them out")
-    names = _names(path.parent / NAMES_FILE)
     builder = PairsBuilder(path)
-    for line, row in enumerate(read_text(path).split("\n"), 1):
-        if not row.strip():
-            continue
-        fields = row.split("\t")
-        if len(fields) != 3:
-            builder.reject(f"line {line}", f"has {len(fields)} fields, expected text, label ids and comment id")
-            continue
-        text, label_ids, comment = fields
-        emotions = _emotions(label_ids, names)
-        if isinstance(emotions, str):
-            builder.reject(f"line {line}", emotions)
-        else:
-            builder.add(f"line {line}", comment.strip(), None, _unquoted(text), emotions)
+    labelled = options is None or options.labels
+    names = _names((path if path.is_dir() else path.parent) / NAMES_FILE, builder) if labelled else []
+    for file in part_files(path, FILES):
+        split = part_of(file, path)
+        for line, row in enumerate(read_text(file).split("\n"), 1):
+            where = f"line {line}" if split is None else f"{file.name}: line {line}"
+            if not row.strip():
+                continue
+            fields = row.split("\t")
+            if len(fields) != 3:
+                builder.reject(where, f"has {len(fields)} fields, expected text, label ids and comment id")
+                continue
+            text, label_ids, comment = fields
+            emotions = _emotions(label_ids, names) if labelled else None
+            if isinstance(emotions, str):
+                builder.reject(where, emotions)
+            else:
+                builder.add(where, comment.strip(), None, _unquoted(text), emotions, split=split)
     return builder.build()
 
 
-def _names(path: Path) -> list[str]:
+def _names(path: Path, builder: PairsBuilder) -> list[str]:
     if not path.is_file():
-        raise EmocapError(
-            f"{path}: no such file; GoEmotions' label names, one per line, must be in the same folder as its texts"
-        )
+        builder.notes.append(f"{NAMES_FILE} is not in the folder; label ids are those of the official 28 names")
+        return OFFICIAL_NAMES
     names = [name.strip() for name in read_text(path).rstrip().split("\n")]
     if not all(names) or len(set(names)) < len(names):
         raise EmocapError(f"{path}: a name is empty or occurs twice, expected one label name per line")

@@ -7,16 +7,37 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from emocap.corpora import conceptual_captions, flickr_tokens, goemotions, goemotions_raw, nemo
+from emocap.corpora.artemis import COLUMNS as ARTEMIS_COLUMNS
+from emocap.corpora.artemis import read_artemis
+from emocap.corpora.captions_beside import CAPTIONS_TABLE
 from emocap.corpora.coco import is_coco, read_coco
-from emocap.corpora.flickr8k import CAPTIONS_FILE, read_flickr8k, read_flickr8k_expressions
-from emocap.corpora.goemotions import NAMES_FILE, read_goemotions
+from emocap.corpora.emoset import FILES as EMOSET_FILES
+from emocap.corpora.emoset import is_emoset, read_emoset
+from emocap.corpora.emotic import FILES as EMOTIC_FILES
+from emocap.corpora.emotic import is_emotic, read_emotic
+from emocap.corpora.file_starts import first_bytes, has_columns, header_of, most_lines_match
+from emocap.corpora.flickr8k import CAPTIONS_FILE, is_flickr8k, read_flickr8k, read_flickr8k_expressions
+from emocap.corpora.flickr30k import is_flickr30k, read_flickr30k
+from emocap.corpora.flickrstyle import is_flickrstyle, read_flickrstyle
+from emocap.corpora.karpathy import is_karpathy, is_senticap, read_karpathy, read_senticap
+from emocap.corpora.lewidi import is_lewidi, read_lewidi
+from emocap.corpora.mapped_tables import (
+    SEMEVAL_EMOTIONS,
+    read_flickrstyle_csv,
+    read_goodnewseveryone,
+    read_semeval2007,
+    read_senticap_csv,
+)
+from emocap.corpora.oasis import is_oasis, read_oasis
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs
-from emocap.corpora.socratis import read_socratis_csv, read_socratis_json
+from emocap.corpora.parts import existing
+from emocap.corpora.socratis import is_socratis_json, read_socratis_csv, read_socratis_json
 from emocap.corpora.table import read_table
 from emocap.errors import EmocapError
 
-FIRST_BYTES = 4096
+PART_LISTS = tuple(flickr_tokens.PART_LISTS.values())
 
 
 @dataclass(frozen=True)
@@ -28,6 +49,7 @@ class Format:
         read: its reader, of the file, the folder of its images (None for captions alone) and the options.
         matches: whether a file's path and first bytes indicate this format.
         companions: names of further files that the reader reads in the same folder.
+        parts: names of the files of the corpus's parts, if its reader takes their folder too.
         has_columns: whether it has columns that the options may name, and cells of labels.
     """
 
@@ -35,31 +57,97 @@ class Format:
     read: Callable[[Path, Path | None, ReadOptions], Pairs]
     matches: Callable[[Path, bytes], bool]
     companions: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
     has_columns: bool = False
 
 
 # A format is guessed in this order: the first that matches.
 FORMATS: dict[str, Format] = {
-    "socratis": Format(
-        "the official JSON with separate annotators",
-        read_socratis_json,
-        lambda path, start: path.suffix == ".json" and not is_coco(path, start),
+    "socratis": Format("the official JSON with separate annotators", read_socratis_json, is_socratis_json),
+    "lewidi": Format("the task's JSON with every annotator's labels", read_lewidi, is_lewidi),
+    "senticap": Format("senticap_dataset.json", read_senticap, lambda _, start: is_senticap(start)),
+    "karpathy": Format("Karpathy's dataset_*.json", read_karpathy, lambda _, start: is_karpathy(start)),
+    "emoset": Format(
+        "train.json, or the folder of the three lists",
+        read_emoset,
+        lambda _, start: is_emoset(start),
+        (CAPTIONS_TABLE,),
+        EMOSET_FILES,
     ),
     "coco": Format("captions JSON", read_coco, is_coco),
-    "goemotions": Format("TSV", read_goemotions, lambda path, _: path.suffix == ".tsv", (NAMES_FILE,)),
-    "socratis-csv": Format(
-        "flattened CSV of Socratis",
-        read_socratis_csv,
-        lambda _, start: start.startswith(b"image_name,"),
-        has_columns=True,
+    "goemotions": Format(
+        "TSV, or the folder of the three TSVs",
+        goemotions.read_goemotions,
+        lambda _, start: most_lines_match(start, goemotions.LINE),
+        (goemotions.NAMES_FILE,),
+        goemotions.FILES,
     ),
+    "goemotions-raw": Format(
+        "CSV of ratings, or the folder of the three CSVs",
+        goemotions_raw.read_goemotions_raw,
+        lambda _, start: has_columns(start, *goemotions_raw.NEEDED),
+        parts=goemotions_raw.FILES,
+    ),
+    "conceptual-captions": Format(
+        "TSV of captions and web addresses",
+        conceptual_captions.read_conceptual_captions,
+        lambda _, start: conceptual_captions.is_conceptual_captions(start),
+    ),
+    "flickr-tokens": Format(
+        "Flickr8k.token.txt or results_20130124.token",
+        flickr_tokens.read_flickr_tokens,
+        lambda _, start: most_lines_match(start, flickr_tokens.TOKEN_LINE, header=True),
+        PART_LISTS,
+    ),
+    "flickr30k": Format("results.csv", read_flickr30k, lambda _, start: is_flickr30k(start)),
+    "flickr8k": Format("captions.txt", read_flickr8k, is_flickr8k, PART_LISTS),
     "flickr8k-expressions": Format(
         "FlickrFace11K CSV",
         read_flickr8k_expressions,
-        lambda _, start: start.split(b"\n")[0].strip() == b"image,emotion",
-        (CAPTIONS_FILE,),
+        lambda _, start: header_of(start) == ("image", "emotion"),
+        (CAPTIONS_FILE, *PART_LISTS),
     ),
-    "flickr8k": Format("captions.txt", read_flickr8k, lambda path, _: path.name == CAPTIONS_FILE),
+    "socratis-csv": Format(
+        "flattened CSV of Socratis",
+        read_socratis_csv,
+        lambda _, start: has_columns(start, "image_name", "caption"),
+        has_columns=True,
+    ),
+    "artemis": Format("release CSV", read_artemis, lambda _, start: has_columns(start, *ARTEMIS_COLUMNS)),
+    "emotic": Format(
+        "CSV of mat2py, or the folder of the three CSVs",
+        read_emotic,
+        lambda _, start: is_emotic(start),
+        (CAPTIONS_TABLE,),
+        EMOTIC_FILES,
+    ),
+    "oasis": Format("CSV of valence and arousal", read_oasis, lambda _, start: is_oasis(start)),
+    "nemo-plus": Format("CSV of answers", nemo.read_nemo, lambda _, start: has_columns(start, *nemo.COLUMNS)),
+    "senticap-csv": Format(
+        "flattened CSV of SentiCap",
+        read_senticap_csv,
+        lambda _, start: header_of(start) == ("image", "split", "sentiment", "caption"),
+        has_columns=True,
+    ),
+    "flickrstyle": Format("release's text files", read_flickrstyle, is_flickrstyle),
+    "flickrstyle-csv": Format(
+        "CSV of FlickrStyle",
+        read_flickrstyle_csv,
+        lambda _, start: header_of(start) == ("image", "style", "caption"),
+        has_columns=True,
+    ),
+    "goodnewseveryone": Format(
+        "CSV with the readers' emotion",
+        read_goodnewseveryone,
+        lambda _, start: has_columns(start, "id", "headline", "reader_emotion"),
+        has_columns=True,
+    ),
+    "semeval2007": Format(
+        "CSV of headlines with scores",
+        read_semeval2007,
+        lambda _, start: has_columns(start, "id", "headline", *SEMEVAL_EMOTIONS),
+        has_columns=True,
+    ),
     "table": Format("any CSV, TSV, JSONL, JSON or Parquet", read_table, lambda _, __: True, has_columns=True),
 }
 
@@ -69,7 +157,7 @@ def read_corpus(format_: str, path: Path, images: Path | None = None, options: R
 
     Args:
         format_: a key of `FORMATS`.
-        path: the file.
+        path: the file; for a corpus whose parts are files of their own, also their folder.
         images: folder of the images, or None for captions alone.
         options: names of columns and notation of labels, and whether labels are read.
 
@@ -79,14 +167,15 @@ def read_corpus(format_: str, path: Path, images: Path | None = None, options: R
     """
     if format_ not in FORMATS:
         raise EmocapError(unknown_format(format_))
-    if not Path(path).is_file():
+    path, format_row = Path(path), FORMATS[format_]
+    if not path.is_file() and not (path.is_dir() and format_row.parts):
         raise EmocapError(f"{path}: no such file; check the path or fetch it with 'emocap download'")
     if images is not None and not Path(images).is_dir():
         raise EmocapError(f"{images}: no such folder of images; check the path, or leave images out for captions alone")
     options = options or ReadOptions()
-    if not options.is_default and not FORMATS[format_].has_columns:
+    if not options.is_default and not format_row.has_columns:
         raise EmocapError(f"{path}: columns and label settings are for tables, but the format is {format_}")
-    return FORMATS[format_].read(Path(path), Path(images) if images is not None else None, options)
+    return format_row.read(path, Path(images) if images is not None else None, options)
 
 
 def unknown_format(format_: str) -> str:
@@ -96,23 +185,41 @@ def unknown_format(format_: str) -> str:
 
 
 def corpus_files(format_: str, path: Path) -> list[Path]:
-    """Every file that the reader of a format reads: the corpus's own and its companions."""
-    companions = FORMATS[format_].companions if format_ in FORMATS else ()
-    return [Path(path), *(Path(path).parent / name for name in companions)]
+    """Every file that the reader of a format reads: the corpus's own, or those of its folder, and its companions."""
+    path = Path(path)
+    if format_ not in FORMATS:
+        return [path]
+    if not path.is_dir():
+        return [path, *(path.parent / name for name in FORMATS[format_].companions)]
+    parts = [existing(path / name) for name in FORMATS[format_].parts]
+    return [*filter(None, parts), *(path / name for name in FORMATS[format_].companions)]
 
 
-def guess_format(path: Path) -> str:
-    """The first format that a file's name and first bytes match.
+def guess_format(path: Path, options: ReadOptions | None = None) -> str:
+    """The first format that a file's name and first bytes match, or those of a part of a corpus in a folder.
+
+    Args:
+        options: if they name columns or the notation of labels, only formats that have them are considered.
 
     Raises:
-        EmocapError: the file cannot be opened.
+        EmocapError: the file cannot be opened, or the folder is no corpus.
     """
     path = Path(path)
-    if path.exists() and not path.is_file():
-        raise EmocapError(f"{path}: not a file; give the corpus's own file")
-    try:
-        with path.open("rb") as file:
-            start = file.read(FIRST_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip()
-    except OSError as error:
-        raise EmocapError(f"{path}: cannot be opened ({error.strerror})") from None
-    return next(name for name, format_ in FORMATS.items() if format_.matches(path, start))
+    if path.is_dir():
+        return _guess_folder(path)
+    start = first_bytes(path)
+    needs_columns = options is not None and not options.is_default
+    return next(
+        name
+        for name, format_ in FORMATS.items()
+        if (format_.has_columns or not needs_columns) and format_.matches(path, start)
+    )
+
+
+def _guess_folder(path: Path) -> str:
+    for name, format_ in FORMATS.items():
+        files = filter(None, (existing(path / part) for part in format_.parts))
+        if any(format_.matches(file, first_bytes(file)) for file in files):
+            return name
+    parted = ", ".join(name for name, format_ in FORMATS.items() if format_.parts)
+    raise EmocapError(f"{path}: is a folder without the files of a known corpus ({parted}); give the corpus's own file")

@@ -1,5 +1,6 @@
 """Socratis (Deng et al. 2023, arXiv 2308.16741): the official JSON with separate annotators, and its flattened CSV."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,14 @@ from emocap.corpora.table import read_table
 from emocap.emotions import ABSENT, clean_emotion
 from emocap.errors import EmocapError
 from emocap.files import read_json
+
+_JSON_START = re.compile(rb'\{\s*"[^"]*"\s*:\s*\[\s*\[')
+_JSON_NAME = "imCaptionEmotionExplanation"
+
+
+def is_socratis_json(path: Path, start: bytes) -> bool:
+    """Whether a file's first bytes indicate an object of lists of annotators, or its name the official release."""
+    return bool(_JSON_START.match(start)) or (path.name.startswith(_JSON_NAME) and start.startswith(b"{"))
 
 
 def read_socratis_json(path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:

@@ -1,0 +1,52 @@
+"""FlickrStyle10K (Gan et al. 2017) as released: `funny_train.txt` and `romantic_train.txt`, one caption per line."""
+
+from pathlib import Path
+
+from emocap.corpora.options import ReadOptions
+from emocap.corpora.pairs import Pairs, PairsBuilder
+from emocap.errors import EmocapError
+
+STYLES = {"funny_train": "humorous", "humor_train": "humorous", "romantic_train": "romantic"}
+PICKLES = ("train.p", "test.p", "funny_train.p", "humor_train.p", "romantic_train.p")
+
+
+def is_flickrstyle(path: Path, start: bytes) -> bool:
+    """Whether a file has one of the release's names: its lines are plain text, which content cannot tell."""
+    return path.name in PICKLES or (path.suffix == ".txt" and _stem(path) in STYLES)
+
+
+def read_flickrstyle(path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:
+    """One pair per line, without an image; its only label is the style, `humorous` or `romantic`.
+
+    The names of the images are in `train.p`, a Python pickle, which is not read. A file that is not UTF-8 is read as
+    Windows-1252, as a note says: the release mixes both.
+
+    Raises:
+        EmocapError: a pickle, images are given, or no usable line.
+    """
+    if path.name in PICKLES:
+        raise EmocapError(
+            f"{path}: is a Python pickle, which is not read, since it can run code; docs/DATA.md has the lines that "
+            "make a table of it and the captions"
+        )
+    if images is not None:
+        raise EmocapError(f"{images}: {path.name} does not name its images; leave them out, or see docs/DATA.md")
+    builder = PairsBuilder(path)
+    try:
+        content = path.read_bytes()
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        text = content.decode("cp1252", "replace")
+        builder.notes.append(f"is not UTF-8 at byte {error.start}; it was read as Windows-1252")
+    except OSError as error:
+        raise EmocapError(f"{path}: cannot be read ({error.strerror or error})") from error
+    style = [STYLES[_stem(path)]] if options is None or options.labels else None
+    for line, caption in enumerate(text.splitlines(), 1):
+        if caption.strip():
+            builder.add(f"line {line}", f"{_stem(path)}:{line}", None, caption, style)
+    builder.notes.append("the images are named in a pickle, which is not read; captions alone are read")
+    return builder.build()
+
+
+def _stem(path: Path) -> str:
+    return path.name.split(".")[0]

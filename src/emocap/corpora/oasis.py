@@ -1,0 +1,45 @@
+"""OASIS (Kurdi, Lozano and Banaji 2017): 900 images with mean valence and arousal, and no emotions as words.
+
+The official `OASIS.csv` has the columns `,Theme,Category,Source,Valence_mean,Valence_SD,...` and CR line ends; the
+image of `Acorns 1` is `Acorns 1.jpg`. Tables with the image's own name in a column `image` are read too.
+"""
+
+import re
+from pathlib import Path
+
+from emocap.corpora.file_starts import header_of
+from emocap.corpora.options import ReadOptions
+from emocap.corpora.pairs import Pairs, PairsBuilder
+from emocap.corpora.rows import csv_rows
+from emocap.errors import EmocapError
+
+NEEDED = frozenset({"theme", "valence_mean", "arousal_mean"})
+NOTE = (
+    "OASIS has mean valence and arousal, which are not read, and no emotions as words: the pairs are unlabelled; "
+    "captions are the names of the themes"
+)
+
+
+def is_oasis(start: bytes) -> bool:
+    """Whether a table has a theme, valence and arousal."""
+    return {name.lower() for name in header_of(start)} >= NEEDED
+
+
+def read_oasis(path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:
+    """One unlabelled pair per image: the caption is its theme without the number, which is its group too.
+
+    Raises:
+        EmocapError: a column is missing, or no usable row.
+    """
+    builder = PairsBuilder(path, images)
+    header, rows = csv_rows(path, builder)
+    columns = {name.lower(): name for name in header}
+    if not columns.keys() >= NEEDED:
+        raise EmocapError(f"{path}: has the columns {', '.join(filter(None, header))}; expected Theme and Valence_mean")
+    for line, row in rows:
+        name = row[columns["theme"]].strip()
+        image = row[columns["image"]] if "image" in columns else f"{name}.jpg"
+        theme = re.sub(r"\s*\d+$", "", name)
+        builder.add(f"line {line}", image.strip().rsplit(".", 1)[0], image, theme, group=theme.lower())
+    builder.notes.append(NOTE)
+    return builder.build()
