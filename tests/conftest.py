@@ -1,4 +1,4 @@
-"""Fixtures shared by the tests: a tiny BERT checkpoint folder, tiny models, a vocabulary."""
+"""Fixtures shared by the tests: a tiny BERT checkpoint folder, tiny models, a vocabulary, the folder of real data."""
 
 import gc
 import os
@@ -81,3 +81,12 @@ def photo(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 255, (40, 60, 3)).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "photo.png")
     return tmp_path / "photo.png"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data next to the checkout; the test is skipped if there is none."""
+    folder = Path(os.environ.get("EMOCAP_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("no real data on this machine")
+    return folder

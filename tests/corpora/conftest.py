@@ -1,7 +1,6 @@
-"""A small Socratis corpus, and the folder of real data."""
+"""A small Socratis corpus."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -26,12 +25,3 @@ def socratis(tmp_path: Path):
         return path
 
     return write
-
-
-@pytest.fixture(scope="session")
-def real_data() -> Path:
-    """The folder of real data next to the checkout; the test is skipped if there is none."""
-    folder = Path(os.environ.get("EMOCAP_TEST_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip("no real data on this machine")
-    return folder

@@ -131,7 +131,8 @@ def summary_lines(pairs: Pairs) -> list[str]:
     else:
         top = ", ".join(f"{label} {count:,}" for label, count in list(emotions.counts.items())[:TOP])
         more = len(emotions.counts) - TOP
-        lines.append(f"emotions: {top}{f' and {more:,} more' if more > 0 else ''}; {emotions.per_pair} per pair")
+        named = f"{top}{f' and {more:,} more' if more > 0 else ''}" if top else "none"
+        lines.append(f"emotions: {named}; {emotions.per_pair} per pair")
         if emotions.without_emotion:
             lines.append(f"{emotions.without_emotion:,} pairs name no emotion")
     if (people := annotators_of(pairs)) is not None:
