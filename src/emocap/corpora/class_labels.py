@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 METADATA_KEY = b"huggingface"
+NO_CLASS = -1
 
 
 def class_names(schema: pa.Schema) -> dict[str, list[str]]:
@@ -33,11 +34,21 @@ def _names(feature: Any) -> list[str] | None:
 
 
 def with_class_names(row: dict[str, Any], names: Mapping[str, list[str]]) -> dict[str, Any]:
-    """A row whose class indices are replaced by names; an index without a name, such as -1, is no class."""
+    """A row whose class indices are replaced by names.
+
+    The index -1 is no class, as `datasets` uses it. Any other index without a name stays as it is, so that the reader
+    of labels rejects it.
+    """
     for column, classes in names.items():
         value = row.get(column)
-        if isinstance(value, int):
-            row[column] = classes[value] if 0 <= value < len(classes) else None
-        elif isinstance(value, list):
-            row[column] = [classes[i] for i in value if isinstance(i, int) and 0 <= i < len(classes)]
+        if isinstance(value, list):
+            row[column] = [_name(i, classes) for i in value if i is not None and i != NO_CLASS]
+        elif value is not None:
+            row[column] = _name(value, classes)
     return row
+
+
+def _name(index: Any, classes: list[str]) -> Any:
+    if index == NO_CLASS:
+        return None
+    return classes[index] if isinstance(index, int) and 0 <= index < len(classes) else index

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from emocap.corpora.conversions import Conversions
 from emocap.corpora.image_names import plain_image_name, resolve_image_names
 from emocap.corpora.labels import is_absent
 from emocap.emotions import Vocabulary
@@ -62,7 +63,7 @@ class RejectedRow:
 
 
 @dataclass(frozen=True)
-class Pairs:
+class Pairs(Conversions):
     """A corpus of N image-caption pairs.
 
     Attributes:
