@@ -135,7 +135,7 @@ def evaluate_corpus(
 
 
 def _read(data: Path, format_: str | None, images: Path | None, options: ReadOptions | None) -> Pairs:
-    pairs = read_corpus(format_ or guess_format(data), data, images, options)
+    pairs = read_corpus(format_ or guess_format(data, options), data, images, options)
     for fault in pairs.rejected[:5]:
         logger.warning("%s: rejected: %s", fault.where, fault.reason)
     if len(pairs.rejected) > 5:

@@ -23,6 +23,12 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "emotions": ("sentiment", "feeling", "feelings", "class", "category", "emotion_label", "reader_emotion"),
     "split": ("part", "subset", "partition", "fold"),
 }
+# Names of columns that are one emotion each, which an error proposes as `emotions`.
+EMOTION_COLUMNS = frozenset({
+    "afraid", "amused", "amusement", "anger", "angry", "annoyed", "anticipation", "awe", "contentment", "disgust",
+    "dont_care", "excitement", "fear", "happiness", "happy", "inspired", "joy", "love", "neutral", "sad", "sadness",
+    "surprise", "trust",
+})  # fmt: skip
 NO_SEPARATOR = "none"
 
 
@@ -72,7 +78,8 @@ def parse_columns(text: str | None) -> dict[str, str | list[str]]:
         role, equals, name = (piece.strip() for piece in part.partition("="))
         if not equals or not name:
             raise EmocapError(f"--columns {text!r}: {part!r} is not ROLE=NAME, such as image=file_name,caption=text")
-        columns[role] = name.split("+") if role == "emotions" and "+" in name else name
+        names = name.split("+")
+        columns[role] = names if role == "emotions" and len(names) > 1 else name
     return columns
 
 
@@ -96,11 +103,19 @@ def propose_columns(names: Iterable[str]) -> str:
 
     >>> propose_columns(["file_name", "text", "emotions"])
     '--columns image=file_name,caption=text'
+    >>> propose_columns(["image", "anger", "joy", "sadness"])
+    '--columns caption=NAME,emotions=anger+joy+sadness'
     """
-    lower = {name.lower(): name for name in names}
+    present = list(names)
+    lower = {name.lower(): name for name in present}
     found = {
         role: next((lower[alias] for alias in (*ROLES[role], *ALIASES.get(role, ())) if alias in lower), None)
-        for role in ("image", "caption", "emotions")
+        for role in ("image", "caption", "emotions", "split")
     }
+    scores = [name for name in present if name.lower() in EMOTION_COLUMNS]
+    if len(scores) > 1 and found["emotions"] not in ROLES["emotions"]:
+        found["emotions"] = "+".join(scores)
+    if any(found.values()):
+        found["caption"] = found["caption"] or "NAME"
     parts = [f"{role}={name}" for role, name in found.items() if name is not None and name not in ROLES[role]]
     return f"--columns {','.join(parts or ['image=NAME', 'caption=NAME', 'emotions=NAME'])}"
