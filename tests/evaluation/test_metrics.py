@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
+from emocap.errors import EmocapError
 from emocap.evaluation.metrics import METRICS, evaluate
 from emocap.evaluation.probability_metrics import bce, expected_calibration_error, hamming_loss, macro_f1, micro_f1
 from emocap.evaluation.ranking_metrics import (
@@ -221,13 +222,18 @@ def test_ranking_metrics_skip_rows_without_label() -> None:
         (SCORES, TARGETS, 5, "k is 5"),
         (SCORES, TARGETS[:2], 1, "must be"),
         (SCORES * np.nan, TARGETS, 1, "NaN"),
-        (SCORES, TARGETS * 0, 1, "no row"),
     ],
 )
 def test_rejects_invalid_input(scores, targets, k, message: str) -> None:
     for metric in (recall_at_k, pooled_recall_at_k, ndcg_at_k):
         with pytest.raises(ValueError, match=message):
             metric(scores, targets, k)
+
+
+def test_ranking_metrics_refuse_targets_without_positives() -> None:
+    for metric in (recall_at_k, pooled_recall_at_k, ndcg_at_k):
+        with pytest.raises(EmocapError, match="none of the 3 pairs has an emotion"):
+            metric(SCORES, TARGETS * 0, 1)
 
 
 def test_evaluate_returns_every_metric_and_emotion() -> None:

@@ -137,7 +137,8 @@ def evaluate(
         thresholds: (), (E,) or (N, E), for `macro_f1`.
 
     Raises:
-        ValueError: shapes differ, a number is not within 0 to 1, or no row has a 1.
+        ValueError: shapes differ, or a number is not within 0 to 1.
+        EmocapError: no row has a 1.
     """
     scored = ScoredPredictions(probabilities, targets, threshold, thresholds)
     scores: dict[str, Any] = {

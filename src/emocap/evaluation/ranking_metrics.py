@@ -24,7 +24,8 @@ def top_k_accuracy(scores: np.ndarray, targets: np.ndarray, k: int) -> float:
         k: 1 <= k <= E.
 
     Raises:
-        ValueError: k out of range, shapes differ, a score is not finite, or no row has a 1.
+        ValueError: k out of range, shapes differ, or a score is not finite.
+        EmocapError: no row has a 1.
 
     >>> top_k_accuracy(np.array([[.9, .1, .8], [.9, .1, .8]]), np.array([[0, 1, 0], [0, 1, 1]]), k=2)
     0.5

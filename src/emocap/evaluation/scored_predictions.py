@@ -4,6 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
+from emocap.errors import EmocapError
 from emocap.evaluation.statistics import PairMean
 
 
@@ -64,7 +65,8 @@ class ScoredPredictions:
         """(N, k) bool: whether each of the k most probable emotions is true.
 
         Raises:
-            ValueError: k out of range, or no pair has a true emotion.
+            ValueError: k out of range.
+            EmocapError: no pair has a true emotion.
         """
         if not 1 <= k <= self.truth.shape[1]:
             raise ValueError(f"k is {k}, expected 1 to {self.truth.shape[1]}")
@@ -75,14 +77,17 @@ class ScoredPredictions:
         """The mean of values (N,) over the pairs that have a true emotion.
 
         Raises:
-            ValueError: no pair has one.
+            EmocapError: no pair has one.
         """
         self._require_truth()
         return PairMean(np.where(self.positives > 0, values, np.nan))
 
     def _require_truth(self) -> None:
         if not self.positives.any():
-            raise ValueError("no row of the targets has a 1")
+            raise EmocapError(
+                f"evaluation: none of the {len(self.truth)} pairs has an emotion, so that no ranking can be right or "
+                "wrong; evaluate pairs of which some have one"
+            )
 
 
 def ranking(scores: np.ndarray) -> np.ndarray:
