@@ -130,7 +130,8 @@ def test_tfidf_beats_the_prior_on_socratis() -> None:
     pairs = read_socratis_csv(DATA / "socratis" / "cleaned_data.csv")
     vocabulary = build_vocabulary(pairs.emotions)
     targets = pairs.targets(vocabulary)
-    rows = rows_of(pairs, fold_by_image(pairs, vocabulary, n_folds=5, fold=0, validation=0.1, seed=0))
+    split = fold_by_image(pairs, vocabulary, n_folds=5, fold=0, validation=0.1, seed=0)
+    rows = rows_of(pairs, split.parts, left_out=split.left_out)
     data = [
         value for part in ("train", "validation") for value in (pairs.select(rows[part]).captions, targets[rows[part]])
     ]
