@@ -3,7 +3,7 @@
 import os
 import re
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -17,8 +17,16 @@ from emocap.regions.images import open_image, upright_rgb
 from emocap.regions.store.format import feature_fingerprint
 from emocap.training.checkpoint import SavedModel
 
+
+class BinaryFile(Protocol):
+    """An open file or stream, such as `open(path, "rb")` and `io.BytesIO`."""
+
+    def read(self) -> bytes:
+        """The rest of its bytes."""
+
+
 # What `image_source` turns into a file, its bytes or a Pillow image.
-ImageSource = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | np.ndarray | Image.Image
+ImageSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFile | np.ndarray | Image.Image
 ImageInput = ImageSource | Prepared | Regions | None
 
 THUMBNAIL_SIZE = (32, 32)
