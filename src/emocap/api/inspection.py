@@ -136,7 +136,7 @@ def inspect_corpus(
     """Read a corpus and count what it contains.
 
     Args:
-        path: its file.
+        path: its file; for a corpus whose parts are files of their own, also their folder.
         format_: a key of `emocap.corpora.read.FORMATS`; None guesses it.
         images: folder of its images; None counts nothing on the disk.
         options: names of its columns, and the notation of its labels.
@@ -145,7 +145,7 @@ def inspect_corpus(
         EmocapError: it cannot be read as pairs.
     """
     path = Path(path)
-    found = format_ or _guess(path)
+    found = format_ or _guess(path, options)
     pairs = read_corpus(found, path, images, options)
     captions = numbered_captions(pairs)
     same = same_content(pairs)
@@ -170,9 +170,9 @@ def inspect_corpus(
     )
 
 
-def _guess(path: Path) -> str:
+def _guess(path: Path, options: ReadOptions | None) -> str:
     try:
-        return guess_format(path)
+        return guess_format(path, options)
     except EmocapError:
         if not path.is_dir():
             raise

@@ -26,7 +26,7 @@ class Images:
         first_missing: the first of these.
         copies: how many are byte for byte the same as another one, the original.
         first_copy: the first copy, and its original.
-        proposed_folder: without a folder: one near the corpus that holds its first images.
+        proposed_folder: without a folder: one near the corpus that holds at least half of its first images.
     """
 
     named: int
@@ -67,9 +67,9 @@ def summarise_images(pairs: Pairs, path: Path, same: Mapping[str, str]) -> Image
 
 
 def propose_folder(images: list[str], path: Path) -> Path | None:
-    """The folder near a corpus that holds the most of these images, the first if several do; None if none holds any."""
+    """The folder near a corpus with the most of these images, the first of several; None if none has half of them."""
     relative = [image for image in images if not image.startswith("/") and "://" not in image]
-    best, most = None, 0
+    best, most = None, max(len(relative) - 1, 0) // 2
     for folder in islice(_folders_near(path), MAX_FOLDERS):
         found = sum((folder / image).is_file() for image in relative)
         if found > most:
