@@ -159,10 +159,11 @@ def test_moved_module_invalidates_once_at_most(monkeypatch) -> None:
     assert cache.code_hash(["emocap.emotions_moved"]) == before, "the same code under another name"
 
 
-def test_only_two_modules_import_by_name() -> None:
+def test_import_graph_sees_all_but_known_imports() -> None:
     root = Path(cache.__file__).parents[1]
     dynamic = {str(path.relative_to(root)) for path in root.rglob("*.py") if "import_module(" in path.read_text()}
-    assert dynamic == {"__init__.py", "regions/extractors/registry.py"}, "the import graph cannot see others"
+    optional_packages = {"corpora/interop/columns.py", "regions/images.py"}  # these import other packages only
+    assert dynamic == {"__init__.py", "regions/extractors/registry.py"} | optional_packages
 
 
 def test_refuses_second_run_at_once(tmp_path) -> None:

@@ -144,7 +144,7 @@ def test_reports_truncated_file_in_one_line(finished, tiny_study, tmp_path, file
     [
         ("vocabulary.json", "vocabulary.json: lacks 'labels'; delete it and run again"),
         ("data.json", "data.json: lacks '.*'; delete it and run again"),
-        ("splits.json", "splits.json: lacks 'parts'; delete it and run again"),
+        ("splits.json", "splits.json: lacks 'bound'; delete it and run again"),
         ("backbone.json", "backbone.json: lacks 'sha256'; delete it and run again"),
     ],
 )

@@ -170,7 +170,7 @@ def load_captioner(folder: Path) -> SavedCaptioner:
             "restore the file"
         )
     tokenizer = load_tokenizer(folder)
-    if len(tokenizer) != model.config.decoder.vocab_size:
+    if len(tokenizer) > model.config.decoder.vocab_size:
         raise EmocapError(
             f"{folder}: the tokenizer has {len(tokenizer)} tokens, the captioner {model.config.decoder.vocab_size}; "
             "restore its files"

@@ -40,6 +40,7 @@ class CaptionGenerator:
         special = {
             *tokenizer.all_special_ids,
             *(i for t, i in tokenizer.get_vocab().items() if t.startswith("[unused")),
+            *range(len(tokenizer), model.config.decoder.vocab_size),  # rows that only pad the embeddings
         }
         self._suppress_special = SuppressTokensLogitsProcessor(sorted(special - {end}), device=str(device))
 

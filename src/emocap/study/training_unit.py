@@ -46,7 +46,7 @@ class TrainingUnit(Unit):
             vocabulary or self.vocabulary,
             pooling=settings.pooling,
             visual_token_type=settings.visual_token_type,
-            visual_dim=store.header.dim if store is not None else 1,
+            visual_dim=store.header.dim if store is not None else None,
             dropout=settings.dropout,
         )
         model, _ = load_backbone(config, backbone.folder, seed)
