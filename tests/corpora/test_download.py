@@ -4,6 +4,7 @@ import errno
 import hashlib
 import http.server
 import io
+import logging
 import re
 import threading
 import zipfile
@@ -14,8 +15,10 @@ from typing import ClassVar
 import pytest
 
 from emocap.corpora import fetch as module
+from emocap.corpora.catalogue import CATALOGUE
 from emocap.corpora.download import download, unpack
 from emocap.corpora.fetch import Release, fetch
+from emocap.corpora.read import FORMATS, read_corpus
 from emocap.errors import EmocapError
 
 DATA = bytes(range(256)) * 40_000  # 10 MB
@@ -174,8 +177,69 @@ def test_socratis_is_downloaded_by_hand(tmp_path: Path, socratis) -> None:
     (tmp_path / "data" / "socratis").mkdir(parents=True)
     path = socratis().rename(tmp_path / "data" / "socratis" / "imCaptionEmotionExplanation_formatted.json")
     assert download("socratis", tmp_path / "data") == [path]
-    with pytest.raises(EmocapError, match="no such dataset, expected socratis or coco"):
+    with pytest.raises(EmocapError, match="no such dataset, expected coco, socratis, flickr8k, "):
         download("imagenet", tmp_path)
+
+
+def test_files_of_a_corpus_are_downloaded_once(server, tmp_path: Path) -> None:
+    base = "/google-research/google-research/master/goemotions/data"
+    server.files = {f"{base}/{name}.tsv": b"Great\t0\t" + name.encode() + b"\n" for name in ("train", "dev", "test")}
+    server.files[f"{base}/emotions.txt"] = b"joy\nfear\n"
+    files = download("goemotions", tmp_path, server.url)
+    assert [file.name for file in files] == ["train.tsv", "dev.tsv", "test.tsv", "emotions.txt"]
+    assert read_corpus("goemotions", tmp_path / "goemotions").splits == ["train", "validation", "test"]
+    server.seen.clear()
+    download("goemotions", tmp_path, server.url)
+    assert server.seen == []
+
+
+def test_files_are_taken_out_of_an_archive(server, tmp_path: Path) -> None:
+    members = {f"FlickrStyle_v0.9/{name}": name.encode() for name in CATALOGUE["flickrstyle"].remotes[0].names}
+    members["__MACOSX/FlickrStyle_v0.9/humor/._funny_train.txt"] = b"no"
+    server.files = {"/Papers/FlickrStyle_v0.9.zip": zipped(members | {"../../evil": b"evil"})}
+    download("flickrstyle", tmp_path, server.url)
+    names = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert names == sorted(f"flickrstyle/{name}" for name in CATALOGUE["flickrstyle"].remotes[0].names)
+    assert (tmp_path / "flickrstyle/humor/funny_train.txt").read_text() == "humor/funny_train.txt"
+
+
+def test_archive_without_the_file_is_one_line(server, tmp_path: Path) -> None:
+    server.files = {"/~u4534172/data/Senticap/senticap_dataset.zip": zipped({"data/other.json": b"{}"})}
+    with pytest.raises(EmocapError, match=r"senticap_dataset\.zip: contains no senticap_dataset\.json"):
+        download("senticap", tmp_path, server.url)
+
+
+@pytest.mark.parametrize("name", [name for name, published in CATALOGUE.items() if not published.remotes])
+def test_steps_are_said_for_every_other_corpus(tmp_path: Path, name: str) -> None:
+    with pytest.raises(EmocapError, match="must be downloaded by hand: ") as error:
+        download(name, tmp_path)
+    assert "\n" not in str(error.value)
+    assert str(tmp_path / (CATALOGUE[name].folder or name)) in str(error.value)
+
+
+def test_what_was_put_there_is_read(tmp_path: Path, caplog) -> None:
+    folder = tmp_path / "oasis"
+    (folder / "Images").mkdir(parents=True)
+    (folder / "Images" / "Acorns 1.jpg").write_bytes(b"")
+    (folder / "OASIS.csv").write_text(",Theme,Valence_mean,Arousal_mean\nI1,Acorns 1,4,2\nI2,Acorns 2,4,2\n")
+    emocap_logger = logging.getLogger("emocap")
+    emocap_logger.addHandler(caplog.handler)
+    try:
+        with caplog.at_level("INFO", "emocap"):
+            assert download("oasis", tmp_path) == [folder / "OASIS.csv"]
+    finally:
+        emocap_logger.removeHandler(caplog.handler)
+    assert "2 pairs, 0 rejected" in caplog.text
+    assert "1 of 2 images are in" in caplog.text
+
+
+def test_every_corpus_has_a_format_and_a_section() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "DATA.md").read_text(encoding="utf-8")
+    assert {published.format for published in CATALOGUE.values()} <= set(FORMATS)
+    described = set(re.findall(r"emocap download ([a-z0-9-]+)", text))
+    assert described == {"coco", *CATALOGUE}
+    for name in FORMATS:
+        assert f"`{name}`" in text, f"docs/DATA.md does not name the format {name}"
 
 
 @pytest.fixture(autouse=True)

@@ -106,10 +106,10 @@ def compare(
 
 
 def download(
-    dataset: Annotated[str, typer.Argument(metavar="socratis|coco", help="What to download.")],
+    dataset: Annotated[str, typer.Argument(metavar="NAME", help="A corpus of docs/DATA.md, such as socratis or coco.")],
     data_root: Annotated[Path, typer.Option("--data-root", help="Folder to put it in.")] = Path("data"),
 ) -> None:
-    """Download an official release, or say what to download by hand and where to put it."""
+    """Download a corpus as far as its hosts hand it out, or say what to get by hand and where to put it."""
     from emocap.corpora.download import download as download_release
 
     for path in download_release(dataset, data_root):

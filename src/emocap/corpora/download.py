@@ -1,23 +1,22 @@
-"""Download of the published corpora: COCO 2017 from its own host; Socratis must be downloaded by hand."""
+"""Download of the published corpora, as far as their hosts hand them out; for the rest, the steps to do by hand."""
 
 import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
+from emocap.corpora.catalogue import CATALOGUE, Published, Remote
 from emocap.corpora.fetch import CHUNK_BYTES, Release, fetch, require_room
-from emocap.corpora.socratis import read_socratis_json
+from emocap.corpora.read import read_corpus
 from emocap.errors import EmocapError
-from emocap.files import atomic_folder
+from emocap.files import atomic_file, atomic_folder, is_system_file
 from emocap.progress import logger, track
 
-SOCRATIS_FILE = "imCaptionEmotionExplanation_formatted.json"
-SOCRATIS_PAGE = "https://kdeng55.github.io/socratis-website/"
-SOCRATIS_DATA = "https://github.com/arijitray1993/socratis"
-SOCRATIS_IMAGES = "https://drive.google.com/file/d/1J8SiUEfKqc5rfxE1nwZUrG1Hcz7Djc3G"
+MAX_BYTES_READ = 200_000_000  # larger corpora are not read after their download
 
 COCO_HOST = "http://images.cocodataset.org"  # no https: its certificate is for another name
 # cocodataset.org publishes no checksums; MLCommons inference and PaddleDetection check these.
@@ -33,25 +32,98 @@ COCO = {
 def download(
     dataset: str, data_root: Path, base_url: str | None = None, parts: Sequence[str] = tuple(COCO)
 ) -> list[Path]:
-    """Download what is missing of a corpus below `data_root`; an interrupted download is resumed.
+    """Download what is missing of a corpus below `data_root`, or check what was put there by hand.
+
+    An interrupted download is resumed. What is there at the end is read once, and its counts are logged.
 
     Args:
-        dataset: "coco" -> `coco/{annotations,train2017,val2017}`; "socratis" -> checks the files downloaded by hand.
-        base_url: a mirror to use instead of COCO's own host; its files are not compared with the known checksums.
+        dataset: "coco" -> `coco/{annotations,train2017,val2017}`; a key of `CATALOGUE` -> its folder.
+        base_url: a mirror to use instead of the corpus's own hosts; its files are not compared with known checksums.
         parts: folders of COCO to download.
 
     Returns:
-        The folders of COCO in the order of `parts`, or the JSON file of Socratis.
+        The folders of COCO in the order of `parts`, or the files and folders of another corpus.
 
     Raises:
-        EmocapError: unknown name, host unreachable or refusing, wrong checksum, no space, unsafe archive; for
-            Socratis, what to download and where to put it.
+        EmocapError: unknown name, host unreachable or refusing, wrong checksum, no space, unsafe archive; or what to
+            download by hand and where to put it.
     """
     if dataset == "coco":
         return _download_coco(Path(data_root) / "coco", base_url, parts)
-    if dataset == "socratis":
-        return [_check_socratis(Path(data_root) / "socratis")]
-    raise EmocapError(f"{dataset}: no such dataset, expected socratis or coco")
+    if dataset not in CATALOGUE:
+        raise EmocapError(f"{dataset}: no such dataset, expected coco, {', '.join(CATALOGUE)}")
+    published = CATALOGUE[dataset]
+    root = Path(data_root) / (published.folder or dataset)
+    files = [file for remote in published.remotes for file in _download(remote, root, base_url)]
+    return files or _check(published, root)
+
+
+def _download(remote: Remote, root: Path, base_url: str | None) -> list[Path]:
+    """The files of one download, fetched unless they are there."""
+    files = [root / name for name in remote.names]
+    if all(file.is_file() for file in files):
+        return files
+    url = remote.url if base_url is None else base_url.rstrip("/") + urlsplit(remote.url).path
+    path = root / PurePosixPath(urlsplit(remote.url).path).name
+    fetch(Release(url), path)
+    if path.suffix == ".zip":
+        unpack_files(path, root, remote.names)
+        path.unlink()
+    return files
+
+
+def _check(published: Published, root: Path) -> list[Path]:
+    """What was put into a corpus's folder by hand.
+
+    Raises:
+        EmocapError: something is missing; the message says how to get it, and where to put it.
+    """
+    needed = [root / name for name in published.needed or (published.path,)]
+    absent = next((file for file in needed if not file.is_file()), None)
+    if absent is not None:
+        raise EmocapError(f"{absent}: must be downloaded by hand: {published.by_hand}")
+    _log_counts(published, root, needed)
+    return needed
+
+
+def _log_counts(published: Published, root: Path, files: Iterable[Path]) -> None:
+    if sum(file.stat().st_size for file in files) > MAX_BYTES_READ:
+        return
+    pairs = read_corpus(published.format, root / published.path)
+    images = pairs.distinct_images()
+    folder = root / (published.images or "")
+    n_present = sum((folder / image).is_file() for image in images)
+    logger.info("%s: %d pairs, %d rejected", root / published.path, len(pairs), len(pairs.rejected))
+    if images:
+        logger.info("%d of %d images are in %s", n_present, len(images), folder)
+
+
+def unpack_files(archive: Path, folder: Path, names: Sequence[str]) -> None:
+    """Unpack the files whose paths in a ZIP end in these names into a folder; each appears whole or not at all.
+
+    Raises:
+        EmocapError: a damaged ZIP, a missing file, or no space.
+    """
+    try:
+        with zipfile.ZipFile(archive) as content:
+            paths = {
+                f"/{member.filename}": member
+                for member in content.infolist()
+                if not is_system_file(PurePosixPath(member.filename))
+            }
+            members = {name: member for name in names for path, member in paths.items() if path.endswith(f"/{name}")}
+            absent = [name for name in names if name not in members]
+            if absent:
+                raise EmocapError(
+                    f"{archive}: contains no {absent[0]}; delete it and run again, or download it by hand"
+                )
+            require_room(folder, sum(members[name].file_size for name in names))
+            for name in names:
+                with atomic_file(folder / name) as temporary, content.open(members[name]) as source:
+                    with temporary.open("wb") as written:
+                        shutil.copyfileobj(source, written, CHUNK_BYTES)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise EmocapError(f"{archive}: an incomplete or damaged ZIP ({error}); delete it and run again") from error
 
 
 def unpack(archive: Path, folder: Path, top: str) -> None:
@@ -97,29 +169,6 @@ def _download_coco(root: Path, base_url: str | None, parts: Sequence[str]) -> li
         if not was_present:
             path.unlink()
     return [root / part for part in parts]
-
-
-def _check_socratis(root: Path) -> Path:
-    path = root / SOCRATIS_FILE
-    if not path.exists():
-        raise EmocapError(
-            f"{path}: must be downloaded by hand: get {SOCRATIS_FILE} from {SOCRATIS_DATA} (the link 'Data' on "
-            f"{SOCRATIS_PAGE}) and put it there; unpack the images ({SOCRATIS_IMAGES}) into {root / 'images'}, or "
-            "get them from Visual News, Conceptual Captions and COCO"
-        )
-    pairs = read_socratis_json(path)
-    images = pairs.distinct_images()
-    n_present = sum((root / "images" / image).is_file() for image in images)
-    logger.info(
-        "%s: %d pairs, %d entries rejected; %d of %d images are in %s",
-        path,
-        len(pairs),
-        len(pairs.rejected),
-        n_present,
-        len(images),
-        root / "images",
-    )
-    return path
 
 
 def _safe_members(archive: Path, content: zipfile.ZipFile, top: str) -> list[zipfile.ZipInfo]:
