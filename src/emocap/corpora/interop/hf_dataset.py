@@ -109,7 +109,8 @@ def _rows(datasets: Any, part: Any, image: str) -> Iterator[dict[str, Any]]:
     if isinstance(features.get(image), datasets.Image):
         part = part.cast_column(image, datasets.Image(decode=False))
     for row in part.remove_columns(unused).with_format(None) if unused else part.with_format(None):
-        yield with_class_names({name: plain(value) for name, value in row.items()}, names)
+        cells = {name: value if name == image else plain(value) for name, value in row.items()}
+        yield with_class_names(cells, names)
 
 
 def _image_cell(datasets: Any, cell: Any, *, has_folder: bool) -> Any:

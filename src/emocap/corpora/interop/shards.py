@@ -4,6 +4,8 @@ Source of the format: a member `KEY.FIELD` belongs to the sample KEY, which ends
 includes its folders. The `webdataset` library is not needed.
 """
 
+import bz2
+import gzip
 import io
 import json
 import lzma
@@ -11,10 +13,10 @@ import re
 import tarfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from PIL import Image
 
@@ -25,8 +27,13 @@ from emocap.files import is_system_file
 
 TEXT_FIELDS = ("txt", "text", "caption", "cls")
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
-BLOCK = 512
-COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00")
+DECOMPRESSORS: dict[bytes, Callable[[BinaryIO], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
+MAGIC_BYTES = 6
+CHUNK = 1 << 20
 _KEY = re.compile(r"((?:.*/)?[^./]+)\.([^/]+)", re.DOTALL)
 _BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
@@ -95,18 +102,19 @@ def read_shard(path: Path, embedded: EmbeddedImages, unread: Counter[str]) -> li
     """
     samples: dict[str, Sample] = {}
     try:
-        _require_end(path)
-        with tarfile.open(path, "r|*") as tar:
-            for member in tar:
-                name = member.name.removeprefix("./")
-                if not member.isfile() or is_system_file(PurePosixPath(name)):
-                    continue
-                match = _KEY.fullmatch(name)
-                if match is None:
-                    unread[PurePosixPath(name).name] += 1
-                    continue
-                sample = samples.setdefault(match[1], Sample(match[1]))
-                _read_member(sample, match[2].lower(), tar, member, embedded, unread)
+        with path.open("rb") as file:
+            counted = _Counted(file)
+            with tarfile.open(fileobj=cast(BinaryIO, counted), mode="r|") as tar:
+                for member in tar:
+                    name = member.name.removeprefix("./")
+                    if not member.isfile() or is_system_file(PurePosixPath(name)):
+                        continue
+                    if (match := _KEY.fullmatch(name)) is None:
+                        unread[PurePosixPath(name).name] += 1
+                        continue
+                    sample = samples.setdefault(match[1], Sample(match[1]))
+                    _read_member(sample, match[2].lower(), tar, member, embedded, unread)
+                counted.require_end(tar.offset)
     except FileNotFoundError:
         raise EmocapError(f"{path}: no such file; check the path") from None
     except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
@@ -115,15 +123,41 @@ def read_shard(path: Path, embedded: EmbeddedImages, unread: Counter[str]) -> li
     return list(samples.values())
 
 
-def _require_end(path: Path) -> None:
-    """Check that a tar file ends with a block of zeros; `tarfile` accepts one that is cut between two members."""
-    with path.open("rb") as file:
-        if file.read(6).startswith(COMPRESSED):
-            return  # the decompressor notices
-        size = file.seek(0, io.SEEK_END)
-        file.seek(max(0, size - BLOCK))
-        if size < BLOCK or any(file.read(BLOCK)):
+class _Counted:
+    """A file that is read once from start to end, decompressed; counts its bytes, for `require_end`."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        magic = file.read(MAGIC_BYTES)
+        file.seek(0)
+        opened = next((open_ for start, open_ in DECOMPRESSORS.items() if magic.startswith(start)), None)
+        self._file: Any = file if opened is None else opened(file)
+        self._n_bytes = 0
+        self._last = 0  # the end of the last byte that is not zero
+
+    def read(self, size: int) -> bytes:
+        content = self._file.read(size)
+        if stripped := content.rstrip(b"\0"):
+            self._last = self._n_bytes + len(stripped)
+        self._n_bytes += len(content)
+        return content
+
+    def require_end(self, end: int) -> None:
+        """Check that nothing but zeros, and at least one block of them, follows the last member.
+
+        `tarfile` accepts a tar that is cut between two members, and passes over a second one that is joined to it.
+
+        Args:
+            end: where the last member ends.
+
+        Raises:
+            EOFError: it does not.
+        """
+        while self.read(CHUNK):
+            pass
+        if self._n_bytes < end + tarfile.BLOCKSIZE:
             raise EOFError("it has no end")
+        if self._last > end:
+            raise EOFError("data follow its end, such as a second tar file joined to it")
 
 
 def _read_member(
