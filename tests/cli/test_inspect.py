@@ -77,25 +77,3 @@ def test_what_cannot_be_read_is_one_line(tmp_path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines() == [f"emocap: {tmp_path}: is a folder; give one of its files: pairs.csv"]
     assert "is not ROLE=NAME" in emocap("inspect", tmp_path / "pairs.csv", "--columns", "text").stderr
-
-
-def test_labels_of_other_notations_are_evaluated(model_folder, tmp_path) -> None:
-    data = tmp_path / "pairs.jsonl"
-    rows = [{"text": "a dog waits", "felt": "happy, sad"}, {"text": "the storm", "felt": "sad"}, {"text": "night"}]
-    data.write_text("\n".join(map(json.dumps, rows)))
-    command = ["evaluate", "--model", model_folder, "--data", data, "--columns", "caption=text,emotions=felt"]
-    for negatives, said in ((), "counted as evoking none"), (("--negatives", "drop"), "left out"):
-        done = emocap(*command, "--label-separator", ",", *negatives)
-        assert done.returncode == 0, done.stderr
-        assert f"1 of 3 pairs have no emotion that the model knows: {said}" in done.stderr
-
-
-def test_prediction_reads_no_labels(model_folder, tmp_path) -> None:
-    rows = [{"text": "a dog", "emotions": 3}, {"text": "rain", "emotions": ["joy", ""]}, {"text": "sea"}]
-    (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    columns, out = ("--columns", "caption=text"), tmp_path / "out.jsonl"
-    for command in (("label", "--data"), ("predict", "--input")):
-        to = "--out" if command[0] == "label" else "--output"
-        done = emocap(command[0], "--model", model_folder, command[1], tmp_path / "pairs.jsonl", to, out, *columns)
-        assert (done.returncode, "rejected" in done.stderr) == (0, False), done.stderr
-        assert [json.loads(line)["caption"] for line in out.read_text().splitlines()] == ["a dog", "rain", "sea"]
