@@ -207,6 +207,8 @@ def guess_format(path: Path, options: ReadOptions | None = None) -> str:
     path = Path(path)
     if path.is_dir():
         return _guess_folder(path)
+    if path.exists() and not path.is_file():
+        raise EmocapError(f"{path}: not a file; give the corpus's own file")
     start = first_bytes(path)
     needs_columns = options is not None and not options.is_default
     return next(

@@ -13,7 +13,7 @@ from emocap.corpora.duplicates import same_content, shared_content
 from emocap.corpora.groups import image_key
 from emocap.corpora.overlap import without_held_out
 from emocap.corpora.pairs import Pairs, require_any_image
-from emocap.corpora.read import corpus_files, read_corpus
+from emocap.corpora.read import FORMATS, corpus_files, read_corpus
 from emocap.emotions import Vocabulary, build_vocabulary
 from emocap.errors import EmocapError
 from emocap.files import write_json
@@ -204,8 +204,9 @@ def input_files(study: Study) -> list[Path]:
 
 
 def _require_present(study: Study, corpus: "CorpusConfig") -> None:
-    if study.place(corpus.path).exists() and not study.place(corpus.path).is_file():
-        raise EmocapError(f"{study.place(corpus.path)}: not a file; give the corpus's own file")
+    place, takes_folder = study.place(corpus.path), bool(FORMATS[corpus.format].parts)
+    if place.exists() and not place.is_file() and not (place.is_dir() and takes_folder):
+        raise EmocapError(f"{place}: not a file; give the corpus's own file")
     for path in (corpus.path, corpus.images, corpus.store, corpus.oracle):
         if path is not None and not study.place(path).exists():
             raise EmocapError(
