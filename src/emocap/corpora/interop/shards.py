@@ -107,9 +107,10 @@ def read_shard(path: Path, embedded: EmbeddedImages, unread: Counter[str]) -> li
             with tarfile.open(fileobj=cast(BinaryIO, counted), mode="r|") as tar:
                 for member in tar:
                     name = member.name.removeprefix("./")
-                    if not member.isfile() or is_system_file(PurePosixPath(name)):
+                    if member.isdir() or is_system_file(PurePosixPath(name)):
                         continue
-                    if (match := _KEY.fullmatch(name)) is None:
+                    match = _KEY.fullmatch(name) if member.isfile() else None
+                    if match is None:  # no field, or a link
                         unread[PurePosixPath(name).name] += 1
                         continue
                     sample = samples.setdefault(match[1], Sample(match[1]))
