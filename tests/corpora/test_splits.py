@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from emocap.corpora.pairs import PairsBuilder
 from emocap.corpora.groups import Groups, image_key
-from emocap.corpora.splits import Split, emotion_notes, fold_by_image, own_split, rows_of, size_notes, split_by_image
+from emocap.corpora.pairs import PairsBuilder
+from emocap.corpora.splits import emotion_notes, fold_by_image, rows_of, split_by_image
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 
@@ -153,7 +153,10 @@ def test_rare_emotion_is_absent_from_some_folds() -> None:
 def test_copies_stay_with_first_image() -> None:
     pairs = synthetic(80, captions=1)
     same = {f"{n}.jpg": f"{n - 40}.jpg" for n in range(40, 80)}
-    drawn = [split_by_image(pairs, VOCABULARY, FRACTIONS, groups=Groups.of(pairs, same)).parts, *folds_of(pairs, same=same)]
+    drawn = [
+        split_by_image(pairs, VOCABULARY, FRACTIONS, groups=Groups.of(pairs, same)).parts,
+        *folds_of(pairs, same=same),
+    ]
     for parts in drawn:
         assert sum(map(len, parts.values())) == 40
         rows = rows_of(pairs, parts, same)
