@@ -18,15 +18,16 @@ CORPUS = '''"""Captions in a TSV: image, caption, emotion."""
 
 from pathlib import Path
 
+from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs, PairsBuilder
 
 
-def read_tabs(path: Path, images: Path | None = None) -> Pairs:
-    builder = PairsBuilder(path)
+def read_tabs(path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:
+    builder = PairsBuilder(path, images)
     for number, line in enumerate(path.read_text().splitlines()):
         image, caption, emotion = line.split("\\t")
         builder.add(f"line {number + 1}", f"tabs:{number}", image, caption, [emotion])
-    return builder.build(images)
+    return builder.build()
 '''
 EXTRACTOR = '''"""The mean colour of an image as its only region."""
 
