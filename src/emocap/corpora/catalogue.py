@@ -215,7 +215,7 @@ CATALOGUE: dict[str, Published] = {
     "depechemood": Published(
         "table",
         "depechemood.csv",
-        "get it from https://github.com/marcoguerini/DepecheMood if you want its words; it is a lexicon, without captions, "
-        "and no corpus to read",
+        "get it from https://github.com/marcoguerini/DepecheMood if you want its words; it is a lexicon, without "
+        "captions, and no corpus to read",
     ),
 }
