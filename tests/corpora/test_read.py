@@ -41,6 +41,9 @@ def test_guessed_flickr8k_keeps_commas_and_quotes(tmp_path) -> None:
         ("train.csv", "image,caption,emotions\n", "table"),
         ("meta.csv", "image_name,emotions\n", "table"),
         ("empty.csv", "", "table"),
+        ("mine.csv", "theme,valence_mean,arousal_mean,caption,image,emotions\n", "table"),
+        ("mine.csv", "id,headline,reader_emotion,caption,emotions\n", "table"),
+        ("mine.csv", "art_style,painting,emotion,utterance,caption\n", "table"),
     ],
 )
 def test_guesses_format(tmp_path, name: str, content: str, expected: str) -> None:

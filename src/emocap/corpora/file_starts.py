@@ -66,8 +66,15 @@ def header_of(start: bytes) -> tuple[str, ...]:
 
 
 def has_columns(start: bytes, *names: str) -> bool:
-    """Whether the header of a CSV or TSV has these columns, in any order and among others."""
-    return set(names) <= set(header_of(start))
+    """Whether the header of a CSV or TSV has these columns, in any order and among others.
+
+    One that has a caption besides is somebody's own table, whatever published columns it kept.
+
+    >>> has_columns(b"id,headline,emotion", "headline"), has_columns(b"headline,caption", "headline")
+    (True, False)
+    """
+    header = header_of(start)
+    return set(names) <= set(header) and ("caption" in names or "caption" not in header)
 
 
 def most_lines_match(start: bytes, pattern: re.Pattern[str], *, header: bool = False) -> bool:

@@ -21,8 +21,9 @@ NOTE = (
 
 
 def is_oasis(start: bytes) -> bool:
-    """Whether a table has a theme, valence and arousal."""
-    return {name.lower() for name in header_of(start)} >= NEEDED
+    """Whether a table has a theme, valence and arousal, and no captions of its own."""
+    header = {name.lower() for name in header_of(start)}
+    return header >= NEEDED and "caption" not in header
 
 
 def read_oasis(path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:
