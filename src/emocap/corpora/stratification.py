@@ -1,9 +1,9 @@
 """Division of groups into parts of given sizes with similar shares of every label.
 
 Iterative stratification (Sechidis et al. 2011, section 4): the groups with the rarest label come first, and each goes
-to the part that lacks this label most. Three changes: a part that is full takes no more, so that the sizes are kept also
-with many rare labels; a group's other labels, and labels too rare for every part, decide between parts that lack the
-first equally; and large groups come first, so that single images fill the rest.
+to the part that lacks this label most. Three changes: a part that is full takes no more, so that the sizes are kept
+also with many rare labels; a group's other labels, and labels too rare for every part, decide between parts that lack
+the first equally; and large groups come first, so that single images fill the rest.
 """
 
 from collections.abc import Sequence

@@ -13,7 +13,7 @@ from emocap.report.provenance import total_seconds
 from emocap.report.sections import SECTIONS
 from emocap.report.summary import first_unit, tiles
 from emocap.report.text import capitalized, date_and_time, duration, metric_name, number
-from emocap.report.verdict import verdict
+from emocap.report.verdict import data_remarks, verdict
 
 
 def write_report(run_dir: Path) -> Path:
@@ -74,6 +74,7 @@ def _context(run: Run) -> dict[str, Any]:
         "first_unit": first_unit(run),
         "primary": metric_name(PRIMARY),
         "verdict": outcome,
+        "verdict_rest": [*outcome.rest, *data_remarks(run.manifest)],
         "tiles": tiles(run, outcome),
         "sections": [(section, content) for section, content in contents if content is not None],
     }

@@ -8,7 +8,7 @@ from emocap.report.files.manifest import Manifest
 from emocap.report.files.run import Run
 
 SPLITS = ("train", "validation", "test")
-SIZES = ("pairs", "labelled", "images", "images_missing", *SPLITS)
+SIZES = ("pairs", "labelled", "without_emotion", "images", "images_missing", "images_rejected", *SPLITS)
 
 
 def data_section(run: Run) -> dict[str, Any] | None:

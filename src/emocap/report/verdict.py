@@ -6,6 +6,7 @@ from typing import Literal
 from emocap.evaluation.metrics import PRIMARY
 from emocap.html_templates import percent
 from emocap.report.files.comparison import Comparison, Difference, MetricInfo
+from emocap.report.files.manifest import Manifest
 from emocap.report.files.results import Results
 from emocap.report.outcome import (
     HUMAN_METRIC,
@@ -69,6 +70,26 @@ def verdict(results: Results) -> Verdict:
         )
     rest = [*_against_teacher(results, name), *_best_on_test(results, name), *_shares_reached(results, name)]
     return Verdict(tone, capitalized(headline), rest, name, baseline, difference)
+
+
+def data_remarks(manifest: Manifest) -> list[str]:
+    """Sentences on what the numbers leave out: images that models did not see, and pairs that evoke no emotion."""
+    sizes = manifest.data.get("target") or {}
+    images, pairs = sizes.get("images") or 0, sizes.get("labelled") or 0
+    unseen = (sizes.get("images_missing") or 0) + (sizes.get("images_rejected") or 0)
+    remarks = []
+    if images and unseen:
+        remarks.append(
+            f"{unseen:,} of the target’s {images:,} images ({percent(unseen / images)}) are missing or unusable; "
+            "models read the captions alone there."
+        )
+    negatives = sizes.get("without_emotion") or 0
+    if pairs and negatives and manifest.config.get("target", {}).get("negatives") != "drop":
+        remarks.append(
+            f"{negatives:,} of {pairs:,} pairs ({percent(negatives / pairs)}) evoke none of the emotions; rankings are "
+            "averaged over the others, all other metrics over all pairs."
+        )
+    return remarks
 
 
 def compared_in_words(comparison: Comparison, model: str, reference: str, metrics: dict[str, MetricInfo]) -> str:

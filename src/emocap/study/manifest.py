@@ -40,11 +40,13 @@ def _data(units: Sequence[Unit]) -> tuple[dict[str, Any], dict[str, Any]]:
     for domain in study.config.corpora:
         if study.store(domain) is not None:
             data[domain]["images_missing"], faults = image_faults(study, domain)
+            data[domain]["images_rejected"] = len(faults)
             images += faults
     splits = [read_json(unit.run / "splits.json") for unit in units if (unit.run / "splits.json").is_file()]
     if splits:
         if len(units) == 1:
             data["target"] |= {part: len(study.rows[part]) for part in PARTS}
+        data["target"]["left_out"] = max(len(split["left_out"]) for split in splits)
         data["target"]["repeated_captions"] = max(split["repeated_captions"]["count"] for split in splits)
         if study.config.source is not None:
             data["source"]["held_out_pairs_removed"] = max(split["held_out_pairs_removed"] for split in splits)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from emocap.errors import EmocapError
 from emocap.regions.extract import extract
-from emocap.regions.extraction_report import log_rejected, read_report
+from emocap.regions.extraction_report import log_rejected, read_report, require_described
 from emocap.regions.extractors.registry import build_extractor, extractor_and_settings
 from emocap.regions.store.format import feature_fingerprint
 from emocap.study.unit import Study
@@ -37,6 +37,7 @@ def features(study: Study) -> None:
             _require_one_fingerprint(study, domains, {domain: f"{extractor.name} {extractor.settings}"}, {fingerprint})
             report = extract(pairs.distinct_images(), pairs.image_root, extractor, folder / domain)
             log_rejected(report, f"{domain}: ", ": captions alone for those")
+            require_described(report)
     _require_one_fingerprint(study, domains, {}, set())
 
 

@@ -14,6 +14,7 @@ from emocap.corpora.groups import image_key
 from emocap.corpora.overlap import without_held_out
 from emocap.corpora.pairs import Pairs, require_any_image
 from emocap.corpora.read import FORMATS, corpus_files, read_corpus
+from emocap.corpora.summary import summary_lines
 from emocap.emotions import Vocabulary, build_vocabulary
 from emocap.errors import EmocapError
 from emocap.files import write_json
@@ -169,8 +170,8 @@ def resolve_backbone(config: "StudyConfig", vocabulary: Vocabulary) -> dict[str,
 def _read(study: Study, corpus: "CorpusConfig") -> Pairs:
     images = study.place(corpus.images) if corpus.images is not None else None
     pairs = read_corpus(corpus.format, study.place(corpus.path), images, corpus.read_options())
-    for note in pairs.notes:
-        logger.info("%s: %s", corpus.path, note)
+    for line in summary_lines(pairs):
+        logger.info("%s: %s", corpus.path, line)
     if study.config.features is not None and pairs.image_root is not None:
         require_any_image(pairs)
     if corpus.limit_images is None:
@@ -211,5 +212,5 @@ def _require_present(study: Study, corpus: "CorpusConfig") -> None:
         if path is not None and not study.place(path).exists():
             raise EmocapError(
                 f"{study.place(path)}: no such file or folder; "
-                "put it there (the README says where the data come from) or give --set data_root=FOLDER"
+                "put it there (docs/DATA.md says where the data come from) or give --set data_root=FOLDER"
             )

@@ -30,6 +30,7 @@ def splits(study: Unit) -> None:
     for note in size_notes(split, groups):
         logger.warning(note)
     rows = rows_of(pairs, split.parts, study.same_content, split.left_out)
+    _require_emotions(pairs, rows)
     sizes = {
         part: {"asked_images": split.asked[part], "images": len(keys), "pairs": len(rows[part])}
         for part, keys in split.parts.items()
@@ -67,6 +68,15 @@ def splits(study: Unit) -> None:
         "held_out_pairs_removed": held_out_removed,
     }
     write_json(study.run / "splits.json", value)
+
+
+def _require_emotions(pairs: Pairs, rows: Mapping[str, np.ndarray]) -> None:
+    for part, numbers in rows.items():
+        if not any(pairs.emotions[row] for row in numbers):
+            raise EmocapError(
+                f"splits: none of the {len(numbers)} {part} pairs has an emotion, so nothing can be learned or "
+                f"measured there; use more data, a larger share for {part}, or target.negatives: drop"
+            )
 
 
 def _split(study: Unit, groups: Groups) -> Split:
