@@ -39,9 +39,8 @@ def read_nemo(path: Path, images: Path | None = None, options: ReadOptions | Non
         elif not emotion:
             builder.reject(where, "emotion is empty")
         else:
-            annotator, reasons = f"{pair_id}:{row['answer'].strip()}", [row["reason"]]
             builder.add_rating(
-                where, pair_id, image, row["headline"], [emotion], annotator, group=row["item"], explanations=reasons
+                where, pair_id, image, row["headline"], [emotion], group=row["item"], explanations=[row["reason"]]
             )
         shown[what] += 1
     if shown["image"]:

@@ -170,8 +170,10 @@ def resolve_backbone(config: "StudyConfig", vocabulary: Vocabulary) -> dict[str,
 def _read(study: Study, corpus: "CorpusConfig") -> Pairs:
     images = study.place(corpus.images) if corpus.images is not None else None
     pairs = read_corpus(corpus.format, study.place(corpus.path), images, corpus.read_options())
-    for line in summary_lines(pairs):
+    for line in summary_lines(replace(pairs, notes=())):
         logger.info("%s: %s", corpus.path, line)
+    for note in pairs.notes:
+        logger.warning("%s: %s", corpus.path, note)
     if study.config.features is not None and pairs.image_root is not None:
         require_any_image(pairs)
     if corpus.limit_images is None:
