@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import runpy
 import sys
+import tempfile
 from pathlib import Path
 from unittest import mock
 
@@ -42,6 +43,7 @@ class ForkedProcess:
 def run_emocap() -> None:
     """In the new process: the command, with its output in `LOG`; multiprocessing has set `sys.argv`."""
     os.environ.update(globals()["ENVIRONMENT"])
+    tempfile.tempdir = None  # a library that was loaded before may have asked for it
     output = os.open(globals()["LOG"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):
         os.dup2(output, stream)

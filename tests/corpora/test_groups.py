@@ -77,11 +77,13 @@ def test_no_content_is_in_two_parts(tmp_path_factory, data) -> None:
                 pairs, VOCABULARY, n_folds=3, fold=seed, validation=0.1, seed=seed, groups=groups
             ))  # fmt: skip
         except EmocapError as error:
-            assert "too few" in str(error)  # chains bound nearly all of the rows
+            if "too few" not in str(error):  # else chains bound nearly all of the rows
+                raise
         try:
             own = own_split(pairs, VOCABULARY, FRACTIONS, seed, groups)
         except EmocapError as error:
-            assert "too few to take one from" in str(error)
+            if "too few to take one from" not in str(error):
+                raise
         else:
             made += [own] if own is not None else []
     for split in made:

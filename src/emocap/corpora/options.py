@@ -1,5 +1,6 @@
 """How a corpus is to be read: the names of its columns, and the notation of its labels."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -30,6 +31,7 @@ EMOTION_COLUMNS = frozenset({
     "surprise", "trust",
 })  # fmt: skip
 NO_SEPARATOR = "none"
+_UNNAMED = re.compile(r"(Unnamed: \d+(_level_\d+)?|__index_level_\d+__)?")
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,15 @@ def column_of(role: str, names: Iterable[str], options: ReadOptions) -> str | No
             raise EmocapError(f"has no column {wanted!r}, which is to be its {role}; found {', '.join(present)}")
         return wanted
     return next((name for name in ROLES[role] if name in present), None)
+
+
+def is_unnamed(column: str) -> bool:
+    """Whether a column has no name, or one that pandas gives to an index without a name.
+
+    >>> is_unnamed("Unnamed: 0"), is_unnamed("__index_level_0__"), is_unnamed("name")
+    (True, True, False)
+    """
+    return _UNNAMED.fullmatch(column) is not None
 
 
 def propose_columns(names: Iterable[str]) -> str:

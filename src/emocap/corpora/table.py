@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from emocap.corpora.embedded_images import EmbeddedImages, is_embedded
 from emocap.corpora.labels import LabelFault, LabelReader, as_binary, detect_separator, is_absent
-from emocap.corpora.options import ROLES, ReadOptions, column_of, propose_columns
-from emocap.corpora.pairs import Pairs, PairsBuilder, plain_id
+from emocap.corpora.options import ROLES, ReadOptions, column_of, is_unnamed, propose_columns
+from emocap.corpora.pairs import SCHEMA, Pairs, PairsBuilder, plain_id
 from emocap.corpora.row_files import Row, open_rows
+from emocap.corpora.written_pairs import is_written_by_pairs, read_written_pairs
 from emocap.errors import EmocapError
 
 MIN_BINARY_COLUMNS = 2
@@ -120,6 +121,10 @@ def pairs_of_rows(
     """
     if not names:
         return builder.build()
+    if options.labels and not options.columns and set(names) >= set(SCHEMA.names):
+        rows = list(rows)
+        if is_written_by_pairs(names, rows):
+            return read_written_pairs(builder, names, rows)
     columns = Columns.find(builder.source, names, options, needs_image=builder.image_root is not None)
     builder.columns, builder.unused_columns = columns.by_role(), tuple(columns.unused)
     cells = list(_cells(rows, columns, options))
@@ -177,7 +182,11 @@ def _labels(
         numbers = list(range(len(columns.emotions)))
         names = columns.emotions
     else:
-        numbers = [i for i in range(len(columns.unused)) if _is_binary_column(row.others[i] for row in cells)]
+        numbers = [
+            i
+            for i, name in enumerate(columns.unused)
+            if not is_unnamed(name) and _is_binary_column(row.others[i] for row in cells)
+        ]
         names = [columns.unused[i] for i in numbers]
         if len(names) < MIN_BINARY_COLUMNS:
             return None

@@ -39,7 +39,6 @@ PACKAGES = (
     "scikit-image",
     "scikit-learn",
     "scipy",
-    "iterative-stratification",
     "pillow",
 )
 HASH_WHOLE_BELOW = 512 * 2**20

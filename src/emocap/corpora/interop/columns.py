@@ -1,6 +1,5 @@
 """Columns of another library's table as the one table reader takes them: plain Python values and exact ids."""
 
-import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
@@ -10,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from emocap.corpora.labels import is_absent
-from emocap.corpora.options import ROLES, ReadOptions, column_of
-from emocap.corpora.pairs import ANNOTATION, SCHEMA, Pairs, PairsBuilder, plain_id
+from emocap.corpora.options import ReadOptions, column_of, is_unnamed
+from emocap.corpora.pairs import Pairs, PairsBuilder, plain_id
 from emocap.corpora.row_files import Row
 from emocap.corpora.table import pairs_of_rows
 from emocap.errors import EmocapError
@@ -19,8 +18,6 @@ from emocap.errors import EmocapError
 STEM = "row"  # a pair without an id is row:NUMBER
 # Whole numbers up to 2**digits are exact in a type of this name; in all others 2**53.
 FLOAT_DIGITS = {"float16": 11, "float32": 24, "halffloat[pyarrow]": 11, "float[pyarrow]": 24}
-_INDEX_COLUMN = re.compile(r"(Unnamed: \d+(_level_\d+)?|__index_level_\d+__)?")  # pandas' names for no name
-_ANNOTATION_KEYS = {field.name for field in ANNOTATION}
 
 
 def library(name: str) -> Any:
@@ -55,7 +52,7 @@ def named_columns(builder: PairsBuilder, columns: Iterable[tuple[Hashable, Any]]
         EmocapError: a name occurs twice.
     """
     named = [(str(name).strip(), column) for name, column in columns]
-    if unnamed := [name for name, _ in named if _INDEX_COLUMN.fullmatch(name)]:
+    if unnamed := [name for name, _ in named if is_unnamed(name)]:
         builder.notes.append(f"columns without a name are not read: {', '.join(map(repr, unnamed))}")
         named = [(name, column) for name, column in named if name not in unnamed]
     for name, count in Counter(name for name, _ in named).most_common(1):
@@ -95,9 +92,6 @@ def pairs_of_columns(
 ) -> Pairs:
     """The pairs of a table with these columns of plain values.
 
-    A table with all columns of `SCHEMA`, as `Pairs` writes it, is read as it was, with annotations, and a missing list
-    of emotions stays an unlabelled pair. In all other tables a missing value names no emotion, as in `read_table`.
-
     Args:
         places: what messages call each row, and its number; None for "row 1" and so on.
 
@@ -109,8 +103,6 @@ def pairs_of_columns(
         columns = {**columns, image: [_named_image(cell) for cell in columns[image]]}
     n_rows = len(next(iter(columns.values()), ()))
     places = places or [(f"row {number}", number) for number in range(1, n_rows + 1)]
-    if options.labels and not options.columns and _is_schema(columns):
-        return _pairs_of_schema(builder, columns, places)
     return pairs_of_rows(builder, list(columns), _rows(columns, places), options, STEM)
 
 
@@ -124,28 +116,6 @@ def _named_image(cell: Any) -> Any:
     """The path of a cell that is an object with the path of an image but without its bytes."""
     is_path = isinstance(cell, Mapping) and cell.get("bytes") is None and "path" in cell
     return cell["path"] if is_path else cell
-
-
-def _is_schema(columns: Mapping[str, Sequence[Any]]) -> bool:
-    if not columns.keys() >= set(SCHEMA.names):
-        return False
-    lists = [cell for name in ("emotions", "annotations") for cell in columns[name] if cell is not None]
-    annotations = [one for cell in columns["annotations"] if isinstance(cell, list) for one in cell]
-    return all(isinstance(cell, list) for cell in lists) and all(
-        isinstance(one, Mapping) and one.keys() == _ANNOTATION_KEYS for one in annotations
-    )
-
-
-def _pairs_of_schema(
-    builder: PairsBuilder, columns: Mapping[str, Sequence[Any]], places: Sequence[tuple[str, int]]
-) -> Pairs:
-    builder.columns = {name: (name,) for name in SCHEMA.names if name in ROLES}
-    builder.unused_columns = tuple(name for name in columns if name not in SCHEMA.names)
-    cells = zip(places, *(columns[name] for name in SCHEMA.names), strict=True)
-    for (where, _), pair_id, image, caption, emotions, annotations, group, split in cells:
-        name = "" if is_absent(pair_id) else plain_id(pair_id)
-        builder.add(where, name, image, caption, emotions, annotations, group=group, split=split)
-    return builder.build()
 
 
 def union_of_rows(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
