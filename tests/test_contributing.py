@@ -107,8 +107,8 @@ class Package:
 
 
 def add_corpus(package: Package) -> None:
-    package.write("corpora/tabs.py", CORPUS)
-    package.insert("corpora/read.py", "from emocap.errors", "from emocap.corpora.tabs import read_tabs\n")
+    package.write("corpora/formats/tabs.py", CORPUS)
+    package.insert("corpora/read.py", "from emocap.errors", "from emocap.corpora.formats.tabs import read_tabs\n")
     entry = '    "tabs": Format("TSV", read_tabs, lambda path, _: path.suffix == ".tabs"),\n'
     package.insert("corpora/read.py", '    "table": Format(', entry)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from emocap.corpora.artemis import read_artemis
-from emocap.corpora.lewidi import read_lewidi
-from emocap.corpora.nemo import read_nemo
+from emocap.corpora.formats.artemis import read_artemis
+from emocap.corpora.formats.lewidi import read_lewidi
+from emocap.corpora.formats.nemo import read_nemo
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.read import guess_format, read_corpus
 from emocap.errors import EmocapError

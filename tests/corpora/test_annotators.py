@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from emocap.corpora.annotators import annotator_emotions, vote_shares
+from emocap.corpora.formats.socratis import read_socratis_json
 from emocap.corpora.pairs import PairsBuilder
-from emocap.corpora.socratis import read_socratis_json
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from emocap.corpora.conceptual_captions import read_conceptual_captions
-from emocap.corpora.flickrstyle import read_flickrstyle
+from emocap.corpora.formats.conceptual_captions import read_conceptual_captions
+from emocap.corpora.formats.flickrstyle import read_flickrstyle
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.read import guess_format, read_corpus
 from emocap.errors import EmocapError

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from emocap.corpora.coco import read_coco
+from emocap.corpora.formats.coco import read_coco
 from emocap.errors import EmocapError
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from emocap.corpora.flickr8k import read_flickr8k_expressions
+from emocap.corpora.formats.flickr8k import read_flickr8k_expressions
 from emocap.corpora.read import guess_format, read_corpus
 from emocap.errors import EmocapError
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from emocap.corpora.flickr8k import read_flickr8k
+from emocap.corpora.formats.flickr8k import read_flickr8k
 from emocap.errors import EmocapError
 
 

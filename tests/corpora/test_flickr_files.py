@@ -5,9 +5,9 @@ from collections import Counter
 
 import pytest
 
-from emocap.corpora.flickr8k import read_flickr8k
-from emocap.corpora.flickr30k import read_flickr30k
-from emocap.corpora.flickr_tokens import read_flickr_tokens
+from emocap.corpora.formats.flickr8k import read_flickr8k
+from emocap.corpora.formats.flickr30k import read_flickr30k
+from emocap.corpora.formats.flickr_tokens import read_flickr_tokens
 from emocap.corpora.read import corpus_files, guess_format, read_corpus
 from emocap.errors import EmocapError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from emocap.corpora.goemotions import read_goemotions
+from emocap.corpora.formats.goemotions import read_goemotions
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.read import corpus_files, guess_format, read_corpus
 from emocap.errors import EmocapError

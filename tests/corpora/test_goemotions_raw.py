@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from emocap.corpora.goemotions_raw import read_goemotions_raw
+from emocap.corpora.formats.goemotions_raw import read_goemotions_raw
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.read import guess_format, read_corpus
 from emocap.errors import EmocapError

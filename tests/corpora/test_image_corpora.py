@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from emocap.corpora.emoset import read_emoset
-from emocap.corpora.emotic import read_emotic
-from emocap.corpora.oasis import read_oasis
+from emocap.corpora.formats.emoset import read_emoset
+from emocap.corpora.formats.emotic import read_emotic
+from emocap.corpora.formats.oasis import read_oasis
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.read import corpus_files, guess_format, read_corpus
 from emocap.errors import EmocapError

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from emocap.corpora.karpathy import read_karpathy, read_senticap
+from emocap.corpora.formats.karpathy import read_karpathy, read_senticap
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.read import guess_format, read_corpus
 from emocap.errors import EmocapError

@@ -2,7 +2,7 @@
 
 import pytest
 
-from emocap.corpora.socratis import read_socratis_csv, read_socratis_json
+from emocap.corpora.formats.socratis import read_socratis_csv, read_socratis_json
 from emocap.emotions import build_vocabulary
 from emocap.errors import EmocapError
 

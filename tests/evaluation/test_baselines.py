@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emocap.corpora.socratis import read_socratis_csv
+from emocap.corpora.formats.socratis import read_socratis_csv
 from emocap.corpora.splits import fold_by_image, rows_of
 from emocap.emotions import build_vocabulary
 from emocap.errors import EmocapError

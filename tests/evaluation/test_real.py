@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from emocap.corpora.socratis import read_socratis_csv
+from emocap.corpora.formats.socratis import read_socratis_csv
 from emocap.emotions import build_vocabulary
 from emocap.evaluation.baselines import prior
 from emocap.evaluation.metrics import evaluate

@@ -25,7 +25,7 @@ from emocap.errors import EmocapError
 def label(
     model: ModelOption,
     data: Annotated[Path, typer.Option("--data", help="Corpus to label.")],
-    out: Annotated[Path, typer.Option("--out", help="File to write: .parquet, .csv or .jsonl.")],
+    out: Annotated[Path, typer.Option("--out", help="File: .parquet, .csv, .jsonl or .tar; or folder: .dataset.")],
     format_: FormatOption = None,
     images: ImagesOption = None,
     columns: Columns = None,
@@ -99,9 +99,11 @@ def predict(
         int | None, typer.Option("--top", "-n", min=1, help="Emotions to show; default 5, with --input 4.")
     ] = None,
     table: Annotated[
-        Path | None, typer.Option("--input", help="Many pairs: .csv, .jsonl or .parquet with image and caption.")
+        Path | None, typer.Option("--input", help="Many pairs: any file that emocap inspect understands.")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--output", help="For --input: .parquet, .csv or .jsonl.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--output", help="For --input: .parquet, .csv, .jsonl, .tar, .dataset.")
+    ] = None,
     images: ImagesOption = None,
     columns: Columns = None,
     allow_other_features: OtherFeaturesOption = False,

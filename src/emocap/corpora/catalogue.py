@@ -5,8 +5,8 @@ docs/DATA.md says of each what it is, who made it, and under which licence.
 
 from dataclasses import dataclass
 
-from emocap.corpora import emoset, emotic, goemotions, goemotions_raw
-from emocap.corpora.flickr_tokens import PART_LISTS
+from emocap.corpora.formats import emoset, emotic, goemotions, goemotions_raw
+from emocap.corpora.formats.flickr_tokens import PART_LISTS
 
 GOEMOTIONS = "https://raw.githubusercontent.com/google-research/google-research/master/goemotions/data"
 GOEMOTIONS_RAW = "https://storage.googleapis.com/gresearch/goemotions/data/full_dataset"

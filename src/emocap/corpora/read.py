@@ -7,33 +7,33 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from emocap.corpora import conceptual_captions, flickr_tokens, goemotions, goemotions_raw, nemo
-from emocap.corpora.artemis import COLUMNS as ARTEMIS_COLUMNS
-from emocap.corpora.artemis import read_artemis
-from emocap.corpora.captions_beside import CAPTIONS_TABLE
-from emocap.corpora.coco import is_coco, read_coco
-from emocap.corpora.emoset import FILES as EMOSET_FILES
-from emocap.corpora.emoset import is_emoset, read_emoset
-from emocap.corpora.emotic import FILES as EMOTIC_FILES
-from emocap.corpora.emotic import is_emotic, read_emotic
-from emocap.corpora.file_starts import first_bytes, has_columns, header_of, most_lines_match
-from emocap.corpora.flickr8k import CAPTIONS_FILE, is_flickr8k, read_flickr8k, read_flickr8k_expressions
-from emocap.corpora.flickr30k import is_flickr30k, read_flickr30k
-from emocap.corpora.flickrstyle import is_flickrstyle, read_flickrstyle
-from emocap.corpora.karpathy import is_karpathy, is_senticap, read_karpathy, read_senticap
-from emocap.corpora.lewidi import is_lewidi, read_lewidi
-from emocap.corpora.mapped_tables import (
+from emocap.corpora.formats import conceptual_captions, flickr_tokens, goemotions, goemotions_raw, nemo
+from emocap.corpora.formats.artemis import COLUMNS as ARTEMIS_COLUMNS
+from emocap.corpora.formats.artemis import read_artemis
+from emocap.corpora.formats.captions_beside import CAPTIONS_TABLE
+from emocap.corpora.formats.coco import is_coco, read_coco
+from emocap.corpora.formats.emoset import FILES as EMOSET_FILES
+from emocap.corpora.formats.emoset import is_emoset, read_emoset
+from emocap.corpora.formats.emotic import FILES as EMOTIC_FILES
+from emocap.corpora.formats.emotic import is_emotic, read_emotic
+from emocap.corpora.formats.file_starts import first_bytes, has_columns, header_of, most_lines_match
+from emocap.corpora.formats.flickr8k import CAPTIONS_FILE, is_flickr8k, read_flickr8k, read_flickr8k_expressions
+from emocap.corpora.formats.flickr30k import is_flickr30k, read_flickr30k
+from emocap.corpora.formats.flickrstyle import is_flickrstyle, read_flickrstyle
+from emocap.corpora.formats.karpathy import is_karpathy, is_senticap, read_karpathy, read_senticap
+from emocap.corpora.formats.lewidi import is_lewidi, read_lewidi
+from emocap.corpora.formats.mapped_tables import (
     SEMEVAL_EMOTIONS,
     read_flickrstyle_csv,
     read_goodnewseveryone,
     read_semeval2007,
     read_senticap_csv,
 )
-from emocap.corpora.oasis import is_oasis, read_oasis
+from emocap.corpora.formats.oasis import is_oasis, read_oasis
+from emocap.corpora.formats.parts import existing
+from emocap.corpora.formats.socratis import is_socratis_json, read_socratis_csv, read_socratis_json
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs
-from emocap.corpora.parts import existing
-from emocap.corpora.socratis import is_socratis_json, read_socratis_csv, read_socratis_json
 from emocap.corpora.table import read_table
 from emocap.errors import EmocapError
 

@@ -7,12 +7,12 @@ their own (see `captions_beside`), since EMOTIC has none. Left out: boxes, gende
 
 from pathlib import Path
 
-from emocap.corpora.captions_beside import captions_beside, captions_of
-from emocap.corpora.file_starts import first_bytes, has_columns
+from emocap.corpora.formats.captions_beside import captions_beside, captions_of
+from emocap.corpora.formats.file_starts import first_bytes, has_columns
+from emocap.corpora.formats.parts import part_files, part_of
 from emocap.corpora.labels import LabelFault, LabelReader
 from emocap.corpora.options import NO_SEPARATOR, ReadOptions
 from emocap.corpora.pairs import Pairs, PairsBuilder
-from emocap.corpora.parts import part_files, part_of
 from emocap.corpora.rows import csv_rows, require_columns
 from emocap.errors import EmocapError
 

@@ -7,7 +7,7 @@ image of `Acorns 1` is `Acorns 1.jpg`. Tables with the image's own name in a col
 import re
 from pathlib import Path
 
-from emocap.corpora.file_starts import header_of
+from emocap.corpora.formats.file_starts import header_of
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs, PairsBuilder
 from emocap.corpora.rows import csv_rows

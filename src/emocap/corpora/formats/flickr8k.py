@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from emocap.corpora.file_starts import header_of
-from emocap.corpora.flickr_tokens import PartLists
+from emocap.corpora.formats.file_starts import header_of
+from emocap.corpora.formats.flickr_tokens import PartLists
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs, PairsBuilder
 from emocap.corpora.rows import csv_rows, require_columns

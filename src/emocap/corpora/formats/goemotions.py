@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
+from emocap.corpora.formats.parts import part_files, part_of
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs, PairsBuilder
-from emocap.corpora.parts import part_files, part_of
 from emocap.errors import EmocapError
 from emocap.files import read_text
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from emocap.corpora.file_starts import first_lines, most_lines_match
+from emocap.corpora.formats.file_starts import first_lines, most_lines_match
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs, PairsBuilder
 from emocap.files import read_text
