@@ -260,7 +260,7 @@ def test_errors_are_one_sentence_and_inputs_stay(opened) -> None:
     upload(page, b"not a PNG!")
     expect(page.locator("#image img")).to_be_attached()
     page.get_by_role("button", name="Predict", exact=True).click()
-    expect(page.get_by_text("Image of 10 bytes: not an image")).to_be_visible()
+    expect(page.get_by_text("Image of 10 bytes: not a readable image but text")).to_be_visible()
     assert box.input_value() == "a dog"
 
 

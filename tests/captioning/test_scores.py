@@ -76,3 +76,11 @@ def test_selects_smallest_loss_if_all_exceed_maximum() -> None:
 def test_alignment_hits_top_three_of_many() -> None:
     probabilities = np.tile(np.linspace(1, 0, 12), (4, 1))
     assert alignment_hits(probabilities, [0, 2, 3, 11]).tolist() == [1.0, 1.0, 0.0, 0.0]
+
+
+def test_corrected_interval_stays_within_the_values() -> None:
+    values = np.full((12, 3), np.nan)
+    values[np.arange(12), [0] * 9 + [1] * 2 + [2]] = [1.0, *[0.0] * 11]
+    for seed in range(5):
+        scores = estimate(values, np.random.default_rng(seed).integers(12, size=(200, 12)))
+        assert 0 <= scores["low"] <= scores["mean"] <= scores["high"] <= 1

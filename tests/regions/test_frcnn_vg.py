@@ -176,7 +176,7 @@ def test_unusual_images_are_described_or_rejected(extractor, tmp_path):
     report = extract([*bad, *good, "gone.jpg"], tmp_path / "images", extractor, tmp_path / "store")
     assert [fault.where for fault in report.rejected] == bad
     assert [fault.reason.split(" (")[0].split(";")[0] for fault in report.rejected] == [
-        "not an image",
+        "not a readable image but text",
         "truncated",
         "more than 100,000,000 pixels",
     ]

@@ -37,9 +37,8 @@ def run(path, folder, overrides=None):
 def study_of(tiny_study, **changes):
     """A study whose teacher, and whose judge from the test pairs, learn the decisive words."""
     teacher = {"epochs": 15, "learning_rate": 3e-3, "batch_size": 16, "select_by": None}
-    splits = {"train": 0.5, "validation": 0.1, "test": 0.4}
     settings = {"captioner": CAPTIONER, "pseudo_labels": {"p": 1, "fraction": 1.0}, "teacher": teacher}
-    return tiny_study(**(settings | {"splits": splits} | changes))
+    return tiny_study(**(settings | changes))
 
 
 @pytest.fixture(scope="module")

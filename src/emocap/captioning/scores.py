@@ -130,7 +130,7 @@ def estimate(values: np.ndarray, draws: np.ndarray) -> dict[str, float]:
     means = _mean_of_means(counts @ np.nan_to_num(grouped), counts @ present)
     mean = _mean_of_means(np.nan_to_num(grouped).sum(axis=0)[None], present.sum(axis=0)[None])[0]
     if values.ndim > 1:  # a draw may miss a rare group, which biases its mean of means
-        means += mean - means.mean()
+        means = np.clip(means + mean - means.mean(), np.nanmin(values), np.nanmax(values))
     low, high = np.percentile(means, [2.5, 97.5])
     return {"mean": float(mean), "low": float(min(low, mean)), "high": float(max(high, mean))}
 
