@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emocap.corpora.labels import LabelFault, LabelReader, detect_separator
+from emocap.corpora.labels import ABSENT_LABELS, ANSWERS, LabelFault, LabelReader, detect_separator
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.table import read_table
 from emocap.errors import EmocapError
@@ -21,7 +21,7 @@ from emocap.errors import EmocapError
 WORDS = (
     st.text(string.ascii_letters + " '-éäßłжλ愛", min_size=1, max_size=14)
     .map(str.strip)
-    .filter(lambda word: word and word.lower() not in {"nan", "none", "null", "na", "nat"})
+    .filter(lambda word: word and word.lower() not in ABSENT_LABELS | ANSWERS)
 )
 LABELS = st.lists(WORDS, max_size=4, unique=True)
 
@@ -108,7 +108,26 @@ def test_objects_of_python(kind: str) -> None:
 
 @pytest.mark.parametrize(
     "cell",
-    [None, "", "  ", "nan", "NaN", "None", "null", "N/A", "[]", "()", "{}", "set()", float("nan"), pandas.NA, []],
+    [
+        None,
+        "",
+        "  ",
+        "nan",
+        "NaN",
+        "None",
+        "null",
+        "N/A",
+        "#N/A",
+        "\\N",
+        "-",
+        "[]",
+        "()",
+        "{}",
+        "set()",
+        float("nan"),
+        pandas.NA,
+        [],
+    ],
 )
 def test_absent_labels_are_no_emotion(cell) -> None:
     assert LabelReader().read(cell) == []
@@ -116,9 +135,10 @@ def test_absent_labels_are_no_emotion(cell) -> None:
 
 @pytest.mark.parametrize(
     "cell",
-    [70317, True, "3", "-1.5", b"joy", ["joy", 3], "['joy', 3]", "['joy' ... 'awe']", "['joy'", "joy']", "{'joy': 'x'}",
-     "joy||awe", "joy|awe;sad", "Counter({'joy': 2})", "['']", [""], "x" * 101, {"joy": "much"}, [["joy"]],
-     "[{'name': 'joy'}]", object()],
+    [70317, True, "3", "-1.5", b"joy", ["joy", 3], "['joy', 3]", "['joy' ... 'awe']", "['joy'", "joy']", "{'joy': 'much'}",
+     "joy||awe", "joy|awe;sad", "['']", [""], "x" * 101, {"joy": "much"}, [["joy"]],
+     "[{'name': 'joy'}]", object(), "[joy|awe]", "[joy awe]", '["joy|awe"]', "joy:1;awe:0", "joy: 0.9", "joy(0.9)", "f(joy)",
+     "70%", "1,5", "'joy' 'awe', 'sad'"],
 )  # fmt: skip
 def test_unreadable_cell_is_shown(cell) -> None:
     with pytest.raises(LabelFault) as fault:
@@ -139,7 +159,7 @@ def test_scores_count_from_the_threshold() -> None:
         (["joy, awe", "sad", "awe"], ","),
         (["joy,awe", "calm,sad"], ","),
         (["at ease, joy", "at ease", "sad"], ","),
-        (["joy|awe, deep", "joy"], None),
+        (["joy|awe", "joy"], None),
         (["joy", "awe"], None),
         (["['joy', 'awe']", "sad"], None),
         ([3, None, "joy,awe"], ","),
@@ -159,6 +179,51 @@ def test_unclear_commas_are_refused(tmp_path) -> None:
 
 
 def test_declared_separator_alone_separates() -> None:
-    assert LabelReader("/").read("joy/awe;deep") == ["joy", "awe;deep"]
+    assert LabelReader("/").read("joy/awe") == ["joy", "awe"]
     assert LabelReader("none").read("joy|awe") == ["joy|awe"]
     assert LabelReader(",").read("['joy', 'awe']") == ["joy", "awe"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "labels"),
+    [
+        ("joy\nawe", ["joy", "awe"]),  # several lines of one cell of a spreadsheet
+        ('{joy,"very sad"}', ["joy", "very sad"]),  # Postgres
+        ("WrappedArray(joy, awe)", ["joy", "awe"]),  # Spark
+        ("[joy, very sad]", ["joy", "very sad"]),  # Java
+        ("['joy', nan]", ["joy"]),
+        ('["joy", NaN, null]', ["joy"]),
+        ("{'joy': np.float64(0.9), 'awe': nan}", ["joy"]),
+        ('{"choices": ["joy", "awe"]}', ["joy", "awe"]),  # Label Studio
+        ('[{"label": "joy", "score": "0.3"}, {"label": "awe", "score": 0.7}]', ["awe"]),
+        ("Counter({'joy': 3, 'awe': 0})", ["joy"]),
+        ('c("joy", "very sad")', ["joy", "very sad"]),  # R
+        ("character(0)", []),
+        ("[b'joy' b'awe']", ["joy", "awe"]),  # h5py
+        ("{joy=1, sad=0}", ["joy"]),  # Java
+        ("joy &amp; awe|sad", ["joy & awe", "sad"]),
+        ("joy、awe", ["joy", "awe"]),
+        ("- joy\n- awe", ["joy", "awe"]),
+        ("[“joy”, “awe”]", ["joy", "awe"]),
+        ('[["joy", 0.98], ["awe", 0.1]]', ["joy"]),
+        ('{"label": "joy", "score": 0.9}', ["joy"]),
+        ('{"labels": ["joy", "awe"], "scores": [0.2, 0.7]}', ["awe"]),
+        ("|joy|awe|", ["joy", "awe"]),
+        ("fear (mild)|joy", ["fear (mild)", "joy"]),
+        ("['anger, annoyance']", ["anger, annoyance"]),
+        ("it's fine", ["it's fine"]),
+    ],
+)
+def test_notations_of_other_tools(cell: str, labels: list[str]) -> None:
+    assert LabelReader().read(cell) == labels
+
+
+@pytest.mark.parametrize("cells", [["joy,awe", "sad|calm", "joy"], ["joy,awe|sad", "calm"], ["a b, c d", "e"]])
+def test_commas_beside_other_separators_are_asked_about(cells: list[str]) -> None:
+    with pytest.raises(EmocapError, match="may be one label or several; give label_separator"):
+        detect_separator(cells, "t.csv")
+
+
+def test_threshold_must_be_a_number() -> None:
+    with pytest.raises(EmocapError, match="label_threshold is nan"):
+        ReadOptions(label_threshold=float("nan"))

@@ -1,5 +1,6 @@
 """Groups of pairs that no split divides: they share an image, a caption or a declared group, also through chains."""
 
+import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,9 +22,14 @@ def image_key(pairs: Pairs, same: Mapping[str, str] | None = None) -> list[str]:
     """
     first = same or {}
     return [
-        first.get(image, image) if image else f"pair:{pair_id}"
+        _composed(first.get(image, image)) if image else f"pair:{pair_id}"
         for image, pair_id in zip(pairs.images, pairs.pair_ids, strict=True)
     ]
+
+
+def _composed(name: str) -> str:
+    """A name in Unicode's composed form, so that two spellings of one name are one image also where no file is seen."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,15 @@
 """The one reader of label cells: all notations that common tools write, and errors that show what cannot be read."""
 
 import ast
+import csv
+import html
 import json
 import math
 import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -18,13 +21,30 @@ MAX_CELL_CHARS = 10_000
 MAX_LABEL_CHARS = 100
 SHOWN_CHARS = 60
 ABSENT_TEXTS = frozenset({"", "nan", "none", "null", "na", "n/a", "<na>", "nat"})
-CERTAIN_SEPARATORS = ("|", ";")
+CERTAIN_SEPARATORS = ("|", ";", "\n", "\t", "、", "，", "；")  # the last three are those of Chinese and Japanese
+# What also stands for no label, besides `ABSENT_TEXTS`: of spreadsheets, MySQL and R, and dashes.
+ABSENT_LABELS = ABSENT_TEXTS | {"#n/a", "\\n", "n.a.", "n.a", "-", "--", "?", ".", "character(0)", '""', "''"}
+YES = frozenset({"true", "yes", "y", "t", "x", "✓", "✔", "wahr", "ja", "verdadero", "sí", "vrai", "oui"})
+NO = frozenset({"", "false", "no", "n", "f", "falsch", "nein", "falso", "faux", "non"})
+ANSWERS = frozenset({"true", "false", "yes", "no"})  # to a question that the cell does not state
+LIST_KEYS = ("choices", "labels", "label", "emotions")  # of an object that holds nothing but the list
 
 _QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
-_ITEM = re.compile(rf"(?:np\.str_\(|numpy\.str_\()?[uU]?({_QUOTED})\)?")
-_ARRAY = re.compile(r"^(?:np\.|numpy\.)?(?:array|set|frozenset|list|tuple)\((.*?)(?:,\s*dtype=.*)?,?\)$", re.DOTALL)
-_NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?", re.IGNORECASE)
-_BRACKETS = re.compile(r"[\[\]{}]")
+_ITEM = re.compile(rf"(?:np\.str_\(|numpy\.str_\()?[uUbB]?({_QUOTED})\)?|\b(?:nan|NaN|None|null|NULL)\b")
+_ARRAY = re.compile(
+    r"^(?:np\.|numpy\.)?(?:array|set|frozenset|list|tuple|c|Counter|OrderedDict|Index|WrappedArray|ArraySeq|ArrayBuffer|"
+    r"Vector|Set|List|Seq)\((.*?)"
+    r"(?:,\s*dtype=.*)?,?\)$",
+    re.DOTALL,
+)
+_STRAIGHT = str.maketrans("“”„", '"""')
+_DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
+_NUMPY_NUMBER = re.compile(r"(?:np|numpy)\.(?:float|int)\d+\(([^()]*)\)")
+_NAN = re.compile(rf"({_QUOTED})|\bnan\b")
+# Texts without quotes that are no label: a number, a word with its score, a call, or the remains of a list.
+_ODD = re.compile(
+    r"[-+]?\d[\d.,]*(e[-+]?\d+)?\s*%?|.*[:=(]\s*[-+]?\d*\.?\d+\)?|.*\w\(.*|.*[\[\]{}].*", re.IGNORECASE | re.DOTALL
+)
 _WRAPPED = {"[": "]", "(": ")", "{": "}"}
 
 
@@ -83,18 +103,20 @@ class LabelReader:
     def _labels(self, value: Any, cell: Any) -> list[str]:
         if is_absent(value):
             return []
-        if isinstance(value, np.ndarray):
-            value = value.tolist()
+        value = _plain(value)
         if isinstance(value, Mapping):
             words = [name for name, score in value.items() if self._is_named(score, cell)]
         elif isinstance(value, list | tuple | set | frozenset):
-            words = [self._word(item, cell) for item in value if item is not None and not _is_low(item, self.threshold)]
+            present = [item for item in value if not is_absent(item) or isinstance(item, str)]
+            words = [self._word(item, cell) for item in present if not _is_low(item, self.threshold)]
         else:
             raise LabelFault(f"emotions are {_shown(cell)}, expected words, such as joy|calm")
         if not all(isinstance(word, str) for word in words):
             raise LabelFault(f"emotions {_shown(cell)} contain what is not a word, expected a list of words")
         if not all(word.strip() for word in words):
             raise LabelFault(f"emotions {_shown(cell)} contain an empty word")
+        if self.separator != NO_SEPARATOR and any(mark in word for word in words for mark in CERTAIN_SEPARATORS):
+            raise LabelFault(f"emotions {_shown(cell)} contain a separator within a word; give label_separator 'none'")
         return list(dict.fromkeys(word.strip() for word in words if not is_absent(word)))
 
     def _word(self, item: Any, cell: Any) -> Any:
@@ -119,8 +141,10 @@ class LabelReader:
         stripped = text.strip()
         if len(text) > MAX_CELL_CHARS:
             raise LabelFault(f"emotions have {len(text):,} characters, at most {MAX_CELL_CHARS:,} are read")
-        if is_absent(stripped):
+        if stripped.lower() in ABSENT_LABELS:
             return []
+        if "&" in stripped:
+            stripped = html.unescape(stripped)
         if stripped[0] in _WRAPPED or _ARRAY.match(stripped):
             return _structure(stripped)
         if (words := _quoted_words(stripped)) is not None:
@@ -140,21 +164,23 @@ def split_text(text: str, separator: str | None) -> list[str]:
     if separator is None:
         present = [mark for mark in CERTAIN_SEPARATORS if mark in text]
         if len(present) > 1:
-            raise LabelFault(f"emotions {_shown(text)} contain | and ;, expected one of them; give label_separator")
+            both = " and ".join(map(repr, present))
+            raise LabelFault(f"emotions {_shown(text)} contain {both}, expected one separator; give label_separator")
         separator = present[0] if present else NO_SEPARATOR
     if separator == NO_SEPARATOR:
         return [text]
-    words = [word.strip() for word in text.split(separator)]
+    words = text.split() if separator.isspace() and separator not in CERTAIN_SEPARATORS else text.split(separator)
+    words = [word.strip().removeprefix("- ") if separator == "\n" else word.strip() for word in words]  # YAML's dash
     if len(words) > 1 and not words[-1]:
         words.pop()
-    return words
+    return words[1:] if len(words) > 1 and not words[0] else words
 
 
 def detect_separator(cells: Iterable[Any], where: str) -> str | None:
     """ "," if the cells of a column are lists joined by commas, else None.
 
-    A comma separates where no cell has `|` or `;`, and the pieces of cells with commas are single words or occur in
-    other cells too.
+    A comma separates where the pieces of cells with commas are single words or occur in other cells too, and no cell
+    has another separator.
 
     Raises:
         EmocapError: it cannot be told whether a comma separates labels.
@@ -162,16 +188,22 @@ def detect_separator(cells: Iterable[Any], where: str) -> str | None:
     texts = {cell.strip() for cell in cells if isinstance(cell, str)}
     plain = [text for text in texts if text and text[0] not in _WRAPPED and not _ARRAY.match(text)]
     with_comma = [text for text in plain if "," in text]
-    if not with_comma or any(mark in text for text in plain for mark in CERTAIN_SEPARATORS):
+    if not with_comma:
         return None
     pieces = {text: {piece.strip() for piece in text.split(",")} for text in plain}
     count = Counter(piece for words in pieces.values() for piece in words)
-    single = all(len(piece.split()) == 1 for text in with_comma for piece in pieces[text] if piece)
-    if single or all(any(count[piece] > 1 for piece in pieces[text]) for text in with_comma):
+    unclear = [
+        text
+        for text in with_comma
+        if any(len(piece.split()) > 1 for piece in pieces[text]) and all(count[piece] < 2 for piece in pieces[text])
+    ]
+    if any(mark in text for text in plain for mark in CERTAIN_SEPARATORS):
+        unclear = with_comma
+    if not unclear:
         return ","
-    unclear = min(text for text in with_comma if all(count[piece] < 2 for piece in pieces[text]))
     raise EmocapError(
-        f"{where}: emotions {_shown(unclear)} may be one label or several; give label_separator ',' or 'none'"
+        f"{where}: emotions {_shown(min(unclear))} may be one label or several; give label_separator, such as ',' or "
+        "'none'"
     )
 
 
@@ -183,33 +215,55 @@ def as_binary(value: Any) -> float | None:
     """
     if isinstance(value, str):
         text = value.strip().lower()
-        if text in ("true", "yes"):
-            return 1.0
-        if text in ("false", "no", ""):
-            return 0.0
+        if text in YES or text in NO:
+            return float(text in YES)
+        number, percent = text.removesuffix("%").strip(), text.endswith("%")
+        if _DECIMAL_COMMA.fullmatch(number):
+            number = number.replace(",", ".")
         try:
-            return float(text)
+            return float(number) / (100 if percent else 1)
         except ValueError:
             return None
     if value is None:
         return 0.0
-    return float(value) if isinstance(value, bool | int | float | np.number | np.bool_) else None
+    return float(value) if isinstance(value, bool | int | float | np.number | np.bool_ | Decimal) else None
 
 
 def _is_odd(word: str) -> bool:
-    """Whether a text without quotes is no label: a number, the remains of a list or of code, or too long."""
-    quoted = any(mark in word for mark in "'\"")
-    return (
-        len(word) > MAX_LABEL_CHARS
-        or _NUMBER.fullmatch(word) is not None
-        or bool(_BRACKETS.search(word) or (quoted and "(" in word))
+    is_list = len(word) > 1 and word[0] in "'\"“" and word[-1] in "'\"”"
+    return is_list or len(word) > MAX_LABEL_CHARS or word.lower() in ANSWERS or _ODD.fullmatch(word) is not None
+
+
+def _plain(value: Any) -> Any:
+    """A list or an object of scores, also of the forms in which labelling tools and classifiers give them."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        if len(value) == 1 and isinstance(only := next(iter(value.values())), list) and set(value) <= set(LIST_KEYS):
+            return only
+        if set(value) == {"label", "score"} and isinstance(value["label"], str):
+            return [value]
+        labels, scores = value.get("labels"), value.get("scores")
+        if len(value) == 2 and isinstance(labels, list) and isinstance(scores, list) and len(labels) == len(scores):
+            return dict(zip(labels, scores, strict=True))
+    is_scored = (
+        isinstance(value, list | tuple)
+        and bool(value)
+        and all(
+            isinstance(item, list | tuple)
+            and len(item) == 2
+            and isinstance(item[0], str)
+            and isinstance(item[1], int | float)
+            for item in value
+        )
     )
+    return dict(value) if is_scored else value
 
 
 def _is_low(item: Any, threshold: float) -> bool:
     """Whether an item is an object with a score below the threshold."""
-    score = item.get("score") if isinstance(item, Mapping) else None
-    return isinstance(score, int | float) and score < threshold
+    score = as_binary(item["score"]) if isinstance(item, Mapping) and item.get("score") is not None else None
+    return score is not None and not score >= threshold
 
 
 def _structure(text: str) -> Any:
@@ -218,31 +272,39 @@ def _structure(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         pass
-    inner = text
+    inner = text.translate(_STRAIGHT)
     while (match := _ARRAY.match(inner)) is not None:
         inner = match.group(1).strip()
     if not inner:
         return []
+    if inner != text.translate(_STRAIGHT) and inner[0] not in _WRAPPED:
+        inner = f"[{inner}]"  # a call with the labels as its arguments
     if inner[0] not in _WRAPPED or inner[-1] != _WRAPPED[inner[0]]:
         raise LabelFault(f"emotions {_shown(text)} are not a whole list, such as ['joy', 'calm']")
     if (words := _quoted_words(inner[1:-1])) is not None:
         return words
-    value = _literal(inner)
+    value = _literal(_NAN.sub(lambda match: match.group(1) or "None", _NUMPY_NUMBER.sub(r"\1", inner)))
     if value is not None and not isinstance(value, str):
         return value
-    if any(mark in inner[1:-1] for mark in "[](){}'\":"):
+    words = next(csv.reader([inner[1:-1]], skipinitialspace=True), [])  # as Postgres, Spark and Java print lists
+    scores = [word.rpartition("=") for word in words]
+    if words and all(name and as_binary(score) is not None for name, _, score in scores):
+        return {name: score for name, _, score in scores}  # as Java prints a map
+    unclear = len(words) == 1 and len(words[0].split()) > 1
+    if unclear or any(mark in word for word in words for mark in "[](){}'\":|;\n"):
         raise LabelFault(f"emotions {_shown(text)} cannot be read as a list, such as ['joy', 'calm']")
-    if not inner[1:-1].strip():
-        return []
-    return [word.strip() for word in inner[1:-1].split(",")]
+    return words
 
 
 def _quoted_words(inner: str) -> list[str] | None:
-    """Quoted words with commas between all of them, or spaces only, as numpy prints them; None if it is not that."""
+    """Quoted words with commas between all of them, or spaces only, as numpy prints them; None if it is not that.
+
+    A missing value without quotes is "nan", which is no label.
+    """
     words, gaps, position = [], [], 0
     for match in _ITEM.finditer(inner):
         gaps.append(inner[position : match.start()].strip())
-        words.append(_literal(match.group(1)))
+        words.append("nan" if match.group(1) is None else _literal(match.group(1)))
         position = match.end()
     tail = inner[position:].strip()
     if not words or gaps[0] or tail not in ("", ",") or None in words:

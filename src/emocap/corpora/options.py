@@ -1,5 +1,6 @@
 """How a corpus is to be read: the names of its columns, and the notation of its labels."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -57,6 +58,8 @@ class ReadOptions:
                 raise EmocapError(f"columns: {role!r} is unknown, expected one of {', '.join(ROLES)}")
             if not names or (role != "emotions" and not isinstance(names, str)):
                 raise EmocapError(f"columns: {role} is {names!r}, expected the name of one column")
+        if not math.isfinite(self.label_threshold):
+            raise EmocapError(f"label_threshold is {self.label_threshold}, expected a number")
         if self.label_separator == "":
             raise EmocapError("label_separator is empty; give a separator, or 'none' if a cell is one label")
 

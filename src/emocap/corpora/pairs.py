@@ -51,6 +51,7 @@ SPLIT_NAMES = {
     }.items()
     for name in names
 }
+STRICTEST_FIRST = ("test", "validation", "train")  # what a group is in, if the corpus's own split divides it
 PERSON = ("explanations", "age", "gender", "education", "ethnicity")
 
 
@@ -182,6 +183,8 @@ class PairsBuilder:
     _columns: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in SCHEMA.names})
     _row_of: dict[str, int] = field(default_factory=dict)
     _unknown_splits: Counter[str] = field(default_factory=Counter)
+    _same_group: list[tuple[str, str]] = field(default_factory=list)
+    _n_divided: int = 0
 
     def __len__(self) -> int:
         """The number of pairs accepted so far."""
@@ -264,6 +267,7 @@ class PairsBuilder:
                 where, f"pair id {pair_id!r} occurs twice, and its image or caption differs from the first row's"
             )
             return False
+        self._join_group_and_split(row, group, split)
         annotations = self._columns["annotations"][row]
         known = next((one for one in annotations if annotator is not None and one["annotator"] == annotator), None)
         if known is None:
@@ -273,6 +277,21 @@ class PairsBuilder:
         self._columns["emotions"][row] = sorted({*self._columns["emotions"][row], *emotions})
         self._joined += 1
         return True
+
+    def _join_group_and_split(self, row: int, group: Any, split: Any) -> None:
+        """Join a rating's group to its pair's, and keep the strictest of their parts; a missing value is none."""
+        columns = self._columns
+        if not is_absent(group):
+            name = plain_id(group)
+            if columns["group"][row] is None:
+                columns["group"][row] = name
+            elif name != columns["group"][row]:
+                self._same_group.append((columns["group"][row], name))
+        part = self._split(split)
+        if part is not None and part != columns["split"][row]:
+            known = columns["split"][row]
+            columns["split"][row] = part if known is None else min(part, known, key=STRICTEST_FIRST.index)
+            self._n_divided += known is not None
 
     def _is_image_of(self, row: int, image: Any) -> bool:
         try:
@@ -312,6 +331,11 @@ class PairsBuilder:
             self.notes.append(
                 f"{sum(self._unknown_splits.values())} rows have an unknown split, such as {name!r} ({count})"
             )
+        if self._same_group:
+            self._columns["group"] = _joined_groups(self._columns["group"], self._same_group)
+            self.notes.append(f"{len(self._same_group)} rows name another group than their pair's first; both are one")
+        if self._n_divided:
+            self.notes.append(f"{self._n_divided} rows name another part than their pair's first; the stricter is used")
         self.notes += [] if open_vocabulary else _case_notes(self._columns["emotions"])
         table = pa.table(self._columns, schema=SCHEMA)
         return Pairs(
@@ -339,6 +363,21 @@ def require_any_image(pairs: Pairs) -> None:
             f"{root}: contains none of the {len(images)} images that the pairs name, such as {images[0]}; check the "
             "folder, or leave it out for captions alone"
         )
+
+
+def _joined_groups(groups: list[str | None], same: Iterable[tuple[str, str]]) -> list[str | None]:
+    """Groups by the first name, in alphabetical order, of all that are the same, also through others."""
+    first: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while first.get(name, name) != name:
+            name = first[name]
+        return name
+
+    for one, other in same:
+        small, large = sorted((root(one), root(other)))
+        first[large] = small
+    return [None if group is None else root(group) for group in groups]
 
 
 def _case_notes(emotions: Iterable[list[str] | None]) -> list[str]:

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from emocap.corpora.groups import Groups, image_key
-from emocap.corpora.pairs import Pairs
+from emocap.corpora.pairs import STRICTEST_FIRST, Pairs
 from emocap.corpora.stratification import stratify
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 
 FEW_POSITIVES = 10
-STRICTEST_FIRST = ("test", "validation", "train")  # what a group's pairs are in, if the corpus's own split divides it
+_ADVICE = "; if it is a stock sentence, add it to splits.stock_captions"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Split:
 def split_by_image(
     pairs: Pairs, vocabulary: Vocabulary, fractions: Mapping[str, float], seed: int = 0, groups: Groups | None = None
 ) -> Split:
-    """Parts in which every key is exactly once; the order of the pairs does not matter.
+    """Parts in which every key is exactly once; the order of the pairs does not matter if they have ids or images.
 
     Args:
         pairs: labelled pairs.
@@ -77,8 +77,8 @@ def fold_by_image(
 ) -> Split:
     """The parts "train", "validation" and "test"; over all folds every key is tested once.
 
-    The folds depend on the pairs' content, `n_folds` and `seed`, not on the order of the pairs. An emotion with fewer
-    images than folds is absent from some tests (see `emotion_notes`).
+    The folds depend on the pairs' content and ids, `n_folds` and `seed`, not on the order of the pairs. An emotion with
+    fewer images than folds is absent from some tests (see `emotion_notes`).
 
     Args:
         pairs: labelled pairs.
@@ -210,7 +210,7 @@ def _require_pairs(parts: Mapping[str, list[str]], groups: Groups) -> None:
     if empty is None:
         return
     size, tie = groups.largest()
-    reason = f"; the {tie} binds {size} of them, see splits.stock_captions" if size > 1 else ""
+    reason = f"; the {tie} binds {size} of them{_ADVICE if tie.startswith('caption') else ''}" if size > 1 else ""
     raise EmocapError(
         f"splits: {len(groups.keys)} images in {len(groups.sizes)} groups are too few for {len(parts)} parts{reason}"
     )
@@ -231,7 +231,7 @@ def size_notes(split: Split, groups: Groups) -> list[str]:
     if size > max(smallest, 1):
         notes.append(
             f"splits: {size} of {n} images are one group, more than the smallest part has ({smallest}); the {tie} "
-            "binds most of them; if it is a stock sentence, add it to splits.stock_captions"
+            f"binds most of them{_ADVICE if tie.startswith('caption') else ''}"
         )
     return notes
 

@@ -44,7 +44,7 @@ def stratify(weights: np.ndarray, targets: np.ndarray, sizes: Sequence[int], see
             others = [*common[group], *rare[group]]
             need = {part: sum(wanted[part][other] / expected[part][other] for other in others) for part in fits}
             free = {part: room[part] / sizes[part] for part in fits}
-            part = max(fits, key=lambda part: (lacks[part], need[part] + free[part], ties[part]))
+            part = max(fits, key=lambda part: (lacks[part], need[part] + free[part], room[part], ties[part]))
             parts[group] = part
             room[part] -= weight
             for other in (*common[group], *rare[group]):

@@ -74,15 +74,18 @@ def verdict(results: Results) -> Verdict:
 
 def data_remarks(manifest: Manifest) -> list[str]:
     """Sentences on what the numbers leave out: images that models did not see, and pairs that evoke no emotion."""
-    sizes = manifest.data.get("target") or {}
-    images, pairs = sizes.get("images") or 0, sizes.get("labelled") or 0
-    unseen = (sizes.get("images_missing") or 0) + (sizes.get("images_rejected") or 0)
     remarks = []
-    if images and unseen:
-        remarks.append(
-            f"{unseen:,} of the target’s {images:,} images ({percent(unseen / images)}) are missing or unusable; "
-            "models read the captions alone there."
-        )
+    for domain, corpus in manifest.data.items():
+        counts = corpus or {}
+        images = counts.get("images") or 0
+        unseen = (counts.get("images_missing") or 0) + (counts.get("images_rejected") or 0)
+        if images and unseen:
+            remarks.append(
+                f"{unseen:,} of the {domain.replace('_', ' ')}’s {images:,} images ({percent(unseen / images)}) are "
+                "missing or unusable; models read the captions alone there."
+            )
+    sizes = manifest.data.get("target") or {}
+    pairs = sizes.get("labelled") or 0
     negatives = sizes.get("without_emotion") or 0
     if pairs and negatives and manifest.config.get("target", {}).get("negatives") != "drop":
         remarks.append(

@@ -57,7 +57,12 @@ def prepare(study: Study) -> None:
         logger.info(
             "target: %d images are copies of others, such as %s of %s; they share a part", len(same), copy, first
         )
-    counts = {"labelled": len(pairs), "without_emotion": negatives, "copied_images": len(same)}
+    counts = {
+        "images": len(pairs.distinct_images()),
+        "labelled": len(pairs),
+        "without_emotion": negatives,
+        "copied_images": len(same),
+    }
     data: dict[str, Any] = {"target": _sizes(target) | counts}
     faults = {"target": count_faults([(row.where, row.reason) for row in target.rejected])}
     shared: dict[str, dict[str, list[str]]] = {}

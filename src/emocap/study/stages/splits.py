@@ -11,6 +11,7 @@ from emocap.corpora.groups import Groups
 from emocap.corpora.overlap import without_held_out
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.splits import Split, fold_by_image, own_split, rows_of, size_notes, split_by_image
+from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.files import write_array, write_json
 from emocap.study.unit import PARTS, Unit
@@ -30,7 +31,7 @@ def splits(study: Unit) -> None:
     for note in size_notes(split, groups):
         logger.warning(note)
     rows = rows_of(pairs, split.parts, study.same_content, split.left_out)
-    _require_emotions(pairs, rows)
+    _require_emotions(pairs, vocabulary, rows)
     sizes = {
         part: {"asked_images": split.asked[part], "images": len(keys), "pairs": len(rows[part])}
         for part, keys in split.parts.items()
@@ -70,12 +71,13 @@ def splits(study: Unit) -> None:
     write_json(study.run / "splits.json", value)
 
 
-def _require_emotions(pairs: Pairs, rows: Mapping[str, np.ndarray]) -> None:
+def _require_emotions(pairs: Pairs, vocabulary: Vocabulary, rows: Mapping[str, np.ndarray]) -> None:
+    known = set(vocabulary.labels)
     for part, numbers in rows.items():
-        if not any(pairs.emotions[row] for row in numbers):
+        if not any(known.intersection(pairs.emotions[row] or ()) for row in numbers):
             raise EmocapError(
-                f"splits: none of the {len(numbers)} {part} pairs has an emotion, so nothing can be learned or "
-                f"measured there; use more data, a larger share for {part}, or target.negatives: drop"
+                f"splits: none of the {len(numbers)} {part} pairs has an emotion of the vocabulary, so nothing can be "
+                f"learned or measured there; use more data, a larger share for {part}, or target.negatives: drop"
             )
 
 
