@@ -19,7 +19,17 @@ def one_pair(*people: list[str]) -> dict:
 def test_words_are_cleaned_in_order_without_repeats(socratis) -> None:
     people = [["'Awe'", "HAPPY", "awe", "very sad", "seasick"], ["None", ""], ["sad"]]
     pairs = read_socratis_json(socratis(one_pair(*people)))
-    assert annotator_emotions(pairs, VOCABULARY) == [[[2, 0], [], [1]]]
+    assert annotator_emotions(pairs, VOCABULARY) == [[[2, 0], None, [1]]]
+
+
+def test_naming_nothing_differs_from_unknown_words() -> None:
+    builder = PairsBuilder("synthetic")
+    for annotator, words in (("a", []), ("b", ["seasick"]), ("c", ["seasick", "sad"])):
+        builder.add_rating("x", "1", None, "text", words, annotator)
+    builder.add("x", "2", None, "text", [], [{"annotator": "d", "emotions": None}])
+    pairs = builder.build()
+    assert annotator_emotions(pairs, VOCABULARY) == [[[], None, [1]], [None]]
+    assert vote_shares(pairs, VOCABULARY)[0].tolist() == pytest.approx([0, 1 / 3, 0])
 
 
 def test_pair_without_annotations_has_no_annotators() -> None:

@@ -66,7 +66,7 @@ def test_uses_only_predicted_pairs() -> None:
 
 
 def test_counts_what_is_left_out() -> None:
-    named = [[[0], [1], []], [[0]], [], [[], []], [[], [2]]]
+    named = [[[0], [1], None], [[0]], [], [None, None], [None, [2]]]
     result = human_ceiling(named, {}, LABELS, PRIOR)
     assert result["n_pairs"] == 1
     assert result["left_out"] == {
@@ -77,6 +77,47 @@ def test_counts_what_is_left_out() -> None:
     }
     assert human_ceiling(named[1:], {}, LABELS, PRIOR) is None
     assert human_ceiling([], {}, LABELS, PRIOR) is None
+
+
+def test_naming_nothing_is_an_answer() -> None:
+    """Three annotators: happy, happy and nothing; a model that predicts happy for both pairs."""
+    named = [[[0], [0], []], [[], []]]
+    model = predictions([0, 1], [[0.9, 0.1, 0.1, 0.1], [0.8, 0.1, 0.1, 0.1]])
+    result = human_ceiling(named, {"model": [model]}, LABELS, PRIOR)
+    # happy | happy, happy | happy, nothing | happy, nothing | nothing twice: 2 true positives, 1 false negative
+    assert result["one_against_others"]["micro_f1"] == pytest.approx(4 / 5)
+    # the model: 3 true positives of the first pair, 2 false ones of the second
+    assert result["models"]["model"]["micro_f1"] == pytest.approx(6 / 8)
+    assert (result["n_pairs"], result["annotators"]["least"], result["annotators"]["most"]) == (2, 2, 3)
+    assert result["left_out"] == {"answers of no emotion, by the metrics of rankings only": 3}
+
+
+def test_rankings_leave_out_empty_answers() -> None:
+    prior = np.array([0.1, 0.3, 0.2, 0.5])  # ranks fear first, which nobody named
+    wrong = [0.1, 0.1, 0.1, 0.9]
+    model = predictions([0, 1, 2], [[0.9, 0.1, 0.1, 0.1], wrong, wrong])
+    result = human_ceiling([[[0], [0], []], [[], []], [[1], []]], {"model": [model]}, LABELS, prior)
+    for scores in (result["one_against_others"], result["models"]["model"]):
+        assert scores["top1_accuracy"] == scores["label_ranking_average_precision"] == 1
+
+
+def test_split_half_counts_empty_answers() -> None:
+    people = [[[0], []], [[], [0]], [[1], [1]]]  # each half is one annotator
+    halves = human_ceiling(people, {}, LABELS, PRIOR, n_splits=400)["split_half"]
+    first, second = np.eye(4)[[0, 0, 1]] * [[1], [0], [1]], np.eye(4)[[0, 0, 1]] * [[0], [1], [1]]
+    same, mixed = np.eye(4)[[0, 0, 1]], np.eye(4)[[0, 0, 1]] * [[0], [0], [1]]
+    pearson = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in ((first, second), (same, mixed))]
+    assert halves["correlation"] == pytest.approx(np.mean(pearson), abs=0.02)
+    assert halves["metrics"]["top1_accuracy"] == 1
+
+
+def test_needs_two_who_named_an_emotion() -> None:
+    assert human_ceiling([[[0], []], [[], []]], {}, LABELS, PRIOR) is None
+    unlucky = human_ceiling(
+        [[[0], [0], [], []]], {}, LABELS, PRIOR, n_splits=1, seed=1
+    )  # both who named it in one half
+    assert unlucky["split_half"]["metrics"]["top1_accuracy"] is None
+    assert unlucky["split_half"]["metrics"]["micro_f1"] == 0
 
 
 def test_full_agreement_gives_perfect_scores() -> None:

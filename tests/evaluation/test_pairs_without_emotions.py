@@ -127,8 +127,8 @@ def test_baselines_learn_from_negatives(name: str) -> None:
         assert p[0, 0] > 0.6 > 0.4 > p[1, 0]
 
 
-def test_human_agreement_leaves_out_pairs_nobody_named() -> None:
-    named = [[[0], [0, 1]], [[], []], [[1], []]]
+def test_human_agreement_leaves_out_unknown_answers() -> None:
+    named = [[[0], [0, 1]], [None, None], [[1], None]]
     prior = np.array([0.4, 0.3, 0.2, 0.1])
     alone, together = (human_ceiling(people, {}, LABELS, prior) for people in (named[:1], named))
     assert together["one_against_others"] == alone["one_against_others"]

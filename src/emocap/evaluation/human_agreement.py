@@ -3,6 +3,9 @@
 The emotions an annotator named, in the order written, are a ranking like a model's. Each annotator is evaluated against
 the union of what the *other* annotators of the pair named, and so is every model: the union over all annotators would
 give models easier targets than the annotators had.
+
+An annotator who named nothing answered that the pair evokes nothing. Such an answer ranks no emotion, so the metrics of
+rankings leave it out, for annotators and models alike; it counts everywhere else.
 """
 
 from collections import Counter
@@ -15,6 +18,7 @@ from emocap.errors import EmocapError
 from emocap.evaluation.metrics import METRICS
 from emocap.evaluation.predictions import ModelPredictions
 from emocap.evaluation.scored_predictions import ScoredPredictions
+from emocap.evaluation.statistics import plain_value
 
 # The metrics of ranks and of one threshold: what a person named has neither probabilities nor thresholds by emotion.
 SHARED = (*(m.name for m in METRICS.values() if m.input == "ranking" and m.higher_is_better), "micro_f1")
@@ -22,7 +26,7 @@ UNNAMED = 1e-6
 
 
 def human_ceiling(
-    named: Sequence[Sequence[Sequence[int]]],
+    named: Sequence[Sequence[Sequence[int] | None]],
     predictions: Mapping[str, Sequence[ModelPredictions]],
     labels: Sequence[str],
     prior: np.ndarray,
@@ -36,7 +40,8 @@ def human_ceiling(
     Every annotator has the same weight, so that a pair with more annotators has more.
 
     Args:
-        named: per pair of the table and annotator, the label indices of the named emotions in the order written.
+        named: per pair of the table and annotator, the label indices of the named emotions in the order written; empty
+            for the answer that nothing is evoked, None for an unknown answer (see `annotator_emotions`).
         predictions: by model, one entry per repeat; only pairs that all of them predict are used.
         labels: E emotions.
         prior: (E,) frequencies, or (M, E), one row per pair of the table, which rank what an annotator did not name.
@@ -44,7 +49,7 @@ def human_ceiling(
         seed: of the splits.
 
     Returns:
-        What `docs/RUN_DIR.md` describes as `human`; None if no pair has two annotators with known emotions.
+        What `docs/RUN_DIR.md` describes as `human`; None if no pair has two annotators who named known emotions.
 
     Raises:
         EmocapError: `prior` or a model's predictions have other emotions or pairs.
@@ -53,12 +58,15 @@ def human_ceiling(
     priors = np.broadcast_to(np.asarray(prior, dtype=np.float64), (len(named), len(labels)))
     rows = _predicted_by_all(predictions, len(named))
     kept, left_out = _with_two_annotators(named, rows)
-    if not kept:
+    if not any(sum(map(bool, known)) >= 2 for _, known in kept):
         return None
     pairs, people, targets = _one_against_others(kept, priors)
-    own = _scores(people, targets, threshold=0.5)
+    is_ranked = np.array([bool(words) for _, known in kept for words in known])
+    if not is_ranked.all():
+        left_out["answers of no emotion, by the metrics of rankings only"] = int((~is_ranked).sum())
+    own = _scores(people, targets, 0.5, is_ranked)
     models = {
-        name: _mean([_model_scores(repeat, pairs, targets) for repeat in repeats])
+        name: _mean([_model_scores(repeat, pairs, targets, is_ranked) for repeat in repeats])
         for name, repeats in predictions.items()
     }
     counts = [len(known) for _, known in kept]
@@ -101,13 +109,13 @@ def _predicted_by_all(predictions: Mapping[str, Sequence[ModelPredictions]], n: 
 
 
 def _with_two_annotators(
-    named: Sequence[Sequence[Sequence[int]]], rows: np.ndarray
+    named: Sequence[Sequence[Sequence[int] | None]], rows: np.ndarray
 ) -> tuple[list[tuple[int, list[list[int]]]], Counter[str]]:
-    """Pairs with two annotators or more who named a known emotion, and the number of those left out by reason."""
+    """Pairs with two known answers or more, and the number of annotators and pairs left out by reason."""
     left_out: Counter[str] = Counter()
     kept: list[tuple[int, list[list[int]]]] = []
     for row in rows:
-        known = [list(words) for words in named[row] if len(words)]
+        known = [list(words) for words in named[row] if words is not None]
         left_out["annotators without a known emotion"] += len(named[row]) - len(known)
         if len(known) >= 2:
             kept.append((int(row), known))
@@ -147,16 +155,33 @@ def _one_against_others(
     return np.array(rows), np.stack(people), np.stack(targets).astype(np.float32)
 
 
-def _model_scores(repeat: ModelPredictions, pairs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+def _model_scores(
+    repeat: ModelPredictions, pairs: np.ndarray, targets: np.ndarray, is_ranked: np.ndarray
+) -> dict[str, float]:
     """A repeat's scores for these pairs (I,) against these targets (I, E)."""
     ordered = repeat.ordered()
     places = np.searchsorted(ordered.rows, pairs)
-    return _scores(ordered.probabilities[places], targets, ordered.threshold[places])
+    return _scores(ordered.probabilities[places], targets, ordered.threshold[places], is_ranked)
 
 
-def _scores(scores: np.ndarray, targets: np.ndarray, threshold: float | np.ndarray) -> dict[str, float]:
-    scored, weights = ScoredPredictions(scores, targets, threshold), np.ones((1, len(targets)))
-    return {metric: float(METRICS[metric].statistic(scored)(weights)[0]) for metric in SHARED}
+def _scores(
+    scores: np.ndarray, targets: np.ndarray, threshold: float | np.ndarray, is_ranked: np.ndarray
+) -> dict[str, float]:
+    """The metrics of `SHARED` of scores (I, E).
+
+    Args:
+        is_ranked: (I,) bool, the rows that metrics of rankings use; they are NaN if none of these has a target.
+    """
+    all_rows, ranked = (
+        ScoredPredictions(scores, targets, threshold),
+        ScoredPredictions(scores[is_ranked], targets[is_ranked]),
+    )
+    values = {}
+    for name in SHARED:
+        scored = ranked if METRICS[name].input == "ranking" else all_rows
+        is_defined = scored is all_rows or ranked.n_ranked > 0
+        values[name] = plain_value(METRICS[name].statistic(scored), len(scored.truth)) if is_defined else np.nan
+    return values
 
 
 def _mean(repeats: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -169,7 +194,8 @@ def _split_half(people: Sequence[list[list[int]]], priors: np.ndarray, n_splits:
     `correlation` is Pearson's of the two halves' vote shares over all cells of pairs and emotions; `spearman_brown`
     predicts from it that of two groups as large as the whole (Spearman 1910, Brown 1910). Both are null if all shares
     of a half are equal. `metrics` evaluate the first half's shares, ties broken by the prior, against the second's
-    union; with an odd number of annotators the first half is the smaller.
+    union, those of rankings where the first half named an emotion; they are null if no split has such a pair. With an
+    odd number of annotators the first half is the smaller.
     """
     generator = np.random.default_rng(seed)
     correlations, metrics = [], []
@@ -186,11 +212,17 @@ def _split_half(people: Sequence[list[list[int]]], priors: np.ndarray, n_splits:
         first, second = (np.stack(half) for half in halves)
         if first.std() > 0 and second.std() > 0:
             correlations.append(float(np.corrcoef(first.ravel(), second.ravel())[0, 1]))
-        metrics.append(_scores(first + UNNAMED * priors, second > 0, threshold=2 * UNNAMED))
+        is_ranked = first.sum(axis=1) > 0
+        metrics.append(_scores(first + UNNAMED * priors, second > 0, 2 * UNNAMED, is_ranked))
     r = float(np.mean(correlations)) if correlations else None
     return {
         "correlation": r,
         "spearman_brown": None if r is None or r <= -1 else 2 * r / (1 + r),
         "n_splits": n_splits,
-        "metrics": _mean(metrics),
+        "metrics": {name: _mean_of_defined([scores[name] for scores in metrics]) for name in SHARED},
     }
+
+
+def _mean_of_defined(values: Sequence[float]) -> float | None:
+    defined = [value for value in values if not np.isnan(value)]
+    return float(np.mean(defined)) if defined else None
