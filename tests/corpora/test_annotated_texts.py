@@ -77,6 +77,34 @@ def test_lewidi_of_2023_and_unlabelled_items(tmp_path) -> None:
     assert unlabelled.emotions == [None]
 
 
+def test_lewidi_rejects_answers_of_unknown_annotators(tmp_path) -> None:
+    task = "irony detection"
+    path = lewidi(
+        tmp_path,
+        item(task, "a", "A1,A2,A3", "1,0"),
+        item(task, "b", "A1,A2", "0,1,1"),
+        item(task, "c", "A1,A2", "0,"),
+        item(task, "d", "A1,,A3", "0,1,0"),
+    )
+    pairs = read_lewidi(path)
+    assert [fault.reason for fault in pairs.rejected] == [
+        "has 3 annotators and 2 answers, expected one answer of each",
+        "has 2 annotators and 3 answers, expected one answer of each",
+        "has an empty answer in '0,'",
+    ]
+    annotations = pairs.table["annotations"][0].as_py()
+    assert [(one["annotator"], one["emotions"]) for one in annotations] == [("A1", []), (None, ["irony"]), ("A3", [])]
+    assert len(read_lewidi(path, None, ReadOptions(labels=False))) == 4
+
+
+def test_lewidi_joins_answers_of_one_annotator(tmp_path) -> None:
+    path = lewidi(tmp_path, item("emotion naming", "a", "A1,A2,A1", "joy,fear,awe"))
+    pairs = read_lewidi(path)
+    assert pairs.emotions == [["awe", "fear", "joy"]]
+    annotations = pairs.table["annotations"][0].as_py()
+    assert [(one["annotator"], one["emotions"]) for one in annotations] == [("A1", ["joy", "awe"]), ("A2", ["fear"])]
+
+
 def test_lewidi_annotators_are_no_items(tmp_path) -> None:
     (tmp_path / "MP_annotators_meta.json").write_text('{"0": {"Age": 19.0}}')
     assert guess_format(tmp_path / "MP_annotators_meta.json") == "lewidi"

@@ -5,7 +5,8 @@ One JSON object of items, each with `text` (parts by name, or one text), `annota
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,8 @@ def read_lewidi(path: Path, images: Path | None = None, options: ReadOptions | N
     """One pair per item; the parts of its text are joined by a space, and every annotator's labels are kept apart.
 
     Labels that are words, also several with commas between, are read as they are. Of labels 0 and 1, 1 is the task's
-    name without "detection" (`irony` of "irony detection"), and 0 is none. Explanations are read where each answer has
-    one.
+    name without "detection" (`irony` of "irony detection"), and 0 is none. An annotator who answered an item twice is
+    one annotator with the labels of both answers. Explanations are read where each answer has one.
 
     Raises:
         EmocapError: images are given, not this layout, labels on a scale of numbers, or no usable item.
@@ -38,9 +39,10 @@ def read_lewidi(path: Path, images: Path | None = None, options: ReadOptions | N
     items = read_json(path)
     if not isinstance(items, dict) or not any(isinstance(item, dict) and "text" in item for item in items.values()):
         raise EmocapError(f"{path}: contains no items with a text; give TASK_train.json or TASK_dev.json")
-    labelled = (options is None or options.labels) and any(_answers(item) for item in items.values())
+    answers_of = {item_id: _answers(item) for item_id, item in items.items()}
+    labelled = (options is None or options.labels) and any(answers_of.values())
     if labelled:
-        _require_words(path, items)
+        _require_words(path, answers_of.values())
     builder = PairsBuilder(path)
     languages: Counter[str] = Counter()
     for item_id, item in items.items():
@@ -50,8 +52,10 @@ def read_lewidi(path: Path, images: Path | None = None, options: ReadOptions | N
             builder.reject(where, "has no text")
         elif not labelled:
             builder.add(where, item_id, None, text, split=item.get("split"))
-        elif not (answers := _answers(item)):
+        elif not (answers := answers_of[item_id]):
             builder.reject(where, "has no annotations")
+        elif (fault := _fault(item)) is not None:
+            builder.reject(where, fault)
         else:
             _add(builder, where, item_id, text, item, answers)
         if isinstance(item, dict):
@@ -62,13 +66,13 @@ def read_lewidi(path: Path, images: Path | None = None, options: ReadOptions | N
 
 
 def _add(
-    builder: PairsBuilder, where: str, item_id: str, text: str, item: dict[str, Any], answers: dict[str, str]
+    builder: PairsBuilder, where: str, item_id: str, text: str, item: dict[str, Any], answers: list[tuple[str, str]]
 ) -> None:
     reasons = _explanations(item)
-    for annotator, answer in answers.items():
+    for annotator, answer in answers:
         emotions = _labels(answer, str(item.get("annotation task", "")))
         given = {"explanations": reasons[annotator]} if annotator in reasons else {}
-        builder.add_rating(where, item_id, None, text, emotions, annotator, split=item.get("split"), **given)
+        builder.add_rating(where, item_id, None, text, emotions, annotator or None, split=item.get("split"), **given)
 
 
 def _text(item: Any) -> str | None:
@@ -79,17 +83,30 @@ def _text(item: Any) -> str | None:
 
 
 def _names(item: dict[str, Any]) -> list[str]:
-    return [name.strip() for name in str(item.get("annotators", "")).split(",") if name.strip()]
+    """The annotators in the order written; "" where one has no name."""
+    text = str(item.get("annotators") or "").strip()
+    return [name.strip() for name in text.split(",")] if text else []
 
 
-def _answers(item: Any) -> dict[str, str]:
-    """Annotator to answer; the first task (2023) has the answers in the order of the annotators."""
+def _answers(item: Any) -> list[tuple[str, str]]:
+    """Annotator and answer; the first task (2023) has the answers in the order of the annotators."""
     given = item.get("annotations") if isinstance(item, dict) else None
     if isinstance(given, Mapping):
-        return {name: str(answer) for name, answer in given.items()}
+        return [(name, str(answer)) for name, answer in given.items()]
     if isinstance(given, str) and given.strip():
-        return dict(zip(_names(item), given.split(","), strict=False))
-    return {}
+        return list(zip_longest(_names(item), given.split(","), fillvalue=""))
+    return []
+
+
+def _fault(item: dict[str, Any]) -> str | None:
+    """Why it is unknown whose the answers of an item are; None where each annotator has one."""
+    given = item["annotations"]
+    if isinstance(given, Mapping):
+        return None
+    names, answers = _names(item), given.split(",")
+    if len(names) != len(answers):
+        return f"has {len(names)} annotators and {len(answers)} answers, expected one answer of each"
+    return None if all(map(str.strip, answers)) else f"has an empty answer in {given!r}"
 
 
 def _labels(answer: str, task: str) -> list[str]:
@@ -112,11 +129,11 @@ def _explanations(item: dict[str, Any]) -> dict[str, list[str]]:
     return reasons
 
 
-def _require_words(path: Path, items: dict[str, Any]) -> None:
+def _require_words(path: Path, answers_of: Iterable[list[tuple[str, str]]]) -> None:
     numbers = {
         answer.strip()
-        for item in items.values()
-        for answer in _answers(item).values()
+        for answers in answers_of
+        for _, answer in answers
         if _NUMBER.fullmatch(answer.strip()) and answer.strip() not in ("0", "1")
     }
     if numbers:
