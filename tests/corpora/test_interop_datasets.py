@@ -87,6 +87,29 @@ def test_parts_become_splits() -> None:
     assert Pairs.from_dataset(streams).table.equals(pairs.table)
 
 
+def test_own_splits_come_before_the_keys() -> None:
+    columns = {"caption": ["a", "b", "c", "d"], "split": ["train", "dev", None, "test"]}
+    for whole in (hd.Dataset.from_dict(columns), hd.Dataset.from_dict(columns).to_iterable_dataset()):
+        pairs = Pairs.from_dataset({"train": whole})
+        assert pairs.splits == ["train", "validation", "train", "test"]
+        assert len(pairs.notes) == 1
+        assert "the key of the dataset differ in 2 rows, such as 'dev' in 'train'; the column counts" in pairs.notes[0]
+    parts = hd.DatasetDict(
+        {name: hd.Dataset.from_dict({"caption": [name], "split": ["news"]}) for name in ("val", "test")}
+    )
+    pairs = Pairs.from_dataset(parts)
+    assert pairs.splits == ["validation", "test"]
+    assert "differ in 2 rows, such as 'news' in 'val'" in pairs.notes[0]
+    same = hd.DatasetDict(validation=hd.Dataset.from_dict({"caption": ["a"], "split": ["VAL"]}))
+    assert Pairs.from_dataset(same).notes == ()
+
+
+def test_our_splits_survive_a_dataset_of_parts() -> None:
+    table = {"pair_id": ["1", "2"], "image": ["", ""], "caption": ["a", "b"], "split": ["test", None]}
+    pairs = Pairs(pa.table(dict.fromkeys(SCHEMA.names, [None] * 2) | table, schema=SCHEMA))
+    assert Pairs.from_dataset(hd.DatasetDict(train=pairs.to_dataset())).splits == ["test", "train"]
+
+
 @pytest.mark.parametrize("streamed", [False, True])
 def test_images_are_copied_not_decoded(png, tmp_path, streamed) -> None:
     features = hd.Features({"image": hd.Image(), "caption": hd.Value("string"), "mask": hd.Image()})

@@ -1,6 +1,7 @@
 """Pairs from and to the datasets of Hugging Face `datasets`: in memory or streamed, with one or several parts."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from emocap.corpora.interop.columns import (
     require_exact_ids,
     union_of_rows,
 )
+from emocap.corpora.labels import is_absent
 from emocap.corpora.options import ReadOptions
-from emocap.corpora.pairs import Pairs, PairsBuilder
+from emocap.corpora.pairs import SPLIT_NAMES, Pairs, PairsBuilder
 from emocap.corpora.row_files import is_readable
 from emocap.errors import EmocapError
 from emocap.progress import logger
@@ -32,6 +34,7 @@ BATCH_ROWS = 1000
 def from_dataset(dataset: Any, images: str | Path | None = None, **options: Any) -> Pairs:
     """One pair per row of a `Dataset` or `IterableDataset`; the keys of a `DatasetDict` become the pairs' splits.
 
+    Where a column `split` names a part, that counts instead of the key, since many datasets have one key for all rows.
     `ClassLabel` and lists of it are read as the names of their classes. Images are neither decoded nor encoded again:
     the bytes of an `Image` column, or the files that it names, are copied into a folder once (see `EmbeddedImages`);
     with `images`, its paths are names of images in that folder. A single `Image` column is the image, whatever its
@@ -78,7 +81,7 @@ def from_dataset(dataset: Any, images: str | Path | None = None, **options: Any)
     if isinstance(dataset, dict):
         columns = ids_of_parts(builder, columns, part_names, read_options)
         if "split" not in read_options.columns:
-            columns["split"] = part_names
+            columns["split"] = _splits(builder, columns.get("split"), part_names)
     return pairs_of_columns(builder, columns, read_options, places)
 
 
@@ -135,6 +138,26 @@ def _image_cell(datasets: Any, cell: Any, *, has_folder: bool) -> Any:
     if not Path(path).is_file():
         raise EmocapError(f"image {path!r} is named but not contained in the dataset; give the folder of images")
     return {"bytes": Path(path).read_bytes(), "path": path}
+
+
+def _splits(builder: PairsBuilder, own: Sequence[Any] | None, part_names: Sequence[str]) -> list[str]:
+    """The split of each row: its own cell where that names a part, else the key of its part."""
+    if own is None:
+        return list(part_names)
+    splits, differ = [], Counter[tuple[str, str]]()
+    for cell, key in zip(own, part_names, strict=True):
+        name = "" if is_absent(cell) else str(cell)
+        part = SPLIT_NAMES.get(name.strip().lower())
+        splits.append(key if part is None else name)
+        if name and (part is None or part != SPLIT_NAMES.get(key.strip().lower())):
+            differ[name, key] += 1
+    if differ:
+        (name, key), _ = differ.most_common(1)[0]
+        builder.notes.append(
+            f"the column 'split' and the key of the dataset differ in {sum(differ.values())} rows, such as {name!r} in "
+            f"{key!r}; the column counts where it names train, validation or test"
+        )
+    return splits
 
 
 def _dtypes(datasets: Any, parts: Mapping[str, Any]) -> dict[str, str]:
