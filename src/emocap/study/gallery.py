@@ -22,6 +22,8 @@ def write_gallery(
 ) -> None:
     """Write `gallery.json` and `gallery/`, as `docs/RUN_DIR.md` describes them.
 
+    Pairs without any emotion are not shown: no ranking of theirs is right or wrong.
+
     Args:
         run: the run directory.
         model: name of the model whose predictions are shown.
@@ -35,7 +37,8 @@ def write_gallery(
     )
     likelihood = np.where(targets > 0, np.log(probabilities + 1e-9), np.log(1 - probabilities + 1e-9)).sum(axis=1)
     order = np.lexsort((-likelihood, -targets.sum(axis=1), -precision))
-    n = min(IMAGES_EACH, len(test) // 2)
+    order = order[(targets[order] > 0).any(axis=1)]
+    n = min(IMAGES_EACH, len(order) // 2)
     chosen = {"best": order[:n], "worst": order[::-1][:n]}
     value: dict[str, Any] = {"schema": 1, "model": model}
     with atomic_folder(run / "gallery") as folder:
