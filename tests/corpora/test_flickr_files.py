@@ -32,6 +32,25 @@ def test_tokens_are_pairs_without_split(tmp_path) -> None:
     assert [fault.where.split(": ")[1] for fault in pairs.rejected] == ["line 5"]
 
 
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [("pair_id\tcaption\temotions", "a.jpg#{}\tA dog\tjoy"), ("pair_id\tCaption", "a.jpg#{}\tA dog")],
+)
+def test_table_of_tokens_is_a_table(tmp_path, header: str, row: str) -> None:
+    path = tmp_path / "mine.tsv"
+    path.write_text("\n".join([header, *map(row.format, range(5))]))
+    assert guess_format(path) == "table"
+    path.write_text("\n".join(map(row.format, range(5))))
+    assert (guess_format(path) == "flickr-tokens") == (row.count("\t") == 1)
+
+
+def test_token_line_of_two_tabs_is_rejected(tmp_path) -> None:
+    path = tmp_path / "Flickr8k.token.txt"
+    path.write_text(TOKENS + "d.jpg#0\tA dog\tjoy\n")
+    pairs = read_flickr_tokens(path)
+    assert (len(pairs), [fault.where.split(": ")[1] for fault in pairs.rejected]) == (4, ["line 5"])
+
+
 def test_part_lists_give_the_split(tmp_path) -> None:
     (tmp_path / "results_20130124.token").write_text(TOKENS)
     (tmp_path / "captions.txt").write_text("image,caption\na_1.jpg,One , two\nb_2.jpg,Three\n")

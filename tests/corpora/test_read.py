@@ -23,8 +23,13 @@ def test_guessed_flickr8k_keeps_commas_and_quotes(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("captions_val2017.json", "{}", "coco"),
-        ("some.json", '{"info": {}, "images": []}', "coco"),
+        ("captions_val2017.json", "{}", "table"),
+        ("some.json", '{"info": {}, "images": [], "annotations": []}', "coco"),
+        ("some.json", '{"annotations":[{"image_id":1}],\n"a]}":"\\"}","images":[{"id":1}]}\n', "coco"),
+        ("captions_mine.jsonl", '{"image": "a.jpg", "caption": "A dog", "annotations": null}\n' * 2, "table"),
+        ("mine.jsonl", '{"images": "a.jpg", "annotations": [{"image_id": 1}], "caption": "A dog"}\n' * 2, "table"),
+        ("mine.jsonl", '{"caption": "A dog", "annotations": []}', "table"),
+        ("mine.json", '{"annotations": [{"caption": "A dog", "emotions": ["joy"]}]}', "table"),
         ("some.json", '{"3KI0": [["a.jpg"', "socratis"),
         ("some.csv", "image_name,caption,emotions\n", "socratis-csv"),
         ("captions.txt", "image,caption\n", "flickr8k"),
@@ -50,6 +55,22 @@ def test_guesses_format(tmp_path, name: str, content: str, expected: str) -> Non
     (tmp_path / name).write_text(content)
     assert guess_format(tmp_path / name) == expected
     assert expected in FORMATS
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        ('{"info": {"year": 2017}, "licenses": [{"id": 1}], "images": [{"file_name": "a.jpg", "id": 7}', "coco"),
+        ('{"annotations": [{"image_id": 7, "id": 1, "caption": "A dog"}', "coco"),
+        ('{"licenses": [{"url": "x"}', "coco"),
+        ('{"annotations": [{"image": "a.jpg", "caption": "A dog", "emotions": ["joy"]}', "table"),
+        ('{"images": [{"file_name": "a.jpg", "caption": "A dog"}', "table"),
+    ],
+)
+def test_guesses_coco_from_its_beginning(tmp_path, start: str, expected: str) -> None:
+    rows = ', {"image_id": 7, "file_name": "a.jpg"}' if expected == "coco" else ', {"image": "a.jpg"}'
+    (tmp_path / "large.json").write_text(start + rows * 5000 + "]}")
+    assert guess_format(tmp_path / "large.json") == expected
 
 
 def test_missing_file_or_format_is_one_line(tmp_path) -> None:

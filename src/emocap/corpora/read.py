@@ -74,7 +74,7 @@ FORMATS: dict[str, Format] = {
         (CAPTIONS_TABLE,),
         EMOSET_FILES,
     ),
-    "coco": Format("captions JSON", read_coco, is_coco),
+    "coco": Format("captions JSON", read_coco, lambda _, start: is_coco(start)),
     "goemotions": Format(
         "TSV, or the folder of the three TSVs",
         goemotions.read_goemotions,
@@ -96,7 +96,7 @@ FORMATS: dict[str, Format] = {
     "flickr-tokens": Format(
         "Flickr8k.token.txt or results_20130124.token",
         flickr_tokens.read_flickr_tokens,
-        lambda _, start: most_lines_match(start, flickr_tokens.TOKEN_LINE, header=True),
+        lambda _, start: flickr_tokens.is_flickr_tokens(start),
         PART_LISTS,
     ),
     "flickr30k": Format("results.csv", read_flickr30k, lambda _, start: is_flickr30k(start)),

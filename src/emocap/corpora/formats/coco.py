@@ -1,5 +1,6 @@
 """COCO captions (Chen et al. 2015, arXiv 1504.00325): the official JSON; no emotions."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,48 @@ from emocap.corpora.pairs import Pairs, PairsBuilder, plain_id
 from emocap.errors import EmocapError
 from emocap.files import read_json
 
+_TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"(\s*:)?|[][{}]')
 
-def is_coco(path: Path, start: bytes) -> bool:
-    """Whether a file's name or first bytes indicate COCO captions."""
-    keys = (b'"licenses"', b'"annotations"', b'"images"')
-    return start.startswith(b"{") and (path.name.startswith("captions_") or any(key in start for key in keys))
+
+def is_coco(start: bytes) -> bool:
+    """Whether a file's first bytes are one object with lists of images and annotations, as far as they show.
+
+    Where the object does not end within them, one of the lists is enough, if its objects have the fields of COCO. JSON
+    lines are not COCO, whatever their keys.
+    """
+    keys, is_whole = _keys(start)
+    if is_whole is not None:
+        return is_whole and {b"images", b"annotations"} <= keys.keys()
+    annotations, images = keys.get(b"annotations"), keys.get(b"images")
+    if annotations:
+        return b"image_id" in annotations
+    if images:
+        return b"file_name" in images and b"caption" not in images
+    return b"licenses" in keys
+
+
+def _keys(start: bytes) -> tuple[dict[bytes, set[bytes]], bool | None]:
+    """The keys of the object that a file begins with, and for each those of the objects in its list.
+
+    Also whether nothing follows the object; None if it does not end within the first bytes.
+    """
+    keys: dict[bytes, set[bytes]] = {}
+    depth, last = 0, b""
+    if not start.startswith(b"{"):
+        return keys, False
+    for token in _TOKEN.finditer(start):
+        if (mark := token.group()) in (b"{", b"["):
+            depth += 1
+        elif mark in (b"}", b"]"):
+            depth -= 1
+        elif token.group(2) and depth == 1:
+            last = token.group(1)
+            keys[last] = set()
+        elif token.group(2) and depth == 3:
+            keys[last].add(token.group(1))
+        if depth == 0:
+            return keys, not start[token.end() :].strip()
+    return keys, None
 
 
 def read_coco(path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:

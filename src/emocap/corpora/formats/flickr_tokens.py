@@ -6,6 +6,7 @@
 import re
 from pathlib import Path
 
+from emocap.corpora.formats.file_starts import header_of, most_lines_match
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs, PairsBuilder
 from emocap.files import read_text
@@ -15,7 +16,12 @@ PART_LISTS = {
     "validation": "Flickr_8k.devImages.txt",
     "test": "Flickr_8k.testImages.txt",
 }
-TOKEN_LINE = re.compile(r"([^\t]+)#(\d+)\t\s*(.*)")
+TOKEN_LINE = re.compile(r"([^\t]+)#(\d+)\t\s*([^\t]*)$")
+
+
+def is_flickr_tokens(start: bytes) -> bool:
+    """Whether most lines of a file's first bytes are tokens; the first may be a header, but none with a caption."""
+    return most_lines_match(start, TOKEN_LINE, header=True) and "caption" not in map(str.lower, header_of(start))
 
 
 def read_flickr_tokens(path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:
