@@ -55,6 +55,19 @@ def test_sentences_are_pairs_with_their_split(coco) -> None:
     assert [fault.reason for fault in pairs.rejected] == ["caption is empty", "has no filename and list of sentences"]
 
 
+def test_repeated_sentids_are_numbered(tmp_path) -> None:
+    images = [
+        {"filename": "a.jpg", "split": "train", "sentences": [sentence("A cat.", 0), sentence("A dog.", 5)]},
+        {"filename": "b.jpg", "split": "test", "sentences": [sentence("A lake.", 0), sentence("A sea."), "text"]},
+        {"filename": "c.jpg", "sentences": None},
+    ]
+    pairs = read_karpathy(written(tmp_path, images))
+    assert pairs.pair_ids == ["0:0:0", "5", "0:1:0", "dataset_coco:1:1"]
+    assert pairs.captions == ["A cat.", "A dog.", "A lake.", "A sea."]
+    assert pairs.notes == ("2 sentences share their sentid with another; their place in the file is added to it",)
+    assert len(pairs.rejected) == 2
+
+
 def test_filepath_counts_if_the_folder_has_it(coco, tmp_path) -> None:
     (tmp_path / "images" / "val2014").mkdir(parents=True)
     names = read_karpathy(coco, tmp_path / "images").distinct_images()

@@ -4,10 +4,12 @@ SentiCap (Mathews, Xie and He 2016, arXiv 1510.01431) has the same layout, and a
 tokens, and SentiCap's marks of the words that carry the sentiment.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from emocap.corpora.labels import is_absent
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs, PairsBuilder, plain_id
 from emocap.errors import EmocapError
@@ -28,6 +30,8 @@ def is_senticap(start: bytes) -> bool:
 
 def read_karpathy(path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:
     """One pair per sentence, unlabelled, with its `sentid` as pair id and the image's own `split` (`restval` trains).
+
+    Sentences that share a `sentid` have the numbers of their image and their place added to it.
 
     Args:
         path: the JSON: `images` with `filename`, `split`, `sentences` of `raw` and, for COCO, `filepath`.
@@ -59,6 +63,12 @@ def _read(path: Path, images: Path | None, emotions_of: Callable[[dict[str, Any]
         raise EmocapError(f"{path}: expected an object with the list 'images', each with its 'sentences'")
     builder = PairsBuilder(path, images)
     stem = path.name.split(".")[0]
+    repeated = _repeated_ids(listed)
+    if repeated:
+        count = sum(repeated.values())
+        builder.notes.append(
+            f"{count} sentences share their sentid with another; their place in the file is added to it"
+        )
     for number, image in enumerate(listed):
         where = f"images[{number}]"
         sentences = image.get("sentences") if isinstance(image, dict) else None
@@ -76,10 +86,22 @@ def _read(path: Path, images: Path | None, emotions_of: Callable[[dict[str, Any]
             except ValueError as error:
                 builder.reject(here, str(error))
                 continue
-            own_id = sentence.get("sentid")
-            pair_id = f"{stem}:{number}:{place}" if own_id is None else plain_id(own_id)
+            own_id = _id(sentence)
+            pair_id = own_id if own_id and own_id not in repeated else f"{own_id or stem}:{number}:{place}"
             builder.add(here, pair_id, name, _text(sentence), emotions, split=image.get("split"))
     return builder.build()
+
+
+def _id(sentence: dict[str, Any]) -> str:
+    own_id = sentence.get("sentid")
+    return "" if is_absent(own_id) else plain_id(own_id)
+
+
+def _repeated_ids(listed: list[Any]) -> dict[str, int]:
+    """Every id of several sentences, and how many they are."""
+    of_images = (image.get("sentences") for image in listed if isinstance(image, dict))
+    sentences = (one for several in of_images if isinstance(several, list) for one in several if isinstance(one, dict))
+    return {own_id: count for own_id, count in Counter(map(_id, sentences)).items() if own_id and count > 1}
 
 
 def _file_name(image: dict[str, Any], images: Path | None) -> str:
