@@ -6,13 +6,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from emocap.corpora.duplicates import normalised_caption
 from emocap.corpora.languages import languages, writing_systems
 from emocap.corpora.pairs import Pairs
 
 
 @dataclass(frozen=True)
 class Captions:
-    """The captions of a corpus; those that differ in case and spaces only are the same.
+    """The captions of a corpus; those of one `normalised_caption` are the same.
 
     Attributes:
         min_words: words between spaces of the shortest; writing systems without spaces have few.
@@ -34,9 +35,8 @@ class Captions:
 
 
 def numbered_captions(pairs: Pairs) -> pa.DictionaryArray:
-    """The captions in lower case with single spaces, of which equal ones have one number; as `normalised_caption`."""
-    words = pc.utf8_split_whitespace(pc.utf8_lower(pairs.table["caption"]))
-    return pc.binary_join(words, " ").combine_chunks().dictionary_encode()
+    """The captions by `normalised_caption`, of which equal ones have one number."""
+    return pa.array(map(normalised_caption, pairs.captions), pa.string()).dictionary_encode()
 
 
 def summarise_captions(pairs: Pairs, numbered: pa.DictionaryArray) -> Captions:

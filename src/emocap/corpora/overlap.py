@@ -19,7 +19,7 @@ def without_held_out(
     """Row numbers of the source's pairs that share neither image nor caption with held-out pairs of the target.
 
     Two images are the same if their file names, the twelve-digit COCO ids in them, or their bytes are equal; two
-    captions are the same if they differ in case and spaces only.
+    captions are the same if their `normalised_caption` is.
 
     Args:
         shared: images of the source to those of the target with the same bytes.
