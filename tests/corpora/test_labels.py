@@ -135,10 +135,10 @@ def test_absent_labels_are_no_emotion(cell) -> None:
 
 @pytest.mark.parametrize(
     "cell",
-    [70317, True, "3", "-1.5", b"joy", ["joy", 3], "['joy', 3]", "['joy' ... 'awe']", "['joy'", "joy']", "{'joy': 'much'}",
-     "joy||awe", "joy|awe;sad", "['']", [""], "x" * 101, {"joy": "much"}, [["joy"]],
-     "[{'name': 'joy'}]", object(), "[joy|awe]", "[joy awe]", '["joy|awe"]', "joy:1;awe:0", "joy: 0.9", "joy(0.9)", "f(joy)",
-     "70%", "1,5", "'joy' 'awe', 'sad'"],
+    [70317, True, "3", "-1.5", b"joy", ["joy", 3], "['joy', 3]", "['joy' ... 'awe']", "['joy'", "joy']",
+     "{'joy': 'much'}", "joy||awe", "joy|awe;sad", "['']", [""], "x" * 101, {"joy": "much"}, [["joy"]],
+     "[{'name': 'joy'}]", object(), "[joy|awe]", "[joy awe]", '["joy|awe"]', "joy:1;awe:0", "joy: 0.9", "joy(0.9)",
+     "f(joy)", "70%", "1,5", "'joy' 'awe', 'sad'"],
 )  # fmt: skip
 def test_unreadable_cell_is_shown(cell) -> None:
     with pytest.raises(LabelFault) as fault:

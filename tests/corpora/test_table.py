@@ -51,7 +51,7 @@ def test_table_without_emotions_is_unlabelled(tmp_path) -> None:
         ('{"caption": "x", "emotions": 3}', "emotions are 3, expected words, such as joy|calm"),
         ('{"caption": "x", "emotions": [3]}', "emotions [3] contain what is not a word, expected a list of words"),
         ('{"caption": 4, "emotions": ["a"]}', "caption is int, expected text"),
-        ('{"caption": "x", "image": 4, "emotions": ["a"]}', "image is int, expected a file name"),
+        ('{"caption": "x", "image": 4.5, "emotions": ["a"]}', "image is float, expected a file name"),
         ('{"caption": "x", "image": "../passwd", "emotions": ["a"]}', "points outside the image folder"),
         ("[1]", "is list, expected an object"),
         ("{", "is not JSON"),

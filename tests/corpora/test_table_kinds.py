@@ -217,3 +217,115 @@ def test_names_of_images_are_those_of_the_files(tmp_path) -> None:
     path = csv_file(tmp_path, "image,caption\n" + "".join(f"{name},x{i}\n" for i, name in enumerate(rows)))
     pairs = read_table(path, tmp_path)
     assert pairs.images == ["set/a.png", "caf\u0065\u0301.png", "IMG.JPG", "set/a.png", "set/b.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("quoted.csv", '"image","caption","emotions"\n"a.jpg","A dog, waiting","joy|awe"\n'),
+        ("quoted2.csv", '"image";"caption";"emotions"\n"a.jpg";"A dog, waiting";"joy|awe"\n'),
+        ("bars.csv", "image|caption|emotions\na.jpg|A dog, waiting|joy,awe\n"),
+        ("sep.csv", "sep=;\nimage;caption;emotions\na.jpg;A dog, waiting;joy,awe\n"),
+        ("comment.csv", '# made 2024\n\nimage,caption,emotions\na.jpg,"A dog, waiting",joy|awe\n'),
+        ("spaces.csv", 'image, caption, emotions\na.jpg, "A dog, waiting", "joy, awe"\n'),
+        ("lines.json", '{"image": "a.jpg", "caption": "A dog, waiting", "emotions": ["joy", "awe"]}\n{"caption": ""}'),
+        ("array.jsonl", '[{"image": "a.jpg", "caption": "A dog, waiting", "emotions": ["joy", "awe"]}]'),
+        ("parts.json", '{"test": [{"image": "a.jpg", "caption": "A dog, waiting", "emotions": ["joy", "awe"]}]}'),
+        ("columns.json", '{"image": ["a.jpg"], "caption": ["A dog, waiting"], "emotions": [["joy", "awe"]]}'),
+        ("pandas.json", '{"image": {"0": "a.jpg"}, "caption": {"0": "A dog, waiting"}, "emotions": {"0": "joy;awe"}}'),
+        (
+            "split.json",
+            '{"columns": ["image", "caption", "emotions"], "data": [["a.jpg", "A dog, waiting", "joy;awe"]]}',
+        ),
+    ],
+)
+def test_layouts_that_other_tools_write(tmp_path, name: str, text: str) -> None:
+    pairs = read_table(csv_file(tmp_path, text, name))
+    assert (pairs.images, pairs.captions, pairs.emotions) == (["a.jpg"], ["A dog, waiting"], [["awe", "joy"]])
+    assert pairs.splits == (["test"] if name == "parts.json" else [None])
+
+
+def test_names_may_span_lines(tmp_path) -> None:
+    pairs = read_table(
+        csv_file(tmp_path, '"image\n(file)",caption\na.jpg,one\n'), options=ReadOptions({"image": "image (file)"})
+    )
+    assert pairs.images == ["a.jpg"]
+
+
+def test_groups_and_parts_of_ratings_are_joined(tmp_path) -> None:
+    rows = "w1,a,joy,g1,train\nw2,a,sad,g2,\nw1,b,joy,g2,test\nw3,a,joy,,test\nw1,c,joy,,train\n"
+    for lines in (rows.splitlines(), rows.splitlines()[::-1]):
+        text = "annotator,caption,emotions,group,split\n" + "\n".join(lines) + "\n"
+        pairs = read_table(csv_file(tmp_path, text))
+        read = dict(zip(pairs.captions, zip(pairs.groups, pairs.splits, strict=True), strict=True))
+        assert read == {"a": ("g1", "test"), "b": ("g1", "test"), "c": (None, "train")}
+        assert any("name another group" in note for note in pairs.notes)
+
+
+def test_spellings_of_one_image_are_one_pair(tmp_path) -> None:
+    (tmp_path / "b.PNG").write_bytes(b"x")
+    text = "annotator,image,caption,emotions\nw1,b.PNG,a,joy\nw2,b.png,a,sad\nw3, ./b.png,a,joy\n"
+    pairs = read_table(csv_file(tmp_path, text), tmp_path)
+    assert (pairs.images, len(pairs.table["annotations"][0])) == (["b.PNG"], 3)
+
+
+def test_columns_that_describe_rows_are_no_emotions(tmp_path) -> None:
+    text = "caption,joy,sad,fold,is_ad\na,1,0,0,1\nb,0,0,1,0\n"
+    pairs = read_table(csv_file(tmp_path, text))
+    assert pairs.emotions == [["joy"], []]
+    assert pairs.unused_columns == ("fold", "is_ad")
+    assert read_table(csv_file(tmp_path, "caption,is_ad,has_face\na,1,0\nb,0,1\n")).emotions == [None, None]
+
+
+def test_columns_of_zeros_are_read(tmp_path) -> None:
+    assert read_table(csv_file(tmp_path, "caption,joy,sad\na,1,0\nb,0,0\n")).emotions == [["joy"], []]
+
+
+def test_stray_value_among_zeros_and_ones_is_shown(tmp_path) -> None:
+    rows = "".join(f"caption {i},{i % 2},{2 if i == 7 else i % 2},1\n" for i in range(40))
+    with pytest.raises(EmocapError, match="column 'sad' contains '2' among 0 and 1"):
+        read_table(csv_file(tmp_path, "caption,joy,sad,awe\n" + rows))
+
+
+@pytest.mark.parametrize(
+    "answers", [("Y", "N"), ("TRUE", "FALSE"), ("x", ""), ("1.0", "0.0"), ("ja", "nein"), ("100%", "0%")]
+)
+def test_answers_of_yes_and_no(tmp_path, answers) -> None:
+    yes, no = answers
+    pairs = read_table(csv_file(tmp_path, f"caption,joy,sad\na,{yes},{no}\nb,{no},{yes}\nc,{no},{no}\n"))
+    assert pairs.emotions == [["joy"], ["sad"], []]
+
+
+def test_one_named_column_of_zero_and_one(tmp_path) -> None:
+    pairs = read_table(csv_file(tmp_path, "caption,joy\na,1\nb,0\n"), options=ReadOptions({"emotions": "joy"}))
+    assert pairs.emotions == [["joy"], []]
+
+
+def test_several_columns_of_words(tmp_path) -> None:
+    text = "caption,emotion1,emotion2\na,joy,awe\nb,sad,\n"
+    pairs = read_table(csv_file(tmp_path, text), options=ReadOptions({"emotions": ["emotion1", "emotion2"]}))
+    assert pairs.emotions == [["awe", "joy"], ["sad"]]
+
+
+def test_scores_above_one_are_remarked(tmp_path) -> None:
+    pairs = read_table(csv_file(tmp_path, json.dumps({"caption": "a", "emotions": {"joy": 90, "sad": 10}}), "t.jsonl"))
+    assert pairs.notes[0].startswith("scores of emotions are up to 90; every score from 0.5 on counts as named")
+
+
+def test_lists_of_numbers_are_no_labels(tmp_path) -> None:
+    pq.write_table(pa.table({"caption": ["a", "b"], "labels": [[1.0, 0.0], [0.0, 1.0]]}), tmp_path / "t.parquet")
+    with pytest.raises(EmocapError, match=r"emotions \[1\.0, 0\.0\] contain what is not a word"):
+        read_table(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize("caption", ["nan", "None", "NULL"])
+def test_missing_captions_are_rejected(tmp_path, caption: str) -> None:
+    pairs = read_table(csv_file(tmp_path, f"caption\n{caption}\nA dog.\n"))
+    assert (pairs.captions, pairs.rejected[0].reason) == (["A dog."], f"caption is {caption!r}, a missing value")
+
+
+def test_images_as_numbers_and_lists(tmp_path) -> None:
+    text = "\n".join(
+        json.dumps({"image": image, "caption": "x"}) for image in (139, ["a.jpg"], {"bytes": None, "path": "b.jpg"})
+    )
+    assert read_table(csv_file(tmp_path, text, "t.jsonl")).images == ["139", "a.jpg", "b.jpg"]

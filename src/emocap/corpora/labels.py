@@ -73,11 +73,15 @@ class LabelReader:
     Args:
         separator: between the labels of a text; "none" if a text is one label; None accepts `|` and `;`.
         threshold: the least score of a label that counts as named.
+
+    Attributes:
+        max_score: the largest score that was read.
     """
 
     def __init__(self, separator: str | None = None, threshold: float = 0.5) -> None:
         self.separator = separator
         self.threshold = threshold
+        self.max_score = 0.0
         self._texts: dict[str, list[str]] = {}
 
     def read(self, cell: Any) -> list[str]:
@@ -135,6 +139,7 @@ class LabelReader:
             return False
         if value is None:
             raise LabelFault(f"emotions {_shown(cell)} have the score {score!r}, expected numbers")
+        self.max_score = max(self.max_score, value)
         return value >= self.threshold
 
     def _parse(self, text: str) -> Any:

@@ -42,12 +42,13 @@ SCHEMA = pa.schema(
     ]
 )
 MAX_CAPTION_CHARS = 10_000
+MISSING_CAPTIONS = frozenset({"nan", "NaN", "None", "null", "NULL", "<NA>"})  # as pandas and R write them
 SPLIT_NAMES = {
     name: part
     for part, names in {
-        "train": ("train", "training", "restval", "trn"),
-        "validation": ("validation", "val", "valid", "dev", "development"),
-        "test": ("test", "testing", "tst"),
+        "train": ("train", "training", "training set", "restval", "trn", "tr"),
+        "validation": ("validation", "validation set", "validate", "val", "valid", "dev", "development", "eval"),
+        "test": ("test", "testing", "test set", "tst", "te"),
     }.items()
     for name in names
 }
@@ -231,8 +232,8 @@ class PairsBuilder:
         columns["caption"].append(caption.strip())
         columns["emotions"].append(named)
         columns["annotations"].append(annotations)
-        columns["group"].append(None if is_absent(group) else plain_id(group))
-        columns["split"].append(self._split(split))
+        columns["group"].append(None if group is None or is_absent(group) else plain_id(group))
+        columns["split"].append(None if split is None else self._split(split))
         return True
 
     def add_rating(
@@ -418,10 +419,17 @@ def is_text(value: Any) -> bool:
 
 
 def _fault(pair_id: Any, image: Any, caption: Any, emotions: list[str] | None) -> str | None:
+    """What is wrong with a row, None for nothing."""
+    plain = f"{pair_id} {image or ''} {caption}" if type(caption) is type(pair_id) is str else "\0"
+    is_plain = plain.isascii() and plain.isprintable() and type(image) in (str, type(None))
+    if is_plain and pair_id and 5 <= len(caption) <= MAX_CAPTION_CHARS and not caption.isspace():  # nearly all rows
+        return None if all(map(is_text, emotions or ())) else "an emotion is not Unicode text"
     if not isinstance(caption, str):
         return f"caption is {type(caption).__name__}, expected text"
     if not caption.strip():
         return "caption is empty"
+    if caption.strip() in MISSING_CAPTIONS:
+        return f"caption is {caption.strip()!r}, a missing value"
     if len(caption) > MAX_CAPTION_CHARS:
         return f"caption has {len(caption):,} characters, at most {MAX_CAPTION_CHARS:,} are read"
     if not is_text(caption) or "\0" in caption:

@@ -1,5 +1,6 @@
 """The rows of a table in any supported file type: CSV, TSV, JSONL, JSON or Parquet, also compressed with gzip."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,13 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emocap.corpora.class_labels import class_names, with_class_names
-from emocap.corpora.pairs import PairsBuilder
+from emocap.corpora.options import ROLES
+from emocap.corpora.pairs import SPLIT_NAMES, PairsBuilder
 from emocap.corpora.rows import csv_rows
 from emocap.errors import EmocapError
 from emocap.files import read_json, read_text
 
 Row = tuple[str, int, dict[str, Any]]  # where it is, its number, column to value
 BATCH_ROWS = 10_000
+LISTS_OF_ROWS = ("data", "rows", "records", "items", "pairs", "examples")  # keys of an object that holds the rows
 
 
 def table_suffix(path: Path) -> str:
@@ -48,12 +51,17 @@ def _csv(path: Path, builder: PairsBuilder) -> tuple[list[str], Iterator[Row]]:
 
 
 def _jsonl(path: Path, builder: PairsBuilder) -> tuple[list[str], Iterator[Row]]:
+    text = read_text(path)
+    if text.lstrip().startswith("["):
+        with contextlib.suppress(ValueError, RecursionError):
+            json.loads(text)
+            return _json(path, builder)  # one array, whatever the extension says
     rows: list[Row] = []
-    for line, text in enumerate(read_text(path).split("\n"), 1):
-        if not text.strip():
+    for line, one in enumerate(text.split("\n"), 1):
+        if not one.strip():
             continue
         try:
-            row = json.loads(text)
+            row = json.loads(one)
         except (ValueError, RecursionError):
             builder.reject(f"line {line}", "is not JSON")
             continue
@@ -65,11 +73,15 @@ def _jsonl(path: Path, builder: PairsBuilder) -> tuple[list[str], Iterator[Row]]
 
 
 def _json(path: Path, builder: PairsBuilder) -> tuple[list[str], Iterator[Row]]:
-    values = read_json(path)
-    if isinstance(values, dict) and len(lists := [value for value in values.values() if isinstance(value, list)]) == 1:
-        values = lists[0]
-    if not isinstance(values, list):
-        raise EmocapError(f"{path}: contains {type(values).__name__}, expected a list of objects, one for each pair")
+    if _is_json_lines(text := read_text(path)):
+        return _jsonl(path, builder)
+    del text
+    values = _records(read_json(path))
+    if values is None:
+        raise EmocapError(
+            f"{path}: is not a table, expected a list of objects, one for each pair, an object of such lists by part, "
+            "or one of columns"
+        )
     rows: list[Row] = []
     for number, value in enumerate(values):
         if isinstance(value, dict):
@@ -77,6 +89,45 @@ def _json(path: Path, builder: PairsBuilder) -> tuple[list[str], Iterator[Row]]:
         else:
             builder.reject(f"[{number}]", f"is {type(value).__name__}, expected an object")
     return _all_names(rows), iter(rows)
+
+
+def _is_json_lines(text: str) -> bool:
+    """Whether the first line is an object of its own and more lines follow."""
+    first, _, rest = text.strip().partition("\n")
+    if not rest or not first.startswith("{"):
+        return False
+    try:
+        return isinstance(json.loads(first), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _records(values: Any) -> list[Any] | None:
+    """The rows of a table in one of the layouts that pandas and others write; None for anything else.
+
+    A list of rows; an object with one list of rows, or one for each part (train, test); or an object of columns, which
+    are lists or objects with the row's index as key.
+    """
+    if isinstance(values, list):
+        return values
+    if not isinstance(values, dict) or not values:
+        return None
+    columns = list(values.values())
+    if {"columns", "data"} <= values.keys() and isinstance(values["data"], list):  # pandas' orient="split"
+        return [dict(zip(values["columns"], row, strict=False)) for row in values["data"] if isinstance(row, list)]
+    if all(isinstance(column, list) for column in columns):
+        if all(name.strip().lower() in SPLIT_NAMES for name in values) and all(map(_is_rows, columns)):
+            return [{"split": name} | row for name, rows in values.items() for row in rows]
+        if len({len(column) for column in columns}) == 1 and not any(map(_is_rows, columns)):
+            return [dict(zip(values, row, strict=True)) for row in zip(*columns, strict=True)]
+    if all(isinstance(column, dict) for column in columns) and len({frozenset(column) for column in columns}) == 1:
+        return [{name: column[index] for name, column in values.items()} for index in columns[0]]
+    lists = [column for name, column in values.items() if name in LISTS_OF_ROWS and isinstance(column, list)]
+    return lists[0] if len(lists) == 1 else None
+
+
+def _is_rows(values: list[Any]) -> bool:
+    return bool(values) and all(isinstance(value, dict) and len(value) > 1 for value in values)
 
 
 def _all_names(rows: list[Row]) -> list[str]:
@@ -87,7 +138,9 @@ def _all_names(rows: list[Row]) -> list[str]:
 def _parquet(path: Path, builder: PairsBuilder) -> tuple[list[str], Iterator[Row]]:
     try:
         schema = pq.read_schema(path)
-        table = pq.read_table(path, columns=[field.name for field in schema if is_readable(field.type)])
+        roles = {name for names in ROLES.values() for name in names}
+        kept = [field.name for field in schema if field.name in roles or is_readable(field.type)]
+        table = pq.read_table(path, columns=kept)
         table.validate(full=True)
     except FileNotFoundError:
         raise EmocapError(f"{path}: no such file") from None

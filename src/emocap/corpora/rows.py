@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from emocap.corpora.pairs import PairsBuilder
@@ -10,55 +11,84 @@ from emocap.errors import EmocapError
 from emocap.files import read_text
 
 MAX_FIELD_CHARS = 1_000_000
-DELIMITERS = (",", ";", "\t")
+DELIMITERS = (",", ";", "\t", "|")
 
 
 def csv_rows(path: Path, builder: PairsBuilder) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
     """The header, and the rows as (number of the row's first line, column to text).
 
-    The delimiter is the one of comma, semicolon and tab that divides the header into most columns. Columns without a
-    name, such as the index that pandas writes or those that spreadsheets export behind the last, are ignored. An
-    unclosed quote, a NUL or an overlong field rejects its line; reading continues at the next line.
+    The delimiter is the one of `DELIMITERS` that divides the header into most columns. Empty lines, comments (`# ...`)
+    and Excel's `sep=` before the header are skipped. Columns without a name, such as the index that pandas writes or
+    those that spreadsheets export behind the last, are ignored. An unclosed quote, a NUL or an overlong field rejects
+    its line; reading continues at the next line.
 
     Raises:
         EmocapError: the file is missing, empty, not UTF-8, or has no readable header.
     """
     csv.field_size_limit(MAX_FIELD_CHARS)
     lines = io.StringIO(read_text(path), newline="").readlines()
-    if not lines or not lines[0].strip():
+    first = next((number for number, line in enumerate(lines) if not _is_preamble(line)), None)
+    if first is None:
         raise EmocapError(f"{path}: is empty, expected a header line")
     try:
-        delimiter = delimiter_of(lines[0])
-        header = [name.strip() for name in next(csv.reader(lines[:1], delimiter=delimiter, strict=True), [])]
+        delimiter, names, end = _header(lines, first)
     except csv.Error as error:
-        raise EmocapError(f"{path}: line 1 is not a CSV header ({error})") from None
+        raise EmocapError(f"{path}: line {first + 1} is not a CSV header ({error})") from None
+    header = [" ".join(name.split()) for name in names]
     duplicate = next((name for name in header if name and header.count(name) > 1), None)
     if duplicate is not None:
         raise EmocapError(f"{path}: column {duplicate!r} occurs twice in the header; rename one")
-    return header, _rows(lines, header, delimiter, builder)
+    return header, _rows(lines, end, header, delimiter, builder)
+
+
+def _is_preamble(line: str) -> bool:
+    text = line.strip()
+    return not text or text.startswith("# ") or (text.lower().startswith("sep=") and len(text) < 8)
+
+
+def _header(lines: list[str], first: int) -> tuple[str, list[str], int]:
+    """The delimiter, the names, and the index of the line behind the header, which quoted names may make longer.
+
+    Raises:
+        csv.Error: no delimiter gives a header.
+    """
+    found: tuple[str, list[str], int] | None = None
+    fault = csv.Error("no columns")
+    for mark in DELIMITERS:
+        reader = csv.reader(islice(lines, first, None), delimiter=mark, strict=True, skipinitialspace=True)
+        try:
+            names = next(reader)
+        except csv.Error as error:
+            fault = error
+            continue
+        if found is None or len(names) > len(found[1]):
+            found = mark, names, first + reader.line_num
+    if found is None:
+        raise fault
+    return found
 
 
 def delimiter_of(header: str) -> str:
     """The delimiter that divides a header line into most columns, the comma where none does.
 
-    >>> delimiter_of("image;caption"), delimiter_of("caption")
+    >>> delimiter_of("image;caption"), delimiter_of('"caption","emotions"')
     (';', ',')
 
     Raises:
         csv.Error: not a line of a CSV.
     """
-    return max(DELIMITERS, key=lambda mark: len(next(csv.reader([header], delimiter=mark, strict=True), [])))
+    return _header([header], 0)[0]
 
 
 def _rows(
-    lines: list[str], header: list[str], delimiter: str, builder: PairsBuilder
+    lines: list[str], first: int, header: list[str], delimiter: str, builder: PairsBuilder
 ) -> Iterator[tuple[int, dict[str, str]]]:
     named = [(column, name) for column, name in enumerate(header) if name]
     n_needed = named[-1][0] + 1 if named else 0
     names, in_order = [name for _, name in named], all(column == i for i, (column, _) in enumerate(named))
-    first = 1
     while first < len(lines):
-        reader = csv.reader((lines[i] for i in range(first, len(lines))), delimiter=delimiter, strict=True)
+        remaining = (lines[i] for i in range(first, len(lines)))  # islice would go through all before them each time
+        reader = csv.reader(remaining, delimiter=delimiter, strict=True, skipinitialspace=True)
         base = start = first
         first = len(lines)
         try:

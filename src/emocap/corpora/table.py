@@ -1,21 +1,22 @@
 """A plain table in CSV, TSV, JSONL, JSON or Parquet with `image`, `caption` and, if labelled, `emotions`."""
 
+import contextlib
+import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from emocap.corpora.embedded_images import EmbeddedImages, is_embedded
-from emocap.corpora.labels import LabelFault, LabelReader, as_binary, detect_separator, is_absent
-from emocap.corpora.options import ROLES, ReadOptions, column_of, is_unnamed, propose_columns
+from emocap.corpora.image_names import plain_image_name, resolve_image_names
+from emocap.corpora.label_columns import Labels, find_binary_columns, labels_of_column, labels_of_columns
+from emocap.corpora.labels import LabelFault, is_absent
+from emocap.corpora.options import ROLES, ReadOptions, column_of, propose_columns
 from emocap.corpora.pairs import SCHEMA, Pairs, PairsBuilder, plain_id
 from emocap.corpora.row_files import Row, open_rows
 from emocap.corpora.written_pairs import is_written_by_pairs, read_written_pairs
 from emocap.errors import EmocapError
-
-MIN_BINARY_COLUMNS = 2
-BINARY = frozenset({0.0, 1.0})
 
 
 def read_table(path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:
@@ -65,13 +66,13 @@ class Columns:
         Raises:
             EmocapError: no caption, no image although images are given, or a column that `options` name is absent.
         """
-        wanted = options.columns.get("emotions")
+        wanted = options.columns.get("emotions") if options.labels else None
         several = None if wanted is None or isinstance(wanted, str) else list(wanted)
         try:
             roles = {
                 role: column_of(role, names, options)
                 for role in ("caption", "image", "pair_id", "emotions", "group", "split", "annotator")
-                if role != "emotions" or several is None
+                if role != "emotions" or (several is None and options.labels)
             }
         except EmocapError as error:
             raise EmocapError(f"{source}: {error}") from None
@@ -87,6 +88,9 @@ class Columns:
         used = {*roles.values(), *(emotions if isinstance(emotions, list) else [emotions])}
         unused = [name for name in names if name not in used]
         return Columns(emotions=emotions, unused=unused, **roles)  # type: ignore[arg-type]
+
+
+_NO_COLUMN = object()  # no row has this key
 
 
 class _Cells(NamedTuple):
@@ -134,19 +138,25 @@ def pairs_of_rows(
             raise EmocapError(f"{builder.source}: contains the images themselves; leave the folder of images out")
         builder.image_root = embedded.folder
     labels: Sequence[list[str] | LabelFault | None] | None = _labels(builder, columns, cells, options)
-    ids = _ids(builder, cells, stem, merged=labels is not None, by_annotator=columns.annotator is not None)
-    rated = labels is not None and (columns.annotator is not None or len(set(ids)) < len(ids))
+    by_annotator = columns.annotator is not None
+    is_merged = labels is not None and (by_annotator or _has_repeated_ids(cells))
+    spellings = _file_names(cells, builder.image_root) if is_merged else {}
+    ids = _ids(builder, cells, stem, spellings, merged=labels is not None, by_annotator=by_annotator)
+    rated = labels is not None and (by_annotator or len(set(ids)) < len(ids))
     for row, pair_id, named in zip(cells, ids, labels or [None] * len(cells), strict=True):
         if isinstance(named, LabelFault):
             builder.reject(row.where, str(named))
             continue
         try:
             image = embedded.store(row.image) if is_embedded(row.image) else row.image
+            if image and not is_embedded(row.image) and builder.image_root is embedded.folder and not is_absent(image):
+                raise EmocapError(f"image {image!r} is named in the cell but not contained in it")
         except EmocapError as error:
             builder.reject(row.where, str(error))
             continue
         own = {"group": row.group, "split": row.split}
         if rated:
+            image = spellings.get(image, image) if isinstance(image, str) else image
             builder.add_rating(row.where, pair_id, image, row.caption, named or [], row.annotator, **own)
         else:
             builder.add(row.where, pair_id, image, row.caption, named, **own)
@@ -160,68 +170,81 @@ def _cells(rows: Iterable[Row], columns: Columns, options: ReadOptions) -> Itera
     others = columns.emotions if isinstance(columns.emotions, list) else columns.unused
     if not options.labels or single is not None:
         others = []
-    roles = [columns.pair_id, columns.annotator, columns.image, columns.caption, single, columns.group, columns.split]
+    roles = (columns.pair_id, columns.annotator, columns.image, columns.caption, single, columns.group, columns.split)
+    names: list[Any] = [_NO_COLUMN if name is None else name for name in roles]
     for where, number, row in rows:
-        pair_id, annotator, *cells = [None if name is None else row.get(name) for name in roles]
-        pair_id = None if is_absent(pair_id) else plain_id(pair_id)
-        annotator = None if is_absent(annotator) else plain_id(annotator)
-        yield _Cells._make([where, number, pair_id, annotator, *cells, [row.get(name) for name in others]])
+        pair_id, annotator, image, caption, emotions, group, split = map(row.get, names)
+        yield _Cells(
+            where,
+            number,
+            None if pair_id is None or is_absent(pair_id) else plain_id(pair_id),
+            None if annotator is None or is_absent(annotator) else plain_id(annotator),
+            image if type(image) is str else _image_cell(image),
+            caption,
+            emotions,
+            group,
+            split,
+            [row.get(name) for name in others] if others else [],
+        )
 
 
-def _labels(
-    builder: PairsBuilder, columns: Columns, cells: list[_Cells], options: ReadOptions
-) -> list[list[str] | LabelFault] | None:
+def _image_cell(cell: Any) -> Any:
+    """The name of an image that is not contained in its cell: also a number, a path, or a list of one of them."""
+    if isinstance(cell, list | tuple) and len(cell) == 1:
+        cell = cell[0]
+    if isinstance(cell, dict) and cell.get("bytes") is None and cell.get("path"):
+        cell = cell["path"]
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        return str(cell)
+    return os.fspath(cell) if isinstance(cell, os.PathLike) else cell
+
+
+def _labels(builder: PairsBuilder, columns: Columns, cells: list[_Cells], options: ReadOptions) -> Labels | None:
     """The emotions of every row, or what is wrong with them; None where the table has no labels."""
     if not options.labels:
         return None
     if isinstance(columns.emotions, str):
-        separator = options.label_separator or detect_separator((row.emotions for row in cells), str(builder.source))
-        reader = LabelReader(separator, options.label_threshold)
-        return [_read(reader, row.emotions) for row in cells]
+        return labels_of_column([row.emotions for row in cells], columns.emotions, builder, options)
     if isinstance(columns.emotions, list):
-        numbers = list(range(len(columns.emotions)))
-        names = columns.emotions
-    else:
-        numbers = [
-            i
-            for i, name in enumerate(columns.unused)
-            if not is_unnamed(name) and _is_binary_column(row.others[i] for row in cells)
-        ]
-        names = [columns.unused[i] for i in numbers]
-        if len(names) < MIN_BINARY_COLUMNS:
-            return None
-        builder.notes.append(f"emotions are the columns {', '.join(names)}, which contain 0 and 1 only")
-        builder.columns["emotions"] = tuple(names)
-        builder.unused_columns = tuple(name for name in columns.unused if name not in names)
-    threshold = options.label_threshold
-    return [_named(names, [row.others[i] for i in numbers], threshold) for row in cells]
+        return labels_of_columns([row.others for row in cells], columns.emotions, builder, options)
+    unused = {name: [row.others[i] for row in cells] for i, name in enumerate(columns.unused)}
+    names = find_binary_columns(unused, builder.source)
+    if not names:
+        return None
+    builder.notes.append(f"emotions are the columns {', '.join(names)}, which contain 0 and 1 only")
+    builder.columns["emotions"] = tuple(names)
+    builder.unused_columns = tuple(name for name in columns.unused if name not in names)
+    return labels_of_columns(list(zip(*(unused[name] for name in names), strict=True)), names, builder, options)
 
 
-def _read(reader: LabelReader, cell: Any) -> list[str] | LabelFault:
-    try:
-        return reader.read(cell)
-    except LabelFault as fault:
-        return fault
+def _file_names(cells: Iterable[_Cells], root: Path | None) -> dict[str, str]:
+    """Cells of images to the one name of all their spellings; what names no image in the folder is left out."""
+    plain = {}
+    for cell in {row.image for row in cells if isinstance(row.image, str)}:
+        with contextlib.suppress(EmocapError):
+            plain[cell] = "" if is_absent(cell) else plain_image_name(cell, root)
+    real = resolve_image_names(plain.values(), root) if root is not None else {}
+    return {cell: real.get(name, name) for cell, name in plain.items()}
 
 
-def _is_binary_column(values: Iterator[Any]) -> bool:
-    kinds = {value if isinstance(value, str | int | float | bool | None) else "?" for value in values}
-    numbers = {as_binary(value) for value in kinds if not is_absent(value)}
-    return 1.0 in numbers and numbers <= BINARY
+def _has_repeated_ids(cells: Sequence[_Cells]) -> bool:
+    ids = [row.pair_id for row in cells if row.pair_id is not None]
+    return len(set(ids)) < len(ids)
 
 
-def _named(names: Sequence[str], values: Sequence[Any], threshold: float) -> list[str] | LabelFault:
-    scores = [0.0 if is_absent(value) else as_binary(value) for value in values]
-    for name, value, score in zip(names, values, scores, strict=True):
-        if score is None:
-            return LabelFault(f"column {name!r} contains {str(value)[:60]!r}, expected a number for the emotion")
-    return [name for name, score in zip(names, scores, strict=True) if score is not None and score >= threshold]
-
-
-def _ids(builder: PairsBuilder, cells: list[_Cells], stem: str, *, merged: bool, by_annotator: bool) -> list[str]:
+def _ids(
+    builder: PairsBuilder,
+    cells: list[_Cells],
+    stem: str,
+    spellings: Mapping[str, str],
+    *,
+    merged: bool,
+    by_annotator: bool,
+) -> list[str]:
     """The id of the pair that each row belongs to.
 
     Args:
+        spellings: cells of images to the one name of all their spellings.
         merged: rows of the same id are one pair; otherwise a repeated id gets the row's number.
         by_annotator: rows without an id belong to the first row of the same image and caption.
     """
@@ -232,7 +255,10 @@ def _ids(builder: PairsBuilder, cells: list[_Cells], stem: str, *, merged: bool,
     for row in cells:
         if row.pair_id is None:
             own = f"{stem}:{row.number}"
-            content = (str(row.image), str(row.caption).strip())
+            content = (
+                spellings.get(row.image, row.image) if isinstance(row.image, str) else "",
+                str(row.caption).strip(),
+            )
             ids.append(first.setdefault(content, own) if merged and by_annotator else own)
         elif not merged and counts[row.pair_id] > 1:
             repeated += 1

@@ -180,6 +180,11 @@ def _read(study: Study, corpus: "CorpusConfig") -> Pairs:
     for note in pairs.notes:
         logger.warning("%s: %s", corpus.path, note)
     if study.config.features is not None and pairs.image_root is not None:
+        if not pairs.distinct_images():
+            raise EmocapError(
+                f"{study.place(corpus.path)}: no pair names an image, but {pairs.image_root} is its folder of images; "
+                "check the column of images, or leave the folder out for captions alone"
+            )
         require_any_image(pairs)
     if corpus.limit_images is None:
         return pairs
