@@ -1,36 +1,112 @@
-"""Tables that `Pairs` itself wrote, whose rows are read as they were."""
+"""Tables that `Pairs` itself wrote, whose rows are read as they were: also as CSV, where lists are text."""
 
+import ast
+import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from emocap.corpora.labels import is_absent
 from emocap.corpora.options import ROLES
-from emocap.corpora.pairs import ANNOTATION, SCHEMA, Pairs, PairsBuilder, plain_id
+from emocap.corpora.pairs import ANNOTATION, SCHEMA, Pairs, PairsBuilder, is_text, plain_id
 from emocap.corpora.row_files import Row
 
 _ANNOTATION_KEYS = {field.name for field in ANNOTATION}
+_TOKEN = re.compile(
+    r"""(?P<space>\s+|(?:np\.|numpy\.)?array\(|,\s*dtype=(?:object|'[^']*')|\))
+    |(?P<value>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|None|null|nan|[\[{])|[]}:,]""",
+    re.DOTALL | re.VERBOSE,
+)
 
 
 def is_written_by_pairs(names: Iterable[str], rows: Sequence[Row]) -> bool:
-    """Whether a table has all columns of `SCHEMA`, with lists of emotions and of annotations."""
+    """Whether a table has all columns of `SCHEMA`, and emotions and annotations are lists, or their text in a CSV."""
     if not set(names) >= set(SCHEMA.names):
         return False
-    lists = [row[name] for _, _, row in rows for name in ("emotions", "annotations") if row.get(name) is not None]
-    if not all(isinstance(cell, list) for cell in lists):
-        return False
-    annotations = [one for _, _, row in rows for one in row.get("annotations") or []]
-    return all(isinstance(one, Mapping) and one.keys() == _ANNOTATION_KEYS for one in annotations)
+    for name, is_list in (("emotions", _are_words), ("annotations", _are_annotations)):
+        cells = [row[name] for _, _, row in rows if row.get(name) is not None]
+        texts = {cell.strip() for cell in cells if isinstance(cell, str) and not is_absent(cell)}
+        if not all(isinstance(cell, str) or is_list(cell) for cell in cells):
+            return False
+        if not all(text.startswith("[") and text.endswith("]") for text in texts):
+            return False
+        if name == "emotions" and not all(_are_words(_parsed(text)) for text in texts):
+            return False
+    return True
 
 
 def read_written_pairs(builder: PairsBuilder, names: Sequence[str], rows: Iterable[Row]) -> Pairs:
     """The pairs of such a table, with annotations; a missing list of emotions is an unlabelled pair, not a negative.
+
+    Annotations of a CSV that cannot be read, as pandas shortens more than a thousand of them, are left out with a note.
 
     Raises:
         EmocapError: no usable row.
     """
     builder.columns = {name: (name,) for name in SCHEMA.names if name in ROLES}
     builder.unused_columns = tuple(name for name in names if name not in SCHEMA.names)
+    unlabelled, unread = 0, []
+    words: dict[str, Any] = {}
     for where, _, row in rows:
         pair_id, image, caption, emotions, annotations, group, split = (row.get(name) for name in SCHEMA.names)
-        name = "" if is_absent(pair_id) else plain_id(pair_id)
+        if isinstance(emotions, str):
+            unlabelled += is_absent(emotions)
+            if emotions not in words:
+                words[emotions] = None if is_absent(emotions) else _parsed(emotions)
+            emotions = words[emotions]
+        if isinstance(annotations, str):
+            text, annotations = annotations, _parsed(annotations)
+            if not _are_annotations(annotations):
+                annotations = None
+                unread += [] if is_absent(text) else [text]
+        name = "" if is_absent(pair_id) and not isinstance(pair_id, str) else plain_id(pair_id)
         builder.add(where, name, image, caption, emotions, annotations, group=group, split=split)
+    if unlabelled:
+        builder.notes.append(f"{unlabelled} rows have an empty cell of emotions and are unlabelled; [] is no emotion")
+    if unread:
+        builder.notes.append(
+            f"annotations of {len(unread)} rows cannot be read and are left out, such as {unread[0][:60]!r}; write the "
+            "pairs as Parquet or JSONL, which keep them"
+        )
     return builder.build()
+
+
+def _are_words(value: Any) -> bool:
+    return isinstance(value, list) and all(map(is_text, value))
+
+
+def _are_annotations(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(one, Mapping)
+        and one.keys() == _ANNOTATION_KEYS
+        and all(part is None or is_text(part) or _are_words(part) for part in one.values())
+        for one in value
+    )
+
+
+def _parsed(text: str) -> Any:
+    """The value of a list as JSON, Python or numpy print it, of texts, lists and objects; None if it is not that.
+
+    >>> _parsed("[{'a': array(['x', 'y'], dtype=object)}\\n {'a': None}]")
+    [{'a': ['x', 'y']}, {'a': None}]
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    parts: list[str] = []
+    end, follows_value = 0, False
+    for token in _TOKEN.finditer(text):
+        if token.start() != end:
+            return None
+        end = token.end()
+        if token["space"] is not None:
+            continue
+        if token["value"] is not None and follows_value:
+            parts.append(",")  # numpy prints none between the elements of an array
+        parts.append("None" if token[0] in ("null", "nan") else token[0])
+        follows_value = token[0] not in "[{:,"
+    try:
+        return ast.literal_eval("".join(parts)) if end == len(text) else None
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
