@@ -55,6 +55,26 @@ def test_predict_table_writes_rejected_rows(model_folder, tmp_path) -> None:
     assert "takes a caption" in emocap("predict", "--model", model_folder).stderr
 
 
+def test_predict_guesses_the_format(model_folder, tmp_path) -> None:
+    coco = {
+        "images": [{"id": 7, "file_name": "07.jpg"}],
+        "annotations": [{"id": 9, "image_id": 7, "caption": "the dog"}],
+    }
+    (tmp_path / "captions.json").write_text(json.dumps(coco))
+    (tmp_path / "tokens.token").write_text("07.jpg#0\tthe dog\n07.jpg#1\tlost storm\n")
+    (tmp_path / "table.csv").write_text("image_name,text,emotions,caption\na.jpg,lost storm,3.5,no\n")
+    out = tmp_path / "out.jsonl"
+    command = ["predict", "--model", model_folder, "--output", out, "--input"]
+    for name, options, captions in (
+        ("captions.json", [], ["the dog"]),
+        ("tokens.token", [], ["the dog", "lost storm"]),
+        ("table.csv", ["--columns", "image=image_name,caption=text"], ["lost storm"]),
+    ):
+        done = emocap(*command, tmp_path / name, *options)
+        assert done.returncode == 0, done.stderr
+        assert [json.loads(line)["caption"] for line in out.read_text().splitlines()] == captions
+
+
 def test_label_and_evaluate_a_table(model_folder, tmp_path) -> None:
     data = tmp_path / "pairs.csv"
     data.write_text("caption,emotions\na dog waits,happy\nthe storm,sad|awe\n,sad\nnight,happy\n")

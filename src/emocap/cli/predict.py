@@ -110,7 +110,8 @@ def predict(
 ) -> None:
     """Predict what people are likely to feel about an image with its caption, or about a caption alone.
 
-    With --input, rows that cannot be used are listed with the reason in NAME-rejected.csv, next to the output.
+    With --input, the format is guessed, and only tables are considered if --columns is given. Labels are not read. Rows
+    that cannot be used are listed with the reason in NAME-rejected.csv, next to the output.
 
     Example: `emocap predict --model runs/demo/AnB+ dog.jpg "A dog waits at the door, all alone."`
 
@@ -146,7 +147,7 @@ def _predict_table(
         model,
         table,
         out,
-        format_="table",
+        format_=None,
         images=images,
         p=top,
         allow_other_features=allow_other_features,
