@@ -246,3 +246,10 @@ def test_data_without_images_are_scored_with_warning(model, data, tmp_path, capl
     with caplog.at_level(logging.WARNING, logger="emocap"):
         assert label_corpus(model, data, tmp_path / "out.csv", format_=None, images=tmp_path / "pics") == 1
     assert "the data name no image: the model scores only the captions" in caplog.text
+
+
+def test_never_writes_over_the_corpus(model, data, tmp_path) -> None:
+    before = data.read_bytes()
+    with pytest.raises(EmocapError, match="is the corpus that is to be labelled; choose another file"):
+        label_corpus(model, data, data, format_=None, images=None)
+    assert data.read_bytes() == before

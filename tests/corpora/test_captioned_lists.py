@@ -108,3 +108,15 @@ def test_reads_real_tables(real_data, file: str, format_: str, count: int, label
     pairs = read_corpus(format_, real_data / file)
     assert (len(pairs), len(pairs.rejected)) == (count, 0)
     assert labels is None or {label for named in pairs.emotions for label in named or ()} == labels
+
+
+def test_table_with_the_columns_of_another_scale_is_refused(tmp_path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("id,headline,anger,disgust,fear,joy,sadness,surprise\n1,Goal,0,0,1,1,0,0\n2,Fire,1,0,1,0,1,0\n")
+    with pytest.raises(EmocapError, match="no score reaches 50; if this is another table with the same columns"):
+        read_corpus(guess_format(path), path)
+    columns = {"caption": "headline", "emotions": ["anger", "fear", "joy", "sadness"]}
+    assert read_corpus("table", path, None, ReadOptions(columns)).emotions == [
+        ["fear", "joy"],
+        ["anger", "fear", "sadness"],
+    ]

@@ -65,6 +65,8 @@ def label_corpus(
         EmocapError: unknown ending, bad data or model, or no image of those that are named; then nothing is written.
     """
     require_prediction_format(out)
+    if out.exists() and data.exists() and out.samefile(data):
+        raise EmocapError(f"{out}: is the corpus that is to be labelled; choose another file to write")
     saved = load_model(model)
     require_column_names(out, saved.vocabulary)
     p = min(4, len(saved.vocabulary)) if p is None else p

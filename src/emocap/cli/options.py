@@ -58,4 +58,5 @@ def read_options(
         EmocapError: a value that is not of its form.
     """
     threshold = ReadOptions.label_threshold if label_threshold is None else label_threshold
-    return ReadOptions(parse_columns(columns), label_separator, threshold)
+    marks = {"\\t": "\t", "\\n": "\n"}  # as they are written in a shell
+    return ReadOptions(parse_columns(columns), marks.get(label_separator or "", label_separator), threshold)

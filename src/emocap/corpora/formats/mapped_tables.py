@@ -11,6 +11,7 @@ from pathlib import Path
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.table import read_table
+from emocap.errors import EmocapError
 
 SEMEVAL_EMOTIONS = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
 SEMEVAL_THRESHOLD = 50.0  # the task's own, of scores from 0 to 100 ("coarse-grained evaluation")
@@ -30,7 +31,13 @@ def table_of(columns: Columns, threshold: float | None = None) -> Callable[..., 
         options = options or ReadOptions()
         if threshold is not None and options.label_threshold == ReadOptions.label_threshold:
             options = replace(options, label_threshold=threshold)
-        return read_table(path, images, replace(options, columns={**columns, **options.columns}))
+        pairs = read_table(path, images, replace(options, columns={**columns, **options.columns}))
+        if threshold is not None and pairs.without_emotion == len(pairs):
+            raise EmocapError(
+                f"{path}: no score reaches {options.label_threshold:g}; if this is another table with the same columns, "
+                "give --format table and --columns"
+            )
+        return pairs
 
     return read
 
