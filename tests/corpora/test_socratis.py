@@ -3,6 +3,7 @@
 import pytest
 
 from emocap.corpora.formats.socratis import read_socratis_csv, read_socratis_json
+from emocap.corpora.options import ReadOptions
 from emocap.emotions import build_vocabulary
 from emocap.errors import EmocapError
 
@@ -122,3 +123,9 @@ def test_hostile_list_rejects_one_row(tmp_path, text: str) -> None:
     path.write_text(f'image_name,caption,emotions\na.jpg,x,"{text}"\nb.jpg,y,"[\'sad\']"\n')
     pairs = read_socratis_csv(path)
     assert (pairs.captions, [q.where for q in pairs.rejected]) == (["y"], [f"{path}: line 2"])
+
+
+def test_labels_are_not_read_for_prediction(socratis) -> None:
+    entries = {"P1": [["a.jpg", "Text.", "no list", [], {}]], "P2": [["b.jpg", "More."], ["b.jpg", "More.", ["sad"]]]}
+    pairs = read_socratis_json(socratis(entries), None, ReadOptions(labels=False))
+    assert (pairs.captions, pairs.emotions, pairs.rejected) == (["Text.", "More."], [None, None], ())

@@ -34,12 +34,13 @@ def read_socratis_json(path: Path, images: Path | None = None, options: ReadOpti
     if not isinstance(values, dict):
         raise EmocapError(f"{path}: contains {type(values).__name__}, expected an object of pair ids (Socratis JSON)")
     builder = PairsBuilder(path, images)
+    labelled = options is None or options.labels
     for pair_id, entries in values.items():
-        _add_pair(builder, pair_id, entries)
+        _add_pair(builder, pair_id, entries, labelled=labelled)
     return builder.build(open_vocabulary=True)
 
 
-def _add_pair(builder: PairsBuilder, pair_id: str, entries: Any) -> None:
+def _add_pair(builder: PairsBuilder, pair_id: str, entries: Any, *, labelled: bool) -> None:
     where = f"pair {pair_id}"
     if not isinstance(entries, list) or not entries:
         builder.reject(where, "is not a list of annotators")
@@ -47,27 +48,30 @@ def _add_pair(builder: PairsBuilder, pair_id: str, entries: Any) -> None:
     annotations: list[dict[str, Any]] = []
     usable: list[list[Any]] = []
     for number, entry in enumerate(entries, 1):
-        fault = _fault(entry, usable[0] if usable else None)
+        fault = _fault(entry, usable[0] if usable else None, labelled=labelled)
         if fault:
             builder.reject(f"{where}, annotator {number}", fault)
         else:
             usable.append(entry)
-            annotations.append(_annotation(entry))
+            annotations += [_annotation(entry)] if labelled else []
     if not usable:
         return
-    words = {clean_emotion(word) for entry in usable for word in entry[2]}
     image, caption = usable[0][0], usable[0][1]
+    if not labelled:
+        builder.add(where, pair_id, image, caption)
+        return
+    words = {clean_emotion(word) for entry in usable for word in entry[2]}
     builder.add(where, pair_id, image, caption, [word for word in words if word], annotations)
 
 
-def _fault(entry: Any, first: list[Any] | None) -> str | None:
-    if not isinstance(entry, list) or len(entry) < 3:
+def _fault(entry: Any, first: list[Any] | None, *, labelled: bool) -> str | None:
+    if not isinstance(entry, list) or len(entry) < (3 if labelled else 2):
         return "entry is not a list of image, caption and emotions"
     if not isinstance(entry[0], str) or not isinstance(entry[1], str):
         return f"image and caption are {type(entry[0]).__name__} and {type(entry[1]).__name__}, expected text"
     if first is not None and entry[:2] != first[:2]:
         return "image or caption differs from that of the pair's first annotator"
-    if not isinstance(entry[2], list) or not all(word is None or is_text(word) for word in entry[2]):
+    if labelled and (not isinstance(entry[2], list) or not all(word is None or is_text(word) for word in entry[2])):
         return f"emotions are {type(entry[2]).__name__}, expected a list of words"
     return None
 
