@@ -332,6 +332,11 @@ class PairsBuilder:
             self.notes.append(
                 f"{sum(self._unknown_splits.values())} rows have an unknown split, such as {name!r} ({count})"
             )
+        self.notes += [
+            f"{count} captions are {caption!r}, which many tools write for a missing value"
+            for caption, count in Counter(one for one in self._columns["caption"] if one in MISSING_CAPTIONS).items()
+            if count > 1
+        ]
         if self._same_group:
             self._columns["group"] = _joined_groups(self._columns["group"], self._same_group)
             self.notes.append(f"{len(self._same_group)} rows name another group than their pair's first; both are one")
@@ -428,8 +433,6 @@ def _fault(pair_id: Any, image: Any, caption: Any, emotions: list[str] | None) -
         return f"caption is {type(caption).__name__}, expected text"
     if not caption.strip():
         return "caption is empty"
-    if caption.strip() in MISSING_CAPTIONS:
-        return f"caption is {caption.strip()!r}, a missing value"
     if len(caption) > MAX_CAPTION_CHARS:
         return f"caption has {len(caption):,} characters, at most {MAX_CAPTION_CHARS:,} are read"
     if not is_text(caption) or "\0" in caption:
