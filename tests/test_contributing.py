@@ -19,7 +19,8 @@ CORPUS = '''"""Captions in a TSV: image, caption, emotion."""
 from pathlib import Path
 
 from emocap.corpora.options import ReadOptions
-from emocap.corpora.pairs import Pairs, PairsBuilder
+from emocap.corpora.pairs import Pairs
+from emocap.corpora.pairs_builder import PairsBuilder
 
 
 def read_tabs(path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:

@@ -5,7 +5,7 @@ import pytest
 
 from emocap.corpora.annotators import annotator_emotions, vote_shares
 from emocap.corpora.formats.socratis import read_socratis_json
-from emocap.corpora.pairs import PairsBuilder
+from emocap.corpora.pairs_builder import PairsBuilder
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 

@@ -4,7 +4,8 @@ import pytest
 
 from emocap.corpora.captions import numbered_captions, summarise_captions
 from emocap.corpora.duplicates import normalised_caption
-from emocap.corpora.pairs import Pairs, PairsBuilder
+from emocap.corpora.pairs import Pairs
+from emocap.corpora.pairs_builder import PairsBuilder
 
 
 def captioned(*captions: str) -> Pairs:

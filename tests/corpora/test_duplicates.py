@@ -5,7 +5,7 @@ import pytest
 
 from emocap.corpora import duplicates
 from emocap.corpora.duplicates import TAIL_FROM_BYTES, repeated_captions, same_content, shared_content
-from emocap.corpora.pairs import PairsBuilder
+from emocap.corpora.pairs_builder import PairsBuilder
 from emocap.errors import EmocapError
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from emocap.corpora.duplicates import normalised_caption, same_content
 from emocap.corpora.groups import Groups
-from emocap.corpora.pairs import Pairs, PairsBuilder
+from emocap.corpora.pairs import Pairs
+from emocap.corpora.pairs_builder import PairsBuilder
 from emocap.corpora.splits import Split, fold_by_image, own_split, rows_of, size_notes, split_by_image
 from emocap.corpora.table import read_table
 from emocap.emotions import Vocabulary

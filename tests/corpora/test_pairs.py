@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from emocap.corpora.pairs import PairsBuilder
+from emocap.corpora.pairs_builder import PairsBuilder
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 

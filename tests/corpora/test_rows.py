@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from emocap.corpora.pairs import PairsBuilder
+from emocap.corpora.pairs_builder import PairsBuilder
 from emocap.corpora.rows import csv_rows
 from emocap.errors import EmocapError
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emocap.corpora.groups import Groups, image_key
-from emocap.corpora.pairs import PairsBuilder
+from emocap.corpora.pairs_builder import PairsBuilder
 from emocap.corpora.splits import emotion_notes, fold_by_image, rows_of, split_by_image
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from emocap.corpora.pairs import SCHEMA, Pairs, PairsBuilder
+from emocap.corpora.pairs import SCHEMA, Pairs
+from emocap.corpora.pairs_builder import PairsBuilder
 from emocap.corpora.table import read_table
 
 pd = pytest.importorskip("pandas")

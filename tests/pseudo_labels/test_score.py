@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from emocap.corpora.pairs import PairsBuilder
+from emocap.corpora.pairs_builder import PairsBuilder
 from emocap.errors import EmocapError
 from emocap.pseudo_labels import score as module
 from emocap.pseudo_labels.score import score

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emocap.corpora.pairs import PairsBuilder
+from emocap.corpora.pairs_builder import PairsBuilder
 from emocap.emotions import Vocabulary
 from emocap.files import read_json
 from emocap.study.gallery import write_gallery

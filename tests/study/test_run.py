@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from emocap.corpora.overlap import without_held_out
-from emocap.corpora.pairs import PairsBuilder
+from emocap.corpora.pairs_builder import PairsBuilder
 from emocap.errors import EmocapError
 from emocap.files import read_json
 from emocap.report.page import write_report

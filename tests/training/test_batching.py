@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from emocap.corpora.pairs import PairsBuilder
+from emocap.corpora.pairs_builder import PairsBuilder
 from emocap.regions.extractors.base import Regions
 from emocap.regions.store.format import FeatureSource
 from emocap.regions.store.reader import FeatureStore

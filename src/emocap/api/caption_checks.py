@@ -4,7 +4,7 @@ import re
 import unicodedata
 from typing import Any
 
-from emocap.corpora.pairs import is_text
+from emocap.corpora.pairs_builder import is_text
 from emocap.errors import EmocapError
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")

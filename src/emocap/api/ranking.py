@@ -13,7 +13,7 @@ from emocap.api.predictor import EmotionPredictor
 from emocap.api.requested_emotions import resolve_emotions
 from emocap.captioning.checkpoint import check_strengths
 from emocap.captioning.rerank import UNFAITHFUL, RankedCaption, rerank
-from emocap.corpora.pairs import is_text
+from emocap.corpora.pairs_builder import is_text
 from emocap.errors import EmocapError
 
 logger = logging.getLogger("emocap")

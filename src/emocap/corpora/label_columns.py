@@ -7,7 +7,7 @@ from typing import Any
 
 from emocap.corpora.labels import LabelFault, LabelReader, as_binary, detect_separator, is_absent
 from emocap.corpora.options import ReadOptions, is_unnamed
-from emocap.corpora.pairs import PairsBuilder
+from emocap.corpora.pairs_builder import PairsBuilder
 from emocap.errors import EmocapError
 
 Labels = list[list[str] | LabelFault]

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from emocap.corpora.class_labels import class_names, with_class_names
 from emocap.corpora.options import ROLES
-from emocap.corpora.pairs import SPLIT_NAMES, PairsBuilder
+from emocap.corpora.pairs_builder import SPLIT_NAMES, PairsBuilder
 from emocap.corpora.rows import csv_rows
 from emocap.errors import EmocapError
 from emocap.files import read_json, read_text

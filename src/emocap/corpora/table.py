@@ -13,7 +13,8 @@ from emocap.corpora.image_names import plain_image_name, resolve_image_names
 from emocap.corpora.label_columns import Labels, find_binary_columns, labels_of_column, labels_of_columns
 from emocap.corpora.labels import LabelFault, is_absent
 from emocap.corpora.options import ROLES, ReadOptions, column_of, propose_columns
-from emocap.corpora.pairs import SCHEMA, Pairs, PairsBuilder, plain_id
+from emocap.corpora.pairs import SCHEMA, Pairs
+from emocap.corpora.pairs_builder import PairsBuilder, plain_id
 from emocap.corpora.row_files import Row, open_rows
 from emocap.corpora.written_pairs import is_written_by_pairs, read_written_pairs
 from emocap.errors import EmocapError

@@ -8,7 +8,8 @@ from typing import Any
 
 from emocap.corpora.labels import is_absent
 from emocap.corpora.options import ROLES
-from emocap.corpora.pairs import ANNOTATION, SCHEMA, Pairs, PairsBuilder, is_text, plain_id
+from emocap.corpora.pairs import ANNOTATION, SCHEMA, Pairs
+from emocap.corpora.pairs_builder import PairsBuilder, is_text, plain_id
 from emocap.corpora.row_files import Row
 
 _ANNOTATION_KEYS = {field.name for field in ANNOTATION}

@@ -9,7 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 from emocap.corpora.options import ReadOptions
-from emocap.corpora.pairs import Pairs, PairsBuilder
+from emocap.corpora.pairs import Pairs
+from emocap.corpora.pairs_builder import PairsBuilder
 from emocap.corpora.rows import csv_rows, require_columns
 
 COLUMNS = ("art_style", "painting", "emotion", "utterance")

@@ -6,7 +6,8 @@ from urllib.parse import unquote, urlsplit
 
 from emocap.corpora.formats.file_starts import first_lines, most_lines_match
 from emocap.corpora.options import ReadOptions
-from emocap.corpora.pairs import Pairs, PairsBuilder
+from emocap.corpora.pairs import Pairs
+from emocap.corpora.pairs_builder import PairsBuilder
 from emocap.files import read_text
 
 LINE = re.compile(r"https?://\S+\t[^\t]+$|[^\t]+\thttps?://\S+\s*$")

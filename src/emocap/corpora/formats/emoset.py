@@ -12,7 +12,8 @@ from typing import Any
 from emocap.corpora.formats.captions_beside import captions_beside, captions_of
 from emocap.corpora.formats.parts import part_files, part_of
 from emocap.corpora.options import ReadOptions
-from emocap.corpora.pairs import Pairs, PairsBuilder
+from emocap.corpora.pairs import Pairs
+from emocap.corpora.pairs_builder import PairsBuilder
 from emocap.errors import EmocapError
 from emocap.files import read_json
 

@@ -12,7 +12,8 @@ from emocap.corpora.formats.file_starts import first_bytes, has_columns
 from emocap.corpora.formats.parts import part_files, part_of
 from emocap.corpora.labels import LabelFault, LabelReader
 from emocap.corpora.options import NO_SEPARATOR, ReadOptions
-from emocap.corpora.pairs import Pairs, PairsBuilder
+from emocap.corpora.pairs import Pairs
+from emocap.corpora.pairs_builder import PairsBuilder
 from emocap.corpora.rows import csv_rows, require_columns
 from emocap.errors import EmocapError
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from emocap.corpora.formats.file_starts import header_of
 from emocap.corpora.formats.flickr_tokens import PartLists
 from emocap.corpora.options import ReadOptions
-from emocap.corpora.pairs import Pairs, PairsBuilder
+from emocap.corpora.pairs import Pairs
+from emocap.corpora.pairs_builder import PairsBuilder
 from emocap.corpora.rows import csv_rows, require_columns
 from emocap.errors import EmocapError
 from emocap.files import read_text

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from emocap.corpora.formats.file_starts import header_of, most_lines_match
 from emocap.corpora.options import ReadOptions
-from emocap.corpora.pairs import Pairs, PairsBuilder
+from emocap.corpora.pairs import Pairs
+from emocap.corpora.pairs_builder import PairsBuilder
 from emocap.files import read_text
 
 PART_LISTS = {

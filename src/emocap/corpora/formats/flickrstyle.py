@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from emocap.corpora.options import ReadOptions
-from emocap.corpora.pairs import Pairs, PairsBuilder
+from emocap.corpora.pairs import Pairs
+from emocap.corpora.pairs_builder import PairsBuilder
 from emocap.errors import EmocapError
 
 STYLES = {"funny_train": "humorous", "humor_train": "humorous", "romantic_train": "romantic"}

@@ -6,7 +6,8 @@ from pathlib import Path
 from emocap.corpora.formats.parts import part_files
 from emocap.corpora.labels import as_binary
 from emocap.corpora.options import ReadOptions
-from emocap.corpora.pairs import Pairs, PairsBuilder
+from emocap.corpora.pairs import Pairs
+from emocap.corpora.pairs_builder import PairsBuilder
 from emocap.corpora.rows import csv_rows, require_columns
 from emocap.errors import EmocapError
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from emocap.corpora.labels import is_absent
 from emocap.corpora.options import ReadOptions
-from emocap.corpora.pairs import Pairs, PairsBuilder, plain_id
+from emocap.corpora.pairs import Pairs
+from emocap.corpora.pairs_builder import PairsBuilder, plain_id
 from emocap.errors import EmocapError
 from emocap.files import read_json
 

@@ -34,8 +34,8 @@ def table_of(columns: Columns, threshold: float | None = None) -> Callable[..., 
         pairs = read_table(path, images, replace(options, columns={**columns, **options.columns}))
         if threshold is not None and pairs.without_emotion == len(pairs):
             raise EmocapError(
-                f"{path}: no score reaches {options.label_threshold:g}; if this is another table with the same columns, "
-                "give --format table and --columns"
+                f"{path}: no score reaches {options.label_threshold:g}; if this is another table with the same "
+                "columns, give --format table and --columns"
             )
         return pairs
 

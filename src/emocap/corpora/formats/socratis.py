@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from emocap.corpora.options import ReadOptions
-from emocap.corpora.pairs import Pairs, PairsBuilder, is_text
+from emocap.corpora.pairs import Pairs
+from emocap.corpora.pairs_builder import PairsBuilder, is_text
 from emocap.corpora.table import read_table
 from emocap.emotions import ABSENT, clean_emotion
 from emocap.errors import EmocapError

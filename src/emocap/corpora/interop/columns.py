@@ -10,7 +10,8 @@ import numpy as np
 
 from emocap.corpora.labels import is_absent
 from emocap.corpora.options import ReadOptions, column_of, is_unnamed
-from emocap.corpora.pairs import Pairs, PairsBuilder, plain_id
+from emocap.corpora.pairs import Pairs
+from emocap.corpora.pairs_builder import PairsBuilder, plain_id
 from emocap.corpora.row_files import Row
 from emocap.corpora.table import pairs_of_rows
 from emocap.errors import EmocapError

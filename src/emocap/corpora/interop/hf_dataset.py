@@ -22,7 +22,8 @@ from emocap.corpora.interop.columns import (
 )
 from emocap.corpora.labels import is_absent
 from emocap.corpora.options import ReadOptions
-from emocap.corpora.pairs import SPLIT_NAMES, Pairs, PairsBuilder
+from emocap.corpora.pairs import Pairs
+from emocap.corpora.pairs_builder import SPLIT_NAMES, PairsBuilder
 from emocap.corpora.row_files import is_readable
 from emocap.errors import EmocapError
 from emocap.progress import logger

@@ -12,7 +12,8 @@ from emocap.corpora.interop.columns import ids_of_parts, named_columns, new_buil
 from emocap.corpora.interop.shards import Sample, read_shard, shard_paths
 from emocap.corpora.labels import is_absent
 from emocap.corpora.options import ReadOptions, column_of
-from emocap.corpora.pairs import Pairs, PairsBuilder
+from emocap.corpora.pairs import Pairs
+from emocap.corpora.pairs_builder import PairsBuilder
 from emocap.errors import EmocapError
 
 

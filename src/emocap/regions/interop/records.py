@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from emocap.corpora.pairs import RejectedRow, is_text
+from emocap.corpora.pairs import RejectedRow
+from emocap.corpora.pairs_builder import is_text
 from emocap.errors import EmocapError
 from emocap.regions.extractors.base import OBJECT
 from emocap.regions.interop.boxes import boxes_in_pixels

@@ -65,7 +65,9 @@ def evaluation(units: Sequence[TrainingUnit]) -> None:
         **studies(units, targets, compared),
     }
     if results["human"] is None and pairs.table["annotations"].null_count < len(pairs):
-        results["emotions"]["notes"].append("No test pair has two annotators, so human agreement cannot be measured.")
+        results["emotions"]["notes"].append(
+            "No test pair has two annotators who named an emotion, so human agreement cannot be measured."
+        )
     if config.target.oracle is not None:
         results["ceiling"] = ceiling(units, targets, read_oracle(study.place(config.target.oracle), pairs, vocabulary))
     best = predictions[results["chosen"]][0]
