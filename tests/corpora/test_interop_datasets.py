@@ -238,3 +238,9 @@ def test_our_parquet_is_read_by_datasets(with_images, tmp_path) -> None:
     pq.write_table(with_images.table, tmp_path / "t.parquet")
     dataset = hd.Dataset.from_parquet(str(tmp_path / "t.parquet"), cache_dir=tmp_path / "hub")
     assert dataset["emotions"][:] == [["joy"], [], None]
+
+
+def test_lists_of_numbers_are_no_labels() -> None:
+    dataset = hd.Dataset.from_dict({"caption": ["a"], "labels": [[1.0, 0.0]], "vector": [[0.1, 0.2]]})
+    with pytest.raises(EmocapError, match=r"emotions \[1\.0, 0\.0\] contain what is not a word"):
+        Pairs.from_dataset(dataset)

@@ -80,3 +80,9 @@ def test_parquet_of_polars_is_read(tmp_path, type_) -> None:
     for pairs in (Pairs.from_polars(frame), read_table(tmp_path / "t.parquet")):
         assert pairs.emotions == [["joy"], [], []]
         assert pairs.captions == CAPTIONS
+
+
+def test_lists_of_numbers_are_no_labels() -> None:
+    frame = pl.DataFrame({"caption": ["a", "b"], "labels": [[1.0, 0.0], [0.0, 1.0]], "vector": [[0.1], [0.2]]})
+    with pytest.raises(EmocapError, match=r"emotions \[1\.0, 0\.0\] contain what is not a word"):
+        Pairs.from_polars(frame)

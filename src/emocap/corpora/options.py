@@ -103,6 +103,14 @@ def column_of(role: str, names: Iterable[str], options: ReadOptions) -> str | No
     return next((name for name in ROLES[role] if name in present), None)
 
 
+def may_have_role(column: str, options: ReadOptions) -> bool:
+    """Whether a column is taken, or may be, for a role."""
+    named = options.columns.values()
+    return any(column in names for names in ROLES.values()) or any(
+        column == name if isinstance(name, str) else column in name for name in named
+    )
+
+
 def is_unnamed(column: str) -> bool:
     """Whether a column has no name, or one that pandas gives to an index without a name.
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emocap.corpora.class_labels import class_names, with_class_names
-from emocap.corpora.options import ROLES
+from emocap.corpora.options import ReadOptions, may_have_role
 from emocap.corpora.pairs_builder import SPLIT_NAMES, PairsBuilder
 from emocap.corpora.rows import csv_rows
 from emocap.errors import EmocapError
@@ -31,18 +31,19 @@ def table_suffix(path: Path) -> str:
     return Path(name).suffix
 
 
-def open_rows(path: Path, builder: PairsBuilder) -> tuple[list[str], Iterator[Row]]:
+def open_rows(path: Path, builder: PairsBuilder, options: ReadOptions) -> tuple[list[str], Iterator[Row]]:
     """The names of all columns of a table, and its rows.
 
     Raises:
         EmocapError: unknown extension, or a damaged file.
     """
+    suffix = table_suffix(path)
+    if suffix == ".parquet":
+        return _parquet(path, options)
     readers = {".csv": _csv, ".txt": _csv, ".tsv": _csv, ".jsonl": _jsonl, ".ndjson": _jsonl, ".json": _json}
-    readers[".parquet"] = _parquet
-    reader = readers.get(table_suffix(path))
-    if reader is None:
+    if suffix not in readers:
         raise EmocapError(f"{path}: extension is {path.suffix!r}, expected .csv, .tsv, .jsonl, .json or .parquet")
-    return reader(path, builder)
+    return readers[suffix](path, builder)
 
 
 def _csv(path: Path, builder: PairsBuilder) -> tuple[list[str], Iterator[Row]]:
@@ -135,11 +136,10 @@ def _all_names(rows: list[Row]) -> list[str]:
     return list(dict.fromkeys(name for _, _, row in rows for name in row))
 
 
-def _parquet(path: Path, builder: PairsBuilder) -> tuple[list[str], Iterator[Row]]:
+def _parquet(path: Path, options: ReadOptions) -> tuple[list[str], Iterator[Row]]:
     try:
         schema = pq.read_schema(path)
-        roles = {name for names in ROLES.values() for name in names}
-        kept = [field.name for field in schema if field.name in roles or is_readable(field.type)]
+        kept = [field.name for field in schema if is_readable(field.type) or may_have_role(field.name, options)]
         table = pq.read_table(path, columns=kept)
         table.validate(full=True)
     except FileNotFoundError:

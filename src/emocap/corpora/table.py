@@ -33,8 +33,9 @@ def read_table(path: Path, images: Path | None = None, options: ReadOptions | No
             usable row.
     """
     builder = PairsBuilder(path, images)
-    names, rows = open_rows(path, builder)
-    return pairs_of_rows(builder, names, rows, options or ReadOptions(), path.name.split(".")[0])
+    options = options or ReadOptions()
+    names, rows = open_rows(path, builder, options)
+    return pairs_of_rows(builder, names, rows, options, path.name.split(".")[0])
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from emocap.corpora.interop.columns import (
     union_of_rows,
 )
 from emocap.corpora.labels import is_absent
-from emocap.corpora.options import ReadOptions
+from emocap.corpora.options import ReadOptions, may_have_role
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.pairs_builder import SPLIT_NAMES, PairsBuilder
 from emocap.corpora.row_files import is_readable
@@ -62,7 +62,7 @@ def from_dataset(dataset: Any, images: str | Path | None = None, **options: Any)
     part_names: list[str] = []
     rows: list[dict[str, Any]] = []
     for name, part in parts.items():
-        for number, row in enumerate(_rows(datasets, part, image), 1):
+        for number, row in enumerate(_rows(datasets, part, image, read_options), 1):
             where = f"{name} row {number}".strip()
             try:
                 cell = _image_cell(datasets, row.get(image), has_folder=images is not None)
@@ -98,7 +98,7 @@ def _with_image_column(
     return replace(options, columns={**options.columns, "image": found[0]})
 
 
-def _rows(datasets: Any, part: Any, image: str) -> Iterator[dict[str, Any]]:
+def _rows(datasets: Any, part: Any, image: str, options: ReadOptions) -> Iterator[dict[str, Any]]:
     """The rows of one part with the names of classes; images as {bytes, path}, other media left out."""
     features = part.features or {}
     media = (datasets.Image, datasets.Audio, datasets.Video)
@@ -106,7 +106,8 @@ def _rows(datasets: Any, part: Any, image: str) -> Iterator[dict[str, Any]]:
     names = class_names(part.features.arrow_schema) if features else {}
     if isinstance(part, datasets.Dataset):
         for table in part.with_format("arrow", columns=part.format["columns"]).iter(BATCH_ROWS):
-            kept = [field.name for field in table.schema if is_readable(field.type) and field.name not in unused]
+            wanted = [field for field in table.schema if field.name not in unused]
+            kept = [one.name for one in wanted if is_readable(one.type) or may_have_role(one.name, options)]
             for row in table.select(kept).to_pylist():
                 yield with_class_names(row, names)
         return

@@ -11,7 +11,7 @@ from emocap.corpora.interop.columns import (
     plain,
     require_exact_ids,
 )
-from emocap.corpora.options import ReadOptions
+from emocap.corpora.options import ReadOptions, may_have_role
 from emocap.corpora.pairs import Pairs
 from emocap.errors import EmocapError
 
@@ -39,7 +39,8 @@ def from_polars(frame: Any, images: str | Path | None = None, **options: Any) ->
         raise EmocapError(f"{SOURCE}: is {type(frame).__name__}, expected polars.DataFrame or LazyFrame")
     read_options = ReadOptions(**options)
     builder = new_builder(SOURCE, images)
-    series = named_columns(builder, ((one.name, one) for one in frame.get_columns() if not _is_vector(one.dtype)))
+    kept = [one for one in frame.get_columns() if not _is_vector(one.dtype) or may_have_role(one.name, read_options)]
+    series = named_columns(builder, ((one.name, one) for one in kept))
     columns = {name: list(map(plain, values.to_list())) for name, values in series.items()}
     dtypes = {name: str(values.dtype).lower() for name, values in series.items()}
     require_exact_ids(builder.source, columns, dtypes, read_options)
