@@ -189,7 +189,8 @@ def read_text(path: Path) -> str:
     except FileNotFoundError:
         raise EmocapError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:
-        raise EmocapError(f"{path}: not UTF-8 text at byte {error.start}; save it as UTF-8") from None
+        hint = "save it as UTF-8 (in Excel: CSV UTF-8)"
+        raise EmocapError(f"{path}: not UTF-8 text at byte {error.start}; {hint}") from None
     except OSError as error:
         raise EmocapError(f"{path}: cannot be read ({error.strerror or error})") from error
 

@@ -330,3 +330,27 @@ def test_images_as_numbers_and_lists(tmp_path) -> None:
         json.dumps({"image": image, "caption": "x"}) for image in (139, ["a.jpg"], {"bytes": None, "path": "b.jpg"})
     )
     assert read_table(csv_file(tmp_path, text, "t.jsonl")).images == ["139", "a.jpg", "b.jpg"]
+
+
+def test_pairs_with_their_images_are_read_back(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("EMOCAP_CACHE", str(tmp_path / "cache"))
+    pairs = read_table(csv_file(tmp_path, "pair_id,caption,emotions\np,a,joy\np,a,sad\nq,b,joy\n"))
+    cells = pa.array([{"bytes": b"one", "path": "a.png"}, {"bytes": b"two", "path": "b.png"}])
+    index = pairs.table.schema.get_field_index("image")
+    pq.write_table(pairs.table.set_column(index, "image", cells), tmp_path / "t.parquet")
+    again = read_table(tmp_path / "t.parquet")
+    assert [again.image_root and (again.image_root / name).read_bytes() for name in again.images] == [b"one", b"two"]
+    assert again.table["annotations"].equals(pairs.table["annotations"])
+
+
+def test_predictions_are_remarked_as_such(tmp_path) -> None:
+    table = pa.table({"caption": ["a"], "emotions": [["joy"]]}).replace_schema_metadata(
+        {"labels": '["joy"]', "model": "m"}
+    )
+    pq.write_table(table, tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet").notes == ("emotions are predictions of the model m, not annotations",)
+
+
+def test_columns_like_scores_are_proposed(tmp_path) -> None:
+    pairs = read_table(csv_file(tmp_path, "caption,joy,fear\na,0.9,0.2\n"))
+    assert pairs.notes == ("columns joy, fear may be scores of emotions; to read them: --columns emotions=joy+fear",)

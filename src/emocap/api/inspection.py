@@ -185,6 +185,11 @@ def _guess(path: Path, options: ReadOptions | None) -> str:
     if not files:
         raise EmocapError(f"{path}: is a folder, and contains no file that may be a corpus; give the corpus's own file")
     more = f" and {len(files) - MAX_FILES} more" if len(files) > MAX_FILES else ""
+    if {"dataset_info.json", "state.json"} <= set(files):
+        raise EmocapError(
+            f"{path}: is a dataset that Hugging Face datasets saved; read it in Python with Pairs.from_dataset, or "
+            "write it as Parquet"
+        )
     raise EmocapError(f"{path}: is a folder; give one of its files: {', '.join(files[:MAX_FILES])}{more}")
 
 

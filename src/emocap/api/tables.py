@@ -74,7 +74,8 @@ def label_corpus(
         raise EmocapError(f"--p {p}: the model knows {len(saved.vocabulary)} emotions")
     pairs = _read(data, format_, images, replace(options or ReadOptions(), labels=False))
     consequence = "" if rejected else CAPTION_ONLY
-    with _features(saved, pairs, out.parent, store, allow_other_features, consequence) as (features, faults):
+    scratch = next(folder for folder in out.absolute().parents if folder.is_dir())
+    with _features(saved, pairs, scratch, store, allow_other_features, consequence) as (features, faults):
         rejected_rows: list[dict[str, str]] = []
         if rejected is not None:
             pairs, rejected_rows = _readable(pairs, faults)

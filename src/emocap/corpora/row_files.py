@@ -39,8 +39,10 @@ def open_rows(path: Path, builder: PairsBuilder, options: ReadOptions) -> tuple[
     """
     suffix = table_suffix(path)
     if suffix == ".parquet":
-        return _parquet(path, options)
+        return _parquet(path, builder, options)
     readers = {".csv": _csv, ".txt": _csv, ".tsv": _csv, ".jsonl": _jsonl, ".ndjson": _jsonl, ".json": _json}
+    if suffix == ".tar":
+        raise EmocapError(f"{path}: is a WebDataset shard; read it in Python with Pairs.from_webdataset")
     if suffix not in readers:
         raise EmocapError(f"{path}: extension is {path.suffix!r}, expected .csv, .tsv, .jsonl, .json or .parquet")
     return readers[suffix](path, builder)
@@ -136,7 +138,7 @@ def _all_names(rows: list[Row]) -> list[str]:
     return list(dict.fromkeys(name for _, _, row in rows for name in row))
 
 
-def _parquet(path: Path, options: ReadOptions) -> tuple[list[str], Iterator[Row]]:
+def _parquet(path: Path, builder: PairsBuilder, options: ReadOptions) -> tuple[list[str], Iterator[Row]]:
     try:
         schema = pq.read_schema(path)
         kept = [field.name for field in schema if is_readable(field.type) or may_have_role(field.name, options)]
@@ -146,6 +148,10 @@ def _parquet(path: Path, options: ReadOptions) -> tuple[list[str], Iterator[Row]
         raise EmocapError(f"{path}: no such file") from None
     except (OSError, pa.ArrowException) as error:
         raise EmocapError(f"{path}: not a Parquet file ({str(error).splitlines()[0]})") from None
+    if options.labels and {b"labels", b"model"} <= (schema.metadata or {}).keys():
+        builder.notes.append(
+            f"emotions are predictions of the model {schema.metadata[b'model'].decode()}, not annotations"
+        )
     return table.column_names, arrow_rows(table)
 
 

@@ -12,7 +12,7 @@ from emocap.corpora.embedded_images import EmbeddedImages, is_embedded
 from emocap.corpora.image_names import plain_image_name, resolve_image_names
 from emocap.corpora.label_columns import Labels, find_binary_columns, labels_of_column, labels_of_columns
 from emocap.corpora.labels import LabelFault, is_absent
-from emocap.corpora.options import ROLES, ReadOptions, column_of, propose_columns
+from emocap.corpora.options import EMOTION_COLUMNS, ROLES, ReadOptions, column_of, propose_columns
 from emocap.corpora.pairs import SCHEMA, Pairs
 from emocap.corpora.pairs_builder import PairsBuilder, plain_id
 from emocap.corpora.row_files import Row, open_rows
@@ -130,15 +130,11 @@ def pairs_of_rows(
     if options.labels and not options.columns and set(names) >= set(SCHEMA.names):
         rows = list(rows)
         if is_written_by_pairs(names, rows):
-            return read_written_pairs(builder, names, rows)
+            return read_written_pairs(builder, names, _with_stored_images(builder, rows))
     columns = Columns.find(builder.source, names, options, needs_image=builder.image_root is not None)
     builder.columns, builder.unused_columns = columns.by_role(), tuple(columns.unused)
     cells = list(_cells(rows, columns, options))
-    embedded = EmbeddedImages()
-    if any(is_embedded(row.image) for row in cells):
-        if builder.image_root is not None:
-            raise EmocapError(f"{builder.source}: contains the images themselves; leave the folder of images out")
-        builder.image_root = embedded.folder
+    embedded = _embedded_images(builder) if any(is_embedded(row.image) for row in cells) else None
     labels: Sequence[list[str] | LabelFault | None] | None = _labels(builder, columns, cells, options)
     by_annotator = columns.annotator is not None
     is_merged = labels is not None and (by_annotator or _has_repeated_ids(cells))
@@ -150,8 +146,8 @@ def pairs_of_rows(
             builder.reject(row.where, str(named))
             continue
         try:
-            image = embedded.store(row.image) if is_embedded(row.image) else row.image
-            if image and not is_embedded(row.image) and builder.image_root is embedded.folder and not is_absent(image):
+            image = embedded.store(row.image) if embedded is not None and is_embedded(row.image) else row.image
+            if embedded is not None and not is_embedded(row.image) and not is_absent(row.image) and row.image:
                 raise EmocapError(f"image {image!r} is named in the cell but not contained in it")
         except EmocapError as error:
             builder.reject(row.where, str(error))
@@ -212,6 +208,10 @@ def _labels(builder: PairsBuilder, columns: Columns, cells: list[_Cells], option
     unused = {name: [row.others[i] for row in cells] for i, name in enumerate(columns.unused)}
     names = find_binary_columns(unused, builder.source)
     if not names:
+        scores = [name for name in columns.unused if name.lower() in EMOTION_COLUMNS]
+        if len(scores) > 1:
+            option = f"--columns emotions={'+'.join(scores)}"
+            builder.notes.append(f"columns {', '.join(scores)} may be scores of emotions; to read them: {option}")
         return None
     builder.notes.append(f"emotions are the columns {', '.join(names)}, which contain 0 and 1 only")
     builder.columns["emotions"] = tuple(names)
@@ -227,6 +227,36 @@ def _file_names(cells: Iterable[_Cells], root: Path | None) -> dict[str, str]:
             plain[cell] = "" if is_absent(cell) else plain_image_name(cell, root)
     real = resolve_image_names(plain.values(), root) if root is not None else {}
     return {cell: real.get(name, name) for cell, name in plain.items()}
+
+
+def _with_stored_images(builder: PairsBuilder, rows: list[Row]) -> list[Row]:
+    """Rows whose cells of images are names: of the files that their bytes were written to, where they have some."""
+    if not any(is_embedded(_image_cell(row.get("image"))) for _, _, row in rows):
+        return rows
+    embedded = _embedded_images(builder)
+    stored = []
+    for where, number, row in rows:
+        image = _image_cell(row.get("image"))
+        try:
+            name = embedded.store(image) if is_embedded(image) else image
+        except EmocapError as error:
+            builder.reject(where, str(error))
+            continue
+        stored.append((where, number, row | {"image": name}))
+    return stored
+
+
+def _embedded_images(builder: PairsBuilder) -> EmbeddedImages:
+    """Where the images of cells are written, which becomes the builder's folder of images.
+
+    Raises:
+        EmocapError: a folder of images is given too.
+    """
+    if builder.image_root is not None:
+        raise EmocapError(f"{builder.source}: contains the images themselves; leave the folder of images out")
+    embedded = EmbeddedImages()
+    builder.image_root = embedded.folder
+    return embedded
 
 
 def _has_repeated_ids(cells: Sequence[_Cells]) -> bool:
