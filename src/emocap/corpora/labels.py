@@ -61,7 +61,7 @@ def is_absent(value: Any) -> bool:
     if value is None:
         return True
     if isinstance(value, str):
-        return len(value) < 16 and value.strip().lower() in ABSENT_TEXTS
+        return len(value) < 16 and (value in ABSENT_TEXTS or value.strip().lower() in ABSENT_TEXTS)
     if isinstance(value, float | np.floating):
         return math.isnan(value)
     return type(value).__name__ in ("NAType", "NaTType")  # pandas, without importing it

@@ -3,7 +3,9 @@
 To add a corpus, write its reader in a file of its own and add a row to `FORMATS`.
 """
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
