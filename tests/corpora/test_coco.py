@@ -25,16 +25,16 @@ def test_each_caption_is_a_pair(tmp_path) -> None:
         "text",
     ]
     pairs = read_coco(write(tmp_path / "captions.json", images, annotations), tmp_path)
-    assert pairs.images == ["07.jpg", "07.jpg"]
-    assert pairs.captions == ["A dog.", "Two dogs."]
-    assert pairs.pair_ids == ["1", "2"]
+    assert pairs.images == ["07.jpg", "07.jpg", "08.jpg"]
+    assert pairs.captions == ["A dog.", "Two dogs.", "Again."]
+    assert pairs.pair_ids == ["captions:0", "2", "captions:5"]
+    assert pairs.notes == ("2 annotations share their id with another; they are named by their position",)
     assert not pairs.is_labelled
     assert [q.reason for q in pairs.rejected] == [
         "has no id and file_name",
         "refers to an image that is not listed",
         "caption is empty",
         "caption is NoneType, expected text",
-        "pair id '1' occurs twice",
         "is str, expected an object",
     ]
 
@@ -63,3 +63,13 @@ def test_lone_surrogate_rejects_one_row(tmp_path) -> None:
     annotations = [{"id": n, "image_id": 7, "caption": caption} for n, caption in enumerate(["\ud800", "fine"])]
     pairs = read_coco(write(tmp_path / "captions.json", [{"id": 7, "file_name": "07.jpg"}], annotations))
     assert (pairs.captions, len(pairs.rejected)) == (["fine"], 1)
+
+
+def test_ids_that_lost_digits_as_floats_are_refused(tmp_path) -> None:
+    images = [{"id": 2**60 + number, "file_name": f"{number}.jpg"} for number in range(3)] + [
+        {"id": "nan", "file_name": "n.jpg"}
+    ]
+    annotations = [{"image_id": float(2**60 + 1), "caption": "A dog."}, {"image_id": "nan", "caption": "A cat."}]
+    pairs = read_coco(write(tmp_path / "captions.json", images, annotations))
+    assert (pairs.images, pairs.captions) == (["n.jpg"], ["A cat."])
+    assert pairs.rejected[0].reason == "refers to an image that is not listed"

@@ -1,5 +1,6 @@
 """Names of images in other spellings than those of their files."""
 
+import base64
 import os
 import unicodedata
 from pathlib import Path
@@ -179,3 +180,20 @@ def test_folders_are_listed_only_if_needed(tmp_path, monkeypatch) -> None:
 
 def test_missing_root_finds_nothing(tmp_path) -> None:
     assert resolve_image_names(["a.png", "set/a.png"], tmp_path / "absent") == {}
+
+
+@pytest.mark.parametrize("name", ["\ufeffa.png", "a.png\u200b", '"a.png"', "'a.png'", " \u00a0a.png"])
+def test_invisible_characters_and_quotes_around_are_no_part(name: str) -> None:
+    assert plain_image_name(name, Path("images")) == "a.png"
+
+
+@pytest.mark.parametrize("name", ["//cdn.example.org/e.png", "https:\\\\example.org\\k.png"])
+def test_other_spellings_of_addresses_are_named_as_such(name: str) -> None:
+    with pytest.raises(EmocapError, match="is a web address"):
+        plain_image_name(name, Path("images"))
+
+
+def test_base64_text_is_named_as_such() -> None:
+    text = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(200)).decode()
+    with pytest.raises(EmocapError, match="is image data in base64"):
+        plain_image_name(text, None)

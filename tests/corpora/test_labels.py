@@ -136,9 +136,11 @@ def test_absent_labels_are_no_emotion(cell) -> None:
 @pytest.mark.parametrize(
     "cell",
     [70317, True, "3", "-1.5", b"joy", ["joy", 3], "['joy', 3]", "['joy' ... 'awe']", "['joy'", "joy']",
-     "{'joy': 'much'}", "joy||awe", "joy|awe;sad", "['']", [""], "x" * 101, {"joy": "much"}, [["joy"]],
+     "{'joy': 'much'}", "joy||awe", "joy|awe;sad", "['', 'joy']", ["", "joy"], "x" * 101, {"joy": "much"}, [["joy"]],
      "[{'name': 'joy'}]", object(), "[joy|awe]", "[joy awe]", '["joy|awe"]', "joy:1;awe:0", "joy: 0.9", "joy(0.9)",
-     "f(joy)", "70%", "1,5", "'joy' 'awe', 'sad'"],
+     "f(joy)", "70%", "1,5",
+     "[['joy']\n ['awe']]", "0    joy\n1    awe\ndtype: object", "2024-01-01", "#REF!", "http://x/joy",
+     "<b>joy</b>", "??", "joy\x00awe", "'joy' 'awe', 'sad'"],
 )  # fmt: skip
 def test_unreadable_cell_is_shown(cell) -> None:
     with pytest.raises(LabelFault) as fault:
@@ -209,6 +211,9 @@ def test_declared_separator_alone_separates() -> None:
         ('{"label": "joy", "score": 0.9}', ["joy"]),
         ('{"labels": ["joy", "awe"], "scores": [0.2, 0.7]}', ["awe"]),
         ("|joy|awe|", ["joy", "awe"]),
+        ("[‘joy’, ‘awe’]", ["joy", "awe"]),
+        ("joy\ufeff", ["joy"]),
+        ('[""]', []),  # what splitting an empty text gives
         ("fear (mild)|joy", ["fear (mild)", "joy"]),
         ("['anger, annoyance']", ["anger, annoyance"]),
         ("it's fine", ["it's fine"]),

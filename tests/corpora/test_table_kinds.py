@@ -10,6 +10,7 @@ import pytest
 
 from emocap.corpora.annotators import vote_shares
 from emocap.corpora.embedded_images import contains_images
+from emocap.corpora.groups import Groups
 from emocap.corpora.options import ReadOptions, parse_columns
 from emocap.corpora.read import guess_format, read_corpus
 from emocap.corpora.table import read_table
@@ -354,3 +355,21 @@ def test_predictions_are_remarked_as_such(tmp_path) -> None:
 def test_columns_like_scores_are_proposed(tmp_path) -> None:
     pairs = read_table(csv_file(tmp_path, "caption,joy,fear\na,0.9,0.2\n"))
     assert pairs.notes == ("columns joy, fear may be scores of emotions; to read them: --columns emotions=joy+fear",)
+
+
+def test_image_bytes_in_base64_are_read(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("EMOCAP_CACHE", str(tmp_path / "cache"))
+    rows = [{"image": {"bytes": text, "path": None}, "caption": "a"} for text in ("b25l", "no base64!")]
+    pairs = read_table(csv_file(tmp_path, "\n".join(map(json.dumps, rows)), "t.jsonl"))
+    assert pairs.image_root is not None
+    assert (pairs.image_root / pairs.images[0]).read_bytes() == b"one"
+    assert "not base64" in pairs.rejected[0].reason
+
+
+def test_captions_that_differ_in_invisible_characters_share_a_part(tmp_path) -> None:
+    assert len(Groups.of(read_table(csv_file(tmp_path, "caption\nA dog.\nA\u200b dog.\nA cat.\n"))).sizes) == 2
+
+
+def test_ids_of_images_are_no_names(tmp_path) -> None:
+    pairs = read_table(csv_file(tmp_path, '[{"image_id": 0, "caption": "a"}]', "results.json"))
+    assert pairs.notes[0].startswith("column image_id is not read: it is no file name")

@@ -17,6 +17,7 @@ from emocap.errors import EmocapError
 from emocap.files import sha256_of
 
 N_EXAMPLES = 3
+_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))  # soft hyphens, zero-width spaces and the like
 TAIL_BYTES = 4096
 TAIL_FROM_BYTES = 16 * TAIL_BYTES  # below, hashing a file costs no more than reading its end
 
@@ -136,5 +137,5 @@ def normalised_caption(caption: str) -> str:
     'a dog'
     """
     if not caption.isascii():
-        caption = unicodedata.normalize("NFKC", caption).casefold()
+        caption = unicodedata.normalize("NFKC", caption).casefold().translate(_INVISIBLE)
     return " ".join(caption.lower().split())

@@ -1,5 +1,6 @@
 """Images whose bytes are in the cells of a table, as Hugging Face `datasets` stores them, written to a folder once."""
 
+import base64
 import hashlib
 import os
 from pathlib import Path, PurePosixPath
@@ -37,6 +38,11 @@ class EmbeddedImages:
             if cell.get("path"):
                 raise EmocapError(f"image {cell['path']!r} is named in the cell but not contained in it")
             return ""
+        if isinstance(cell["bytes"], str):
+            try:
+                cell = cell | {"bytes": base64.b64decode(cell["bytes"], validate=True)}
+            except ValueError:
+                raise EmocapError("image bytes are text that is not base64, expected the bytes of a file") from None
         extension = PurePosixPath(str(cell.get("path") or "")).suffix.lower()
         name = hashlib.sha256(cell["bytes"]).hexdigest() + (extension if extension in IMAGE_EXTENSIONS else "")
         path = self.folder / name

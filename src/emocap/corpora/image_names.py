@@ -24,8 +24,11 @@ IMAGE_EXTENSIONS = frozenset((
 ))
 # fmt: on
 MAX_CHARS_SHOWN = 100
-_UNUSUAL = re.compile(r"[\\:]|^[\s/.]|[\s/.]$|//|/\.")  # all other names are plain already
-_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
+_INVISIBLE = "\ufeff\u200b\u2060"  # byte-order marks and joiners, which spreadsheets and pages leave around a text
+_AROUND = " \t\r\n\f\v\u00a0" + _INVISIBLE
+_UNUSUAL = re.compile(rf"[\\:]|^[\s/.'\"{_INVISIBLE}]|[\s/.'\"{_INVISIBLE}]$|//|/\.|^.{{200}}")  # others are plain
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):[/\\]{2}|//[^/]+\.[a-z]{2,}/", re.IGNORECASE)
+_BASE64_IMAGE = re.compile(r"(/9j/|iVBORw0KGgo|R0lGOD|UklGR)[A-Za-z0-9+/=\s]{100,}$")  # JPEG, PNG, GIF and WebP
 _FILE_URL = re.compile(r"file:(//[^/]*)?(?=/)", re.IGNORECASE)
 _DRIVE = re.compile(r"[a-z]:/", re.IGNORECASE)
 
@@ -66,7 +69,11 @@ def plain_image_name(name: str, root: Path | None) -> str:
     """
     if not _UNUSUAL.search(name):
         return name
-    text = name.strip()
+    text = name.strip(_AROUND)
+    if len(text) > 2 and text[0] == text[-1] and text[0] in "'\"":
+        text = text[1:-1].strip(_AROUND)
+    if _BASE64_IMAGE.match(text):
+        raise ImageNameFault(name, "is image data in base64, expected a file name; write the image to a file")
     if text[:5].lower() == "data:":
         raise ImageNameFault(name, "is inline data, expected a file name; write the image to a file")
     if _FILE_URL.match(text):

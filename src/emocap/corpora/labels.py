@@ -37,13 +37,16 @@ _ARRAY = re.compile(
     r"(?:,\s*dtype=.*)?,?\)$",
     re.DOTALL,
 )
-_STRAIGHT = str.maketrans("“”„", '"""')
+_STRAIGHT = str.maketrans("“”„‘’", '"""\'\'')
+_INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u2060"))  # byte-order marks and joiners within a text
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 _NUMPY_NUMBER = re.compile(r"(?:np|numpy)\.(?:float|int)\d+\(([^()]*)\)")
 _NAN = re.compile(rf"({_QUOTED})|\bnan\b")
 # Texts without quotes that are no label: a number, a word with its score, a call, or the remains of a list.
 _ODD = re.compile(
-    r"[-+]?\d[\d.,]*(e[-+]?\d+)?\s*%?|.*[:=(]\s*[-+]?\d*\.?\d+\)?|.*\w\(.*|.*[\[\]{}].*", re.IGNORECASE | re.DOTALL
+    r"[-+]?\d[\d.,]*(e[-+]?\d+)?\s*%?|.*[:=(]\s*[-+]?\d*\.?\d+\)?|.*\w\(.*|.*[\[\]{}<>].*|.*://.*|\d{4}-\d\d-\d\d.*|"
+    r"#[A-Z0-9/]+[!?]|\?+|dtype: .*|.*[\x00-\x1f].*",
+    re.IGNORECASE | re.DOTALL,
 )
 _WRAPPED = {"[": "]", "(": ")", "{": "}"}
 
@@ -117,6 +120,8 @@ class LabelReader:
             raise LabelFault(f"emotions are {_shown(cell)}, expected words, such as joy|calm")
         if not all(isinstance(word, str) for word in words):
             raise LabelFault(f"emotions {_shown(cell)} contain what is not a word, expected a list of words")
+        if words and not any(word.strip() for word in words):
+            return []  # what splitting an empty text gives
         if not all(word.strip() for word in words):
             raise LabelFault(f"emotions {_shown(cell)} contain an empty word")
         if self.separator != NO_SEPARATOR and any(mark in word for word in words for mark in CERTAIN_SEPARATORS):
@@ -143,7 +148,7 @@ class LabelReader:
         return value >= self.threshold
 
     def _parse(self, text: str) -> Any:
-        stripped = text.strip()
+        stripped = text.translate(_INVISIBLE).strip()
         if len(text) > MAX_CELL_CHARS:
             raise LabelFault(f"emotions have {len(text):,} characters, at most {MAX_CELL_CHARS:,} are read")
         if stripped.lower() in ABSENT_LABELS:
@@ -153,7 +158,7 @@ class LabelReader:
         if stripped[0] in _WRAPPED or _ARRAY.match(stripped):
             return _structure(stripped)
         if (words := _quoted_words(stripped)) is not None:
-            return words
+            return self._parse(words[0]) if len(words) == 1 and "," in words[0] else words
         words = split_text(stripped, self.separator)
         if (odd := next((word for word in words if _is_odd(word)), None)) is not None:
             raise LabelFault(f"emotions {_shown(text)} contain {_shown(odd)}, expected words, such as joy|calm")
@@ -235,7 +240,7 @@ def as_binary(value: Any) -> float | None:
 
 
 def _is_odd(word: str) -> bool:
-    is_list = len(word) > 1 and word[0] in "'\"“" and word[-1] in "'\"”"
+    is_list = len(word) > 1 and word[0] in "'\"“‘" and word[-1] in "'\"”’"
     return is_list or len(word) > MAX_LABEL_CHARS or word.lower() in ANSWERS or _ODD.fullmatch(word) is not None
 
 
@@ -291,7 +296,8 @@ def _structure(text: str) -> Any:
     value = _literal(_NAN.sub(lambda match: match.group(1) or "None", _NUMPY_NUMBER.sub(r"\1", inner)))
     if value is not None and not isinstance(value, str):
         return value
-    words = next(csv.reader([inner[1:-1]], skipinitialspace=True), [])  # as Postgres, Spark and Java print lists
+    one_line = " ".join(inner[1:-1].split())
+    words = next(csv.reader([one_line], skipinitialspace=True), [])  # as Postgres, Spark and Java print lists
     scores = [word.rpartition("=") for word in words]
     if words and all(name and as_binary(score) is not None for name, _, score in scores):
         return {name: score for name, _, score in scores}  # as Java prints a map

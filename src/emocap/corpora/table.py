@@ -133,6 +133,11 @@ def pairs_of_rows(
             return read_written_pairs(builder, names, _with_stored_images(builder, rows))
     columns = Columns.find(builder.source, names, options, needs_image=builder.image_root is not None)
     builder.columns, builder.unused_columns = columns.by_role(), tuple(columns.unused)
+    if columns.image is None and "image_id" in columns.unused:
+        builder.notes.append(
+            "column image_id is not read: it is no file name; give COCO's file with its list of images, or, if the ids "
+            "are names, --columns image=image_id"
+        )
     cells = list(_cells(rows, columns, options))
     embedded = _embedded_images(builder) if any(is_embedded(row.image) for row in cells) else None
     labels: Sequence[list[str] | LabelFault | None] | None = _labels(builder, columns, cells, options)
@@ -158,7 +163,7 @@ def pairs_of_rows(
             builder.add_rating(row.where, pair_id, image, row.caption, named or [], row.annotator, **own)
         else:
             builder.add(row.where, pair_id, image, row.caption, named, **own)
-    if rated and len(builder):
+    if rated and 0 < len(builder) < len(cells) - len(builder.rejected):
         builder.notes.append(f"{len(cells) - len(builder.rejected)} rows are the ratings of {len(builder)} pairs")
     return builder.build()
 

@@ -1,10 +1,10 @@
 """COCO captions (Chen et al. 2015, arXiv 1504.00325): the official JSON; no emotions."""
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from emocap.corpora.labels import is_absent
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.pairs_builder import PairsBuilder, plain_id
@@ -58,7 +58,7 @@ def _keys(start: bytes) -> tuple[dict[bytes, set[bytes]], bool | None]:
 def read_coco(path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:
     """`captions_{train,val}2017.json`, or a file of that form: one pair per caption, with its annotation id as pair id.
 
-    Ids may be numbers or text; an annotation without an id, as in results files, is named by its position.
+    Ids may be numbers or text; an annotation without an id of its own is named by its position.
 
     Raises:
         EmocapError: not JSON, not COCO captions, two images of one id, or no usable pair.
@@ -71,6 +71,10 @@ def read_coco(path: Path, images: Path | None = None, options: ReadOptions | Non
     builder = PairsBuilder(path, images)
     names = _image_names(values["images"], builder)
     stem = path.name.split(".")[0]
+    counts = Counter(_id(one.get("id")) for one in values["annotations"] if isinstance(one, dict))
+    n_repeated = sum(count for own_id, count in counts.items() if own_id is not None and count > 1)
+    if n_repeated:
+        builder.notes.append(f"{n_repeated} annotations share their id with another; they are named by their position")
     for number, annotation in enumerate(values["annotations"]):
         if not isinstance(annotation, dict):
             builder.reject(f"annotations[{number}]", f"is {type(annotation).__name__}, expected an object")
@@ -80,7 +84,8 @@ def read_coco(path: Path, images: Path | None = None, options: ReadOptions | Non
         if image_id is None or image_id not in names:
             builder.reject(where, "refers to an image that is not listed")
         else:
-            builder.add(where, own_id or f"{stem}:{number}", names[image_id], annotation.get("caption"))
+            pair_id = f"{stem}:{number}" if own_id is None or counts[own_id] > 1 else own_id
+            builder.add(where, pair_id, names[image_id], annotation.get("caption"))
     return builder.build()
 
 
@@ -107,4 +112,6 @@ def _id(value: Any) -> str | None:
     """An id as text; None for what is none. The number 7 and the text "7" are one id, as annotations mix them."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
-    return None if is_absent(value) else plain_id(value)
+    if isinstance(value, float) and not abs(value) < 2**53:  # NaN, or a number that lost digits
+        return None
+    return plain_id(value) or None

@@ -7,7 +7,7 @@ an exponent over several. So the dtype is inferred as the one in which the numbe
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -47,9 +47,11 @@ def require_inferred(source: Path, images: Iterable[tuple[int, bytes]]) -> str:
     Raises:
         EmocapError: they could be of two dtypes.
     """
-    usable = (image for image in images if image[0] and _fits("float16", *image) and any(image[1]))
+    described = (image for image in images if image[0] and _fits("float16", *image))
+    first = next(described, None)
+    usable = (image for image in chain([] if first is None else [first], described) if any(image[1]))
     samples = list(islice(usable, _MAX_SAMPLES))
-    name = infer_dtype(samples) if samples else "float32"
+    name = "float32" if first is None else infer_dtype(samples) if samples else None
     if name is None:
         raise EmocapError(
             f"{source}: its features could be float16 or float32, which the file does not record and their bytes leave "

@@ -179,6 +179,9 @@ def _read(study: Study, corpus: "CorpusConfig") -> Pairs:
         logger.info("%s: %s", corpus.path, line)
     for note in pairs.notes:
         logger.warning("%s: %s", corpus.path, note)
+    has_place = pairs.image_root is not None or corpus.store is not None
+    if study.config.features is not None and not has_place and (n_images := len(pairs.distinct_images())):
+        logger.warning("%s: names %d images, but no folder of them is given: captions alone", corpus.path, n_images)
     if study.config.features is not None and pairs.image_root is not None:
         if not pairs.distinct_images():
             raise EmocapError(
