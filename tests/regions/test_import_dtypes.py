@@ -1,13 +1,14 @@
 """The dtype of features in base64 is inferred, given, or the import is refused; never read as other numbers."""
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from emocap.errors import EmocapError
 from emocap.regions.interop.convert import import_features
-from emocap.regions.interop.dtypes import infer_dtype
+from emocap.regions.interop.dtypes import infer_dtype, require_inferred
 
 from .layouts import BOXES, b64, file_names, imported, lmdb_of, npz_folder, tsv_line, vilbert_item, write_lines
 
@@ -87,3 +88,9 @@ def test_lmdb_in_base64_of_half_precision(tmp_path):
     item = vilbert_item(features=b64(features, "<f2"))
     _, store = imported(lmdb_of(tmp_path / "a.lmdb", {b"42": item, b"7": pickle.dumps([1])}), tmp_path / "store")
     assert store["42"][0].tolist() == features.tolist()
+
+
+def test_features_of_zeros_alone_have_no_dtype() -> None:
+    with pytest.raises(EmocapError, match="could be float16 or float32.*--dtype"):
+        require_inferred(Path("x.tsv"), [(2, bytes(128))] * 3)
+    assert require_inferred(Path("x.tsv"), []) == "float32"
