@@ -73,3 +73,20 @@ def test_ids_that_lost_digits_as_floats_are_refused(tmp_path) -> None:
     pairs = read_coco(write(tmp_path / "captions.json", images, annotations))
     assert (pairs.images, pairs.captions) == (["n.jpg"], ["A cat."])
     assert pairs.rejected[0].reason == "refers to an image that is not listed"
+
+
+def test_two_images_of_one_id_are_refused(tmp_path) -> None:
+    images = [{"id": 7, "file_name": "a.jpg"}, {"id": 8, "file_name": "b.jpg"}, {"id": "7", "file_name": "c.jpg"}]
+    path = write(tmp_path / "captions.json", images, [{"id": 1, "image_id": 7, "caption": "A dog."}])
+    with pytest.raises(EmocapError, match=r"images 'a\.jpg' and 'c\.jpg' have one id, 7; it is unknown whose"):
+        read_coco(path)
+    path = write(tmp_path / "same.json", [images[0], images[0]], [{"id": 1, "image_id": 7, "caption": "A dog."}])
+    assert read_coco(path).images == ["a.jpg"]  # one image listed twice
+
+
+def test_ids_may_be_text_and_annotations_have_none(tmp_path) -> None:
+    images = [{"id": "vid-1/a", "file_name": "a.jpg"}, {"id": 0, "file_name": "b.jpg"}]
+    annotations = [{"image_id": "vid-1/a", "caption": "A dog."}, {"image_id": "0", "caption": "A cat."}]
+    pairs = read_coco(write(tmp_path / "captions.json", images, annotations))
+    assert (pairs.images, pairs.rejected) == (["a.jpg", "b.jpg"], ())
+    assert pairs.pair_ids == ["captions:0", "captions:1"]

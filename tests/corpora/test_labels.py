@@ -86,6 +86,27 @@ def test_table_in_any_notation_and_file_type(tmp_path_factory, table: list[list[
         assert read_table(folder / name).emotions == expected, name
 
 
+@given(table=st.lists(st.lists(WORDS.map(lambda word: word.replace("'", "")), max_size=3), min_size=1, max_size=12))
+@settings(max_examples=60, deadline=None)
+def test_declared_separator_reads_the_same_labels(tmp_path_factory, table: list[list[str]]) -> None:
+    table = [[word.strip() or "x" for word in labels] for labels in table]
+    path = tmp_path_factory.mktemp("table") / "t.jsonl"
+    for mark in (",", "/", " & ", "\t"):
+        rows = [{"caption": f"caption {i}", "emotions": mark.join(labels)} for i, labels in enumerate(table)]
+        path.write_text("\n".join(map(json.dumps, rows)))
+        pairs = read_table(path, options=ReadOptions(label_separator=mark))
+        assert pairs.emotions == [sorted(set(labels)) for labels in table], mark
+
+
+@given(table=st.lists(st.lists(st.sampled_from(["joy", "awe", "sad", "calm"]), min_size=1, unique=True), min_size=1))
+@settings(max_examples=60, deadline=None)
+def test_commas_between_single_words_are_detected(tmp_path_factory, table: list[list[str]]) -> None:
+    path = tmp_path_factory.mktemp("table") / "t.jsonl"
+    rows = [{"caption": f"caption {i}", "labels": ", ".join(labels)} for i, labels in enumerate(table)]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    assert read_table(path).emotions == [sorted(labels) for labels in table]
+
+
 @given(table=st.lists(st.sets(st.sampled_from(["joy", "awe", "sad", "at ease"])), min_size=1, max_size=20))
 @settings(max_examples=40, deadline=None)
 def test_columns_of_zero_and_one(tmp_path_factory, table: list[set[str]]) -> None:
