@@ -133,6 +133,6 @@ def test_part_without_any_emotion_is_refused(tiny_corpora, tiny_study, table, tm
 
 def test_images_of_which_none_exists_are_refused(tiny_corpora, tiny_study, table, tmp_path) -> None:
     target = table(rows_of(tiny_corpora)) | {"images": str(tmp_path)}
-    with pytest.raises(EmocapError, match="contains none of the 120 images that the pairs name, such as"):
+    with pytest.raises(EmocapError, match="holds none of the 120 images that are named, such as"):
         run(tiny_study(target=target, source=None), tmp_path / "run", until="features")
     assert not (tmp_path / "run/features").exists()

@@ -85,8 +85,9 @@ def _extract_folder(
     workers: int | None,
     batch_size: int | None,
 ) -> None:
+    from emocap.corpora.image_names import require_existing
     from emocap.regions.extract import extract as extract_images
-    from emocap.regions.extract import images_below, listed_images, require_existing
+    from emocap.regions.extract import images_below, listed_images
     from emocap.regions.extraction_report import log_rejected, require_described
     from emocap.regions.extractors.registry import build_extractor
     from emocap.regions.store.writer import require_free

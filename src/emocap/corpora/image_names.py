@@ -8,8 +8,8 @@ import os
 import posixpath
 import re
 import unicodedata
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -124,6 +124,27 @@ def resolve_image_names(names: Iterable[str], root: Path) -> dict[str, str]:
         if name and not finder.is_file(name) and (real := finder.find(name)) is not None:
             found[name] = real
     return found
+
+
+def require_existing(images: Sequence[str], image_root: Path) -> None:
+    """Refuse images of which none exists: the folder is wrong, or the names are. A part may be missing.
+
+    Raises:
+        EmocapError: there are names and no file of any.
+    """
+    named = [image for image in images if image]
+    if named and not any(map(partial(_exists, image_root), named)):
+        raise EmocapError(
+            f"{image_root}: holds none of the {len(set(named)):,} images that are named, such as {named[0]}; "
+            "give the folder that the names are relative to"
+        )
+
+
+def _exists(image_root: Path, image: str) -> bool:
+    try:
+        return (image_root / image).exists()
+    except (OSError, ValueError):
+        return False
 
 
 class _Finder:

@@ -143,18 +143,3 @@ class Pairs(Conversions):
                     "use data of the same labels"
                 )
         return vocabulary.encode([named or () for named in emotions])
-
-
-def require_any_image(pairs: Pairs) -> None:
-    """Check that at least one of the images that pairs name is a file: a wrong folder is an error, a missing image not.
-
-    Raises:
-        EmocapError: pairs name images, and none of them is in the folder.
-    """
-    images = pairs.distinct_images()
-    root = pairs.image_root
-    if root is not None and images and not any((root / image).is_file() for image in images):
-        raise EmocapError(
-            f"{root}: contains none of the {len(images)} images that the pairs name, such as {images[0]}; check the "
-            "folder, or leave it out for captions alone"
-        )

@@ -2,10 +2,15 @@
 
 import os
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
-from emocap.corpora.image_names import IMAGE_EXTENSIONS, ImageNameFault, plain_image_name, resolve_image_names
+from emocap.corpora.image_names import (
+    IMAGE_EXTENSIONS,
+    ImageNameFault,
+    plain_image_name,
+    require_existing,
+    resolve_image_names,
+)
 from emocap.errors import EmocapError
 from emocap.files import is_system_file, read_text
 from emocap.progress import logger
@@ -70,27 +75,6 @@ def listed_images(names: Path, folder: Path) -> list[str]:
             "%s: %d names in another spelling than their files, such as %s for %s", names, len(found), name, real
         )
     return [found.get(key, key) for key in keys]
-
-
-def require_existing(images: Sequence[str], image_root: Path) -> None:
-    """Refuse images of which none exists: the folder is wrong, or the names are. A part may be missing.
-
-    Raises:
-        EmocapError: there are names and no file of any.
-    """
-    named = [image for image in images if image]
-    if named and not any(map(partial(_exists, image_root), named)):
-        raise EmocapError(
-            f"{image_root}: holds none of the {len(set(named)):,} images that are named, such as {named[0]}; "
-            "give the folder that the names are relative to"
-        )
-
-
-def _exists(image_root: Path, image: str) -> bool:
-    try:
-        return (image_root / image).exists()
-    except (OSError, ValueError):
-        return False
 
 
 def extract(

@@ -11,8 +11,9 @@ import numpy as np
 from emocap.corpora.annotators import vote_shares
 from emocap.corpora.duplicates import same_content, shared_content
 from emocap.corpora.groups import image_key
+from emocap.corpora.image_names import require_existing
 from emocap.corpora.overlap import without_held_out
-from emocap.corpora.pairs import Pairs, require_any_image
+from emocap.corpora.pairs import Pairs
 from emocap.corpora.read import FORMATS, corpus_files, read_corpus
 from emocap.corpora.summary import summary_lines
 from emocap.emotions import Vocabulary, build_vocabulary
@@ -182,13 +183,13 @@ def _read(study: Study, corpus: "CorpusConfig") -> Pairs:
     has_place = pairs.image_root is not None or corpus.store is not None
     if study.config.features is not None and not has_place and (n_images := len(pairs.distinct_images())):
         logger.warning("%s: names %d images, but no folder of them is given: captions alone", corpus.path, n_images)
-    if study.config.features is not None and pairs.image_root is not None:
+    if study.config.features is not None and pairs.image_root is not None and corpus.store is None:
         if not pairs.distinct_images():
             raise EmocapError(
                 f"{study.place(corpus.path)}: no pair names an image, but {pairs.image_root} is its folder of images; "
                 "check the column of images, or leave the folder out for captions alone"
             )
-        require_any_image(pairs)
+        require_existing(pairs.distinct_images(), pairs.image_root)
     if corpus.limit_images is None:
         return pairs
     keys = image_key(pairs)
