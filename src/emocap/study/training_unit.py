@@ -65,6 +65,8 @@ class TrainingUnit(Unit):
         calibration: Calibration | None = None,
         vocabulary: Vocabulary | None = None,
         frequencies: np.ndarray | None = None,
+        language: str | None = None,
+        synthetic: bool = False,
     ) -> None:
         """Write a model's folder, with the fingerprint of the region features that it, or its base model, saw.
 
@@ -72,6 +74,8 @@ class TrainingUnit(Unit):
             calibration: temperature and thresholds from the validation pairs; None leaves them at 1 and 0.5.
             vocabulary: its emotions; None means the target's.
             frequencies: (E,) of the emotions in its training pairs; None means the target's training pairs.
+            language: of its training captions, ISO 639-1; None if unknown.
+            synthetic: whether emocap drew the corpus that it was trained on.
         """
         if frequencies is None:
             frequencies = self.truth("train").mean(axis=0)
@@ -89,6 +93,8 @@ class TrainingUnit(Unit):
             features=self._feature_card(name),
             run=name,
             frequencies=[float(share) for share in frequencies],
+            language=language,
+            synthetic=synthetic,
             **fitted,
             training={
                 "study": self.config.name,

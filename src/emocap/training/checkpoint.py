@@ -54,6 +54,10 @@ class ModelCard:
         temperature: divides the logits, so that the probabilities are calibrated (Guo et al. 2017).
         threshold: an emotion is predicted where its calibrated probability is at least this.
         thresholds: the same, one per emotion; None if they were not tuned.
+        kind: what the folder holds: "visual_bert", or another kind of `emocap.classifiers`.
+        language: of the training captions, ISO 639-1; None if unknown.
+        synthetic: whether emocap drew the corpus that it was trained on.
+        members: of an ensemble: the model folders, relative to this one.
     """
 
     labels: list[str]
@@ -66,6 +70,10 @@ class ModelCard:
     temperature: float = 1.0
     threshold: float = 0.5
     thresholds: list[float] | None = None
+    kind: str = "visual_bert"
+    language: str | None = None
+    synthetic: bool = False
+    members: list[str] = field(default_factory=list)
     schema: int = SCHEMA
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
