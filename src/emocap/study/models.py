@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-Kind = Literal["baseline", "study", "ensemble", "pretraining", "reference"]
+Kind = Literal["baseline", "selection", "study", "ensemble", "pretraining", "reference"]
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,9 @@ class StudyModel:
 
     Attributes:
         name: its key in results, its folder in the run directory.
-        kind: "baseline" and "study" are evaluated on the target, "ensemble" is the mean of others, "pretraining" learns
-            another corpus only, "reference" belongs to the transfer study or to the corpus.
+        kind: "baseline" and "study" are evaluated on the target, "selection" takes the predictions of one of several
+            models in each unit, "ensemble" is the mean of others, "pretraining" learns another corpus only, "reference"
+            belongs to the transfer study or to the corpus.
         description: one line for a legend.
         label: its name within a sentence.
         display_name: its name in tables and legends, where that is not its key.
@@ -71,6 +72,15 @@ _ROWS = (
         label="neighbours",
         series=4,
         marker="D",
+    ),
+    StudyModel(
+        "best_baseline",
+        "selection",
+        "in each unit the baseline with the highest mean average precision on the validation pairs",
+        label="the best baseline",
+        series=4,
+        marker="D",
+        display_name="best baseline",
     ),
     StudyModel(
         "teacher",
