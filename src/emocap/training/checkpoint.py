@@ -25,6 +25,8 @@ from emocap.validation import first_error
 
 Card = TypeVar("Card")
 SCHEMA = 1
+CARD = "emocap.json"
+VISUAL_BERT = "visual_bert"
 
 
 class FeatureCard(TypedDict):
@@ -46,7 +48,7 @@ class ModelCard:
     Attributes:
         labels: the vocabulary in order.
         vocabulary: its hash.
-        max_length: captions are truncated to this many tokens.
+        max_length: captions are truncated to this many tokens; 0 if they are not truncated.
         features: of the store it was trained on; None if it was trained on captions only.
         run: the experiment's name.
         training: provenance (study, backbone, seed ...), for information only.
@@ -58,6 +60,8 @@ class ModelCard:
         language: of the training captions, ISO 639-1; None if unknown.
         synthetic: whether emocap drew the corpus that it was trained on.
         members: of an ensemble: the model folders, relative to this one.
+        calibrated_members: of an ensemble: whether its members' probabilities are calibrated before their logits are
+            averaged.
     """
 
     labels: list[str]
@@ -70,10 +74,11 @@ class ModelCard:
     temperature: float = 1.0
     threshold: float = 0.5
     thresholds: list[float] | None = None
-    kind: str = "visual_bert"
+    kind: str = VISUAL_BERT
     language: str | None = None
     synthetic: bool = False
     members: list[str] = field(default_factory=list)
+    calibrated_members: bool = False
     schema: int = SCHEMA
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
@@ -98,24 +103,29 @@ class SavedModel:
         Raises:
             EmocapError: the features differ, or the model was trained without any.
         """
-        own = self.card.features
-        if own is None:
-            raise EmocapError(f"{self.folder}: trained on captions only, cannot use region features; leave them out")
-        if fingerprint == own["fingerprint"]:
-            return
-        if own["dim"] != dim:
-            raise EmocapError(f"{self.folder}: trained on features of dimension {own['dim']}, these have {dim}")
-        message = (
-            f"{self.folder}: trained on {own['extractor']} features with fingerprint {own['fingerprint']}, "
-            f"these have fingerprint {fingerprint}"
+        require_features(self.card, self.folder, fingerprint, dim, allow_other=allow_other)
+
+
+def require_features(card: ModelCard, folder: Path, fingerprint: str, dim: int, *, allow_other: bool = False) -> None:
+    """As `SavedModel.require_features`, of any model by its card; `folder` is named in errors."""
+    own = card.features
+    if own is None:
+        raise EmocapError(f"{folder}: trained on captions only, cannot use region features; leave them out")
+    if fingerprint == own["fingerprint"]:
+        return
+    if own["dim"] != dim:
+        raise EmocapError(f"{folder}: trained on features of dimension {own['dim']}, these have {dim}")
+    message = (
+        f"{folder}: trained on {own['extractor']} features with fingerprint {own['fingerprint']}, "
+        f"these have fingerprint {fingerprint}"
+    )
+    if not allow_other:
+        settings = " ".join(f"--set {key}={value}" for key, value in own["settings"].items() if key != "descriptor")
+        raise EmocapError(
+            f"{message}; extract them with the model's settings (--extractor {own['extractor']} {settings}), "
+            "or give --allow-other-features"
         )
-        if not allow_other:
-            settings = " ".join(f"--set {key}={value}" for key, value in own["settings"].items() if key != "descriptor")
-            raise EmocapError(
-                f"{message}; extract them with the model's settings (--extractor {own['extractor']} {settings}), "
-                "or give --allow-other-features"
-            )
-        logger.warning("%s: its predictions may be unreliable", message)
+    logger.warning("%s: its predictions may be unreliable", message)
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -146,34 +156,27 @@ def save_model(folder: Path, model: VisualBertForEmotion, tokenizer: Any, card: 
         except SafetensorError as error:
             raise OSError(str(error).splitlines()[0]) from error
         tokenizer.save_pretrained(temporary)
-        write_json(temporary / "emocap.json", asdict(card))
+        write_json(temporary / CARD, asdict(card))
 
 
 def load_model(folder: Path) -> SavedModel:
-    """Load a model folder, in evaluation mode.
+    """Load a VisualBERT's model folder, in evaluation mode; `emocap.classifiers.load` loads those of every kind.
 
     Raises:
-        EmocapError: not a model folder, of a different version, or with inconsistent files.
+        EmocapError: not a model folder, of a different version or kind, or with inconsistent files.
     """
     folder = Path(folder)
-    if not (folder / "emocap.json").is_file():
+    if not (folder / CARD).is_file():
         nested = folder / "model"
-        if (nested / "emocap.json").is_file():
+        if (nested / CARD).is_file():
             return load_model(nested)
         raise EmocapError(
-            f"{folder}: not a model folder (no emocap.json); give one that a study saved, such as RUN/AnB+/model "
-            "(a study over folds or seeds saves none unless keep_models: true)"
+            f"{folder}: not a model folder (no {CARD}); give one that a study saved, such as RUN/AnB+/model"
         )
-    values = read_json(folder / "emocap.json")
-    if not isinstance(values, dict) or values.get("schema") != SCHEMA:
-        schema = values.get("schema") if isinstance(values, dict) else type(values).__name__
-        raise EmocapError(f"{folder / 'emocap.json'}: schema is {schema!r}, expected {SCHEMA}; use a matching emocap")
-    card = validated(ModelCard, folder / "emocap.json", values)
+    card = read_card(folder)
+    if card.kind != VISUAL_BERT:
+        raise EmocapError(f"{folder}: holds a model of kind {card.kind}, expected {VISUAL_BERT}; give another folder")
     vocabulary = Vocabulary(tuple(card.labels))
-    if vocabulary.hash != card.vocabulary:
-        raise EmocapError(
-            f"{folder / 'emocap.json'}: the labels do not have the hash {card.vocabulary}; the file was changed"
-        )
     config = _config(folder / "config.json")
     vocabulary.require_same([config.id2label[i] for i in range(config.num_labels)], str(folder / "config.json"))
     model = _weights(folder, config)
@@ -184,15 +187,32 @@ def load_model(folder: Path) -> SavedModel:
             f"{folder}: the tokenizer has {len(tokenizer)} tokens, the model {n_tokens}; restore its files"
         )
     if not 3 <= card.max_length <= config.max_position_embeddings:
-        raise EmocapError(f"{folder / 'emocap.json'}: max_length is {card.max_length}; train the model again")
-    if card.thresholds is not None and len(card.thresholds) != len(vocabulary):
-        raise EmocapError(
-            f"{folder / 'emocap.json'}: {len(card.thresholds)} thresholds for {len(vocabulary)} labels; "
-            "train the model again"
-        )
-    if not 0 < card.temperature < float("inf"):
-        raise EmocapError(f"{folder / 'emocap.json'}: temperature is {card.temperature}; train the model again")
+        raise EmocapError(f"{folder / CARD}: max_length is {card.max_length}; train the model again")
     return SavedModel(model.eval(), tokenizer, vocabulary, card, folder)
+
+
+def read_card(folder: Path) -> ModelCard:
+    """The checked card of a model folder of any kind.
+
+    Raises:
+        EmocapError: missing, damaged, of a different version, or with inconsistent values.
+    """
+    path = folder / CARD
+    values = read_json(path)
+    if not isinstance(values, dict) or values.get("schema") != SCHEMA:
+        schema = values.get("schema") if isinstance(values, dict) else type(values).__name__
+        raise EmocapError(f"{path}: schema is {schema!r}, expected {SCHEMA}; use a matching emocap")
+    card = validated(ModelCard, path, values)
+    n_labels = len(card.labels)
+    if Vocabulary(tuple(card.labels)).hash != card.vocabulary:
+        raise EmocapError(f"{path}: the labels do not have the hash {card.vocabulary}; the file was changed")
+    for name in ("thresholds", "frequencies"):
+        numbers = getattr(card, name)
+        if numbers is not None and len(numbers) != n_labels:
+            raise EmocapError(f"{path}: {len(numbers)} {name} for {n_labels} labels; train the model again")
+    if not 0 < card.temperature < float("inf"):
+        raise EmocapError(f"{path}: temperature is {card.temperature}; train the model again")
+    return card
 
 
 def validated(card_class: type[Card], path: Path, values: Any) -> Card:
@@ -229,4 +249,7 @@ def _weights(folder: Path, config: VisualBertConfig) -> VisualBertForEmotion:
     faults = [f"{key} {', '.join(sorted(map(str, names))[:4])}" for key, names in loading_info.items() if names]
     if faults:
         raise EmocapError(f"{folder}: its weights do not match its configuration ({'; '.join(faults)}); train it again")
+    for name, weights in model.named_parameters():
+        if not weights.isfinite().all():
+            raise EmocapError(f"{folder}: its weights {name} contain NaN or infinity; train it again")
     return model
