@@ -13,6 +13,7 @@ import numpy as np
 
 from emocap.corpora.annotators import vote_shares
 from emocap.corpora.groups import image_key
+from emocap.corpora.languages import main_language
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.splits import rows_of
 from emocap.emotions import Vocabulary
@@ -94,14 +95,23 @@ class Study:
         return _once(self._files, "data", key, lambda: read_value(path, key))
 
     def store(self, domain: str) -> FeatureStore | None:
-        """The region features of a domain; None for captions alone."""
+        """The region features of a domain; None where the study or the corpus has no images.
+
+        Raises:
+            EmocapError: the corpus has images, but their features are missing or damaged.
+        """
+        path = self.store_path(domain)
+        return _once(self._files, "store", domain, lambda: FeatureStore.open(path)) if path is not None else None
+
+    def store_path(self, domain: str) -> Path | None:
+        """Where the region features of a domain are, or will be; None where the study or the corpus has no images."""
         corpus = self.config.corpora.get(domain)
         if corpus is None or self.config.features is None:
             return None
-        path = self.place(corpus.store) if corpus.store is not None else self.root / "features" / domain
-        if corpus.store is None and not path.is_dir():
-            return None
-        return _once(self._files, "store", domain, lambda: FeatureStore.open(path))
+        if corpus.store is not None:
+            return self.place(corpus.store)
+        has_images = corpus.images is not None or self.data("embedded_images").get(domain) is not None
+        return self.root / "features" / domain if has_images else None
 
     def any_store(self) -> FeatureStore | None:
         """Region features of the first domain that has some; those of all domains have one fingerprint."""
@@ -151,6 +161,16 @@ class Unit(Study):
     def part(self, name: str) -> Pairs:
         """The target's "train", "validation" or "test" pairs."""
         return _once(self._parts, "part", name, lambda: self.pairs("target").select(self.rows[name]))
+
+    @cached_property
+    def language(self) -> str | None:
+        """ISO 639 code of the language of the target's training captions; None if unknown or mixed."""
+        return main_language(self.part("train").table["caption"])
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether emocap drew the target: its true probabilities are then known."""
+        return self.config.target.oracle is not None
 
     def truth(self, name: str) -> np.ndarray:
         """(N, E) float32 of 0 and 1: the emotions that any annotator named, of a part of the target."""

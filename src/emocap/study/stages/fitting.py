@@ -108,7 +108,14 @@ def finish(
         write_array(study.run / run / f"{part}_probabilities.npy", probabilities)
     if keep_model:
         calibration = calibrate(predictions["validation"], study.truth("validation"))
-        study.save(run, model, tokenizer, calibration=calibration)
+        study.save(
+            run,
+            model,
+            tokenizer,
+            calibration=calibration,
+            language=study.language,
+            synthetic=study.is_synthetic,
+        )
     write_json(study.run / run / "history.json", history)
     discard_checkpoints(study.run / run)
 
