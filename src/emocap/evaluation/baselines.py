@@ -2,26 +2,27 @@
 
 "tfidf" and "vectors" are one-vs-rest logistic regression on words and word pairs, or on sentence vectors; "neighbours"
 is k nearest neighbours among the training captions. Their one setting is selected on the validation pairs, on which
-they are not fitted. Left out: anything that uses an image.
+they are not fitted. scikit-learn fits; `fitted_baselines` predicts. Left out: anything that uses an image.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.special import logit
 
 from emocap.errors import EmocapError
+from emocap.evaluation.fitted_baselines import FittedBaseline, Frequencies, LinearModel, Model, Neighbours
 from emocap.evaluation.probability_metrics import bce
 from emocap.evaluation.ranking_metrics import mean_average_precision
+from emocap.evaluation.tfidf import Tfidf
 
 REGULARISATION = (0.1, 0.3, 1.0, 3.0, 10.0)
 NEIGHBOURS = (160, 80, 40, 20, 10, 5)
-PRIOR_WEIGHT = 1.0
 NEARLY_BEST = 0.01
 
 PredictFunction = Callable[[Sequence[str]], np.ndarray]
 Embed = Callable[[Sequence[str]], np.ndarray]
-Fitted = Callable[[Any], np.ndarray]
 
 
 def prior(training_targets: np.ndarray, n_pairs: int) -> np.ndarray:
@@ -42,7 +43,7 @@ def fit_baseline(
     *,
     embed: Embed | None = None,
     seed: int = 0,
-) -> PredictFunction:
+) -> FittedBaseline:
     """Fit a baseline on training pairs, its setting selected on validation pairs.
 
     An emotion that none or all of the training pairs have gets the same probability for every caption,
@@ -60,7 +61,7 @@ def fit_baseline(
         seed: of the classifiers.
 
     Returns:
-        A function from n captions to (n, E) float64 probabilities.
+        The arrays that predict, a function from n captions to (n, E) float64 probabilities.
 
     Raises:
         EmocapError: unknown name, no pairs, sizes that do not match, or no `embed` although it is required.
@@ -77,21 +78,21 @@ def fit_baseline(
             f"{truth.shape} and {validation_truth.shape}, expected (N, E) and (V, E) with N above 0"
         )
     read = _reader(name, captions, embed)
-    candidates = BASELINES[name](read(captions), truth, seed)
+    candidates = BASELINES[name](None if read is None else read(captions), truth, seed)
     best = candidates[0]
-    if len(candidates) > 1 and validation_truth.any():
+    if read is not None and len(candidates) > 1 and validation_truth.any():
         best = _select(candidates, read(validation_captions), validation_truth)
-    return lambda asked: best(read(asked)) if len(asked) else np.empty((0, truth.shape[1]))
+    return FittedBaseline(name, read, best)
 
 
-def _reader(name: str, captions: Sequence[str], embed: Embed | None) -> Callable[[Sequence[str]], Any]:
-    """The function from captions to the baseline's inputs."""
+def _reader(name: str, captions: Sequence[str], embed: Embed | None) -> Callable[[Sequence[str]], Any] | None:
+    """The function from captions to the baseline's inputs; None for the prior, which reads none."""
     if name == "prior":
-        return lambda asked: np.empty((len(asked), 0))
+        return None
     return _tfidf(captions) if name == "tfidf" or embed is None else embed
 
 
-def _select(candidates: Sequence[Fitted], held_out: Any, truth: np.ndarray) -> Fitted:
+def _select(candidates: Sequence[Model], held_out: Any, truth: np.ndarray) -> Model:
     """The fit of lowest cross-entropy among those whose mean average precision on held-out pairs is nearly the best."""
     predictions = [predict(held_out) for predict in candidates]
     scores = [mean_average_precision(probabilities, truth) for probabilities in predictions]
@@ -99,18 +100,14 @@ def _select(candidates: Sequence[Fitted], held_out: Any, truth: np.ndarray) -> F
     return candidates[min(near, key=lambda number: bce(predictions[number], truth))]
 
 
-def _tfidf(captions: Sequence[str]) -> Callable[[Sequence[str]], Any]:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+def _tfidf(captions: Sequence[str]) -> Tfidf:
     try:
-        vectorizer.fit(captions)
+        return Tfidf.fit(captions)
     except ValueError:
         raise EmocapError(
             "baseline: no training caption contains a word, so that TF-IDF cannot be fitted; "
             "leave tfidf out of baselines.names"
         ) from None
-    return vectorizer.transform
 
 
 def _smoothed(truth: np.ndarray) -> np.ndarray:
@@ -122,19 +119,20 @@ def _smoothed(truth: np.ndarray) -> np.ndarray:
     return (truth.sum(axis=0) + 1) / (len(truth) + 2)
 
 
-def _fit_prior(vectors: Any, truth: np.ndarray, seed: int) -> list[Fitted]:
-    return [lambda asked: prior(truth, len(asked))]
+def _fit_prior(vectors: Any, truth: np.ndarray, seed: int) -> list[Model]:
+    return [Frequencies(truth.mean(axis=0, dtype=np.float64))]
 
 
-def _fit_logistic(vectors: Any, truth: np.ndarray, seed: int) -> list[Fitted]:
+def _fit_logistic(vectors: Any, truth: np.ndarray, seed: int) -> list[Model]:
     return [_logistic(vectors, truth, c, seed) for c in REGULARISATION]
 
 
-def _fit_neighbours(vectors: Any, truth: np.ndarray, seed: int) -> list[Fitted]:
-    return [_neighbours(vectors, truth, k) for k in dict.fromkeys(min(k, len(truth)) for k in NEIGHBOURS)]
+def _fit_neighbours(vectors: Any, truth: np.ndarray, seed: int) -> list[Model]:
+    frequencies, settings = _smoothed(truth), dict.fromkeys(min(k, len(truth)) for k in NEIGHBOURS)
+    return [Neighbours(vectors, truth, frequencies, k) for k in settings]
 
 
-def _logistic(vectors: Any, truth: np.ndarray, c: float, seed: int) -> Fitted:
+def _logistic(vectors: Any, truth: np.ndarray, c: float, seed: int) -> LinearModel:
     """One-vs-rest logistic regression on (N, H) vectors; `c` is the inverse strength of the L2 penalty."""
     from sklearn.linear_model import LogisticRegression
 
@@ -145,40 +143,16 @@ def _logistic(vectors: Any, truth: np.ndarray, c: float, seed: int) -> Fitted:
         "max_iter": 5000,
         "random_state": seed,
     }
-    varies = truth.any(axis=0) & ~truth.all(axis=0)
-    models = {
-        label: LogisticRegression(C=c, **settings).fit(vectors, truth[:, label]) for label in np.flatnonzero(varies)
-    }
-    constant = _smoothed(truth)
-
-    def predict(asked: Any) -> np.ndarray:
-        probabilities = np.tile(constant, (asked.shape[0], 1))
-        for label, model in models.items():
-            probabilities[:, label] = model.predict_proba(asked)[:, 1]
-        return probabilities
-
-    return predict
-
-
-def _neighbours(vectors: Any, truth: np.ndarray, k: int) -> Fitted:
-    """Label shares among the k nearest training captions, weighted by cosine, with the prior as one more neighbour."""
-    from sklearn.neighbors import NearestNeighbors
-
-    index = NearestNeighbors(n_neighbors=k, metric="cosine").fit(vectors)
-    frequencies = _smoothed(truth)
-
-    def predict(asked: Any) -> np.ndarray:
-        distances, rows = index.kneighbors(asked)
-        weights = np.clip(1 - distances, 0, 1)
-        votes = np.einsum("nk,nke->ne", weights, truth[rows].astype(np.float64))
-        total = weights.sum(axis=1, keepdims=True) + PRIOR_WEIGHT
-        return (votes + PRIOR_WEIGHT * frequencies) / total
-
-    return predict
+    weights = np.zeros((vectors.shape[1], truth.shape[1]), dtype=np.float32)
+    intercepts = logit(_smoothed(truth))
+    for label in np.flatnonzero(truth.any(axis=0) & ~truth.all(axis=0)):
+        fitted = LogisticRegression(C=c, **settings).fit(vectors, truth[:, label])
+        weights[:, label], intercepts[label] = fitted.coef_[0], fitted.intercept_[0]
+    return LinearModel(weights, intercepts)
 
 
 # By name: (training inputs, truth (N, E), seed) to the fits to select from, the most regularised first.
-BASELINES: dict[str, Callable[[Any, np.ndarray, int], list[Fitted]]] = {
+BASELINES: dict[str, Callable[[Any, np.ndarray, int], list[Model]]] = {
     "prior": _fit_prior,
     "tfidf": _fit_logistic,
     "vectors": _fit_logistic,
