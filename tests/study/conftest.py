@@ -76,6 +76,7 @@ def tiny_study(tiny_corpora: Path, tiny_bert: Path, tmp_path: Path):
         study = {
             "name": "tiny",
             "data_root": str(tiny_corpora),
+            "folds": None,
             "target": {"format": "table", "path": "pairs.jsonl", "images": "target"},
             "source": {"format": "coco", "path": "captions_source.json", "images": "source"},
             "features": {"extractor": "grid", "settings": {"rows": 1, "columns": 2, "dim": 32}},

@@ -27,6 +27,7 @@ class StudyConfig(Section):
         label_aggregation: what the target's models learn: "union", 1 for every emotion that an annotator named, or
             "votes", the share of the annotators that named it.
         folds: cross-validation by image with so many folds, test predictions pooled; None draws one split by `splits`.
+            Left out, it is decided by the number of images (see `study.folds`), and None until then.
         seeds: of initialisation, order and sample, the study repeated for each with the same splits; None means `seed`.
         keep_models: whether the models of several folds or seeds are kept; those of a single unit always are.
         min_count: an emotion is in the vocabulary if it is named for at least so many pairs.
@@ -132,6 +133,12 @@ class StudyConfig(Section):
         """Every (seed, fold) that is trained and tested; fold is None for one split."""
         folds: list[int | None] = [None] if self.folds is None else list(range(self.folds))
         return [(seed, fold) for seed in self.all_seeds for fold in folds]
+
+    @property
+    def leaves_folds_open(self) -> bool:
+        """Whether the number of images decides if there are folds: nothing here asks for them or for one split."""
+        names_shares = not self.splits.model_fields_set.isdisjoint(("train", "validation", "test"))
+        return "folds" not in self.model_fields_set and not names_shares and self.captioner is None
 
     def dump(self) -> dict[str, Any]:
         """The resolved configuration as plain values, keys as in the YAML."""

@@ -1,0 +1,86 @@
+"""How many folds a study has where its configuration leaves it open: cross-validation if there are few images.
+
+One split of a small corpus tests a few dozen images, which decide nothing; folds test every image once.
+"""
+
+import logging
+from pathlib import Path
+
+from emocap.corpora.groups import Groups
+from emocap.corpora.pairs import Pairs
+from emocap.corpora.splits import fold_by_image, rows_of
+from emocap.errors import EmocapError
+from emocap.files import read_json, write_json
+from emocap.study.config.study import StudyConfig
+from emocap.study.unit import Study
+
+logger = logging.getLogger("emocap")
+FEW_IMAGES = 500
+DEFAULT_FOLDS = 5
+FILE = "folds.json"
+
+
+def with_folds(config: StudyConfig, root: Path) -> StudyConfig:
+    """The configuration with `folds` decided, from the target that `prepare` wrote.
+
+    Below 500 images a study has 5 folds, or as many as its groups allow, unless it names `folds` or shares of `splits`,
+    has a captioner, or its target has a test part of its own that the study uses. A group of images that no split
+    divides counts as one image, and so does a caption without an image. What was decided is in `folds.json`.
+
+    Args:
+        config: of the study.
+        root: its run directory.
+
+    Returns:
+        The same configuration where it leaves nothing open.
+    """
+    if not config.leaves_folds_open:
+        (root / FILE).unlink(missing_ok=True)
+        return config
+    study = Study(config, root)
+    pairs = study.whole("target")
+    groups = Groups.of(pairs, study.same_content, config.splits.stock_captions)
+    n_images, has_own = len(groups.sizes), config.splits.corpus_split and "test" in pairs.splits
+    folds = None if n_images >= FEW_IMAGES or has_own else _most_folds(study, pairs, groups)
+    write_json(root / FILE, {"folds": folds, "n_images": n_images, "by_default": True})
+    if folds is not None:
+        logger.info(
+            "folds: the target has %d images, fewer than %d, so the study is cross-validated with %d folds and every "
+            "image is tested once; `folds: null` draws one split instead",
+            n_images,
+            FEW_IMAGES,
+            folds,
+        )
+    elif n_images < FEW_IMAGES and not has_own:
+        logger.warning("folds: the target has %d images, too few for cross-validation; one split is drawn", n_images)
+    return config.model_copy(update={"folds": folds})
+
+
+def decided(root: Path) -> dict[str, object] | None:
+    """What `with_folds` decided in a run, None where the configuration left nothing open."""
+    return read_json(root / FILE) if (root / FILE).is_file() else None
+
+
+def _most_folds(study: Study, pairs: Pairs, groups: Groups) -> int | None:
+    """The most folds, at most 5, whose parts can all be drawn and have an emotion each; None where there are none."""
+    return next((n for n in range(DEFAULT_FOLDS, 1, -1) if _can_be_drawn(study, pairs, groups, n)), None)
+
+
+def _can_be_drawn(study: Study, pairs: Pairs, groups: Groups, n_folds: int) -> bool:
+    config, positives = study.config, pairs.targets(study.vocabulary).sum(axis=1)
+    for fold in range(n_folds):
+        try:
+            split = fold_by_image(
+                pairs,
+                study.vocabulary,
+                n_folds=n_folds,
+                fold=fold,
+                validation=config.splits.validation,
+                seed=config.seed,
+                groups=groups,
+            )
+        except EmocapError:
+            return False
+        if not all(positives[rows].any() for rows in rows_of(pairs, split.parts, study.same_content).values()):
+            return False
+    return True
