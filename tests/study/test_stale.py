@@ -102,16 +102,16 @@ def test_calibration_and_selection_ignore_test_pairs(tiny_study, tmp_path) -> No
     truth = study.pairs("target").targets(study.vocabulary)
     validation = read_array(tmp_path / "run/teacher/validation_probabilities.npy")
     expected = calibration.calibrate(validation, truth[study.rows["validation"]])
-    found, score, temperatures = held_out.pooled([study], truth, "teacher")
-    assert temperatures == [expected.temperature]
-    assert found[0].thresholds[0] == pytest.approx(expected.thresholds)
-    assert found[0].threshold[0] == pytest.approx(expected.threshold)
-    assert score == mean_average_precision(validation, truth[study.rows["validation"]])
+    found = held_out.pooled([study], truth, "teacher")
+    assert found.temperatures == [expected.temperature]
+    assert found.repeats[0].thresholds[0] == pytest.approx(expected.thresholds)
+    assert found.repeats[0].threshold[0] == pytest.approx(expected.threshold)
+    assert found.validation == mean_average_precision(validation, truth[study.rows["validation"]])
     turned = truth.copy()
     turned[study.rows["test"]] = 1 - turned[study.rows["test"]]
-    again, same_score, same = held_out.pooled([study], turned, "teacher")
-    assert (same_score, same) == (score, temperatures)
-    assert (again[0].thresholds == found[0].thresholds).all()
+    again = held_out.pooled([study], turned, "teacher")
+    assert (again.validation, again.temperatures) == (found.validation, found.temperatures)
+    assert (again.repeats[0].thresholds == found.repeats[0].thresholds).all()
 
 
 def test_baselines_fit_on_training_and_tune_on_validation(tiny_study, tmp_path, monkeypatch) -> None:

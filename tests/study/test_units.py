@@ -12,7 +12,7 @@ from emocap.report.page import write_report
 from emocap.study.config.loading import load_config
 from emocap.study.run import run_study, stage_names
 from emocap.study.stages import teacher, transfer
-from emocap.study.stages.evaluation import chosen
+from emocap.study.stages.choices import chosen
 from emocap.study.stages.held_out import mean_of_logits
 from emocap.training.checkpoint import load_model
 
@@ -103,7 +103,7 @@ def test_prior_stays_frequencies_and_ensemble_represents_study(crossed) -> None:
     assert results["calibration"]["prior"]["temperature"] == [1.0] * 6
     found = read_predictions(crossed / "predictions.parquet").by_model["prior"][0]
     assert np.allclose(found.probabilities, found.raw, atol=1e-6)
-    assert results["calibration"]["teacher"]["temperature"] != [1.0] * 6
+    assert results["calibration"]["prior"]["applied"] is False
     assert results["chosen"] == "ensemble"
 
 

@@ -14,7 +14,7 @@ COLUMN_METRICS = (
 
 
 def print_scores(scores: dict[str, dict[str, Any]]) -> None:
-    """Print a table with a row per model.
+    """Print a table with a row per model, of those of `COLUMN_METRICS` that can vary.
 
     Args:
         scores: model to metric to value.
@@ -25,9 +25,10 @@ def print_scores(scores: dict[str, dict[str, Any]]) -> None:
     from emocap.evaluation.metrics import METRICS
     from emocap.study.models import display_name
 
-    table = Table("model", *(METRICS[name].short_name for name in COLUMN_METRICS))
+    columns = [name for name in COLUMN_METRICS if all(name in values for values in scores.values())]
+    table = Table("model", *(METRICS[name].short_name for name in columns))
     for model, values in scores.items():
-        table.add_row(display_name(model), *(f"{values[name]:.3f}" for name in COLUMN_METRICS))
+        table.add_row(display_name(model), *(f"{values[name]:.3f}" for name in columns))
     Console().print(table)
 
 

@@ -31,6 +31,7 @@ class Metric:
         bounded: whether the value is always within 0 and 1.
         in_summary: whether the report's short tables have a column for it.
         in_figure: whether the figure that compares the transferred models has a row for it.
+        least_labels: with fewer emotions it is the same for every model, and is left out.
     """
 
     name: str
@@ -42,6 +43,12 @@ class Metric:
     bounded: bool = True
     in_summary: bool = False
     in_figure: bool = False
+    least_labels: int = 1
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The lowest and highest possible value; errors and losses are never negative."""
+        return (-np.inf if self.higher_is_better and not self.bounded else 0.0, 1.0 if self.bounded else np.inf)
 
     def __call__(
         self,
@@ -56,24 +63,38 @@ class Metric:
         return plain_value(self.statistic(scored), len(targets))
 
 
-def _at_k(k: int, statistic: Callable[[ScoredPredictions, int], Statistic]) -> Callable[[ScoredPredictions], Statistic]:
-    """A statistic of the k best-scored emotions, or of all where there are fewer."""
-    return lambda scored: statistic(scored, min(k, scored.truth.shape[1]))
+def _at_k(
+    k: int,
+    name: str,
+    display_name: str,
+    short_name: str,
+    statistic: Callable[[ScoredPredictions, int], Statistic],
+    *,
+    least_labels: int | None = None,
+    in_summary: bool = False,
+    in_figure: bool = False,
+) -> Metric:
+    """A metric of the k best-scored emotions, or of all where there are fewer, as then for each model alike."""
+    return Metric(
+        name,
+        display_name,
+        short_name,
+        lambda scored: statistic(scored, min(k, scored.truth.shape[1])),
+        in_summary=in_summary,
+        in_figure=in_figure,
+        least_labels=k + 1 if least_labels is None else least_labels,
+    )
 
 
 _METRICS = (
-    Metric(
-        "top1_accuracy", "Top-1 accuracy", "top-1", _at_k(1, ranked.top_k_statistic), in_summary=True, in_figure=True
-    ),
-    Metric("top2_accuracy", "Top-2 accuracy", "top-2", _at_k(2, ranked.top_k_statistic), in_figure=True),
-    Metric(
-        "top3_accuracy", "Top-3 accuracy", "top-3", _at_k(3, ranked.top_k_statistic), in_summary=True, in_figure=True
-    ),
-    Metric("top5_accuracy", "Top-5 accuracy", "top-5", _at_k(5, ranked.top_k_statistic)),
-    Metric("recall_at_3", "Recall@3", "recall@3", _at_k(3, ranked.recall_statistic), in_summary=True, in_figure=True),
-    Metric("recall_at_5", "Recall@5", "recall@5", _at_k(5, ranked.recall_statistic)),
-    Metric("pooled_recall_at_3", "Pooled recall@3", "pooled recall@3", _at_k(3, ranked.pooled_recall_statistic)),
-    Metric("precision_at_3", "Precision@3", "precision@3", _at_k(3, ranked.precision_statistic), in_figure=True),
+    _at_k(1, "top1_accuracy", "Top-1 accuracy", "top-1", ranked.top_k_statistic, in_summary=True, in_figure=True),
+    _at_k(2, "top2_accuracy", "Top-2 accuracy", "top-2", ranked.top_k_statistic, in_figure=True),
+    _at_k(3, "top3_accuracy", "Top-3 accuracy", "top-3", ranked.top_k_statistic, in_summary=True, in_figure=True),
+    _at_k(5, "top5_accuracy", "Top-5 accuracy", "top-5", ranked.top_k_statistic),
+    _at_k(3, "recall_at_3", "Recall@3", "recall@3", ranked.recall_statistic, in_summary=True, in_figure=True),
+    _at_k(5, "recall_at_5", "Recall@5", "recall@5", ranked.recall_statistic),
+    _at_k(3, "pooled_recall_at_3", "Pooled recall@3", "pooled recall@3", ranked.pooled_recall_statistic),
+    _at_k(3, "precision_at_3", "Precision@3", "precision@3", ranked.precision_statistic, in_figure=True),
     Metric(
         "mean_average_precision",
         "Mean average precision",
@@ -83,14 +104,37 @@ _METRICS = (
         in_figure=True,
     ),
     Metric(
-        "label_ranking_average_precision", "Label ranking average precision", "LRAP", ranked.label_ranking_statistic
+        "label_ranking_average_precision",
+        "Label ranking average precision",
+        "LRAP",
+        ranked.label_ranking_statistic,
+        least_labels=2,
     ),
-    Metric("ndcg_at_5", "nDCG@5", "nDCG@5", _at_k(5, ranked.ndcg_statistic)),
+    _at_k(5, "ndcg_at_5", "nDCG@5", "nDCG@5", ranked.ndcg_statistic, least_labels=2),
     Metric(
-        "coverage_error", "Coverage error", "coverage", ranked.coverage_statistic, higher_is_better=False, bounded=False
+        "coverage_error",
+        "Coverage error",
+        "coverage",
+        ranked.coverage_statistic,
+        higher_is_better=False,
+        bounded=False,
+        least_labels=2,
     ),
     Metric("micro_f1", "Micro F1", "micro F1", probability.micro_f1_statistic, "decisions", in_summary=True),
+    Metric(
+        "micro_f1_per_label",
+        "Micro F1, a threshold per emotion",
+        "micro F1, per emotion",
+        probability.micro_f1_per_label_statistic,
+        "decisions",
+    ),
     Metric("macro_f1", "Macro F1", "macro F1", probability.macro_f1_statistic, "decisions"),
+    Metric(
+        "micro_f1_at_half", "Micro F1 at 0.5", "micro F1 at 0.5", probability.micro_f1_at_half_statistic, "decisions"
+    ),
+    Metric(
+        "macro_f1_at_half", "Macro F1 at 0.5", "macro F1 at 0.5", probability.macro_f1_at_half_statistic, "decisions"
+    ),
     Metric("hamming_loss", "Hamming loss", "Hamming", probability.hamming_statistic, "decisions", False),
     Metric(
         "bce",
@@ -101,6 +145,15 @@ _METRICS = (
         False,
         bounded=False,
         in_figure=True,
+    ),
+    Metric("brier", "Brier score", "Brier", probability.brier_statistic, "probabilities", higher_is_better=False),
+    Metric(
+        "top_ece",
+        "Calibration error of the likeliest emotion",
+        "top ECE",
+        probability.top_calibration_error_statistic,
+        "probabilities",
+        higher_is_better=False,
     ),
     Metric(
         "expected_calibration_error",
@@ -116,6 +169,15 @@ PRIMARY = "mean_average_precision"  # decides which model is best, and every cla
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
 
 
+def varying_metrics(n_labels: int) -> list[str]:
+    """The names of the metrics that can differ between models of so many emotions.
+
+    >>> sorted(set(varying_metrics(4)) - set(varying_metrics(3)))
+    ['pooled_recall_at_3', 'precision_at_3', 'recall_at_3', 'top3_accuracy']
+    """
+    return [name for name, metric in METRICS.items() if metric.least_labels <= n_labels]
+
+
 def evaluate(
     probabilities: np.ndarray,
     targets: np.ndarray,
@@ -124,7 +186,7 @@ def evaluate(
     threshold: float | np.ndarray = 0.5,
     thresholds: float | np.ndarray = 0.5,
 ) -> dict[str, Any]:
-    """Every metric of `METRICS`, `per_emotion_average_precision` by label (None where it does not occur), and counts.
+    """Every metric that can vary, `per_emotion_average_precision` by label (None where it does not occur), and counts.
 
     The counts are `n_pairs` and `n_ranked`, the pairs with an emotion, over which metrics of single pairs' rankings are
     averaged; all other metrics count every pair.
@@ -134,7 +196,7 @@ def evaluate(
         targets: (N, E) of 0 and 1.
         labels: E emotions.
         threshold: () or (N,), for `micro_f1`.
-        thresholds: (), (E,) or (N, E), for `macro_f1`.
+        thresholds: (), (E,) or (N, E), for `macro_f1` and `micro_f1_per_label`.
 
     Raises:
         ValueError: shapes differ, or a number is not within 0 to 1.
@@ -142,7 +204,7 @@ def evaluate(
     """
     scored = ScoredPredictions(probabilities, targets, threshold, thresholds)
     scores: dict[str, Any] = {
-        name: plain_value(metric.statistic(scored), len(scored.truth)) for name, metric in METRICS.items()
+        name: plain_value(METRICS[name].statistic(scored), len(scored.truth)) for name in varying_metrics(len(labels))
     }
     scores["per_emotion_average_precision"] = dict(
         zip(labels, ranked.average_precisions(probabilities, targets), strict=True)

@@ -6,7 +6,16 @@ All count every pair, also one without any emotion.
 import numpy as np
 
 from emocap.evaluation.scored_predictions import ScoredPredictions
-from emocap.evaluation.statistics import BINS, BinGaps, PairMean, Share, Statistic, bins_of, plain_value
+from emocap.evaluation.statistics import (
+    BINS,
+    BinGaps,
+    PairMean,
+    Share,
+    Statistic,
+    bins_of,
+    equal_count_bins,
+    plain_value,
+)
 
 
 def _checked(scored: ScoredPredictions) -> np.ndarray:
@@ -40,6 +49,23 @@ def micro_f1(probabilities: np.ndarray, targets: np.ndarray, threshold: float | 
     0.6666666666666666
     """
     return plain_value(micro_f1_statistic(ScoredPredictions(probabilities, targets, threshold=threshold)), len(targets))
+
+
+def micro_f1_per_label_statistic(scored: ScoredPredictions) -> Statistic:
+    """`micro_f1` at a threshold of each emotion, as a function of weights over the pairs."""
+    numerator, denominator = _f1_parts(scored, scored.thresholds)
+    return Share(numerator.sum(axis=1), denominator.sum(axis=1), empty=0.0)
+
+
+def micro_f1_at_half_statistic(scored: ScoredPredictions) -> Statistic:
+    """`micro_f1` at the threshold 0.5, as a function of weights over the pairs."""
+    numerator, denominator = _f1_parts(scored, np.array(0.5))
+    return Share(numerator.sum(axis=1), denominator.sum(axis=1), empty=0.0)
+
+
+def macro_f1_at_half_statistic(scored: ScoredPredictions) -> Statistic:
+    """`macro_f1` at the threshold 0.5, as a function of weights over the pairs."""
+    return Share(*_f1_parts(scored, np.array(0.5)), empty=0.0)
 
 
 def macro_f1_statistic(scored: ScoredPredictions) -> Statistic:
@@ -92,6 +118,23 @@ def bce(probabilities: np.ndarray, targets: np.ndarray) -> float:
     return plain_value(bce_statistic(ScoredPredictions(probabilities, targets)), len(targets))
 
 
+def brier_statistic(scored: ScoredPredictions) -> Statistic:
+    """`brier` as a function of weights over the pairs."""
+    return PairMean(((_checked(scored) - scored.targets) ** 2).mean(axis=1))
+
+
+def brier(probabilities: np.ndarray, targets: np.ndarray) -> float:
+    """Mean squared difference of probability and target over pairs and emotions.
+
+    Source: Brier, "Verification of forecasts expressed in terms of probability" (1950), here for the decision on every
+    emotion; he sums over the classes and gets twice this for two.
+
+    >>> brier(np.array([[.9, .4]]), np.array([[1, 0]])).__round__(3)  # (.01 + .16) / 2
+    0.085
+    """
+    return plain_value(brier_statistic(ScoredPredictions(probabilities, targets)), len(targets))
+
+
 def calibration_error_statistic(scored: ScoredPredictions, bins: int = BINS) -> Statistic:
     """`expected_calibration_error` as a function of weights over the pairs."""
     n, n_labels = scored.truth.shape
@@ -113,3 +156,27 @@ def expected_calibration_error(probabilities: np.ndarray, targets: np.ndarray, b
     0.3
     """
     return plain_value(calibration_error_statistic(ScoredPredictions(probabilities, targets), bins), len(targets))
+
+
+def top_calibration_error_statistic(scored: ScoredPredictions) -> Statistic:
+    """`top_calibration_error` as a function of weights over the pairs; the bins are those of equal weights."""
+    likeliest = _checked(scored).argmax(axis=1)[:, None]
+    confidence = np.take_along_axis(scored.probabilities, likeliest, axis=1)[:, 0]
+    correct = np.take_along_axis(scored.truth, likeliest, axis=1)[:, 0]
+    numbers = equal_count_bins(confidence)
+    gaps = np.zeros((len(numbers), numbers.max(initial=0) + 1))
+    gaps[np.arange(len(numbers)), numbers] = correct - confidence
+    return BinGaps(gaps, 1)
+
+
+def top_calibration_error(probabilities: np.ndarray, targets: np.ndarray) -> float:
+    """Expected calibration error of each pair's likeliest emotion, with bins of equal count (see `equal_count_bins`).
+
+    A pooled error over all emotions is close to 0 for rare emotions, whatever the model; this one is about the answer
+    that a user sees. Source: Guo et al. (2017) for the likeliest class; Nguyen and O'Connor, "Posterior calibration and
+    exploratory analysis for natural language processing models" (2015), for bins of equal count.
+
+    >>> top_calibration_error(np.array([[.9, .1], [.3, .7]]), np.array([[1, 0], [1, 0]])).__round__(3)  # 1/2 for 0.8
+    0.3
+    """
+    return plain_value(top_calibration_error_statistic(ScoredPredictions(probabilities, targets)), len(targets))

@@ -15,7 +15,7 @@ class ScoredPredictions:
         probabilities: (N, E) float, finite.
         targets: (N, E), 0 to 1; above 0 is a positive label. A row of zeros is a pair without any emotion.
         threshold: () or (N,), for `micro_f1`; an emotion is predicted where its probability is at least this.
-        thresholds: (), (E,) or (N, E), for `macro_f1`; the same, for each emotion.
+        thresholds: (), (E,) or (N, E), for `macro_f1` and `micro_f1_per_label`; the same, for each emotion.
 
     Raises:
         ValueError: shapes differ, a score is not finite, or a target is not within 0 to 1.

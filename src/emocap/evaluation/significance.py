@@ -1,7 +1,7 @@
-"""Comparison of models: each metric with its interval, and the differences to reference models.
+"""Comparison of models: each metric with its interval, and the differences to reference models with what they can show.
 
-Repeats are averaged within each bootstrap draw: an interval describes the variation over images, the spread that over
-seeds.
+A model's value is the mean over its repeats, one per seed. Intervals describe the variation over images, and over seeds
+where a model has two repeats or more (see `bootstrap` and `intervals`); the spread is over repeats alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,17 +10,24 @@ from typing import Any
 import numpy as np
 
 from emocap.errors import EmocapError
-from emocap.evaluation.bootstrap import Repeat, biased_metrics, interval, replicates
-from emocap.evaluation.calibration import reliability_curve
-from emocap.evaluation.metrics import METRICS
+from emocap.evaluation.bootstrap import Repeat, predicted_rows, replicates
+from emocap.evaluation.intervals import (
+    Estimate,
+    estimate,
+    interval,
+    minimum_detectable,
+    pairs_needed,
+    simultaneous_intervals,
+)
+from emocap.evaluation.metrics import METRICS, PRIMARY
 from emocap.evaluation.predictions import ModelPredictions
-from emocap.evaluation.probability_metrics import expected_calibration_error
 from emocap.evaluation.ranking_metrics import average_precisions
+from emocap.evaluation.verdicts import sample_size
 
 SAME = 1e-9
 Comparison = dict[str, Any]
-Scores = dict[str, dict[str, float]]
-Replicates = dict[str, dict[str, np.ndarray]]
+Scores = dict[str, dict[str, np.ndarray]]
+Draws = dict[str, dict[str, np.ndarray]]
 
 
 def compare_models(
@@ -46,9 +53,10 @@ def compare_models(
 
     Returns:
         `models`: name -> metric -> mean over repeats, and `per_emotion_average_precision`. `intervals`: name ->
-        metric -> [low, high] at 95%. `spread`: name -> metric -> standard deviation over repeats (n - 1), null for a
-        model with one repeat, and null itself if all have one. `differences`: as `_differences`. Undefined values are
-        null.
+        metric -> [low, high] at 95%. `intervals_over`: "images" or "images and seeds". `spread`: name -> metric ->
+        standard deviation over repeats (n - 1), null for a model with one repeat, and null itself if all have one.
+        `differences`: as `_differences`. `sample`: as `sample_size`. Metrics that cannot vary are left out, undefined
+        values are null.
 
     Raises:
         EmocapError: sizes do not match, there is nothing to measure, or a model and a reference predict other pairs.
@@ -59,50 +67,32 @@ def compare_models(
     for reference in references:
         for name in repeats:
             _require_same_rows(name, repeats[name], reference, repeats[reference])
-    values = {
-        name: [repeat.values(np.ones((1, len(repeat.rows)))) for repeat in model] for name, model in repeats.items()
-    }
-    means: Scores = {
-        name: {metric: float(np.mean([each[metric][0] for each in model])) for metric in METRICS}
-        for name, model in values.items()
-    }
+    values = {name: _values(model) for name, model in repeats.items()}
     drawn = replicates(repeats, images, n_bootstrap, seed)
+    rows = predicted_rows(repeats)
     several = any(len(model) > 1 for model in repeats.values())
+    sample = sample_size(targets[rows], [images[row] for row in rows])
     return {
         "models": {
-            name: {metric: _or_null(value) for metric, value in scores.items()}
+            name: {metric: _or_null(float(value.mean())) for metric, value in scores.items()}
             | {"per_emotion_average_precision": _per_emotion(repeats[name], labels)}
-            for name, scores in means.items()
+            for name, scores in values.items()
         },
-        "intervals": _intervals(repeats, drawn, means),
-        "spread": {name: _spread(model) for name, model in values.items()} if several else None,
-        "differences": {reference: _differences(reference, repeats, drawn, means, images) for reference in references},
+        "intervals": _intervals(values, drawn, sample["n_images"]),
+        "intervals_over": "images and seeds" if several else "images",
+        "spread": {name: _spread(scores) for name, scores in values.items()} if several else None,
+        "differences": {
+            reference: _differences(reference, repeats, values, drawn, images, sample["n_images"])
+            for reference in references
+        },
+        "sample": sample,
     }
 
 
-def calibration_report(predictions: Sequence[ModelPredictions], targets: np.ndarray) -> dict[str, Any]:
-    """How well a model's probabilities are calibrated before and after scaling.
-
-    Args:
-        predictions: the model's repeats.
-        targets: (M, E) of 0 and 1.
-
-    Returns:
-        `ece_before` and `ece_after`, the mean over repeats of `expected_calibration_error`; `before` and `after`, the
-        `reliability_curve` of all repeats' cells together.
-    """
-    targets = np.asarray(targets)
-    truth = np.concatenate([targets[repeat.rows] for repeat in predictions])
-    report: dict[str, Any] = {}
-    for when, name in (("before", "raw"), ("after", "probabilities")):
-        probabilities = [getattr(repeat, name) for repeat in predictions]
-        errors = [
-            expected_calibration_error(p, targets[repeat.rows])
-            for p, repeat in zip(probabilities, predictions, strict=True)
-        ]
-        report[f"ece_{when}"] = _or_null(float(np.mean(errors)))
-        report[when] = reliability_curve(np.concatenate(probabilities), truth)
-    return report
+def _values(model: Sequence[Repeat]) -> dict[str, np.ndarray]:
+    """(R,) values by metric, one per repeat."""
+    each = [repeat.values(np.ones((1, len(repeat.rows)))) for repeat in model]
+    return {metric: np.array([values[metric][0] for values in each]) for metric in each[0]}
 
 
 def _check(
@@ -152,47 +142,82 @@ def _require_same_rows(name: str, repeats: list[Repeat], reference: str, expecte
             )
 
 
-def _intervals(
-    repeats: Mapping[str, list[Repeat]], drawn: Replicates, means: Scores
-) -> dict[str, dict[str, list[float] | None]]:
-    biased = biased_metrics(next(iter(repeats.values()))[0].statistics)
-    return {
-        name: {
-            metric: interval(values, means[name][metric], biased=metric in biased, bounded=METRICS[metric].bounded)
-            for metric, values in model.items()
-        }
-        for name, model in drawn.items()
-    }
+def _intervals(values: Scores, drawn: Draws, n_images: int) -> dict[str, dict[str, list[float] | None]]:
+    intervals: dict[str, dict[str, list[float] | None]] = {}
+    for name, scores in values.items():
+        intervals[name] = {}
+        for metric, each in scores.items():
+            lowest, highest = METRICS[metric].bounds
+            estimated = _estimate(each, drawn[name][metric], n_images)
+            intervals[name][metric] = None if estimated is None else interval(estimated, lowest=lowest, highest=highest)
+    return intervals
+
+
+def _estimate(values: np.ndarray, draws: np.ndarray, n_images: int, other: np.ndarray | None = None) -> Estimate | None:
+    """The mean over repeats (R,), or its difference to the mean of another model's repeats, which `draws` is then of.
+
+    Repeats of equal number are paired, since they have the same seeds.
+    """
+    other = np.zeros(1) if other is None else other
+    compared = [values - other] if len(values) == len(other) else [values, other]
+    several = [each for each in compared if len(each) > 1]
+    seed_error = np.sqrt(sum(each.var(ddof=1) / len(each) for each in several))
+    return estimate(
+        float(values.mean() - other.mean()),
+        draws,
+        n_images,
+        seed_error=float(seed_error),
+        n_seeds=min((len(each) for each in several), default=1),
+    )
 
 
 def _differences(
-    reference: str, repeats: Mapping[str, list[Repeat]], drawn: Replicates, means: Scores, images: Sequence[str]
+    reference: str,
+    repeats: Mapping[str, list[Repeat]],
+    values: Scores,
+    drawn: Draws,
+    images: Sequence[str],
+    n_images: int,
 ) -> dict[str, dict[str, dict[str, Any] | None]]:
     """Each other model minus the reference.
 
     Returns:
-        name -> metric -> `difference`, `low`, `high` and `deciding_images`, the number of images with a pair whose
-        value differs in any repeat (in the mean over repeats if the models have different numbers of them), null for
-        metrics that are not means over pairs.
+        name -> metric -> `difference`, `low` and `high` (95%, this comparison alone), `simultaneous` ([low, high] at
+        95% for all models here together) and `deciding_images`, the number of images with a pair whose value differs
+        in any repeat (in the mean over repeats if the models have different numbers of them), null for metrics that
+        are not means over pairs. For the primary metric also `minimum_detectable` and `pairs_needed`. Null where the
+        difference or its interval is undefined.
     """
-    biased = biased_metrics(repeats[reference][0].statistics)
-    differences: dict[str, dict[str, dict[str, Any] | None]] = {}
-    for name in repeats:
-        if name == reference:
-            continue
-        differences[name] = {}
-        for metric in METRICS:
-            value = means[name][metric] - means[reference][metric]
-            ends = interval(
-                drawn[name][metric] - drawn[reference][metric], value, biased=metric in biased, bounded=False
+    others = [name for name in repeats if name != reference]
+    differences: dict[str, dict[str, dict[str, Any] | None]] = {name: {} for name in others}
+    for metric in values[reference]:
+        lowest, highest = (-1.0, 1.0) if METRICS[metric].bounded else (-np.inf, np.inf)
+        estimates = [
+            _estimate(
+                values[name][metric],
+                drawn[name][metric] - drawn[reference][metric],
+                n_images,
+                values[reference][metric],
             )
-            if ends is None:
+            for name in others
+        ]
+        together = simultaneous_intervals(estimates, lowest=lowest, highest=highest)
+        for name, estimated, simultaneous in zip(others, estimates, together, strict=True):
+            if estimated is None:
                 differences[name][metric] = None
                 continue
-            deciding = _deciding_images(repeats[name], repeats[reference], metric, images)
-            differences[name][metric] = {
-                "difference": value, "low": ends[0], "high": ends[1], "deciding_images": deciding,
-            }  # fmt: skip
+            low, high = interval(estimated, lowest=lowest, highest=highest)
+            found = {
+                "difference": estimated.value,
+                "low": low,
+                "high": high,
+                "simultaneous": simultaneous,
+                "deciding_images": _deciding_images(repeats[name], repeats[reference], metric, images),
+            }
+            if metric == PRIMARY:
+                found["minimum_detectable"] = minimum_detectable(estimated)
+                found["pairs_needed"] = pairs_needed(estimated, len(predicted_rows({name: repeats[name]})))
+            differences[name][metric] = found
     return differences
 
 
@@ -210,10 +235,10 @@ def _deciding_images(a: list[Repeat], b: list[Repeat], metric: str, images: Sequ
     return len(deciding)
 
 
-def _spread(values: Sequence[Mapping[str, np.ndarray]]) -> dict[str, float | None] | None:
-    if len(values) == 1:
+def _spread(values: Mapping[str, np.ndarray]) -> dict[str, float | None] | None:
+    if any(len(each) == 1 for each in values.values()):
         return None
-    return {metric: _or_null(float(np.std([each[metric][0] for each in values], ddof=1))) for metric in METRICS}
+    return {metric: _or_null(float(np.std(each, ddof=1))) for metric, each in values.items()}
 
 
 def _per_emotion(repeats: Sequence[Repeat], labels: Sequence[str]) -> dict[str, float | None]:

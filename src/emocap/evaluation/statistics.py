@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 BINS = 15
+LEAST_IN_BIN = 10
 
 
 class Statistic(Protocol):
@@ -87,6 +88,25 @@ def bins_of(probabilities: np.ndarray, bins: int = BINS) -> np.ndarray:
     [0, 0, 1, 1]
     """
     return np.clip((np.asarray(probabilities, dtype=np.float64) * bins).astype(np.int64), 0, bins - 1)
+
+
+def equal_count_bins(probabilities: np.ndarray, bins: int = BINS, least: int = LEAST_IN_BIN) -> np.ndarray:
+    """(N,) index of the bin of each probability, in ascending bins of about equal count; equal ones share a bin.
+
+    Args:
+        bins: at most so many.
+        least: pairs in a bin; with fewer than twice as many pairs there is one bin.
+
+    >>> equal_count_bins(np.array([.1, .9, .2, .8]), bins=2, least=1).tolist()
+    [0, 1, 0, 1]
+    >>> equal_count_bins(np.array([.5, .5, .5, .8]), bins=2, least=1).tolist()
+    [0, 0, 0, 1]
+    """
+    n = max(len(probabilities), 1)
+    _, number_of, counts = np.unique(probabilities, return_inverse=True, return_counts=True)
+    first = np.cumsum(counts) - counts
+    numbers = first * max(1, min(bins, n // least)) // n
+    return np.unique(numbers[number_of], return_inverse=True)[1]
 
 
 class AveragePrecisions:

@@ -16,14 +16,15 @@ from emocap.corpora.pairs import Pairs
 from emocap.corpora.splits import emotion_notes
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
-from emocap.evaluation.calibration import calibrate
 from emocap.evaluation.human_agreement import human_ceiling
-from emocap.evaluation.metrics import METRICS, PRIMARY, evaluate
+from emocap.evaluation.metrics import METRICS, PRIMARY, evaluate, varying_metrics
 from emocap.evaluation.predictions import ModelPredictions, write_predictions
-from emocap.evaluation.significance import calibration_report, compare_models
+from emocap.evaluation.reliability import calibration_report
+from emocap.evaluation.significance import compare_models
 from emocap.files import write_json
 from emocap.study.gallery import write_gallery
-from emocap.study.stages.held_out import calibrated, ensemble, joined, pooled
+from emocap.study.stages.choices import BEST_BASELINE, chosen, comparison_baseline, recommended
+from emocap.study.stages.held_out import HeldOut, calibrated, ensemble, fitted_calibration, joined, pooled
 from emocap.study.stages.sub_studies import studies
 from emocap.study.training_unit import TrainingUnit
 
@@ -42,7 +43,14 @@ def evaluation(units: Sequence[TrainingUnit]) -> None:
     study = units[0]
     config, vocabulary, pairs = study.config, study.vocabulary, study.pairs("target")
     targets, images = pairs.targets(vocabulary), study.groups
-    predictions, validation, temperatures = predictions_of(units, targets)
+    held_out = held_out_of(units, targets)
+    baseline, chosen_in, of_baseline = comparison_baseline(
+        {name: held_out[name] for name in config.baselines.all_names}
+    )
+    if baseline == BEST_BASELINE:
+        held_out = _inserted(held_out, BEST_BASELINE, of_baseline, after=config.baselines.all_names[-1])
+    predictions = {name: found.repeats for name, found in held_out.items()}
+    validation = {name: found.validation for name, found in held_out.items()}
 
     def compared(models: dict[str, list[ModelPredictions]], references: list[str]) -> dict[str, Any]:
         n_bootstrap = config.evaluation.n_bootstrap
@@ -55,10 +63,13 @@ def evaluation(units: Sequence[TrainingUnit]) -> None:
         "kinds": {name: study.models[name].kind for name in predictions},
         "validation": {name: {PRIMARY: score} for name, score in validation.items()},
         "chosen": chosen(config, validation),
+        "recommended": recommended(validation),
+        "comparison_baseline": {"model": baseline, "chosen_in": chosen_in},
         **compared(predictions, _references(config, predictions)),
         "calibration": {
-            name: calibration_report(repeats, targets) | {"temperature": temperatures[name]}
-            for name, repeats in predictions.items()
+            name: calibration_report(found.repeats, predictions["prior"], targets, vocabulary.labels)
+            | {"temperature": found.temperatures, "applied": found.is_scaled}
+            for name, found in held_out.items()
         },
         "emotions": _emotions(units, targets),
         "human": human(study, pairs, predictions),
@@ -89,7 +100,7 @@ def _description(units: Sequence[TrainingUnit], images: Sequence[str]) -> dict[s
     """What was evaluated, and how."""
     config, vocabulary, tested = units[0].config, units[0].vocabulary, _tested(units)
     return {
-        "schema": 2,
+        "schema": 3,
         "labels": list(vocabulary.labels),
         "vocabulary": vocabulary.hash,
         "n_test_pairs": len(tested),
@@ -98,7 +109,9 @@ def _description(units: Sequence[TrainingUnit], images: Sequence[str]) -> dict[s
         "seeds": config.all_seeds,
         "n_bootstrap": config.evaluation.n_bootstrap,
         "reference": config.evaluation.reference,
-        "metrics": {name: {"higher_is_better": metric.higher_is_better} for name, metric in METRICS.items()},
+        "metrics": {
+            name: {"higher_is_better": METRICS[name].higher_is_better} for name in varying_metrics(len(vocabulary))
+        },
     }
 
 
@@ -110,7 +123,8 @@ def _tested(units: Sequence[TrainingUnit]) -> np.ndarray:
 def _references(config: "StudyConfig", predictions: Mapping[str, Any]) -> list[str]:
     """The models that all others are compared with."""
     rivals = ["AnB+"] if {"labelled_AnB+", "AnB+"} <= set(predictions) else []
-    return list(dict.fromkeys([config.evaluation.reference, *config.baselines.all_names, *rivals]))
+    selection = [BEST_BASELINE] if BEST_BASELINE in predictions else []
+    return list(dict.fromkeys([config.evaluation.reference, *config.baselines.all_names, *selection, *rivals]))
 
 
 def _emotions(units: Sequence[TrainingUnit], targets: np.ndarray) -> dict[str, Any]:
@@ -122,33 +136,23 @@ def _emotions(units: Sequence[TrainingUnit], targets: np.ndarray) -> dict[str, A
     }
 
 
-def predictions_of(
-    units: Sequence[TrainingUnit], targets: np.ndarray
-) -> tuple[dict[str, list[ModelPredictions]], dict[str, float], dict[str, list[float]]]:
-    """By model, baselines first: its repeats, its validation mAP, and its temperatures."""
+def held_out_of(units: Sequence[TrainingUnit], targets: np.ndarray) -> dict[str, HeldOut]:
+    """Every model's predictions for the test pairs, baselines first."""
     config = units[0].config
-    predictions: dict[str, list[ModelPredictions]] = {}
-    validation: dict[str, float] = {}
-    temperatures: dict[str, list[float]] = {}
+    found: dict[str, HeldOut] = {}
     for name in [*config.baselines.all_names, *config.models]:
         folder = f"baselines/{name}" if units[0].models[name].kind == "baseline" else name
-        scaled = name != "prior"
-        predictions[name], validation[name], temperatures[name] = pooled(units, targets, folder, scaled=scaled)
+        found[name] = pooled(units, targets, folder, scaled=name != "prior")
     if config.members:
-        pooled_logits = ensemble(units, targets, config.members)
-        predictions["ensemble"], validation["ensemble"], temperatures["ensemble"] = pooled_logits
-    return predictions, validation, temperatures
+        found["ensemble"] = ensemble(units, targets, config.members)
+    return found
 
 
-def chosen(config: "StudyConfig", validation: dict[str, float]) -> str:
-    """The model that represents the study, selected without any test pair.
-
-    The ensemble where there is one, since its members are fixed beforehand. Else the best on the validation pairs of a
-    single split; over folds, whose validation pairs are test pairs of others, the last model of the study.
-    """
-    if config.members:
-        return "ensemble"
-    return config.models[-1] if config.folds is not None else max(config.models, key=validation.__getitem__)
+def _inserted(held_out: dict[str, HeldOut], name: str, found: HeldOut, *, after: str) -> dict[str, HeldOut]:
+    """The same with one more model after another one."""
+    models = list(held_out.items())
+    place = list(held_out).index(after) + 1
+    return dict([*models[:place], (name, found), *models[place:]])
 
 
 def ceiling(units: Sequence[TrainingUnit], targets: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
@@ -156,12 +160,13 @@ def ceiling(units: Sequence[TrainingUnit], targets: np.ndarray, truth: np.ndarra
     seed = units[0].seed
     parts = []
     for unit in (unit for unit in units if unit.seed == seed):
-        validation = unit.rows["validation"]
-        parts.append(calibrated(unit, calibrate(truth[validation], targets[validation]), truth[unit.rows["test"]]))
+        calibration = fitted_calibration(unit, targets, truth[unit.rows["validation"]])
+        parts.append(calibrated(unit, calibration, truth[unit.rows["test"]]))
     oracle, labels = joined(parts), units[0].vocabulary.labels
     own = targets[oracle.rows]
     tuned = evaluate(oracle.probabilities, own, labels, threshold=oracle.threshold, thresholds=oracle.thresholds)
-    return evaluate(oracle.raw, own, labels) | {name: tuned[name] for name in ("micro_f1", "macro_f1")}
+    fitted = ("micro_f1", "micro_f1_per_label", "macro_f1")
+    return evaluate(oracle.raw, own, labels) | {name: tuned[name] for name in fitted}
 
 
 def human(study: TrainingUnit, pairs: Pairs, predictions: dict[str, list[ModelPredictions]]) -> dict[str, Any] | None:

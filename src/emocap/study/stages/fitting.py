@@ -107,7 +107,8 @@ def finish(
     for part, probabilities in predictions.items():
         write_array(study.run / run / f"{part}_probabilities.npy", probabilities)
     if keep_model:
-        calibration = calibrate(predictions["validation"], study.truth("validation"))
+        groups = [study.groups[row] for row in study.rows["validation"]]
+        calibration = calibrate(predictions["validation"], study.truth("validation"), groups=groups)
         study.save(
             run,
             model,

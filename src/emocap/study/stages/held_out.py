@@ -2,6 +2,8 @@
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from emocap.evaluation.calibration import Calibration, calibrate, scale
 from emocap.evaluation.predictions import ModelPredictions
 from emocap.evaluation.ranking_metrics import mean_average_precision
 from emocap.files import read_json
-from emocap.study.unit import Unit
+from emocap.study.unit import HELD_OUT, Unit
 
 
 def stored(study: Unit, folder: str, part: str) -> np.ndarray:
@@ -64,29 +66,79 @@ def read_index(study: Unit, file: str, keys: dict[str, type]) -> dict[str, Any]:
     raise EmocapError(f"{path}: missing or damaged; delete {_to_delete(study, file)} and run again")
 
 
-def pooled(
-    units: Sequence[Unit], targets: np.ndarray, folder: str, *, scaled: bool = True
-) -> tuple[list[ModelPredictions], float, list[float]]:
-    """A model's predictions, one repeat per seed, calibrated in each unit on its validation pairs.
+@dataclass(frozen=True, eq=False)
+class UnitPredictions:
+    """A model's predictions for one unit's test pairs, calibrated on its validation pairs.
+
+    Attributes:
+        seed: of the unit.
+        predictions: for the test pairs.
+        validation: mean average precision on the validation pairs; NaN where they name no emotion.
+        calibration: temperature and thresholds.
+    """
+
+    seed: int
+    predictions: ModelPredictions
+    validation: float
+    calibration: Calibration
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """A model's predictions for the test pairs of all units; those of an ensemble over seeds have one unit per fold."""
+
+    units: list[UnitPredictions]
+
+    @cached_property
+    def repeats(self) -> list[ModelPredictions]:
+        """The units' predictions, the folds of a seed joined."""
+        seeds = dict.fromkeys(unit.seed for unit in self.units)
+        return [joined([unit.predictions for unit in self.units if unit.seed == seed]) for seed in seeds]
+
+    @property
+    def validation(self) -> float:
+        """The mean of the units' mean average precision on validation pairs."""
+        return float(np.mean([unit.validation for unit in self.units]))
+
+    @property
+    def temperatures(self) -> list[float]:
+        """One per unit."""
+        return [unit.calibration.temperature for unit in self.units]
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether a temperature is applied in any unit."""
+        return any(unit.calibration.is_scaled for unit in self.units)
+
+
+def pooled(units: Sequence[Unit], targets: np.ndarray, folder: str, *, scaled: bool = True) -> HeldOut:
+    """A model's predictions, calibrated in each unit on its validation pairs.
 
     Args:
         scaled: whether by a temperature; the prior stays the label frequencies, and gets thresholds alone.
-
-    Returns:
-        The repeats; the mean of the units' validation mAP; each unit's temperature.
     """
-    repeats, scores, temperatures = [], [], []
-    for seed in dict.fromkeys(unit.seed for unit in units):
-        parts = []
-        for unit in (unit for unit in units if unit.seed == seed):
-            validation = stored(unit, folder, "validation")
-            truth = targets[unit.rows["validation"]]
-            calibration = calibrate(validation, truth, scaled=scaled)
-            parts.append(calibrated(unit, calibration, stored(unit, folder, "test")))
-            scores.append(mean_average_precision(validation, truth))
-            temperatures.append(calibration.temperature)
-        repeats.append(joined(parts))
-    return repeats, float(np.mean(scores)), temperatures
+    return HeldOut(
+        [
+            _calibrated_unit(
+                unit, targets, stored(unit, folder, "validation"), stored(unit, folder, "test"), scaled=scaled
+            )
+            for unit in units
+        ]
+    )
+
+
+def _calibrated_unit(
+    unit: Unit, targets: np.ndarray, validation: np.ndarray, test: np.ndarray, *, scaled: bool = True
+) -> UnitPredictions:
+    calibration = fitted_calibration(unit, targets, validation, scaled=scaled)
+    score = mean_average_precision(validation, targets[unit.rows["validation"]])
+    return UnitPredictions(unit.seed, calibrated(unit, calibration, test), score, calibration)
+
+
+def fitted_calibration(unit: Unit, targets: np.ndarray, validation: np.ndarray, *, scaled: bool = True) -> Calibration:
+    """The calibration of probabilities (N, E) for a unit's validation pairs."""
+    rows = unit.rows["validation"]
+    return calibrate(validation, targets[rows], groups=[unit.groups[row] for row in rows], scaled=scaled)
 
 
 def calibrated(
@@ -120,20 +172,13 @@ def mean_of_logits(probabilities: Sequence[np.ndarray]) -> np.ndarray:
     return 1 / (1 + np.exp(-logits))
 
 
-def ensemble(
-    units: Sequence[Unit], targets: np.ndarray, members: Sequence[str]
-) -> tuple[list[ModelPredictions], float, list[float]]:
-    """The members' logits averaged over models and seeds, as one repeat; returns the same as `pooled`."""
-    parts, scores, temperatures = [], [], []
+def ensemble(units: Sequence[Unit], targets: np.ndarray, members: Sequence[str]) -> HeldOut:
+    """The members' logits averaged over models and seeds, as one repeat."""
+    parts = []
     for fold in dict.fromkeys(unit.fold for unit in units):
         same = [unit for unit in units if unit.fold == fold]
         validation, test = (
-            mean_of_logits([stored(unit, member, part) for unit in same for member in members])
-            for part in ("validation", "test")
+            mean_of_logits([stored(unit, member, part) for unit in same for member in members]) for part in HELD_OUT
         )
-        truth = targets[same[0].rows["validation"]]
-        calibration = calibrate(validation, truth)
-        parts.append(calibrated(same[0], calibration, test))
-        scores.append(mean_average_precision(validation, truth))
-        temperatures.append(calibration.temperature)
-    return [joined(parts)], float(np.mean(scores)), temperatures
+        parts.append(_calibrated_unit(same[0], targets, validation, test))
+    return HeldOut(parts)

@@ -5,10 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from emocap.evaluation.calibration import calibrate
 from emocap.evaluation.predictions import ModelPredictions
 from emocap.study.stages import modality_ablation, pseudo_label_study, transfer_study
-from emocap.study.stages.held_out import calibrated, joined, pooled, read_index, read_probabilities, stored
+from emocap.study.stages.held_out import (
+    calibrated,
+    fitted_calibration,
+    joined,
+    pooled,
+    read_index,
+    read_probabilities,
+    stored,
+)
 from emocap.study.unit import Unit
 from emocap.study.views import VIEWS
 
@@ -42,7 +49,7 @@ def modality_results(units: Sequence[Unit], targets: np.ndarray, compared: Compa
                 rows = unit.array(f"{modality_ablation.FOLDER}/rows.npy")
                 if len(rows):
                     test = read_probabilities(unit, f"{modality_ablation.FOLDER}/{view}_probabilities.npy", len(rows))
-                    calibration = calibrate(stored(unit, run, "validation"), targets[unit.rows["validation"]])
+                    calibration = fitted_calibration(unit, targets, stored(unit, run, "validation"))
                     parts.append(calibrated(unit, calibration, test, rows))
             if parts:
                 predictions.setdefault(view, []).append(joined(parts))
@@ -64,6 +71,6 @@ def study_results(
     predictions: dict[str, list[ModelPredictions]] = {}
     for point in index["points"]:
         for seed in index["seeds"]:
-            repeats, _, _ = pooled(units, targets, f"{folder}/{point['model']}_s{seed}")
-            predictions.setdefault(point["model"], []).extend(repeats)
+            found = pooled(units, targets, f"{folder}/{point['model']}_s{seed}")
+            predictions.setdefault(point["model"], []).extend(found.repeats)
     return index | compared(predictions, references)
