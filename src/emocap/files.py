@@ -221,6 +221,15 @@ def is_system_file(path: PurePath) -> bool:
     return path.name.startswith("._") or path.name.lower() in _SYSTEM_FILES or _SYSTEM_FOLDER in path.parts
 
 
+def is_temporary(path: PurePath) -> bool:
+    """Whether a file or folder, or one above it, is what `atomic_file` or `atomic_folder` had not finished.
+
+    >>> is_temporary(PurePath("model/.a.json.71.part")), is_temporary(PurePath("model/a.part"))
+    (True, False)
+    """
+    return any(part.startswith(".") and part.endswith((".part", ".old")) for part in path.parts)
+
+
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with Path(path).open("rb") as file:

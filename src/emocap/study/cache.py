@@ -19,13 +19,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import grimp
 
 from emocap.errors import EmocapError
-from emocap.files import locked, read_json, sha256_of, write_json
+from emocap.files import locked, read_json, write_json
+from emocap.study.digests import RECORDS, KnownDigests, damaged, digests_of
 
 logger = logging.getLogger("emocap")
 PACKAGES = (
@@ -41,7 +42,9 @@ PACKAGES = (
     "scipy",
     "pillow",
 )
-HASH_WHOLE_BELOW = 512 * 2**20
+KNOWN = ".known-digests.json"
+UNKNOWN = "unknown"  # in place of a SHA-256
+DURATIONS = ("history.json", "words.json", "unit.json")
 
 
 @dataclass
@@ -85,12 +88,14 @@ class RunDir:
         inputs: Sequence[str] = (),
         files: Sequence[Path] = (),
         outputs: Sequence[str],
+        recorded: Sequence[str] | None = None,
         invalidates: Sequence[str] = (),
         additive_config: Any = None,
     ) -> bool:
         """Run a stage unless it is finished; outputs of another configuration, input or code are removed first.
 
-        What the same stage left before it was killed, or before some of its outputs were lost, stays, and it resumes.
+        What the same stage left before it was killed, or before some of its outputs were lost or damaged, stays, and it
+        resumes. Where it then writes the same bytes again, later stages stay valid; else they run again too.
 
         Args:
             name: of the stage.
@@ -100,6 +105,8 @@ class RunDir:
             inputs: stages whose outputs it reads.
             files: files outside the run directory that it reads.
             outputs: paths below the run directory.
+            recorded: paths whose files' SHA-256 are recorded and checked, by default the outputs; `work` itself
+                replaces what is damaged outside the outputs.
             invalidates: outputs of later stages that become wrong once this one runs; they are removed.
             additive_config: further configuration that only adds to the work: the stage runs again where it changed,
                 but keeps what it has.
@@ -112,39 +119,99 @@ class RunDir:
             "code": code_hash(code_deps),
             "inputs": [self.fingerprints[stage] for stage in inputs],
         }
-        basis = _hash([depends_on, [file_identity(f) for f in files]])
-        fingerprint = self.fingerprints[name] = basis if additive_config is None else _hash([basis, additive_config])
-        done, begun = self.path / "stages" / f"{name}.json", self.path / "stages" / f"{name}.begun.json"
-        if _fingerprint(done) == fingerprint and all(_whole(self.path / output) for output in outputs):
+        basis = _hash([depends_on, KnownDigests(self.path / KNOWN).of(files)])
+        fingerprint = basis if additive_config is None else _hash([basis, additive_config])
+        recorded = outputs if recorded is None else recorded
+        done, begun = self._records(name)
+        before = next((record for record in map(_record, (done, begun)) if record.get("basis") == basis), None)
+        if before is None:
+            self._remove_all(outputs)
+            before = {"fingerprint": None, "lost": {}}
+        else:
+            before = self._checked(name, before, outputs, recorded)
+        if before["fingerprint"] == fingerprint and "finished" in before and not before["lost"]:
+            self.fingerprints[name] = _salted(fingerprint, before)
             logger.info("%s: up to date", name)
             return False
-        if basis not in (_fingerprint(begun, "basis"), _fingerprint(done, "basis")):
-            for output in outputs:
-                _remove(self.path / output)
-        write_json(begun, {"fingerprint": fingerprint, "basis": basis})
+        is_repair = bool(before["lost"]) and before["fingerprint"] == fingerprint
+        marks = {"fingerprint": fingerprint, "basis": basis, "salt": before.get("salt")}
+        write_json(begun, marks | {"outputs": before.get("outputs", {}), "lost": before["lost"]})
         done.unlink(missing_ok=True)
-        for output in invalidates:
-            _remove(self.path / output)
+        if not is_repair:
+            self._remove_all(invalidates)
         logger.info("%s: started", name)
         start = time.monotonic()
         work()
         seconds = round(time.monotonic() - start, 1)
+        written = digests_of(self.path, recorded)
+        if is_repair and _differs(written, before["lost"]):
+            self._remove_all(invalidates)
+            marks["salt"] = _hash(written)
         finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        marks = {"fingerprint": fingerprint, "basis": basis}
-        write_json(done, marks | {"name": name, "seconds": seconds, "finished": finished})
+        write_json(done, marks | {"name": name, "seconds": seconds, "finished": finished, "outputs": written})
         begun.unlink()
+        self.fingerprints[name] = _salted(fingerprint, marks)
         logger.info("%s: finished in %.1f s", name, seconds)
         return True
+
+    def _records(self, name: str) -> tuple[Path, Path]:
+        """The record of a finished stage, and that of one that has begun."""
+        folder = self.path / RECORDS
+        return folder / f"{name}.json", folder / f"{name}.begun.json"
+
+    def _checked(
+        self, name: str, record: dict[str, Any], outputs: Sequence[str], recorded: Sequence[str]
+    ) -> dict[str, Any]:
+        """A stage's record in which outputs that are missing or damaged are under `lost`; what is left is removed.
+
+        A folder inside an output, such as one model or one feature store, is written as a whole, so removed as a whole.
+        """
+        if "finished" in record and "outputs" not in record:
+            return self._first_checked(name, record, outputs, recorded)
+        kept, lost = dict(record.get("outputs", {})), dict(record.get("lost", {}))
+        bad = damaged(self.path, kept)
+        for file in bad:
+            whole = _written_as_one(file, outputs)
+            lost |= {other: kept.pop(other) for other in list(kept) if PurePath(other).is_relative_to(whole)}
+            if any(PurePath(file).is_relative_to(output) for output in outputs):
+                _remove(self.path / whole)
+        if "finished" in record:
+            missing = [output for output in outputs if not (self.path / output).exists()]
+            lost |= {output: "" for output in missing if output not in lost}
+            self._warn(name, [*bad, *missing])
+        return record | {"outputs": kept, "lost": lost}
+
+    def _first_checked(
+        self, name: str, record: dict[str, Any], outputs: Sequence[str], recorded: Sequence[str]
+    ) -> dict[str, Any]:
+        """The record of a stage that an earlier version finished, with the SHA-256 that its outputs have now."""
+        missing = [output for output in outputs if not _whole(self.path / output)]
+        if missing:
+            self._warn(name, missing)
+            return record | {"lost": dict.fromkeys(missing, UNKNOWN)}
+        logger.info("%s: an earlier version recorded no SHA-256 of its outputs; they are taken as they are", name)
+        record |= {"outputs": digests_of(self.path, recorded)}
+        write_json(self._records(name)[0], record)
+        return record | {"lost": {}}
+
+    def _warn(self, name: str, lost: Sequence[str]) -> None:
+        if lost:
+            others = f" and {len(lost) - 1} others" if len(lost) > 1 else ""
+            message = "%s: %s%s deleted or changed since the stage finished; the stage runs again for what is lost"
+            logger.warning(message, name, self.path / lost[0], f"{others} were" if others else " was")
+
+    def _remove_all(self, outputs: Sequence[str]) -> None:
+        for output in outputs:
+            _remove(self.path / output)
 
     def finished_stages(self) -> list[dict[str, Any]]:
         """Name, seconds and time of each finished stage, in the order they were gone through."""
         rows = []
         for name in self.fingerprints:
-            path = self.path / "stages" / f"{name}.json"
+            path = self.path / RECORDS / f"{name}.json"
             if path.is_file():
-                rows.append(
-                    {key: value for key, value in read_json(path).items() if key not in ("fingerprint", "basis")}
-                )
+                record = read_json(path)
+                rows.append({key: record[key] for key in ("name", "seconds", "finished")})
         return rows
 
 
@@ -152,12 +219,38 @@ def _hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _fingerprint(path: Path, key: str = "fingerprint") -> str | None:
-    """What a stage's file says; None where it is absent or damaged, so that the stage runs again."""
+def _record(path: Path) -> dict[str, Any]:
+    """What a stage's file says; nothing where it is absent or damaged, so that the stage runs again."""
     try:
-        return read_json(path)[key] if path.is_file() else None
-    except (EmocapError, KeyError, TypeError):
-        return None
+        value = read_json(path) if path.is_file() else {}
+    except EmocapError:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(value.get(key), str) for key in ("fingerprint", "basis")):
+        return {}
+    parts = [value.get(key, {}) for key in ("outputs", "lost")]
+    digests_are_text = all(isinstance(part, dict) and all(map(str.__instancecheck__, part.values())) for part in parts)
+    return value if digests_are_text else {}
+
+
+def _salted(fingerprint: str, record: dict[str, Any]) -> str:
+    """The fingerprint for later stages: another one once a repair gave other outputs than those that they read."""
+    return fingerprint if record.get("salt") is None else _hash([fingerprint, record["salt"]])
+
+
+def _differs(written: dict[str, str], lost: dict[str, str]) -> bool:
+    """Whether a repair gave other outputs than those that were lost; files that hold durations do not count."""
+    return any(written.get(file, "") != digest for file, digest in lost.items() if PurePath(file).name not in DURATIONS)
+
+
+def _written_as_one(file: str, outputs: Sequence[str]) -> str:
+    """The folder that holds a file where this is deeper than an output's top, else the file itself.
+
+    >>> _written_as_one("features/target/boxes.npy", ["features"]), _written_as_one("AnB/history.json", ["AnB"])
+    ('features/target', 'AnB/history.json')
+    """
+    folder = PurePath(file).parent
+    tops = {PurePath(output).parts[0] for output in outputs}
+    return folder.as_posix() if len(folder.parts) > 1 and folder.parts[0] in tops else file
 
 
 def _whole(path: Path) -> bool:
@@ -211,19 +304,6 @@ def _source(module: str) -> bytes:
     assert spec is not None, "it is a module of emocap"
     assert spec.origin is not None, "it is a file"
     return Path(spec.origin).read_bytes()
-
-
-def file_identity(path: Path) -> list[Any]:
-    """What tells a file or folder from a changed one: contents' hash, or size and time where it is very large.
-
-    A folder is known by the names and sizes of what it holds.
-    """
-    if path.is_dir():
-        return [str(path), sorted((str(f.relative_to(path)), f.stat().st_size) for f in path.rglob("*") if f.is_file())]
-    if not path.exists():
-        return [str(path), None]
-    stat = path.stat()
-    return [str(path), sha256_of(path) if stat.st_size < HASH_WHOLE_BELOW else [stat.st_size, stat.st_mtime_ns]]
 
 
 def environment() -> dict[str, Any]:

@@ -8,7 +8,7 @@ from emocap.errors import EmocapError
 from emocap.regions.extract import extract
 from emocap.regions.extraction_report import log_rejected, read_report, require_described
 from emocap.regions.extractors.registry import build_extractor, extractor_and_settings
-from emocap.regions.store.format import feature_fingerprint
+from emocap.regions.store.format import feature_fingerprint, is_complete, read_header
 from emocap.study.unit import Study
 
 logger = logging.getLogger("emocap")
@@ -31,7 +31,7 @@ def features(study: Study) -> None:
             _check_store(study, domain)
     for domain in domains:
         pairs = study.whole(domain)
-        if pairs.image_root is not None and not _is_stored(study, domain) and not (folder / domain).is_dir():
+        if pairs.image_root is not None and not _is_stored(study, domain) and not is_complete(folder / domain):
             extractor = build_extractor(settings.extractor, settings.settings)
             fingerprint = feature_fingerprint(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim)
             _require_one_fingerprint(study, domains, {domain: f"{extractor.name} {extractor.settings}"}, {fingerprint})
@@ -69,7 +69,10 @@ def _require_one_fingerprint(
 ) -> None:
     """Refuse features with different fingerprints; the arguments are of features that are not extracted yet."""
     for domain in domains:
-        if (store := study.store(domain)) is not None:
+        path = study.store_path(domain)
+        if path is not None and (is_complete(path) or _is_stored(study, domain)):
+            store = study.store(domain)
+            assert store is not None, "it has a path"
             described[domain] = f"{store.header.extractor} {store.header.settings}"
             fingerprints.add(store.fingerprint)
     if len(fingerprints) > 1:
@@ -96,11 +99,16 @@ def _is_stored(study: Study, domain: str) -> bool:
 
 
 def input_files(study: Study) -> list[Path]:
-    """What the features depend on: folders of images, headers of stores, and an extractor's local weights."""
+    """What the features depend on: folders of images, files of stores, and an extractor's local weights.
+
+    Raises:
+        EmocapError: a store's header is missing or damaged.
+    """
     if study.config.features is None:
         return []
     corpora = study.config.corpora.values()
-    stored = [study.place(corpus.store) / "header.json" for corpus in corpora if corpus.store]
+    stores = [study.place(corpus.store) for corpus in corpora if corpus.store]
+    stored = [store / name for store in stores for name in ("header.json", *read_header(store).sha256)]
     folders = [study.place(corpus.images) for corpus in corpora if corpus.images and not corpus.store]
     _, settings = extractor_and_settings(study.config.features.extractor, study.config.features.settings)
     weights = Path(str(settings.get("weights", "")))
