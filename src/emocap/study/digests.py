@@ -37,7 +37,8 @@ def digests_of(root: Path, outputs: Iterable[str]) -> dict[str, str]:
         path = root / output
         files |= {path} if path.is_file() else {file for file in path.rglob("*") if file.is_file()}
     names = sorted(name for file in files if _is_output(name := file.relative_to(root)))
-    return dict(zip(map(Path.as_posix, names), _digests(root / name for name in names), strict=True))
+    digests = _digests(root / name for name in names)
+    return {name.as_posix(): digest for name, digest in zip(names, digests, strict=True) if digest is not None}
 
 
 def _is_output(path: Path) -> bool:

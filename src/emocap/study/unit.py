@@ -67,9 +67,15 @@ class Study:
 
     def _vocabulary(self, name: str) -> Vocabulary:
         path = self.root / name
-        vocabulary = Vocabulary(tuple(read_value(path, "labels")))
+        labels = read_value(path, "labels")
+        if not isinstance(labels, list):
+            raise EmocapError(f"{path}: the vocabulary's labels are {labels!r:.80}; delete it and run again")
+        try:
+            vocabulary = Vocabulary(tuple(labels))
+        except EmocapError as error:
+            raise EmocapError(f"{path}: {error}; delete it and run again") from None
         if vocabulary.hash != (recorded := read_value(path, "hash")):
-            raise EmocapError(f"{path}: labels do not have the hash {recorded}; delete it and run again")
+            raise EmocapError(f"{path}: the vocabulary does not have the hash {recorded}; delete it and run again")
         return vocabulary
 
     def whole(self, domain: str) -> Pairs:
