@@ -12,6 +12,7 @@ from emocap.api.attribution import effects, tokenize_words
 from emocap.api.explanation import RegionEffect
 from emocap.api.explanation_file import LOWERS, RAISES, tint, write_explanation
 from emocap.api.rewording import neighbours
+from emocap.classifiers.base import Classifier
 from emocap.models.initialisation import build_config, load_backbone
 from emocap.regions.extractors.grid import GridExtractor
 from emocap.regions.store.format import feature_fingerprint
@@ -85,7 +86,7 @@ def trained(module_tmp, tiny_bert, vocabulary):
 
 def explained(saved, caption, regions, emotion, steps=32):
     ids, _, positions = tokenize_words(saved.tokenizer, caption, 16)
-    return ids, positions, effects(saved, torch.device("cpu"), ids, positions, regions, emotion, steps)
+    return ids, positions, effects(saved, ids, positions, regions, emotion, steps)
 
 
 def test_effects_sum_to_difference_from_baseline(trained) -> None:
@@ -183,17 +184,83 @@ def test_caption_alone_keeps_its_last_word(predictor) -> None:
 
 
 def test_words_are_whole_and_punctuation_is_separate(predictor) -> None:
-    ids, spans, positions = tokenize_words(predictor._saved.tokenizer, "Dogs' sea, child!", 16)
+    ids, spans, positions = tokenize_words(predictor._classifier.network.tokenizer, "Dogs' sea, child!", 16)
     assert ["Dogs' sea, child!"[start:end] for start, end in spans] == ["Dogs", "'", "sea", ",", "child", "!"]
     assert sorted(position for word in positions for position in word) == list(range(1, len(ids) - 1))
 
 
 def test_neighbour_is_a_different_word_in_same_case(predictor) -> None:
-    saved = predictor._saved
+    saved = predictor._classifier.network
     words = neighbours(saved, "Dog", 3)
     assert len(words) == 3
     assert all(word[0].isupper() and word != "Dog" for word in words)
     assert neighbours(saved, "dog!") == neighbours(saved, "unheardof") == []
+
+
+def test_other_work_runs_between_forward_passes(predictor, image) -> None:
+    """What runs in between may use the same model, and changes nothing."""
+    caption = "the dog runs and the child sits by the quiet sea"
+    alone, before = predictor.explain(image, caption, "sad"), predictor.predict(image, "a storm")
+    passes, seen = [], []
+    predictor._classifier.network.model.fc.register_forward_hook(lambda *_: passes.append(1))
+
+    def between() -> None:
+        n_passes = len(passes)
+        seen.append(predictor.predict(image, "a storm") == before)
+        del passes[n_passes:]
+
+    interrupted = predictor.explain(image, caption, "sad", between=between)
+    assert all(seen)
+    assert len(seen) == len(passes) - 1, "not before the first"
+    assert len(passes) >= 2 + 2 + 2, "captions, endpoints and gradients"
+    assert interrupted == alone
+
+
+class WithoutGradients(Classifier):
+    """A classifier that gives its probabilities alone."""
+
+    def __init__(self, classifier) -> None:
+        super().__init__(classifier.card, classifier.folder)
+        self.readers, self.raw_probabilities = classifier.readers, classifier.raw_probabilities
+
+    readers = raw_probabilities = None
+
+
+@pytest.fixture
+def opaque(predictor) -> EmotionPredictor:
+    return EmotionPredictor(WithoutGradients(predictor._classifier))
+
+
+def test_deletion_gives_change_of_log_odds(opaque, image) -> None:
+    def log_odds(caption: str, features=None) -> float:
+        p = opaque.probabilities_for(features, [caption])[0, 1]
+        return float(np.log(p / (1 - p)))
+
+    caption = "The dog, a child"
+    (features,) = opaque.features([image])
+    explanation = opaque.explain(image, caption, "sad")
+    assert [word.word for word in explanation.words] == ["The", "dog", "a", "child"]
+    texts = ("dog, a child", "The , a child", "The dog, child", "The dog, a")
+    for word, shorter in zip(explanation.words, texts, strict=True):
+        assert word.effect == pytest.approx(log_odds(caption, features) - log_odds(shorter, features), abs=1e-4)
+    without_second = log_odds(caption, np.delete(features, 1, axis=0))
+    assert explanation.regions[1].effect == pytest.approx(log_odds(caption, features) - without_second, abs=1e-4)
+    assert explanation.baseline_log_odds == pytest.approx(log_odds(""), abs=1e-4)
+    assert {rewording.caption for rewording in explanation.rewordings} >= {"dog, a child", "The dog, a"}
+    assert explanation.method == "deletion"
+
+
+def test_deletion_explains_single_word_without_image(opaque) -> None:
+    explanation = opaque.explain(None, "dog")
+    assert ([word.word for word in explanation.words], explanation.regions, explanation.rewordings) == (["dog"], [], [])
+
+
+def test_long_caption_is_explained_in_part(predictor, opaque) -> None:
+    caption = "dog sea child " * 30
+    assert len(predictor.explain(None, caption).words) == 14, "as far as the model reads"
+    explanation = opaque.explain(None, caption)
+    assert (len(explanation.words), explanation.method) == (64, "deletion")
+    assert explanation.remarks == ["only the first 64 of 90 words are explained"]
 
 
 def test_rejects_unknown_emotion_and_empty_caption(predictor, image) -> None:

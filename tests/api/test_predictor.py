@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from emocap import EmocapError, EmotionPredictor
+from emocap.classifiers.network import NetworkClassifier
 from emocap.models.initialisation import build_config, load_backbone
 from emocap.regions.extractors.grid import GridExtractor
 from emocap.regions.store.format import feature_fingerprint
@@ -144,7 +145,7 @@ def test_truncates_long_caption(predictor) -> None:
 
 def test_weights_are_loaded_exactly(predictor, tmp_path) -> None:
     reloaded = EmotionPredictor.from_pretrained(tmp_path / "model")
-    expected, weights = predictor._saved.model.state_dict(), reloaded._saved.model.state_dict()
+    expected, weights = (each._classifier.network.model.state_dict() for each in (predictor, reloaded))
     assert all(torch.equal(expected[name], weights[name]) for name in expected)
 
 
@@ -173,9 +174,9 @@ def test_rejects_unusable_pillow_image(predictor, image, tmp_path) -> None:
 
 
 def test_batched_captions_are_calibrated_like_single_ones(predictor, image) -> None:
-    saved = predictor._saved
+    saved = predictor._classifier.network
     saved = replace(saved, card=replace(saved.card, temperature=2.5))
-    calibrated = EmotionPredictor(saved)
+    calibrated = EmotionPredictor(NetworkClassifier(saved))
     captions = ["a dog", "the child runs by the sea and sits", "storm"]
     (features,) = calibrated.features([image])
     together = predict_captions(saved, [features, None, features], captions, 2, "test")

@@ -10,7 +10,7 @@ from transformers import AutoTokenizer, BertModel
 
 from emocap.errors import EmocapError
 from emocap.evaluation import sentence_vectors as module
-from emocap.evaluation.sentence_vectors import mean_vectors, sentence_vectors
+from emocap.evaluation.sentence_vectors import SentenceVectors, mean_vectors, sentence_vectors
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +61,7 @@ def test_computes_every_caption_once(monkeypatch) -> None:
         read.extend(captions)
         return np.array([[len(caption), 1.0] for caption in captions], dtype=np.float32)
 
-    monkeypatch.setattr(module, "_offline", lambda: reader)
+    monkeypatch.setattr(module, "_offline", lambda: SentenceVectors("offline", reader))
     embed = sentence_vectors("offline")
     assert embed(["aa", "b", "aa"]).tolist() == [[2, 1], [1, 1], [2, 1]]
     assert embed(["b", "ccc"]).tolist() == [[1, 1], [3, 1]]

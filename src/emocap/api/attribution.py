@@ -1,13 +1,12 @@
 """Integrated gradients of an emotion's log-odds for the words and the regions of a pair."""
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
+from emocap.api.deletion import PASS_SIZE
 from emocap.training.batching import pad_regions
 from emocap.training.checkpoint import SavedModel
 
@@ -36,48 +35,51 @@ def tokenize_words(
 
 def effects(
     saved: SavedModel,
-    device: torch.device,
     ids: Sequence[int],
     positions: Sequence[Sequence[int]],
     features: np.ndarray | None,
     emotion: int,
     steps: int = STEPS,
+    between: Callable[[], None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, float, float]:
     """Effects of W words and R regions on an emotion's calibrated log-odds, and those of the pair and of the baseline.
+
+    The model holds no hooks while this runs, so that `between` may use it. A region's effect is that of its projection
+    too, which is linear.
 
     Args:
         ids: T token ids.
         positions: of each word's tokens.
         features: (R, D), or None without an image.
         steps: of the numerical integration.
+        between: called before each forward pass.
     """
-    from captum.attr import LayerIntegratedGradients
+    from captum.attr import IntegratedGradients
 
     model = saved.model
-    tokens = torch.tensor([list(ids)], device=device)
+    tokens = torch.tensor([list(ids)], device=model.device)
     masked = tokens.clone()
     for position in (position for word in positions for position in word):
         masked[0, position] = saved.tokenizer.mask_token_id
-    embeddings = model.visualbert.embeddings
-    layers: list[nn.Module] = [embeddings.word_embeddings]
-    inputs, baselines = [tokens], [masked]
+    embed = model.visualbert.embeddings.word_embeddings
+    with torch.no_grad():
+        inputs, baselines = [embed(tokens)], [embed(masked)]
     if features is not None:
-        regions = pad_regions([features])["visual_embeds"].to(device)
-        layers.append(embeddings.visual_projection)
+        regions = pad_regions([features])["visual_embeds"].to(model.device)
         inputs.append(regions)
         baselines.append(torch.zeros_like(regions))
 
-    def log_odds(input_ids: torch.Tensor, visual_embeds: torch.Tensor | None = None) -> torch.Tensor:
-        output = model(input_ids=input_ids, attention_mask=torch.ones_like(input_ids), visual_embeds=visual_embeds)
+    def log_odds(inputs_embeds: torch.Tensor, visual_embeds: torch.Tensor | None = None) -> torch.Tensor:
+        if between is not None:
+            between()
+        output = model(inputs_embeds=inputs_embeds, visual_embeds=visual_embeds)
         return output.logits[:, emotion].float() / saved.card.temperature
 
     with torch.no_grad():
         endpoints = [float(log_odds(*pair)[0]) for pair in (inputs, baselines)]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Multiple layers provided")  # neither depends on the other
-        attributions = LayerIntegratedGradients(log_odds, layers).attribute(
-            tuple(inputs), baselines=tuple(baselines), n_steps=steps, internal_batch_size=16
-        )
+    attributions = IntegratedGradients(log_odds).attribute(
+        tuple(inputs), baselines=tuple(baselines), n_steps=steps, internal_batch_size=PASS_SIZE
+    )
     by_token = attributions[0][0].sum(dim=-1).detach().cpu().numpy()
     words = np.array([by_token[list(word)].sum() for word in positions])
     regions_effect = attributions[1][0].sum(dim=-1).detach().cpu().numpy() if features is not None else np.zeros(0)

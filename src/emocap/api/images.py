@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from PIL import Image
 
+from emocap.classifiers.base import Classifier
 from emocap.errors import EmocapError
 from emocap.regions.describe import Prepared
 from emocap.regions.extractors.base import Extractor, Regions
 from emocap.regions.extractors.registry import EXTRACTORS, build_extractor
 from emocap.regions.images import open_image, upright_rgb
 from emocap.regions.store.format import feature_fingerprint
-from emocap.training.checkpoint import SavedModel
 
 
 class BinaryFile(Protocol):
@@ -132,27 +132,27 @@ def load_image(image: ImageInput) -> Image.Image:
     return upright_rgb(source) if isinstance(source, Image.Image) else open_image(source)
 
 
-def model_extractor(saved: SavedModel, *, allow_other: bool = False) -> Extractor:
+def model_extractor(classifier: Classifier, *, allow_other: bool = False) -> Extractor:
     """The extractor that computes region features as in the training of a model.
 
     Raises:
         EmocapError: the model uses no images, its features were imported, or the extractor has changed.
     """
-    features = saved.card.features
+    features = classifier.card.features
     if features is None:
-        raise EmocapError(f"{saved.folder}: was trained on captions only and cannot use an image; leave it out")
+        raise EmocapError(f"{classifier.folder}: was trained on captions only and cannot use an image; leave it out")
     if features["extractor"] not in EXTRACTORS:
         raise EmocapError(
-            f"{saved.folder}: was trained on {features['extractor']} features, which emocap cannot compute from an "
-            "image; give a store of such features, or captions only"
+            f"{classifier.folder}: was trained on {features['extractor']} features, which emocap cannot compute from "
+            "an image; give a store of such features, or captions only"
         )
     try:
         extractor = build_extractor(features["extractor"], features["settings"])
     except EmocapError as error:
         raise EmocapError(
-            f"{saved.folder}: the extractor of its images is unavailable: {error}; restore its weights, or change "
+            f"{classifier.folder}: the extractor of its images is unavailable: {error}; restore its weights, or change "
             "their path in emocap.json there (features, settings, weights)"
         ) from error
     fingerprint = feature_fingerprint(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim)
-    saved.require_features(fingerprint, extractor.dim, allow_other=allow_other)
+    classifier.require_features(fingerprint, extractor.dim, allow_other=allow_other)
     return extractor

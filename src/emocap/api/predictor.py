@@ -1,14 +1,12 @@
 """EmotionPredictor: predicts the emotions that an image with a caption evokes, and explains the predictions."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from emocap.api.caption_checks import check_caption, warnings_for
@@ -16,17 +14,13 @@ from emocap.api.explanation import Explanation, explain_pair
 from emocap.api.images import ImageInput, ImageSource, image_source, model_extractor
 from emocap.api.requested_emotions import resolve_emotions
 from emocap.captioning.generation import batch_slices
-from emocap.devices import best_device
+from emocap.classifiers.base import CaptionReader, Classifier
+from emocap.classifiers.load import load_classifier
 from emocap.errors import EmocapError
 from emocap.evaluation.scored_predictions import ranking
 from emocap.regions.describe import Prepared, prepare_source
 from emocap.regions.extractors.base import Extractor, Regions
 from emocap.regions.images import MAX_PIXELS
-from emocap.training.batching import pad_regions, pad_tokens
-from emocap.training.checkpoint import SavedModel, load_model
-from emocap.training.predict import calibrated_probabilities
-
-BATCH_SIZE = 64
 
 
 @dataclass(frozen=True)
@@ -40,7 +34,7 @@ class EmotionProbability:
 class EmotionPredictor:
     """Predicts the emotions that an image with a caption evokes.
 
-    `from_pretrained` loads one from a model folder of a study.
+    `from_pretrained` loads one from a run directory or a model folder of a study.
 
     >>> predictor = EmotionPredictor.from_pretrained(model_folder)
     >>> for prediction in predictor.predict(image_path, "the dog waits alone at night"):
@@ -50,17 +44,17 @@ class EmotionPredictor:
     happy 0.1
     """
 
-    def __init__(self, saved: SavedModel, allow_other_features: bool = False) -> None:
-        self._saved = saved
-        self._device = best_device()
-        self._model = saved.model.to(self._device).eval()
+    def __init__(self, classifier: Classifier, allow_other_features: bool = False) -> None:
+        self._classifier = classifier
         self._allow_other_features = allow_other_features
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, allow_other_features: bool = False) -> "EmotionPredictor":
-        """Load a model folder that a study saved.
+        """Load a model that a study saved, of any kind.
 
         Args:
+            folder: a run directory, for the model that it recommends; or a model's folder in one, such as `RUN/AnB+`,
+                `RUN/AnB+/model` or `RUN/baselines/tfidf`.
             allow_other_features: only warn if the extractor's weights differ from those of the training.
 
         Raises:
@@ -69,7 +63,7 @@ class EmotionPredictor:
         >>> EmotionPredictor.from_pretrained(model_folder).labels
         ('happy', 'sad', 'awe')
         """
-        return cls(load_model(Path(folder)), allow_other_features)
+        return cls(load_classifier(folder), allow_other_features)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -78,7 +72,7 @@ class EmotionPredictor:
         >>> EmotionPredictor.from_pretrained(model_folder).labels
         ('happy', 'sad', 'awe')
         """
-        return self._saved.vocabulary.labels
+        return self._classifier.vocabulary.labels
 
     @property
     def folder(self) -> Path:
@@ -87,7 +81,7 @@ class EmotionPredictor:
         >>> EmotionPredictor.from_pretrained(model_folder).folder.name
         'model'
         """
-        return self._saved.folder
+        return self._classifier.folder
 
     @property
     def name(self) -> str:
@@ -96,7 +90,7 @@ class EmotionPredictor:
         >>> EmotionPredictor.from_pretrained(model_folder).name
         'AnB+'
         """
-        return self._saved.card.run
+        return self._classifier.card.run
 
     @property
     def frequencies(self) -> list[float] | None:
@@ -105,7 +99,7 @@ class EmotionPredictor:
         >>> EmotionPredictor.from_pretrained(model_folder).frequencies
         [0.5, 0.3, 0.2]
         """
-        return self._saved.card.frequencies
+        return self._classifier.card.frequencies
 
     @property
     def uses_images(self) -> bool:
@@ -114,7 +108,7 @@ class EmotionPredictor:
         >>> EmotionPredictor.from_pretrained(model_folder).uses_images
         True
         """
-        return self._saved.card.features is not None
+        return self._classifier.uses_images
 
     def predict(self, image: ImageInput, caption: str) -> list[EmotionProbability]:
         """The probability of every emotion, highest first.
@@ -194,10 +188,7 @@ class EmotionPredictor:
             raise EmocapError(
                 f"{len(features)} images and {len(captions)} captions; give the same number, at least one"
             )
-        batches = [
-            self._probabilities(features[rows], captions[rows]) for rows in batch_slices(len(captions), BATCH_SIZE)
-        ]
-        return np.concatenate(batches)
+        return self._classifier.probabilities(features, captions)
 
     def caption_warnings(self, caption: str) -> list[str]:
         """Reasons why the model may misread a text, each in a few words.
@@ -205,7 +196,8 @@ class EmotionPredictor:
         >>> EmotionPredictor.from_pretrained(model_folder).caption_warnings("привет")
         ['consists mostly of words that the model does not know']
         """
-        return warnings_for(caption, self._untruncated_tokenizer, self._saved.card.max_length)
+        found = [warnings_for(caption, reader.tokenizer, reader.max_length) for reader in self._readers]
+        return list(dict.fromkeys(warning for warnings in found for warning in warnings))
 
     def require_features(self, fingerprint: str, dim: int) -> None:
         """Refuse region features that differ from those of the training, unless `allow_other_features` is set.
@@ -223,7 +215,7 @@ class EmotionPredictor:
             ...
         emocap.errors.EmocapError: ...: trained on features of dimension 16, these have 2048
         """
-        self._saved.require_features(fingerprint, dim, allow_other=self._allow_other_features)
+        self._classifier.require_features(fingerprint, dim, allow_other=self._allow_other_features)
 
     def features(self, images: Sequence[ImageInput]) -> list[np.ndarray | None]:
         """The (R, D) float16 region features of each image, None without an image.
@@ -241,6 +233,8 @@ class EmotionPredictor:
         >>> regions.boxes_xyxy.tolist()
         [[0.0, 0.0, 30.0, 40.0], [30.0, 0.0, 60.0, 40.0], [0.0, 0.0, 60.0, 40.0]]
         """
+        if not self.uses_images and any(isinstance(image, Regions) for image in images):
+            raise EmocapError(f"{self.folder}: was trained on captions only and cannot use an image; leave it out")
         prepared = [self.prepare(image) for image in images if image is not None and not isinstance(image, Regions)]
         described: list[Regions] = []
         size = self._extractor.batch_size if prepared else 1
@@ -272,12 +266,23 @@ class EmotionPredictor:
             )
         return prepare_source(source, self._extractor, max_pixels=max_pixels)
 
-    def explain(self, image: ImageInput, caption: str, emotion: str | None = None) -> Explanation:
+    def explain(
+        self,
+        image: ImageInput,
+        caption: str,
+        emotion: str | None = None,
+        *,
+        between: Callable[[], None] | None = None,
+    ) -> Explanation:
         """The effects of words and regions on an emotion, and those of other wordings.
+
+        Effects are integrated gradients of a neural network, else the changes as each word or region is deleted.
 
         Args:
             image: as for `predict`.
             emotion: one of `labels`; None takes the most probable.
+            between: called between the model's forward passes, each of at most 16 pairs, so that other work, such as
+                predictions of the same model, can run in the same thread.
 
         Raises:
             EmocapError: as `predict`; or the emotion is unknown.
@@ -290,25 +295,14 @@ class EmotionPredictor:
         check_caption(caption)
         requested, _ = resolve_emotions(self.labels, [] if emotion is None else [emotion])
         (regions,) = self.regions([image])
-        return explain_pair(
-            self._saved, self._device, self.probabilities_for, regions, caption, requested[0] if requested else None
-        )
-
-    def _probabilities(self, features: Sequence[np.ndarray | None], captions: Sequence[str]) -> np.ndarray:
-        encoded = self._saved.tokenizer(
-            list(captions), truncation=True, max_length=self._saved.card.max_length, return_attention_mask=False
-        )
-        batch = pad_tokens(encoded["input_ids"]) | pad_regions(features)
-        with torch.inference_mode():
-            logits = self._model(**{key: tensor.to(self._device) for key, tensor in batch.items()}).logits
-        return calibrated_probabilities(logits, self._saved.card.temperature)
+        return explain_pair(self._classifier, regions, caption, requested[0] if requested else None, between)
 
     @cached_property
-    def _untruncated_tokenizer(self) -> Any:
-        """A copy that never truncates: a tokenizer stores its truncation, so that sharing one is not thread-safe."""
-        return copy.deepcopy(self._saved.tokenizer)
+    def _readers(self) -> list[CaptionReader]:
+        """Copies that never truncate: a tokenizer stores its truncation, so that sharing one is not thread-safe."""
+        return copy.deepcopy(self._classifier.readers)
 
     @cached_property
     def _extractor(self) -> Extractor:
         """The extractor of the features that the model was trained on; built for the first image."""
-        return model_extractor(self._saved, allow_other=self._allow_other_features)
+        return model_extractor(self._classifier, allow_other=self._allow_other_features)

