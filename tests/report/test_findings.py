@@ -5,8 +5,8 @@ import pytest
 from emocap.evaluation.metrics import PRIMARY
 from emocap.report.files.comparison import MetricInfo
 from emocap.report.files.results import Reliability, Results
-from emocap.report.files.studies import ModalityAblation, PseudoLabelStudy, TransferStudy
-from emocap.report.findings import ablation_sentence, pseudo_label_sentence, transfer_sentence
+from emocap.report.files.studies import PseudoLabelStudy, TransferStudy
+from emocap.report.findings import pseudo_label_sentence, transfer_sentence
 from emocap.report.plots import pseudo_labels, transfer, trust
 
 from . import synthetic
@@ -23,7 +23,9 @@ def texts(drawing):
 
 
 def change(study, model, reference, low, high):
-    study["differences"][reference][model][PRIMARY] = {"difference": (low + high) / 2, "low": low, "high": high}
+    study["differences"][reference][model][PRIMARY] = {
+        "difference": (low + high) / 2, "low": low, "high": high, "simultaneous": [low, high]
+    }  # fmt: skip
 
 
 def transfer_text(study):
@@ -32,15 +34,15 @@ def transfer_text(study):
 
 def test_transfer_sentence_states_gain_and_co_adaptation():
     assert transfer_text(synthetic.transfer_study()) == (
-        "Copying all 6 layers and fine-tuning (AnB+) is not shown to be better than training on the target alone: "
-        "+0.010 [−0.010, +0.030]; a sign of fragile co-adaptation: BnB is worse than BnB+ at n = 3 (1 of the 5 "
-        "between none and all): −0.040 [−0.060, −0.020]."
+        "Copying all 6 layers and fine-tuning (AnB+) is not shown to differ from training on the target alone: "
+        "+0.010 [−0.020, +0.040]; a sign of fragile co-adaptation: BnB is worse than BnB+ at n = 3 (1 of the 5 "
+        "between none and all): −0.040 [−0.070, −0.010]."
     )
 
 
 @pytest.mark.parametrize(
     ("low", "high", "outcome"),
-    [(0.001, 0.02, "is better than"), (-0.02, -0.001, "is worse than"), (0.0, 0.02, "is not shown to be better than")],
+    [(0.001, 0.02, "is better than"), (-0.02, -0.001, "is worse than"), (0.0, 0.02, "is not shown to differ from")],
 )
 def test_interval_decides_transfer_not_point_value(low, high, outcome):
     study = synthetic.transfer_study()
@@ -51,8 +53,9 @@ def test_interval_decides_transfer_not_point_value(low, high, outcome):
 def test_no_co_adaptation_without_significant_dip():
     study = synthetic.transfer_study()
     change(study, "BnB_n03", "BnB+_n03", -0.09, 0.01)
-    assert "no sign of fragile co-adaptation: BnB is not worse than BnB+ at any of n = 1, 2, 3, 4 and 5." in (
-        transfer_text(study)
+    assert (
+        "no sign of fragile co-adaptation: BnB is not shown to be worse than BnB+ at any of n = 1, 2, 3, 4 and 5."
+        in (transfer_text(study))
     )
 
 
@@ -97,9 +100,9 @@ def pseudo_label_text(study):
 
 def test_pseudo_label_sentence_compares_with_controls():
     assert pseudo_label_text(synthetic.pseudo_label_study()) == (
-        "The selected pseudo-labels are better than the same ones assigned to other pairs (+0.050 [+0.030, +0.070]), "
-        "but are not shown to be better than those of a random sample (+0.005 [−0.015, +0.025]) or none at all "
-        "(further training of the teacher instead) (+0.010 [−0.010, +0.030])."
+        "The selected pseudo-labels are better than the same ones assigned to other pairs (+0.050 [+0.020, +0.080]), "
+        "but are not shown to differ from those of a random sample (+0.005 [−0.025, +0.035]) or none at all "
+        "(further training of the teacher instead) (+0.010 [−0.020, +0.040])."
     )
 
 
@@ -115,18 +118,21 @@ def test_claims_nothing_without_controls():
     assert pseudo_label_text(study).startswith("No control was run")
 
 
-def test_ablation_sentence_states_use_of_each_modality():
-    assert plain(ablation_sentence(ModalityAblation.model_validate(synthetic.modality_ablation()), METRICS)) == (
-        "AnB+ uses the caption (without it −0.180 [−0.200, −0.160] and with another pair’s −0.190 [−0.210, −0.170]); "
-        "it is not shown to use the image (without it −0.005 [−0.025, +0.015] and with another pair’s −0.010 "
-        "[−0.030, +0.010])."
+def test_simultaneous_intervals_decide_what_studies_support():
+    transfer_study, pseudo_label_study = synthetic.transfer_study(), synthetic.pseudo_label_study()
+    transfer_study["differences"]["teacher"]["AnB+_n06"][PRIMARY] |= {"low": 0.001, "simultaneous": [-0.001, 0.03]}
+    assert "is not shown to differ from training on the target alone: +0.010 [−0.001, +0.030]" in (
+        transfer_text(transfer_study)
     )
+    pseudo_label_study["differences"]["base"]["shuffled"][PRIMARY] |= {"high": -0.001, "simultaneous": [-0.1, 0.002]}
+    assert "+0.050 [−0.002, +0.100]" in pseudo_label_text(pseudo_label_study)
+    assert "better" not in pseudo_label_text(pseudo_label_study)
 
 
-def test_image_counts_as_used_where_loss_is_significant():
-    ablation = synthetic.modality_ablation()
-    change(ablation, "other_image", "both", -0.03, -0.01)
-    assert "it uses the image" in ablation_sentence(ModalityAblation.model_validate(ablation), METRICS)
+def test_small_test_set_supports_nothing():
+    small = {"sample": synthetic.sample(n_images=10)}
+    assert transfer_text(synthetic.transfer_study() | small) == "No verdict: the test set is too small."
+    assert pseudo_label_text(synthetic.pseudo_label_study() | small) == "No verdict: the test set is too small."
 
 
 @pytest.fixture
@@ -157,7 +163,7 @@ def test_human_agreement_compares_people_and_models(results):
     drawing = trust.human_agreement(results, "AnB+")
     assert drawing.caption == (
         "AnB+ reaches 100% of one annotator’s top-1 accuracy (0.700 of 0.700), 90% of one annotator’s recall@3 "
-        "(0.450 of 0.500), 75% of one annotator’s mean average precision (0.300 of 0.400); split-half agreement: the "
+        "(0.450 of 0.500), 75% of one annotator’s micro F1 (0.600 of 0.800); split-half agreement: the "
         "votes of two halves of the annotators correlate 0.520 (0.684 by Spearman–Brown), mean of 20 splits. 200 pairs "
         "with 1 to 10 annotators, median 6; left out: 38 pairs with one annotator, 2 annotators "
         "without a known emotion."
@@ -179,7 +185,7 @@ def test_reliability_caption_states_errors_and_temperatures(results):
     assert drawing.caption == (
         "AnB+’s expected calibration error is 0.041 before temperature scaling and 0.012 after (temperature 1.31); the "
         "teacher’s expected calibration error is 0.041 before temperature scaling and 0.012 after (temperatures 1.20 "
-        "to 1.40). Small dots are bins of fewer than 20 predictions."
+        "to 1.40); the prior’s is 0.001. Small dots are bins of fewer than 20 predictions."
     )
     assert "AnB+, before" in texts(drawing)
     assert "prior, before" not in texts(drawing)

@@ -22,12 +22,12 @@ def verdict_sentence(captions: Captions, n_emotions: int) -> str:
         "better": "",
         "worse": ", so requesting an emotion makes it rarer",
         "inconclusive": ", which is no evidence of a gain (the interval contains zero)",
-    }[outcome_of(gain, HIGHER)]
+    }[outcome_of(gain, HIGHER, is_enough=True, several=False)]
     cost_words = {
         "better": "CIDEr-D rises",
         "worse": "CIDEr-D falls",
         "inconclusive": "there is no evidence that CIDEr-D changes (the interval contains zero)",
-    }[outcome_of(cost, HIGHER)]
+    }[outcome_of(cost, HIGHER, is_enough=True, several=False)]
     return (
         f"The requested emotion is {TOP_K_IN_WORDS[judge_top_k(n_emotions)]} for {_share(asked.alignment)} of the "
         f"{counted(captions.n_images, 'caption', 'captions')} “{RERANKED}”, against {_share(plain.alignment)} of those "

@@ -123,7 +123,7 @@ def _score_cell(estimated: Estimated) -> Cell:
 def _gain_cell(difference: Difference | None) -> Cell:
     if difference is None:
         return Cell("–")
-    outcome = outcome_of(difference, HIGHER)
+    outcome = outcome_of(difference, HIGHER, is_enough=True, several=True)
     return Cell(
         signed(difference.difference),
         signed_interval(difference),

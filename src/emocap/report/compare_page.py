@@ -5,24 +5,49 @@ from typing import Any
 
 from emocap.files import write_text
 from emocap.report.compare import ComparedRuns
-from emocap.report.compare_pairs import RunResults
+from emocap.report.compare_pairs import ComparedRow, RunResults
 from emocap.report.files.results import Results
+from emocap.report.legends import marks_in_words
 from emocap.report.outcome import IN_WORDS, outcome_of
 from emocap.report.page import render_page
 from emocap.report.plots.figure import Drawing, drawing_of
 from emocap.report.plots.intervals import Estimate, estimates, places_of
+from emocap.report.power import too_small
 from emocap.report.tables import Row, column_names, difference_cell, score_cell, summary_metrics
-from emocap.report.text import counted, interval_text, metric_in_sentence, metric_name, number, with_interval
+from emocap.report.text import (
+    capitalized,
+    counted,
+    interval_text,
+    metric_in_sentence,
+    metric_name,
+    number,
+    with_interval,
+)
+from emocap.report.verdict import training_runs
 
 
 def findings(compared: ComparedRuns) -> list[str]:
     """One sentence on each row that was compared with the first."""
     first = compared.rows[0].name
-    return [
-        f"{row.name} {IN_WORDS[outcome_of(row.difference, compared.info)]} {first}: {with_interval(row.difference)}."
-        for row in compared.rows[1:]
-        if row.difference is not None
-    ]
+    if compared.paired is None:
+        return []
+    if not compared.paired.is_enough:
+        return [capitalized(f"{too_small(compared.paired)}, so nothing can be told.")]
+    sentences = []
+    for row in compared.rows[1:]:
+        if row.difference is not None:
+            outcome = outcome_of(row.difference, compared.info, is_enough=True, several=True)
+            runs = training_runs_of(compared.rows[0], row)
+            sentences.append(
+                f"{row.name} {IN_WORDS[outcome]} {first}: {with_interval(row.difference, several=True)}{runs}."
+            )
+    return sentences
+
+
+def training_runs_of(first: ComparedRow, row: ComparedRow) -> str:
+    """How often the trained ones of two models were trained, where that is too rare to know how much they vary."""
+    trained = [each.run.results for each in (first, row) if each.run.results.kinds[each.model] in ("study", "ensemble")]
+    return training_runs(min(trained, key=lambda results: len(results.seeds))) if trained else ""
 
 
 def terminal_table(compared: ComparedRuns) -> Any:
@@ -36,14 +61,14 @@ def terminal_table(compared: ComparedRuns) -> Any:
     )
     for row in compared.rows:
         score = f"{number(row.score)} {interval_text(row.interval)}"
-        difference = "–" if row.difference is None else with_interval(row.difference)
+        difference = "–" if row.difference is None else with_interval(row.difference, several=True)
         deciding = None if row.difference is None else row.difference.deciding_images
         table.add_row(Text(row.name), score, difference, "–" if deciding is None else f"{deciding:,}")
     return table
 
 
 def write_comparison(compared: ComparedRuns, out: Path) -> Path:
-    """Write the comparison as one self-contained page, completely or not at all."""
+    """Write the comparison as one self-contained page, completely or not at all; returns its absolute path."""
     results = compared.rows[0].run.results
     shown = list(dict.fromkeys([compared.metric, *summary_metrics(results.metrics)]))
     common = [name for name in shown if all(name in row.run.results.metrics for row in compared.rows)]
@@ -57,13 +82,15 @@ def write_comparison(compared: ComparedRuns, out: Path) -> Path:
         differences=_difference_rows(compared, common),
         first=compared.rows[0].name,
         findings=findings(compared),
+        marks="" if compared.paired is None else marks_in_words(compared.paired, several_metrics=True),
+        intervals_over=(compared.paired or results).intervals_over,
         remarks=compared.remarks,
         score_figure=score_figure(compared),
         runs=[(run.name, str(run.folder), _about(run.results)) for run in _runs(compared)],
         n_bootstrap=results.n_bootstrap,
     )
     write_text(out, html)
-    return out
+    return out.resolve()
 
 
 def _difference_rows(compared: ComparedRuns, metrics: list[str]) -> list[Row]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from emocap.errors import EmocapError
-from emocap.evaluation.metrics import METRICS, PRIMARY
+from emocap.evaluation.metrics import PRIMARY
 from emocap.evaluation.predictions import ModelPredictions, Predictions, read_predictions
 from emocap.evaluation.significance import compare_models
 from emocap.report.files.comparison import Comparison, Difference
@@ -98,8 +98,9 @@ def paired_comparison(rows: Sequence[ComparedRow], first: RunResults) -> Compari
     )
     for row in rows:
         _require_same_score(row, comparison.models[row.name])
-    # A run of another version may have metrics that this one cannot compute; those have no paired difference.
-    computed = {name: info for name, info in first.results.metrics.items() if name in METRICS}
+    # A run of another version may have metrics that this one does not compute; those have no paired difference.
+    known = comparison.intervals[rows[0].name]
+    computed = {name: info for name, info in first.results.metrics.items() if name in known}
     if message := comparison.error(computed):
         raise EmocapError(f"compare: {message}; was a run made by another version of emocap?")
     return comparison

@@ -1,19 +1,23 @@
-"""What each study supports, one sentence each; intervals decide, never the point values alone."""
+"""What the studies of transfer and of pseudo-labels support, one sentence each; intervals decide, never point values.
+
+Each study makes several comparisons, so that the intervals that hold for all of them together decide.
+"""
 
 from emocap.evaluation.metrics import PRIMARY
 from emocap.report.files.comparison import Difference, MetricInfo
-from emocap.report.files.studies import ModalityAblation, PseudoLabelStudy, TransferStudy
+from emocap.report.files.studies import PseudoLabelStudy, TransferStudy
 from emocap.report.outcome import IN_WORDS, Outcome, outcome_of
-from emocap.report.text import capitalized, label_of, listed, with_interval
+from emocap.report.text import capitalized, listed, with_interval
 
 CONTROLS = {
     "random": "those of a random sample",
     "shuffled": "the same ones assigned to other pairs",
     "none": "none at all (further training of the teacher instead)",
 }
+TOO_SMALL = "No verdict: the test set is too small."
 PSEUDO_LABELS_IN_WORDS: dict[Outcome, str] = {
     "better": "are better than",
-    "inconclusive": "are not shown to be better than",
+    "inconclusive": "are not shown to differ from",
     "worse": "are worse than",
 }
 
@@ -24,7 +28,8 @@ def transfer_sentence(study: TransferStudy, metrics: dict[str, MetricInfo]) -> s
     BnB is compared with BnB+ of the same n, which differs from it only in the freezing. A comparison with the teacher
     would also measure the newly initialized layers, since the teacher starts from pretrained weights everywhere.
     """
-    info = metrics[PRIMARY]
+    if not study.is_enough:
+        return TOO_SMALL
     reference = next((point.model for point in study.points if point.run == "teacher"), None)
     if reference is None:
         return "The study ran without its controls, so the effect of the copied layers is unknown."
@@ -38,13 +43,18 @@ def transfer_sentence(study: TransferStudy, metrics: dict[str, MetricInfo]) -> s
         if difference is None:
             parts.append(f"{what} was not compared with the teacher")
         else:
-            outcome = IN_WORDS[outcome_of(difference, info)]
-            parts.append(f"{what} {outcome} training on the target alone: {with_interval(difference)}")
-    parts += _co_adaptation(study, info)
+            outcome = IN_WORDS[_outcome(difference, metrics)]
+            numbers = with_interval(difference, several=True)
+            parts.append(f"{what} {outcome} training on the target alone: {numbers}")
+    parts += _co_adaptation(study, metrics)
     return capitalized("; ".join(parts)) + "." if parts else ""
 
 
-def _co_adaptation(study: TransferStudy, info: MetricInfo) -> list[str]:
+def _outcome(difference: Difference, metrics: dict[str, MetricInfo]) -> Outcome:
+    return outcome_of(difference, metrics[PRIMARY], is_enough=True, several=True)
+
+
+def _co_adaptation(study: TransferStudy, metrics: dict[str, MetricInfo]) -> list[str]:
     fine_tuned = {point.n: point.model for point in study.points if point.run == "BnB+"}
     middle = [p for p in study.points if p.run == "BnB" and p.n is not None and 0 < p.n < study.n_layers]
     compared = {
@@ -54,14 +64,14 @@ def _co_adaptation(study: TransferStudy, info: MetricInfo) -> list[str]:
     }
     if not compared:
         return []
-    worse = {n: d for n, d in compared.items() if outcome_of(d, info) == "worse"}
+    worse = {n: d for n, d in compared.items() if _outcome(d, metrics) == "worse"}
     if not worse:
-        return [f"no sign of fragile co-adaptation: BnB is not worse than BnB+ at any of {_at(compared)}"]
+        return [f"no sign of fragile co-adaptation: BnB is not shown to be worse than BnB+ at any of {_at(compared)}"]
     worst = min(worse, key=lambda n: worse[n].difference)
     most = f", most at n = {worst}: " if len(worse) > 1 else ": "
     return [
         f"a sign of fragile co-adaptation: BnB is worse than BnB+ at {_at(worse)} ({len(worse)} of the {len(compared)} "
-        f"between none and all){most}{with_interval(worse[worst])}"
+        f"between none and all){most}{with_interval(worse[worst], several=True)}"
     ]
 
 
@@ -71,15 +81,17 @@ def _at(by_n: dict[int | None, Difference]) -> str:
 
 def pseudo_label_sentence(study: PseudoLabelStudy, metrics: dict[str, MetricInfo]) -> str:
     """Whether the real pseudo-labels are better than each control."""
+    if not study.is_enough:
+        return TOO_SMALL
     base = next(point.model for point in study.points if point.varied == "base")
     controls: dict[Outcome, list[str]] = {outcome: [] for outcome in PSEUDO_LABELS_IN_WORDS}
     for point in study.points:
         difference = study.difference(point.model, base, PRIMARY)
         if point.varied != "control" or difference is None:
             continue
-        negated = Difference(difference=-difference.difference, low=-difference.high, high=-difference.low)
+        gain = difference.reversed()
         control = CONTROLS.get(str(point.value), point.model)
-        controls[outcome_of(negated, metrics[PRIMARY])].append(f"{control} ({with_interval(negated)})")
+        controls[_outcome(gain, metrics)].append(f"{control} ({with_interval(gain, several=True)})")
     if not any(controls.values()):
         return "No control was run, so the effect of the pseudo-labels themselves is unknown."
     parts = [
@@ -88,24 +100,3 @@ def pseudo_label_sentence(study: PseudoLabelStudy, metrics: dict[str, MetricInfo
         if controls[outcome]
     ]
     return f"The selected pseudo-labels {', but '.join(parts) if len(parts) < 3 else '; '.join(parts)}."
-
-
-def ablation_sentence(ablation: ModalityAblation, metrics: dict[str, MetricInfo]) -> str:
-    """Whether the model uses the caption and the image, by what it loses without them and with another pair's."""
-    caption = _use_of(ablation, metrics[PRIMARY], "the caption", "image_only", "other_caption")
-    image = _use_of(ablation, metrics[PRIMARY], "the image", "caption_only", "other_image")
-    parts = [part for part in (caption, image) if part]
-    return f"{capitalized(label_of(ablation.model))} {'; it '.join(parts)}." if parts else ""
-
-
-def _use_of(ablation: ModalityAblation, info: MetricInfo, what: str, removed: str, swapped: str) -> str:
-    known = [
-        (words, difference)
-        for name, words in ((removed, "without it"), (swapped, "with another pair’s"))
-        if (difference := ablation.difference(name, "both", PRIMARY)) is not None
-    ]
-    if not known:
-        return ""
-    numbers = listed([f"{words} {with_interval(difference)}" for words, difference in known])
-    uses = any(outcome_of(difference, info) == "worse" for _, difference in known)
-    return f"{'uses' if uses else 'is not shown to use'} {what} ({numbers})"

@@ -1,23 +1,28 @@
 """Which of two models is better, which is best, and how much of the possible gain a model reaches.
 
-A difference counts only where its 95% interval excludes zero; point values alone decide nothing.
+`emocap.evaluation.verdicts.decide` decides: a difference counts only where the test set is large enough and its 95%
+interval excludes zero; point values alone decide nothing.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from emocap.evaluation.metrics import PRIMARY
+from emocap.evaluation.verdicts import Verdict as Outcome
+from emocap.evaluation.verdicts import decide
 from emocap.report.files.comparison import Comparison, Difference, MetricInfo
 from emocap.report.files.results import Results
 from emocap.report.text import EQUAL
 
-# A person names few emotions, which limits their average precision over all emotions.
+# What an annotator names is a short ranking and a set of emotions, like a model's top emotions and decisions. It is no
+# score of every emotion, which mean average precision needs.
+HUMAN_METRICS = ("top1_accuracy", "recall_at_3", "micro_f1")
 HUMAN_METRIC = "recall_at_3"
-Outcome = Literal["better", "worse", "inconclusive"]
 IN_WORDS: dict[Outcome, str] = {
     "better": "is better than",
     "worse": "is worse than",
-    "inconclusive": "is not shown to be better than",
+    "inconclusive": "is not shown to differ from",
+    "cannot tell": "cannot be compared with",
 }
 
 
@@ -33,18 +38,28 @@ def gain(value: float | None, other: float | None, metric: MetricInfo) -> float 
     return 0.0 if abs(difference) <= EQUAL else difference
 
 
-def outcome_of(difference: Difference, metric: MetricInfo) -> Outcome:
+def outcome_of(difference: Difference, metric: MetricInfo, *, is_enough: bool, several: bool) -> Outcome:
     """Whether a model is better or worse than its reference; "inconclusive" where the interval contains zero.
 
-    >>> outcome_of(Difference(difference=0.02, low=0.01, high=0.03), MetricInfo(higher_is_better=True))
+    Args:
+        is_enough: whether the test set is large enough for a verdict.
+        several: whether the interval must hold for all models compared with the reference together, since several
+            comparisons are shown; False for a single one that was fixed beforehand.
+
+    >>> accuracy = MetricInfo(higher_is_better=True)
+    >>> outcome_of(Difference(difference=0.02, low=0.01, high=0.03), accuracy, is_enough=True, several=False)
     'better'
-    >>> outcome_of(Difference(difference=0.02, low=0.0, high=0.03), MetricInfo(higher_is_better=True))
-    'inconclusive'
+    >>> outcome_of(Difference(difference=0.02, low=0.01, high=0.03), accuracy, is_enough=False, several=False)
+    'cannot tell'
     """
-    above, below = difference.low > EQUAL, difference.high < -EQUAL
-    if not above and not below:
-        return "inconclusive"
-    return "better" if above == metric.higher_is_better else "worse"
+    low, high = difference.interval(several=several)
+    return decide(
+        low,
+        high,
+        higher_is_better=metric.higher_is_better,
+        is_enough=is_enough,
+        deciding_images=difference.deciding_images,
+    )
 
 
 def best_models(comparison: Comparison, metric: str, info: MetricInfo, names: list[str]) -> list[str]:
@@ -55,7 +70,13 @@ def best_models(comparison: Comparison, metric: str, info: MetricInfo, names: li
 
 
 def best_baseline(results: Results, metric: str = PRIMARY) -> str:
-    """The baseline with the best score; the prior where several are equal or none has a score."""
+    """The baseline chosen on the validation pairs.
+
+    Of a run that recorded none it is the one with the best score on the test pairs, the prior where several are equal
+    or none has a score.
+    """
+    if results.comparison_baseline is not None:
+        return results.comparison_baseline.model
     return (best_models(results, metric, results.metrics[metric], results.ordered_models("baseline")) or ["prior"])[0]
 
 

@@ -9,11 +9,13 @@ from emocap.evaluation.metrics import PRIMARY
 from emocap.files import write_text
 from emocap.html_templates import templates_of
 from emocap.report.files.run import Run, read_run
-from emocap.report.provenance import total_seconds
+from emocap.report.provenance import data_remarks, total_seconds
+from emocap.report.recommendation import recommendation
 from emocap.report.sections import SECTIONS
 from emocap.report.summary import first_unit, tiles
-from emocap.report.text import capitalized, date_and_time, duration, metric_name, number
-from emocap.report.verdict import data_remarks, verdict
+from emocap.report.text import capitalized, counted, date_and_time, duration, metric_name, number
+from emocap.report.verdict import verdict
+from emocap.study.models import display_name
 
 
 def write_report(run_dir: Path) -> Path:
@@ -52,7 +54,9 @@ def page_environment() -> Environment:
     environment = templates_of("emocap.report")
     environment.filters |= {
         "capitalized": capitalized,
+        "counted": counted,
         "date_and_time": date_and_time,
+        "display": display_name,
         "duration": duration,
         "metric": metric_name,
         "number": number,
@@ -76,5 +80,6 @@ def _context(run: Run) -> dict[str, Any]:
         "verdict": outcome,
         "verdict_rest": [*outcome.rest, *data_remarks(run.manifest)],
         "tiles": tiles(run, outcome),
+        "recommendation": recommendation(run.results, outcome.model),
         "sections": [(section, content) for section, content in contents if content is not None],
     }

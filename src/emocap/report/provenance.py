@@ -4,8 +4,10 @@ from typing import Any
 
 import yaml
 
+from emocap.html_templates import percent
 from emocap.report.files.manifest import Manifest
 from emocap.report.files.run import Run
+from emocap.report.text import counted
 
 SPLITS = ("train", "validation", "test")
 SIZES = ("pairs", "labelled", "without_emotion", "images", "images_missing", "images_rejected", *SPLITS)
@@ -16,6 +18,31 @@ def data_section(run: Run) -> dict[str, Any] | None:
     columns, rows = _sizes(run.manifest)
     rejected = [(name, item) for name, item in run.manifest.rejected.items() if item is not None and item.count]
     return {"columns": columns, "rows": rows, "rejected": rejected} if rows or rejected else None
+
+
+def data_remarks(manifest: Manifest) -> list[str]:
+    """Sentences on what the numbers leave out: images that models did not see, and pairs that evoke no emotion."""
+    remarks = []
+    for domain, corpus in manifest.data.items():
+        counts = corpus or {}
+        images = counts.get("images") or 0
+        unseen = (counts.get("images_missing") or 0) + (counts.get("images_rejected") or 0)
+        if images and unseen:
+            remarks.append(
+                f"{unseen:,} of the {domain.replace('_', ' ')}’s {counted(images, 'image', 'images')} "
+                f"({percent(unseen / images)}) {'is' if unseen == 1 else 'are'} "
+                "missing or unusable; models read the captions alone there."
+            )
+    sizes = manifest.data.get("target") or {}
+    pairs = sizes.get("labelled") or 0
+    negatives = sizes.get("without_emotion") or 0
+    if pairs and negatives and manifest.config.get("target", {}).get("negatives") != "drop":
+        remarks.append(
+            f"{negatives:,} of {counted(pairs, 'pair', 'pairs')} ({percent(negatives / pairs)}) "
+            f"{'evokes' if negatives == 1 else 'evoke'} none of the emotions; rankings are "
+            "averaged over the others, all other metrics over all pairs."
+        )
+    return remarks
 
 
 def provenance_section(run: Run) -> dict[str, Any]:

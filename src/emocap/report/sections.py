@@ -9,13 +9,17 @@ from typing import Any
 
 from emocap.evaluation.metrics import PRIMARY
 from emocap.report import provenance
+from emocap.report.calibration import calibration_section
 from emocap.report.captions import caption_section
 from emocap.report.files.comparison import PER_EMOTION
 from emocap.report.files.results import Results
 from emocap.report.files.run import Run
 from emocap.report.files.studies import PseudoLabelStudy, TransferStudy
-from emocap.report.findings import ablation_sentence, pseudo_label_sentence, transfer_sentence
+from emocap.report.findings import pseudo_label_sentence, transfer_sentence
 from emocap.report.gallery import gallery_cards
+from emocap.report.legends import definitions, marks_in_words
+from emocap.report.modality import ablation_sentence
+from emocap.report.notes import model_notes
 from emocap.report.plots import pseudo_labels, scores, training, transfer, trust
 from emocap.report.plots.figure import Drawing
 from emocap.report.summary import repeats
@@ -25,13 +29,14 @@ from emocap.report.tables import (
     difference_cell,
     difference_tables,
     full_table,
-    model_notes,
+    human_table,
     score_cell,
     summary_metrics,
     summary_table,
 )
 from emocap.report.text import label_of, number
 from emocap.report.verdict import verdict
+from emocap.study.models import display_name
 
 Content = Mapping[str, Any]
 
@@ -62,8 +67,10 @@ def score_section(run: Run) -> Content:
         "repeats": repeats(results),
         "columns": column_names(results, summary_metrics(results.metrics)),
         "groups": summary_table(results),
+        "definitions": definitions(results.metrics),
+        "marks": marks_in_words(results, several_metrics=True),
         "notes": model_notes(results),
-        "models": results.ordered_models(),
+        "models": [display_name(name) for name in results.ordered_models()],
         "all_metrics": full_table(results),
         "differences": difference_tables(results),
     }
@@ -82,15 +89,18 @@ def training_section(run: Run) -> Content | None:
 
 def trust_section(run: Run) -> Content | None:
     """Calibration of the models and their share of one annotator's score."""
-    results = run.results
-    model = verdict(results).model
-    figures = _figures(trust.reliability(results, [model, results.reference]), trust.human_agreement(results, model))
-    calibration = [
-        (name, results.calibration[name]) for name in results.ordered_models() if name in results.calibration
-    ]
-    if figures is None and not calibration:
+    results, outcome = run.results, verdict(run.results)
+    model = outcome.model
+    compared = list(dict.fromkeys([outcome.baseline, model]))
+    figures = _figures(
+        trust.reliability(results, [model, results.reference]),
+        trust.brier_skill(results, compared),
+        trust.human_agreement(results, model),
+    )
+    calibration = calibration_section(results, model)
+    if figures is None and calibration is None:
         return None
-    return {**(figures or {"figures": []}), "calibration": calibration, "models": results.ordered_models()}
+    return {**(figures or {"figures": []}), "calibration": calibration, "human": human_table(results)}
 
 
 def ablation_section(run: Run) -> Content | None:
@@ -98,7 +108,11 @@ def ablation_section(run: Run) -> Content | None:
     ablation, figures = run.results.modality_ablation, _figures(trust.modality_ablation(run.results))
     if ablation is None or figures is None:
         return None
-    return {**figures, "finding": ablation_sentence(ablation, run.results.metrics)}
+    return {
+        **figures,
+        "finding": ablation_sentence(ablation, run.results.metrics),
+        "is_simultaneous": ablation.is_simultaneous,
+    }
 
 
 def transfer_section(run: Run) -> Content | None:
@@ -107,7 +121,7 @@ def transfer_section(run: Run) -> Content | None:
     if study is None or figures is None:
         return None
     finding = transfer_sentence(study, run.results.metrics)
-    return {**figures, "study": study, "finding": finding, "points": _points(study, "teacher", run.results)}
+    return {**figures, "finding": finding, **_points(study, "teacher", run.results)}
 
 
 def pseudo_label_section(run: Run) -> Content | None:
@@ -116,7 +130,7 @@ def pseudo_label_section(run: Run) -> Content | None:
     if study is None or figures is None:
         return None
     finding = pseudo_label_sentence(study, run.results.metrics)
-    return {**figures, "study": study, "finding": finding, "points": _points(study, "base", run.results)}
+    return {**figures, "finding": finding, **_points(study, "base", run.results)}
 
 
 def emotion_section(run: Run) -> Content | None:
@@ -125,7 +139,9 @@ def emotion_section(run: Run) -> Content | None:
     teacher = ["teacher"] if "teacher" in results.models else []
     models = list(dict.fromkeys(["prior", outcome.baseline, *teacher, outcome.model]))
     figures = _figures(scores.emotion_scores(results, models))
-    return None if figures is None else {**figures, "models": models, "rows": _emotion_rows(results, models)}
+    if figures is None:
+        return None
+    return {**figures, "models": [display_name(name) for name in models], "rows": _emotion_rows(results, models)}
 
 
 def audit_section(run: Run) -> Content | None:
@@ -152,10 +168,10 @@ def _figures(*drawings: Drawing | None) -> dict[str, Any] | None:
     return {"figures": present} if present else None
 
 
-def _points(study: TransferStudy | PseudoLabelStudy, reference: str, results: Results) -> list[tuple[str, Cell, Cell]]:
-    """Each point of a study with its score and its difference to the study's reference."""
+def _points(study: TransferStudy | PseudoLabelStudy, reference: str, results: Results) -> Content:
+    """A study, each of its points with its score and its difference to the reference, and what the marks mean."""
     info = results.metrics[PRIMARY]
-    return [
+    points: list[tuple[str, Cell, Cell]] = [
         (
             point.model,
             score_cell(study, point.model, PRIMARY),
@@ -163,6 +179,7 @@ def _points(study: TransferStudy | PseudoLabelStudy, reference: str, results: Re
         )
         for point in study.points
     ]
+    return {"study": study, "points": points, "marks": marks_in_words(study)}
 
 
 def _emotion_rows(results: Results, models: list[str]) -> list[tuple[str, list[tuple[str, bool]]]]:

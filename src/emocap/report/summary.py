@@ -2,7 +2,7 @@
 
 from emocap.evaluation.metrics import PRIMARY
 from emocap.html_templates import percent
-from emocap.report.files.comparison import Difference
+from emocap.report.files.comparison import Difference, Sample
 from emocap.report.files.results import Results
 from emocap.report.files.run import Run
 from emocap.report.outcome import HUMAN_METRIC, human_share, oracle_share
@@ -16,6 +16,7 @@ from emocap.report.text import (
     signed_interval,
 )
 from emocap.report.verdict import Verdict
+from emocap.study.models import display_name
 
 MAX_TILES = 4
 
@@ -23,9 +24,13 @@ MAX_TILES = 4
 def tiles(run: Run, outcome: Verdict) -> list[tuple[str, str, str]]:
     """Name, value and remark of at most four key numbers."""
     results, name, difference = run.results, outcome.model, outcome.difference
-    shown = [(f"{metric_name(PRIMARY)}, {name}", number(results.models[name][PRIMARY]), _score_remark(results, name))]
+    score = number(results.models[name][PRIMARY])
+    shown = [(f"{metric_name(PRIMARY)}, {display_name(name)}", score, _score_remark(results, name))]
+    if results.sample is not None and not results.is_enough:
+        return [*shown, *_sizes(results.sample)]
     if difference is not None:
-        shown.append((f"{name} minus {outcome.baseline}", signed(difference.difference), _remark(difference)))
+        what = f"{display_name(name)} minus {display_name(outcome.baseline)}"
+        shown.append((what, signed(difference.difference), _remark(difference)))
     to_teacher = results.difference("AnB+", "teacher", PRIMARY)
     if to_teacher is not None:
         shown.append(("AnB+ minus teacher", signed(to_teacher.difference), _remark(to_teacher)))
@@ -39,6 +44,17 @@ def tiles(run: Run, outcome: Verdict) -> list[tuple[str, str, str]]:
         images = f"on {counted(results.n_test_images, 'held-out image', 'held-out images')}"
         shown.append(("Test pairs", f"{results.n_test_pairs:,}", images))
     return shown
+
+
+def _sizes(sample: Sample) -> list[tuple[str, str, str]]:
+    return [
+        ("Test images", f"{sample.n_images:,}", f"a verdict needs at least {sample.least_images:,}"),
+        (
+            "Positive labels of test pairs",
+            f"{sample.n_positives:,}",
+            f"a verdict needs at least {sample.least_positives:,}",
+        ),
+    ]
 
 
 def _score_remark(results: Results, name: str) -> str:

@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from emocap.evaluation.metrics import METRICS, PRIMARY
 from emocap.report.files.comparison import Comparison, MetricInfo
 from emocap.report.files.results import Results
-from emocap.report.outcome import OracleShare, best_models, oracle_share, outcome_of
-from emocap.report.text import counted, description_of, interval_text, metric_name, number, signed, signed_interval
-from emocap.report.verdict import compared_on_all_metrics
+from emocap.report.outcome import HUMAN_METRICS, best_models, outcome_of
+from emocap.report.text import EQUAL, counted, interval_text, metric_name, number, signed, signed_interval
 from emocap.study.models import display_name
 
-GROUPS = {"Baselines": ("baseline",), "Models": ("study", "ensemble")}
+GROUPS = {"Baselines": ("baseline", "selection"), "Models": ("study", "ensemble")}
 
 
 @dataclass(frozen=True)
@@ -47,17 +46,6 @@ class Group:
     rows: list[Row]
 
 
-@dataclass(frozen=True)
-class ModelNote:
-    """What a model is, how it compares with the prior, and its share of the oracle's gain."""
-
-    model: str
-    description: str
-    comparison: str
-    share: OracleShare | None
-    is_oracle: bool = False
-
-
 def summary_metrics(available: Iterable[str]) -> list[str]:
     """Those of the available metrics that a short table shows, the primary metric first."""
     in_order = [PRIMARY, *(name for name, metric in METRICS.items() if metric.in_summary and name != PRIMARY)]
@@ -77,13 +65,15 @@ def summary_table(results: Results) -> list[Group]:
     groups = []
     for title, kinds in GROUPS.items():
         rows = [
-            Row(name, [replace(score_cell(results, name, m, name in best[m]), spread="") for m in metrics])
+            Row(
+                display_name(name), [replace(score_cell(results, name, m, name in best[m]), spread="") for m in metrics]
+            )
             for name in results.ordered_models(*kinds)
         ]
         groups.append(Group(title, rows))
     if results.ceiling is not None:
         cells = [Cell(number(results.ceiling[metric])) for metric in metrics]
-        groups.append(Group("Upper bound", [Row(display_name("ceiling"), cells)]))
+        groups.append(Group("True probabilities", [Row(display_name("ceiling"), cells)]))
     return [group for group in groups if group.rows]
 
 
@@ -99,10 +89,20 @@ def score_cell(comparison: Comparison, model: str, metric: str, best: bool = Fal
 
 
 def _best_marked(results: Results, metric: str) -> list[str]:
-    """The best models, none where all are equal; never the prior, whose calibration is perfect by construction."""
-    every = [name for name in results.ordered_models() if name != "prior"]
+    """The models of the best value, none where all are equal or the test set is too small for a verdict.
+
+    Never the prior, whose calibration is perfect by construction, nor a value that no resampling changes.
+    """
+    if not results.is_enough:
+        return []
+    every = [name for name in results.ordered_models("baseline", "study", "ensemble") if name != "prior"]
     best = best_models(results, metric, results.metrics[metric], every)
-    return best if len(best) < len(every) else []
+    return [name for name in best if _varies(results, name, metric)] if len(best) < len(every) else []
+
+
+def _varies(results: Results, name: str, metric: str) -> bool:
+    interval = results.interval(name, metric)
+    return interval is not None and interval[1] - interval[0] > EQUAL
 
 
 def full_table(results: Results) -> list[Row]:
@@ -114,6 +114,20 @@ def full_table(results: Results) -> list[Row]:
         cells = [score_cell(results, name, metric, name in best) for name in names]
         rows.append(Row(metric_name(metric), cells, info.higher_is_better))
     return rows
+
+
+def human_table(results: Results) -> tuple[list[str], list[tuple[str, list[str]]]] | None:
+    """Columns, and rows of people and models, of the metrics in which an annotator's answer is one like a model's."""
+    human = results.human
+    if human is None:
+        return None
+    metrics = [name for name in HUMAN_METRICS if name in human.one_against_others and name in results.metrics]
+    scores = {"one annotator": human.one_against_others}
+    if human.split_half is not None:
+        scores["half against half"] = human.split_half.metrics
+    scores |= {display_name(name): human.models[name] for name in results.ordered_models() if name in human.models}
+    rows = [(name, [number(values.get(metric)) for metric in metrics]) for name, values in scores.items()]
+    return ([metric_name(metric) for metric in metrics], rows) if metrics else None
 
 
 def difference_tables(results: Results) -> list[tuple[str, list[str], list[Row]]]:
@@ -131,37 +145,23 @@ def difference_tables(results: Results) -> list[tuple[str, list[str], list[Row]]
             for metric, info in results.metrics.items()
         ]
         if compared:
-            tables.append((reference, compared, rows))
+            tables.append((display_name(reference), [display_name(name) for name in compared], rows))
     return tables
 
 
 def difference_cell(comparison: Comparison, model: str, reference: str, metric: str, info: MetricInfo) -> Cell:
-    """A difference with its interval; `outcome` is empty where the interval contains zero."""
+    """A difference with the interval that holds for all models compared with the reference together.
+
+    `outcome` is empty unless that interval excludes zero and the test set is large enough for a verdict.
+    """
     difference = comparison.difference(model, reference, metric)
     if difference is None:
         return Cell("–")
-    outcome = outcome_of(difference, info)
+    outcome = outcome_of(difference, info, is_enough=comparison.is_enough, several=True)
     n = difference.deciding_images
     return Cell(
         signed(difference.difference),
-        signed_interval(difference),
-        outcome="" if outcome == "inconclusive" else outcome,
+        signed_interval(difference, several=True),
+        outcome=outcome if outcome in ("better", "worse") else "",
         spread="" if n is None else counted(n, "image", "images"),
     )
-
-
-def model_notes(results: Results) -> list[ModelNote]:
-    """A note on every model, in the order of the table."""
-    notes = [
-        ModelNote(
-            model=name,
-            description=description_of(name),
-            comparison=compared_on_all_metrics(results, name),
-            share=None if name == "prior" else oracle_share(results, name),
-        )
-        for kinds in GROUPS.values()
-        for name in results.ordered_models(*kinds)
-    ]
-    if results.ceiling is not None:
-        notes.append(ModelNote(display_name("ceiling"), description_of("ceiling"), "", None, is_oracle=True))
-    return notes

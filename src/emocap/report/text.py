@@ -1,5 +1,6 @@
 """Names and numbers as the report and `emocap compare` write them."""
 
+import math
 from datetime import datetime
 
 from emocap.evaluation.metrics import METRICS
@@ -7,6 +8,7 @@ from emocap.report.files.comparison import Difference, Interval
 from emocap.study.models import MODELS
 
 EQUAL = 1e-9
+MOST = 1_000_000
 MONTHS = (
     "January",
     "February",
@@ -84,6 +86,18 @@ def counted(count: int, singular: str, plural: str) -> str:
     return f"{count:,} {singular if count == 1 else plural}"
 
 
+def about(count: float) -> str:
+    """An estimated count with two significant digits, rounded up, at most a million.
+
+    >>> about(7.2), about(243), about(18_432), about(3e9)
+    ('about 8', 'about 250', 'about 19,000', 'more than a million')
+    """
+    if count > MOST:
+        return "more than a million"
+    step = 10 ** max(0, len(str(math.ceil(count))) - 2)
+    return f"about {step * math.ceil(count / step):,}"
+
+
 def number(value: float | None) -> str:
     """Three decimals, a dash for a missing value.
 
@@ -113,22 +127,23 @@ def interval_text(interval: Interval | None) -> str:
     return "" if interval is None else _bracketed(f"{interval[0]:.3f}", f"{interval[1]:.3f}")
 
 
-def signed_interval(difference: Difference) -> str:
-    """A difference's interval.
+def signed_interval(difference: Difference, *, several: bool = False) -> str:
+    """A difference's interval, by `several` the one that holds for all models compared with the reference together.
 
     >>> signed_interval(Difference(difference=0.0, low=-0.01, high=0.013)) == "[−0.010,\N{NO-BREAK SPACE}+0.013]"
     True
     """
-    return _bracketed(signed(difference.low), signed(difference.high))
+    low, high = difference.interval(several=several)
+    return _bracketed(signed(low), signed(high))
 
 
-def with_interval(difference: Difference) -> str:
+def with_interval(difference: Difference, *, several: bool = False) -> str:
     """A difference and its interval.
 
     >>> with_interval(Difference(difference=0.002, low=-0.01, high=0.013)).split()
     ['+0.002', '[−0.010,', '+0.013]']
     """
-    return f"{signed(difference.difference)} {signed_interval(difference)}"
+    return f"{signed(difference.difference)} {signed_interval(difference, several=several)}"
 
 
 def _bracketed(low: str, high: str) -> str:

@@ -5,8 +5,7 @@ from typing import Literal
 
 from emocap.evaluation.metrics import PRIMARY
 from emocap.html_templates import percent
-from emocap.report.files.comparison import Comparison, Difference, MetricInfo
-from emocap.report.files.manifest import Manifest
+from emocap.report.files.comparison import Difference
 from emocap.report.files.results import Results
 from emocap.report.outcome import (
     HUMAN_METRIC,
@@ -19,10 +18,14 @@ from emocap.report.outcome import (
     oracle_share,
     outcome_of,
 )
-from emocap.report.text import capitalized, label_of, listed, metric_in_sentence, number, with_interval
+from emocap.report.power import detectable, too_small
+from emocap.report.text import capitalized, label_of, metric_in_sentence, number, with_interval
 
 Tone = Literal["good", "bad", "open"]
-TONES: dict[Outcome, Tone] = {"better": "good", "worse": "bad", "inconclusive": "open"}
+TONES: dict[Outcome, Tone] = {"better": "good", "worse": "bad", "inconclusive": "open", "cannot tell": "open"}
+BY_PRIMARY = f"by {metric_in_sentence(PRIMARY)} (mAP, macro over the emotions)"
+LEAST_SEEDS = 3  # of fewer, how much a trained model varies from one training run to the next is not known
+RUNS_IN_WORDS = {1: "one training run", 2: "two training runs"}
 
 
 @dataclass(frozen=True)
@@ -52,84 +55,69 @@ def verdict(results: Results) -> Verdict:
     if name is None:
         return Verdict("bad", f"No model has a {metric_in_sentence(PRIMARY)}.", [], "prior", baseline)
     difference = results.difference(name, baseline, PRIMARY)
-    several = len(results.ordered_models("baseline")) > 1
-    baseline_words = f"the best baseline, {label_of(baseline)}" if several else label_of(baseline)
+    model, words = label_of(name), baseline_in_words(results, baseline)
     score, other = number(results.models[name][PRIMARY]), number(results.models[baseline][PRIMARY])
-    tone: Tone = "open"
     if difference is None:
         headline = (
-            f"{label_of(name)} scores {score} in {metric_in_sentence(PRIMARY)} and {baseline_words}, {other}; no "
-            "interval of the difference was recorded, so it is inconclusive."
+            f"{model} scores {score} {BY_PRIMARY} and {words}, {other}; no interval of the difference was recorded, so "
+            "it is inconclusive."
         )
+        return Verdict("open", capitalized(headline), _further(results, name), name, baseline)
+    numbers = f"{score} against {other}, a difference of {with_interval(difference)}{training_runs(results)}."
+    outcome = outcome_of(difference, results.metrics[PRIMARY], is_enough=results.is_enough, several=False)
+    power = detectable(difference, results, outcome)
+    if outcome == "cannot tell":
+        headline = f"Cannot tell whether {model} is better than {words}: {too_small(results)}."
+        rest = [capitalized(f"measured {BY_PRIMARY}: {numbers}"), *power]
     else:
-        outcome = outcome_of(difference, results.metrics[PRIMARY])
-        tone = TONES[outcome]
-        headline = (
-            f"{label_of(name)} {IN_WORDS[outcome]} {baseline_words}, by {metric_in_sentence(PRIMARY)}: {score} against "
-            f"{other}, a difference of {with_interval(difference)}."
-        )
-    rest = [*_against_teacher(results, name), *_best_on_test(results, name), *_shares_reached(results, name)]
-    return Verdict(tone, capitalized(headline), rest, name, baseline, difference)
+        headline = f"{model} {IN_WORDS[outcome]} {words}, {BY_PRIMARY}: {numbers}"
+        rest = [*power, *_further(results, name)]
+    return Verdict(TONES[outcome], capitalized(headline), rest, name, baseline, difference)
 
 
-def data_remarks(manifest: Manifest) -> list[str]:
-    """Sentences on what the numbers leave out: images that models did not see, and pairs that evoke no emotion."""
-    remarks = []
-    for domain, corpus in manifest.data.items():
-        counts = corpus or {}
-        images = counts.get("images") or 0
-        unseen = (counts.get("images_missing") or 0) + (counts.get("images_rejected") or 0)
-        if images and unseen:
-            remarks.append(
-                f"{unseen:,} of the {domain.replace('_', ' ')}’s {images:,} images ({percent(unseen / images)}) are "
-                "missing or unusable; models read the captions alone there."
-            )
-    sizes = manifest.data.get("target") or {}
-    pairs = sizes.get("labelled") or 0
-    negatives = sizes.get("without_emotion") or 0
-    if pairs and negatives and manifest.config.get("target", {}).get("negatives") != "drop":
-        remarks.append(
-            f"{negatives:,} of {pairs:,} pairs ({percent(negatives / pairs)}) evoke none of the emotions; rankings are "
-            "averaged over the others, all other metrics over all pairs."
-        )
-    return remarks
+def baseline_in_words(results: Results, baseline: str) -> str:
+    """The best baseline's name within a sentence, and on which pairs it was chosen."""
+    label = label_of(baseline)
+    if len(results.ordered_models("baseline")) < 2:
+        return label
+    if results.comparison_baseline is None:
+        return f"{label}, the best baseline on these test pairs"
+    chosen_in = {name: n for name, n in results.comparison_baseline.chosen_in.items() if n}
+    if len(chosen_in) < 2:
+        return f"{label}, the baseline chosen on the validation pairs"
+    counts = [f"{label_of(name)} in {n}" for name, n in sorted(chosen_in.items(), key=lambda item: -item[1])]
+    return f"{label}, chosen on the validation pairs of each {_unit(results)} ({', '.join(counts)})"
 
 
-def compared_in_words(comparison: Comparison, model: str, reference: str, metrics: dict[str, MetricInfo]) -> str:
-    """How a model compares with another by mean average precision, with the interval that decides it."""
-    difference = comparison.difference(model, reference, PRIMARY)
-    if difference is None:
-        return f"{label_of(model)} was not compared with {label_of(reference)}"
-    outcome = outcome_of(difference, metrics[PRIMARY])
-    return f"{label_of(model)} {IN_WORDS[outcome]} {label_of(reference)}: {with_interval(difference)}"
+def training_runs(results: Results) -> str:
+    """How often models were trained, where that is too rare to know how much they vary; otherwise empty."""
+    n_seeds = len(results.seeds)
+    if n_seeds >= LEAST_SEEDS:
+        return ""
+    return f" ({RUNS_IN_WORDS[n_seeds]}{'' if results.folds is None else ' per fold'})"
 
 
-def compared_on_all_metrics(results: Results, model: str, reference: str = "prior") -> str:
-    """How a model compares with another on all metrics, in words."""
-    if model == reference:
-        return "is the reference"
-    metrics: dict[Outcome, list[str]] = {outcome: [] for outcome in IN_WORDS}
-    for metric, info in results.metrics.items():
-        difference = results.difference(model, reference, metric)
-        if difference is not None:
-            metrics[outcome_of(difference, info)].append(metric_in_sentence(metric))
-    n_compared = sum(len(names) for names in metrics.values())
-    n_better = len(metrics["better"])
-    if not n_compared:
-        return f"was not compared with {label_of(reference)}"
-    if n_better == n_compared:
-        return f"is better than {label_of(reference)} on all {n_compared} metrics"
-    of_all = f"{n_better or 'none'} of {n_compared} metrics"
-    text = f"is better than {label_of(reference)} on {of_all}"
-    if metrics["worse"]:
-        text += f", worse on {_names_or_count(metrics['worse'])}"
-    if metrics["inconclusive"]:
-        text += f"; inconclusive on {_names_or_count(metrics['inconclusive'])}"
-    return text
+def _unit(results: Results) -> str:
+    parts = [*(["seed"] if len(results.seeds) > 1 else []), *(["fold"] if results.folds is not None else [])]
+    return " and ".join(parts) or "seed"
 
 
-def _names_or_count(names: list[str]) -> str:
-    return listed(names) if len(names) <= 3 else str(len(names))
+def _further(results: Results, name: str) -> list[str]:
+    return [
+        *_intervals_over(results),
+        *_against_teacher(results, name),
+        *_best_on_test(results, name),
+        *_shares_reached(results, name),
+    ]
+
+
+def _intervals_over(results: Results) -> list[str]:
+    n_seeds = len(results.seeds)
+    if n_seeds == 1:
+        return []
+    if results.intervals_over == "images":
+        return [f"Intervals describe the variation over images alone, of means over {n_seeds} seeds."]
+    return [f"Intervals combine the variation over images and over {n_seeds} seeds."]
 
 
 def _against_teacher(results: Results, name: str) -> list[str]:
@@ -138,7 +126,12 @@ def _against_teacher(results: Results, name: str) -> list[str]:
     model = "AnB+" if "AnB+" in results.models else name
     if model == "teacher":
         return []
-    return [capitalized(compared_in_words(results, model, "teacher", results.metrics)) + "."]
+    difference = results.difference(model, "teacher", PRIMARY)
+    if difference is None:
+        return [capitalized(f"{label_of(model)} was not compared with the teacher.")]
+    outcome = outcome_of(difference, results.metrics[PRIMARY], is_enough=results.is_enough, several=False)
+    numbers = f"{with_interval(difference)}{training_runs(results)}"
+    return [capitalized(f"{label_of(model)} {IN_WORDS[outcome]} the teacher: {numbers}.")]
 
 
 def _best_on_test(results: Results, name: str) -> list[str]:
@@ -147,7 +140,8 @@ def _best_on_test(results: Results, name: str) -> list[str]:
     if name in best:
         return []
     score = number(results.models[best[-1]][PRIMARY])
-    fixed = results.kinds[name] == "ensemble"  # its members do not depend on any score
+    # Neither the members of an ensemble nor the last model, which stands for a study over folds, depend on any score.
+    fixed = results.kinds[name] == "ensemble" or results.folds is not None
     how = "was fixed in advance" if fixed else "was chosen on the validation pairs"
     return [f"{capitalized(label_of(name))} {how}; on the test pairs {label_of(best[-1])} scores highest ({score})."]
 

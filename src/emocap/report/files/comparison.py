@@ -1,7 +1,7 @@
 """Scores of several models with intervals and differences, the form that every part of `results.json` shares."""
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -28,27 +28,74 @@ class Difference(BaseModel):
 
     Attributes:
         deciding_images: number of images on which the two differ; None where the metric is not a mean over pairs.
+        simultaneous: the interval that holds at 95% for all models compared with the reference together; None where a
+            run did not record it.
+        minimum_detectable: the smallest true difference that this test set would show with 80% power; of the primary
+            metric alone.
+        pairs_needed: number of test pairs that would show the observed difference with 80% power; None where it is 0.
     """
 
     difference: Number
     low: Number
     high: Number
     deciding_images: Count | None = None
+    simultaneous: Interval | None = None
+    minimum_detectable: Annotated[Number, Field(ge=0)] | None = None
+    pairs_needed: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0)] | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> "Difference":
         if self.low > self.high:
             raise ValueError(f"'low' is {self.low}, above 'high', {self.high}")
+        if self.simultaneous is not None and self.simultaneous[0] > self.simultaneous[1]:
+            raise ValueError(f"'simultaneous' ends before it begins, {list(self.simultaneous)}")
         return self
+
+    def interval(self, *, several: bool) -> Interval:
+        """The 95% interval: of this comparison alone, or of all comparisons with the reference where it is known."""
+        return self.simultaneous if several and self.simultaneous is not None else (self.low, self.high)
+
+    def reversed(self) -> "Difference":
+        """The reference minus the model."""
+        simultaneous = None if self.simultaneous is None else (-self.simultaneous[1], -self.simultaneous[0])
+        return self.model_copy(
+            update={
+                "difference": -self.difference,
+                "low": -self.high,
+                "high": -self.low,
+                "simultaneous": simultaneous,
+            }
+        )
+
+
+class Sample(BaseModel):
+    """The size of the test set, and the least that a verdict needs.
+
+    Attributes:
+        n_positives: cells of the test pairs that have the emotion.
+    """
+
+    n_images: Count
+    n_positives: Count
+    least_images: Count
+    least_positives: Count
+    is_enough: bool
 
 
 class Comparison(BaseModel):
-    """Scores of several models with intervals, standard deviations over repeats and paired differences."""
+    """Scores of several models with intervals, standard deviations over repeats and paired differences.
+
+    Attributes:
+        intervals_over: what the intervals draw with replacement.
+        sample: None where a run did not record it.
+    """
 
     models: dict[str, dict[str, Any]]
     intervals: dict[str, dict[str, Interval | None]]
     spread: dict[str, dict[str, Number | None] | None] | None = None
     differences: dict[str, dict[str, dict[str, Difference | None]]] = {}
+    intervals_over: Literal["images", "images and seeds"] = "images"
+    sample: Sample | None = None
 
     def interval(self, model: str, metric: str) -> Interval | None:
         """The 95% interval of a score, None where it is undefined or the model has none."""
@@ -57,6 +104,21 @@ class Comparison(BaseModel):
     def difference(self, model: str, reference: str, metric: str) -> Difference | None:
         """`model` minus `reference`, None where the two were not compared."""
         return self.differences.get(reference, {}).get(model, {}).get(metric)
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether the test set is large enough for a verdict, also where a run did not record its size."""
+        return self.sample is None or self.sample.is_enough
+
+    @property
+    def is_simultaneous(self) -> bool:
+        """Whether the differences have intervals that hold for several models together."""
+        return any(
+            difference is not None and difference.simultaneous is not None
+            for compared in self.differences.values()
+            for by_metric in compared.values()
+            for difference in by_metric.values()
+        )
 
     def error(self, metrics: dict[str, MetricInfo]) -> str | None:
         """What is wrong with the scores, None where they are valid."""

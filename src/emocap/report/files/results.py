@@ -38,14 +38,38 @@ class Reliability(BaseModel):
         return [(x, y, n) for x, y, n in rows if x is not None and y is not None and n]
 
 
+class EmotionCalibration(BaseModel):
+    """How well one emotion's probabilities are calibrated.
+
+    Attributes:
+        brier: mean squared error of the probabilities.
+        brier_skill: 1 - brier / brier of the prior.
+    """
+
+    ece: Unit | None = None
+    brier: Unit | None = None
+    brier_skill: Number | None = None
+    n_positives: Count | None = None
+
+
 class Calibration(BaseModel):
-    """One model's temperatures, one per unit, and its calibration before and after temperature scaling."""
+    """One model's temperatures, one per unit, and its calibration before and after temperature scaling.
+
+    Attributes:
+        applied: whether the temperature was applied in any unit; None where a run did not record it.
+        top_ece: expected calibration error of the likeliest emotion of each pair.
+    """
 
     temperature: list[Annotated[float, Field(strict=True, gt=0, le=LARGEST, allow_inf_nan=False)]] = []
+    applied: bool | None = None
     ece_before: Unit | None
     ece_after: Unit | None
     before: Reliability
     after: Reliability
+    top_ece: Unit | None = None
+    brier: Unit | None = None
+    brier_skill: Number | None = None
+    per_emotion: dict[str, EmotionCalibration] = Field(default_factory=dict)
 
 
 class Emotions(BaseModel):
@@ -76,11 +100,25 @@ class Human(BaseModel):
     split_half: SplitHalf | None = None
 
 
+class ComparisonBaseline(BaseModel):
+    """The baseline of highest validation mean average precision in each unit.
+
+    Attributes:
+        model: its name, or that of a model that predicts in each unit as the baseline chosen there.
+        chosen_in: number of units in which each baseline was chosen.
+    """
+
+    model: str
+    chosen_in: dict[str, Count] = Field(default_factory=dict)
+
+
 class Results(Comparison):
     """`results.json`: metrics on held-out images, with their uncertainty.
 
     Attributes:
-        chosen: the model that is best on the validation pairs; None where a study did not record it.
+        chosen: the model that represents the study, chosen without test pairs; None where a study did not record it.
+        recommended: the model for use, of highest validation mean average precision among all that were saved.
+        comparison_baseline: None where a run chose its best baseline on the test pairs.
         ceiling: scores of the oracle, None where the corpus does not know the true probabilities.
     """
 
@@ -93,8 +131,11 @@ class Results(Comparison):
     n_bootstrap: Annotated[Count, Field(ge=1)]
     reference: str
     chosen: str | None = None
+    recommended: str | None = None
+    comparison_baseline: ComparisonBaseline | None = None
+    validation: dict[str, dict[str, Any]] = Field(default_factory=dict)
     metrics: dict[str, MetricInfo]
-    kinds: dict[str, Literal["baseline", "study", "ensemble"]]
+    kinds: dict[str, Literal["baseline", "selection", "study", "ensemble"]]
     calibration: dict[str, Calibration] = Field(default_factory=dict)
     emotions: Emotions = Emotions()
     human: Human | None = None
@@ -109,8 +150,9 @@ class Results(Comparison):
     def _complete(self) -> "Results":
         if PRIMARY not in self.metrics:
             raise ValueError(f"'metrics' lacks {PRIMARY!r}")
-        for name in ("prior", self.reference, *([] if self.chosen is None else [self.chosen])):
-            if name not in self.models:
+        baseline = None if self.comparison_baseline is None else self.comparison_baseline.model
+        for name in ("prior", self.reference, self.chosen, self.recommended, baseline):
+            if name is not None and name not in self.models:
                 raise ValueError(f"'models' lacks {name!r}")
         for name in self.models:
             if name not in self.kinds:

@@ -89,10 +89,10 @@ def read_results(run_dir: Path) -> Results:
     folder = Path(run_dir)
     if not folder.is_dir():
         raise EmocapError(f"{folder}: no such run directory; name the folder that 'emocap run' wrote")
-    return _read(folder / "results.json", Results, schema=2)
+    return _read(folder / "results.json", Results, schemas=(2, 3))
 
 
-def _read(path: Path, model: type[Model], schema: int = 1) -> Model:
+def _read(path: Path, model: type[Model], schemas: tuple[int, ...] = (1,)) -> Model:
     if not path.is_file():
         raise EmocapError(f"{path.parent}: contains no {path.name}; finish the study with 'emocap run' first")
     value = read_json(path)
@@ -100,9 +100,9 @@ def _read(path: Path, model: type[Model], schema: int = 1) -> Model:
         raise EmocapError(
             f"{path}: contains a {type(value).__name__}, expected an object; delete it and run the study again"
         )
-    if value.get("schema") != schema:
+    if value.get("schema") not in schemas:
         raise EmocapError(
-            f"{path}: schema is {value.get('schema')!r}, expected {schema}; "
+            f"{path}: schema is {value.get('schema')!r}, expected {' or '.join(map(str, schemas))}; "
             "use the version of emocap that ran the study, or delete it and run the study again"
         )
     try:

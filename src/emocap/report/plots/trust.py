@@ -5,20 +5,20 @@ import numpy as np
 from emocap.evaluation.metrics import PRIMARY
 from emocap.html_templates import percent
 from emocap.report.files.results import Human, Results
-from emocap.report.plots.axes import Look, dots
+from emocap.report.outcome import HUMAN_METRICS
+from emocap.report.plots.axes import Look, dots, look_of
 from emocap.report.plots.figure import HEIGHT, Drawing, drawing_of, sentence_of
 from emocap.report.plots.intervals import Estimate, estimates, places_of, reliability_lines
 from emocap.report.plots.svg import SERIES
 from emocap.report.text import counted, label_of, metric_in_sentence, metric_name, number
+from emocap.study.models import display_name
 from emocap.study.views import VIEWS
 
-ROW = 0.3
-# One metric each of the first emotion, the first three, and the whole ranking.
-HUMAN_METRICS = {
-    "top1_accuracy": Look(SERIES[1], "s"),
-    "recall_at_3": Look(SERIES[2], "v"),
-    PRIMARY: Look(SERIES[0], "o", True),
-}
+ROW, MAX_ROWS = 0.3, 40
+# One metric each of the first emotion, the first three, and the set of all predicted ones.
+HUMAN_LOOKS = dict(
+    zip(HUMAN_METRICS, (Look(SERIES[1], "s"), Look(SERIES[2], "v"), Look(SERIES[0], "o", True)), strict=True)
+)
 
 
 def reliability(results: Results, models: list[str]) -> Drawing | None:
@@ -33,13 +33,56 @@ def reliability(results: Results, models: list[str]) -> Drawing | None:
         curves.append((f"{name}, after", colour, calibration.after, True))
         words = f"{label_of(name)}’s expected calibration error is {number(calibration.ece_before)} before temperature "
         words += f"scaling and {number(calibration.ece_after)} after"
-        if calibration.temperature:
+        if calibration.applied is False:
+            words += " (no temperature was applied)"
+        elif calibration.temperature:
             low, high = min(calibration.temperature), max(calibration.temperature)
             at = f"temperature {low:.2f}" if high - low < 0.005 else f"temperatures {low:.2f} to {high:.2f}"
             words += f" ({at})"
         parts.append(words)
+    prior = results.calibration.get("prior")
+    if prior is not None and "prior" not in shown:
+        parts.append(f"the prior’s is {number(prior.ece_after)}")
     caption = sentence_of(parts) + " Small dots are bins of fewer than 20 predictions."
     return drawing_of("reliability", HEIGHT + 0.5, reliability_lines(curves), "Reliability diagram", caption)
+
+
+def brier_skill(results: Results, models: list[str]) -> Drawing | None:
+    """Brier skill of each emotion for a few models, with the prior at zero; None where none is recorded."""
+    shown = [name for name in models if name != "prior" and name in results.calibration]
+    entries = {name: results.calibration[name].per_emotion for name in shown}
+    labels = [
+        label
+        for label in results.labels
+        if any((entry := emotions.get(label)) and entry.brier_skill is not None for emotions in entries.values())
+    ]
+    if not labels:
+        return None
+    values = {
+        display_name(name): [emotions[label].brier_skill if label in emotions else None for label in labels[:MAX_ROWS]]
+        for name, emotions in entries.items()
+    }
+    parts = []
+    for name, emotions in entries.items():
+        skills = [emotions[label].brier_skill for label in labels if label in emotions]
+        known = [skill for skill in skills if skill is not None]
+        above = sum(skill > 0 for skill in known)
+        parts.append(f"{label_of(name)}’s Brier score is below the prior’s on {above} of {len(known)} emotions")
+    if len(labels) > MAX_ROWS:
+        parts.append(f"only the {MAX_ROWS} most frequent of {len(labels)} emotions are shown")
+    draw = dots(
+        labels[:MAX_ROWS],
+        values,
+        "Brier skill",
+        {display_name(name): look_of(name) for name in shown},
+        line=(0.0, "the prior"),
+        columns=3,
+    )
+    caption = (
+        sentence_of(parts) + " Skill is 1 − Brier score ÷ the prior’s; below zero, base rates are the better forecast."
+    )
+    height = 0.24 * len(labels[:MAX_ROWS]) + 1.0
+    return drawing_of("brier-skill", height, draw, "Brier skill by emotion", caption)
 
 
 def human_agreement(results: Results, model: str) -> Drawing | None:
@@ -48,14 +91,15 @@ def human_agreement(results: Results, model: str) -> Drawing | None:
     if human is None:
         return None
     models = [name for name in results.ordered_models() if name in human.shares]
-    metrics = [name for name in HUMAN_METRICS if any(human.shares[m].get(name) is not None for m in models)]
+    measured = [name for name in HUMAN_METRICS if any(human.shares[m].get(name) is not None for m in models)]
+    metrics = [name for name in measured if name in results.metrics]
     if not models or not metrics:
         return None
     draw = dots(
-        models,
+        [display_name(name) for name in models],
         {metric_name(metric): [human.shares[name].get(metric) for name in models] for metric in metrics},
         "share of one annotator’s score",
-        {metric_name(metric): look for metric, look in HUMAN_METRICS.items()},
+        {metric_name(metric): look for metric, look in HUMAN_LOOKS.items()},
         line=(1.0, "one annotator"),
         columns=2,
     )

@@ -1,0 +1,124 @@
+"""Whether a model uses the image and the caption, decided by two ablations in both directions.
+
+Removing an input shows whether the model gains from having one; another pair's shows whether what it contains matters
+(a permutation test, Breiman 2001). The two may disagree, so one table has a decision for each combination. "Uses" is
+said only where both make the model worse.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from emocap.evaluation.metrics import PRIMARY
+from emocap.report.files.comparison import MetricInfo
+from emocap.report.files.studies import ModalityAblation
+from emocap.report.outcome import outcome_of
+from emocap.report.text import capitalized, label_of, listed, with_interval
+
+# What an input does, by an ablation: without it the model is worse, not shown to differ, or better, or its predictions
+# are the same on every image.
+Effect = Literal["helps", "unclear", "hurts", "none"]
+Use = Literal["helps", "no evidence", "changes predictions but hurts", "ignores", "mixed"]
+INPUTS = {"the caption": ("image_only", "other_caption"), "the image": ("caption_only", "other_image")}
+EFFECT_OF: dict[str, Effect] = {"worse": "helps", "inconclusive": "unclear", "better": "hurts"}
+PER_PAIR = "bce"  # changes with any probability
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What two ablations say together; `words` follow the model's name, with `{input}` for the image or the caption."""
+
+    use: Use
+    words: str
+
+
+_HURTS = "changes its predictions with {input}, and that hurts: it is better "
+_SAME = "gives the same predictions without {input}, so it gains nothing from it"
+# By the effect seen in removing the input, and by that seen in replacing it with another pair's.
+DECISIONS: dict[tuple[Effect, Effect], Decision] = {
+    ("helps", "helps"): Decision("helps", "uses {input}: it is worse without it and worse with another pair’s"),
+    ("helps", "unclear"): Decision(
+        "mixed",
+        "is worse without {input}, but is not shown to differ with another pair’s, so it is not shown to depend on "
+        "what {input} contains",
+    ),
+    ("helps", "hurts"): Decision(
+        "mixed", "is worse without {input}, but better with another pair’s, so what {input} contains hurts"
+    ),
+    ("helps", "none"): Decision(
+        "ignores",
+        "is worse without {input}, but gives the same predictions with another pair’s, so it ignores what {input} "
+        "contains",
+    ),
+    ("unclear", "helps"): Decision(
+        "mixed",
+        "depends on {input}, being worse with another pair’s, but is not shown to be better with it than without",
+    ),
+    ("unclear", "unclear"): Decision("no evidence", "is not shown to use {input}"),
+    ("unclear", "hurts"): Decision(
+        "changes predictions but hurts", _HURTS + "with another pair’s, and is not shown to differ without it"
+    ),
+    ("unclear", "none"): Decision(
+        "ignores",
+        "ignores what {input} contains: its predictions are the same with another pair’s, and it is not shown to be "
+        "better with it than without",
+    ),
+    ("hurts", "helps"): Decision(
+        "changes predictions but hurts", _HURTS + "without it, although it is worse with another pair’s"
+    ),
+    ("hurts", "unclear"): Decision(
+        "changes predictions but hurts", _HURTS + "without it, and is not shown to differ with another pair’s"
+    ),
+    ("hurts", "hurts"): Decision("changes predictions but hurts", _HURTS + "without it and better with another pair’s"),
+    ("hurts", "none"): Decision(
+        "changes predictions but hurts",
+        _HURTS + "without it, and ignores what {input} contains, since another pair’s changes nothing",
+    ),
+    ("none", "helps"): Decision("mixed", _SAME + ", although it is worse with another pair’s"),
+    ("none", "unclear"): Decision("mixed", _SAME + ", although another pair’s changes its predictions"),
+    ("none", "hurts"): Decision("mixed", _SAME + ", although it is better with another pair’s"),
+    ("none", "none"): Decision(
+        "ignores", "ignores {input}: its predictions are the same without it and with another pair’s"
+    ),
+}
+
+
+def ablation_sentence(ablation: ModalityAblation, metrics: dict[str, MetricInfo]) -> str:
+    """Whether the model uses the caption and the image, with the differences that decide it."""
+    model = label_of(ablation.model)
+    if not ablation.is_enough:
+        return f"Cannot tell whether {model} uses the image or the caption: the test set is too small for a verdict."
+    parts = [
+        f"{decision.words.format(input=name)}{_numbers(ablation, name)}"
+        for name in INPUTS
+        if (decision := decision_on(ablation, name, metrics)) is not None
+    ]
+    return f"{capitalized(model)} {'; it '.join(parts)}." if parts else ""
+
+
+def decision_on(ablation: ModalityAblation, name: str, metrics: dict[str, MetricInfo]) -> Decision | None:
+    """The decision on one input ("the image" or "the caption"); None unless both ablations were measured."""
+    removed, replaced = (effect_of(ablation, view, metrics) for view in INPUTS[name])
+    return None if removed is None or replaced is None else DECISIONS[removed, replaced]
+
+
+def effect_of(ablation: ModalityAblation, view: str, metrics: dict[str, MetricInfo]) -> Effect | None:
+    """What the input that a view lacks does; None where the view was not measured.
+
+    The simultaneous interval of the views decides. Predictions are the same where no image has another cross-entropy.
+    """
+    difference = ablation.difference(view, "both", PRIMARY)
+    if difference is None:
+        return None
+    per_pair = ablation.difference(view, "both", PER_PAIR)
+    if per_pair is not None and per_pair.deciding_images == 0:
+        return "none"
+    return EFFECT_OF[outcome_of(difference, metrics[PRIMARY], is_enough=True, several=True)]
+
+
+def _numbers(ablation: ModalityAblation, name: str) -> str:
+    known = [
+        f"{words} {with_interval(difference, several=True)}"
+        for view, words in zip(INPUTS[name], ("without it", "with another pair’s"), strict=True)
+        if (difference := ablation.difference(view, "both", PRIMARY)) is not None
+    ]
+    return f" ({listed(known)})"

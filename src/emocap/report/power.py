@@ -1,0 +1,54 @@
+"""What the size of a test set allows to be said, in words: why there is no verdict, and what could have been shown."""
+
+from emocap.evaluation.metrics import PRIMARY
+from emocap.report.files.comparison import Comparison, Difference
+from emocap.report.files.results import Results
+from emocap.report.outcome import Outcome
+from emocap.report.text import about, counted, metric_in_sentence, number
+
+
+def too_small(comparison: Comparison) -> str:
+    """Why the test set allows no verdict; empty where it does."""
+    sample = comparison.sample
+    if sample is None or sample.is_enough:
+        return ""
+    has = f"{counted(sample.n_images, 'image', 'images')} and {_positives(sample.n_positives)}"
+    least = f"{counted(sample.least_images, 'image', 'images')} and {_positives(sample.least_positives)}"
+    return f"the test set has {has}; a verdict needs at least {least}"
+
+
+def _positives(count: int) -> str:
+    return counted(count, "positive label", "positive labels")
+
+
+def detectable(difference: Difference, results: Results, outcome: Outcome) -> list[str]:
+    """What the test set could have shown, and how many pairs would show the observed difference.
+
+    Empty where a difference was shown, or where a run did not record it.
+    """
+    smallest = difference.minimum_detectable
+    if outcome in ("better", "worse") or smallest is None:
+        return []
+    sentence = (
+        f"The smallest true difference in {metric_in_sentence(PRIMARY)} that this test set would show with 80% power "
+        f"is about {number(smallest)}."
+    )
+    return [sentence, _pairs_needed(difference, results)]
+
+
+def _pairs_needed(difference: Difference, results: Results) -> str:
+    needed = difference.pairs_needed
+    if needed is None:
+        return "The observed difference is zero, which no number of test pairs would show to be one."
+    has = counted(results.n_test_pairs, "test pair", "test pairs")
+    if needed <= results.n_test_pairs:
+        return (
+            f"If the observed difference were the true one, these {has} would be enough to show it; from so few, "
+            "neither the difference nor its interval can be relied on."
+            if not results.is_enough
+            else f"If the observed difference were the true one, {has} would be enough to show it with 80% power."
+        )
+    return (
+        f"If the observed difference is the true one, {about(needed)} test pairs would show it with 80% "
+        f"power; this study has {results.n_test_pairs:,}."
+    )

@@ -1,0 +1,183 @@
+import pytest
+
+from emocap.evaluation.metrics import PRIMARY
+from emocap.report.files.results import Results
+from emocap.report.notes import compared_on_all_metrics
+from emocap.report.recommendation import recommendation
+from emocap.report.tables import summary_table
+from emocap.report.verdict import verdict
+
+from . import synthetic
+
+
+def results(**changes):
+    return Results.model_validate(synthetic.results() | changes)
+
+
+def with_difference(model, reference, **changes):
+    differences = synthetic.results()["differences"]
+    differences[reference][model][PRIMARY] |= changes
+    return {"differences": differences}
+
+
+def text_of(outcome):
+    return " ".join([outcome.headline, *outcome.rest]).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_baseline_is_that_of_the_validation_pairs():
+    on_validation = {"model": "prior", "chosen_in": {"prior": 1, "tfidf": 0}}
+    outcome = verdict(results(comparison_baseline=on_validation))
+    assert outcome.baseline == "prior"  # although tfidf is better on the test pairs
+    assert "AnB+ is better than the prior, the baseline chosen on the validation pairs, by" in outcome.headline
+
+
+def test_names_the_baseline_of_each_unit():
+    value = synthetic.results() | {"folds": 5, "seeds": [0, 1, 2]}
+    for part in ("models", "intervals"):
+        value[part]["best_baseline"] = value[part]["tfidf"]
+    value["kinds"]["best_baseline"] = "selection"
+    value["differences"]["best_baseline"] = value["differences"]["tfidf"] | {
+        "tfidf": value["differences"]["tfidf"]["AnB"]
+    }
+    value["comparison_baseline"] = {"model": "best_baseline", "chosen_in": {"prior": 4, "tfidf": 11}}
+    headline = verdict(Results.model_validate(value)).headline
+    assert "than the best baseline, chosen on the validation pairs of each seed and fold " in headline
+    assert "(tfidf in 11, the prior in 4), by" in headline
+    assert [row.name for row in summary_table(Results.model_validate(value))[0].rows][-1] == "best baseline"
+
+
+def test_run_without_chosen_baseline_says_so():
+    value = synthetic.results() | {"schema": 2}
+    for key in ("comparison_baseline", "recommended", "sample", "intervals_over"):
+        del value[key]
+    read = Results.model_validate(value)
+    assert "better than tfidf, the best baseline on these test pairs, by" in verdict(read).headline
+    assert recommendation(read, "AnB+") is None
+
+
+@pytest.mark.parametrize(
+    ("n_seeds", "folds", "said"),
+    [
+        (1, None, "+0.120] (one training run)."),
+        (2, None, "+0.120] (two training runs)."),
+        (1, 5, "+0.120] (one training run per fold)."),
+        (3, None, "+0.120]."),
+    ],
+)
+def test_headline_says_how_few_training_runs(n_seeds, folds, said):
+    outcome = verdict(results(seeds=list(range(n_seeds)), folds=folds))
+    assert said in text_of(outcome)
+    assert ("(one training run" in outcome.headline) == (n_seeds == 1)
+
+
+def test_says_what_intervals_combine():
+    both = verdict(results(seeds=[0, 1, 2], intervals_over="images and seeds"))
+    assert "Intervals combine the variation over images and over 3 seeds." in both.rest
+    images = verdict(results(seeds=[0, 1, 2]))
+    assert "Intervals describe the variation over images alone, of means over 3 seeds." in images.rest
+
+
+def test_small_test_set_has_no_verdict():
+    outcome = verdict(results(sample=synthetic.sample(10, 23)))
+    assert outcome.tone == "open"
+    assert text_of(outcome) == (
+        "Cannot tell whether AnB+ is better than tfidf, the baseline chosen on the validation pairs: the test set has "
+        "10 images and 23 positive labels; a verdict needs at least 20 images and 30 positive labels. Measured by mean "
+        "average precision (mAP, macro over the emotions): 0.300 against 0.200, a difference of +0.100 [+0.080, "
+        "+0.120] (one training run). The smallest true difference in mean average precision that this test set would "
+        "show with 80% power is about 0.029. If the observed difference is the true one, about 1,900 test pairs would "
+        "show it with 80% power; this study has 240."
+    )
+
+
+def test_small_test_set_has_no_star_and_no_comparison():
+    small = results(sample=synthetic.sample(10, 23))
+    assert not [cell for group in summary_table(small) for row in group.rows for cell in row.cells if cell.best]
+    assert (
+        compared_on_all_metrics(small, "AnB+") == "cannot be compared with the prior: too few test pairs for a verdict"
+    )
+
+
+def test_one_positive_label_is_singular():
+    outcome = verdict(results(sample=synthetic.sample(1, 1)))
+    assert "the test set has 1 image and 1 positive label; a" in outcome.headline
+
+
+def test_inconclusive_states_what_could_be_shown():
+    outcome = verdict(results(**with_difference("AnB+", "tfidf", low=-0.01, high=0.21)))
+    assert "AnB+ is not shown to differ from tfidf" in outcome.headline
+    assert outcome.rest[:2] == [
+        "The smallest true difference in mean average precision that this test set would show with 80% power is about "
+        "0.029.",
+        "If the observed difference is the true one, about 1,900 test pairs would show it with 80% power; this study "
+        "has 240.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("needed", "sample", "said"),
+    [
+        (None, {}, "The observed difference is zero, which no number of test pairs would show to be one."),
+        (200, {}, "If the observed difference were the true one, 240 test pairs would be enough to show it with 80%"),
+        (9, {"sample": synthetic.sample(10)}, "from so few, neither the difference nor its interval can be relied on."),
+        (5e9, {}, "is the true one, more than a million test pairs would show it with 80% power; this study has 240"),
+    ],
+)
+def test_states_pairs_needed_in_words(needed, sample, said):
+    changed = with_difference("AnB+", "tfidf", low=-0.01, high=0.21, pairs_needed=needed)
+    assert said in text_of(verdict(results(**changed, **sample)))
+
+
+def test_shown_difference_needs_no_power():
+    assert "80% power" not in text_of(verdict(results()))
+
+
+def test_headline_is_judged_by_its_own_interval():
+    changed = with_difference("AnB+", "tfidf", low=0.01, high=0.19, simultaneous=[-0.02, 0.22])
+    outcome = verdict(results(**changed))
+    assert outcome.tone == "good"
+    assert "+0.100 [+0.010,\N{NO-BREAK SPACE}+0.190]" in outcome.headline
+
+
+def test_simultaneous_intervals_decide_comparisons_on_all_metrics():
+    differences = synthetic.results()["differences"]
+    for metric in synthetic.METRICS:
+        differences["prior"]["AnB+"][metric] |= {"low": 0.01, "high": 0.2, "simultaneous": [-0.01, 0.3]}
+    said = compared_on_all_metrics(results(differences=differences), "AnB+")
+    assert said == "is better than the prior on none of 17 metrics; inconclusive on 17"
+
+
+def test_too_few_deciding_images_are_inconclusive():
+    differences = synthetic.results()["differences"]
+    for metric in synthetic.METRICS:
+        differences["prior"]["AnB+"][metric]["deciding_images"] = 5
+    said = compared_on_all_metrics(results(differences=differences), "AnB+")
+    assert said == "is better than the prior on none of 17 metrics; inconclusive on 17"
+
+
+def test_constant_or_missing_interval_has_no_star():
+    value = synthetic.results()
+    value["intervals"]["AnB+"]["top1_accuracy"] = [0.7, 0.7]
+    value["intervals"]["AnB+"]["recall_at_3"] = None
+    rows = {row.name: row.cells for group in summary_table(Results.model_validate(value)) for row in group.rows}
+    assert [cell.best for cell in rows["AnB+"]] == [True, False, True, False, True, True]
+    assert not any(rows[name][place].best for name in rows for place in (1, 3))
+
+
+def test_chosen_over_folds_was_fixed_beforehand():
+    rest = verdict(results(chosen="AnB", folds=5)).rest
+    assert "AnB was fixed in advance; on the test pairs AnB+ scores highest (0.300)." in rest
+
+
+def test_recommends_model_with_reason_and_commands():
+    found = recommendation(results(), "AnB+")
+    assert found.reason == (
+        "The ensemble (mean of the fine-tuned models’ logits) has the highest mean average precision on the validation "
+        "pairs, 0.290, of all models that this study saved, baselines included."
+    )
+    assert found.remarks[-1] == "The verdict above is about AnB+, which stands for the study."
+    assert 'emocap predict --model RUN "a caption"' in [command for command, _ in found.commands]
+
+
+def test_recommendation_over_folds_warns_of_its_score():
+    assert any("may be slightly too high" in remark for remark in recommendation(results(folds=5), "ensemble").remarks)
