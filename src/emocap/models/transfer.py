@@ -38,7 +38,7 @@ def transfer(
     Raises:
         EmocapError: `n_transferred` is out of range, or `fc` would be copied to a different vocabulary.
     """
-    model = copy.deepcopy(student)
+    model = _fresh_copy(student)
     if vocabulary is not None and list(vocabulary.labels) != list(model.config.id2label.values()):
         if copy_head:
             raise EmocapError(
@@ -66,6 +66,15 @@ def transfer(
     if freeze:
         model.freeze(copied)
     return model
+
+
+def _fresh_copy(model: VisualBertForEmotion) -> VisualBertForEmotion:
+    """A new object of the same configuration and weights, without what a training left in the old one."""
+    with torch.random.fork_rng(devices=[]):
+        fresh = VisualBertForEmotion(copy.deepcopy(model.config))
+    weights = model.state_dict()
+    fresh.to(model.fc.weight.device, model.fc.weight.dtype).load_state_dict(weights)
+    return fresh.train(model.training)
 
 
 def _replace_vocabulary(model: VisualBertForEmotion, vocabulary: Vocabulary) -> None:

@@ -3,6 +3,7 @@
 The order of the pairs depends on the seed and the epoch only, so that a resumed run equals an uninterrupted one.
 """
 
+import copy
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -48,13 +49,26 @@ class TrainingData(Protocol):
 
 
 class EmotionTrainer(Trainer):
-    """Trainer with our sampler, and without transformers' own progress output."""
+    """Trainer with our sampler and loss, and without transformers' own progress output.
 
-    def __init__(self, *args: Any, sampler: EpochSampler, **kwargs: Any) -> None:
+    The loss is a mean over a batch, which the Trainer must divide by the number of accumulated batches. It would not if
+    the loss were its `compute_loss_func`, or if it took the `**kwargs` of a `forward` for the number of items of all
+    accumulated batches.
+    """
+
+    def __init__(self, *args: Any, sampler: EpochSampler, loss: Callable[..., torch.Tensor], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.sampler = sampler
+        self.sampler, self.loss = sampler, loss
+        self.model_accepts_loss_kwargs = False
         for printer in ("PrinterCallback", "ProgressCallback"):
             self.remove_callback(getattr(transformers.trainer_callback, printer))
+
+    def compute_loss(self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, **_: Any) -> Any:
+        """The mean loss of a batch, and the outputs if asked for."""
+        labels = inputs.pop("labels")
+        outputs = model(**inputs)
+        loss = self.loss(outputs, labels)
+        return (loss, outputs) if return_outputs else loss
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> EpochSampler:
         return self.sampler
@@ -102,16 +116,16 @@ def train(
     sampler = EpochSampler(lengths, settings.batch_size, seed, numbered_by_epoch=numbered_by_epoch)
     _seed_and_silence(seed)
     trainer = EmotionTrainer(
-        model=model,
+        model=copy.copy(model),  # shares the weights, and keeps the Trainer's autocast out of `model` and its copies
         args=_arguments(settings, checkpoints, validation is not None, seed, loss_only=metrics is None),
         train_dataset=training,
         eval_dataset=validation,
         data_collator=collate,
-        compute_loss_func=loss or _loss_of_logits(settings, targets, name),
         compute_metrics=None if metrics is None else lambda prediction: _scores(prediction, metrics, settings),
         optimizers=(build_optimizer(model, settings), None),
         callbacks=_callbacks(settings, name, sampler, validation is not None),
         sampler=sampler,
+        loss=loss or _loss_of_logits(settings, targets, name),
     )
     start = time.monotonic()
     with _write_errors(checkpoints):
@@ -138,7 +152,7 @@ def _require_targets(training: TrainingData, name: str) -> np.ndarray:
 def _loss_of_logits(settings: TrainSettings, targets: np.ndarray, name: str) -> Callable[..., torch.Tensor]:
     """The loss of the settings as the Trainer calls it."""
     loss = build_loss(settings.loss, targets, f"{name}'s training pairs")
-    return lambda outputs, labels, num_items_in_batch=None: loss(outputs.logits, labels)
+    return lambda outputs, labels: loss(outputs.logits, labels)
 
 
 def _callbacks(settings: TrainSettings, name: str, sampler: EpochSampler, evaluates: bool) -> list[TrainerCallback]:
