@@ -4,12 +4,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from emocap.classifiers.base import Classifier
+from emocap.classifiers.baseline import BaselineClassifier
+from emocap.classifiers.baseline_files import KINDS
+from emocap.classifiers.ensemble import ENSEMBLE, EnsembleClassifier
 from emocap.classifiers.network import NetworkClassifier
 from emocap.classifiers.places import find_model
 from emocap.errors import EmocapError
 from emocap.training.checkpoint import CARD, VISUAL_BERT, read_card
 
-_LOADERS: dict[str, Callable[[Path], Classifier]] = {VISUAL_BERT: NetworkClassifier.load}
+_LOADERS: dict[str, Callable[[Path], Classifier]] = {
+    VISUAL_BERT: NetworkClassifier.load,
+    **dict.fromkeys(KINDS, BaselineClassifier.load),
+}
 
 
 def load_classifier(folder: Path | str) -> Classifier:
@@ -22,12 +28,17 @@ def load_classifier(folder: Path | str) -> Classifier:
     Raises:
         EmocapError: there is none, or it is damaged.
     """
-    return _load(find_model(Path(folder)))
+    return _load(find_model(Path(folder)), ())
 
 
-def _load(folder: Path) -> Classifier:
-    card = read_card(folder)
-    if card.kind in _LOADERS:
-        return _LOADERS[card.kind](folder)
-    kinds = ", ".join(_LOADERS)
-    raise EmocapError(f"{folder / CARD}: kind is {card.kind!r}, expected one of {kinds}; use a matching emocap")
+def _load(folder: Path, ensembles: tuple[Path, ...]) -> Classifier:
+    """Load a model folder; `ensembles` are those whose member it is."""
+    if folder.resolve() in ensembles:
+        raise EmocapError(f"{folder / CARD}: an ensemble that is a member of itself; run the study again")
+    kind = read_card(folder).kind
+    if kind == ENSEMBLE:
+        return EnsembleClassifier.load(folder, lambda member: _load(member, (*ensembles, folder.resolve())))
+    if kind in _LOADERS:
+        return _LOADERS[kind](folder)
+    kinds = ", ".join((*_LOADERS, ENSEMBLE))
+    raise EmocapError(f"{folder / CARD}: kind is {kind!r}, expected one of {kinds}; use a matching emocap")

@@ -1,24 +1,29 @@
-"""The stage that fits the baselines and predicts the held-out pairs with them."""
+"""The stage that fits the baselines, saves them as model folders, and predicts the held-out pairs with them."""
 
 import logging
 
 import numpy as np
 
+from emocap.classifiers.baseline_files import save_baseline
 from emocap.evaluation.baselines import fit_baseline
 from emocap.evaluation.sentence_vectors import sentence_vectors
 from emocap.files import write_array
-from emocap.study.unit import HELD_OUT, Unit
+from emocap.study.training_unit import TrainingUnit
+from emocap.study.unit import HELD_OUT
 
 logger = logging.getLogger("emocap")
 
 
-def baselines(study: Unit) -> None:
-    """Fit the baselines on the training pairs' captions and predict the held-out ones."""
+def baselines(study: TrainingUnit) -> None:
+    """Fit the baselines on the training pairs' captions, save each with its calibration, and predict the held-out ones.
+
+    The probabilities in the files are uncalibrated, as for every model.
+    """
     settings = study.config.baselines
     embed = sentence_vectors(settings.vectors) if {"vectors", "neighbours"} & set(settings.names) else None
     train_pairs, validation = study.part("train"), study.part("validation")
     for name in settings.all_names:
-        predict = fit_baseline(
+        fitted = fit_baseline(
             name,
             train_pairs.captions,
             study.truth("train"),
@@ -27,7 +32,16 @@ def baselines(study: Unit) -> None:
             embed=embed,
             seed=study.seed,
         )
-        for part in HELD_OUT:
-            path = study.run / "baselines" / name / f"{part}_probabilities.npy"
-            write_array(path, predict(study.part(part).captions).astype(np.float32))
+        folder = study.run / "baselines" / name
+        predictions = {part: fitted(study.part(part).captions).astype(np.float32) for part in HELD_OUT}
+        for part, probabilities in predictions.items():
+            write_array(folder / f"{part}_probabilities.npy", probabilities)
+        card = study.card(
+            name,
+            name,
+            calibration=study.calibration(predictions["validation"], scaled=name != "prior"),
+            language=study.language,
+            synthetic=study.is_synthetic,
+        )
+        save_baseline(folder / "model", fitted, card)
         logger.info("baselines: fitted %s", name)

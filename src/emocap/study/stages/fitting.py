@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from emocap.evaluation.calibration import calibrate
 from emocap.evaluation.ranking_metrics import mean_average_precision, recall_at_k
 from emocap.files import write_array, write_json
 from emocap.models.classifier import EmotionHead, VisualBertForEmotion, set_prior_bias
@@ -107,8 +106,7 @@ def finish(
     for part, probabilities in predictions.items():
         write_array(study.run / run / f"{part}_probabilities.npy", probabilities)
     if keep_model:
-        groups = [study.groups[row] for row in study.rows["validation"]]
-        calibration = calibrate(predictions["validation"], study.truth("validation"), groups=groups)
+        calibration = study.calibration(predictions["validation"])
         study.save(
             run,
             model,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from emocap.errors import EmocapError
+from emocap.evaluation.averaging import mean_of_logits
 from emocap.evaluation.calibration import Calibration, calibrate, scale
 from emocap.evaluation.predictions import ModelPredictions
 from emocap.evaluation.ranking_metrics import mean_average_precision
@@ -159,17 +160,6 @@ def joined(parts: Sequence[ModelPredictions]) -> ModelPredictions:
     """The folds of one repeat, concatenated."""
     names = ("rows", "raw", "probabilities", "threshold", "thresholds")
     return ModelPredictions(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
-
-
-def mean_of_logits(probabilities: Sequence[np.ndarray]) -> np.ndarray:
-    """(N, E) probabilities at the mean of the models' logits.
-
-    >>> mean_of_logits([np.array([[.5]]), np.array([[.5]])]).tolist()
-    [[0.5]]
-    """
-    clipped = [np.clip(np.asarray(p, dtype=np.float64), 1e-7, 1 - 1e-7) for p in probabilities]
-    logits = np.mean([np.log(p) - np.log1p(-p) for p in clipped], axis=0)
-    return 1 / (1 + np.exp(-logits))
 
 
 def ensemble(units: Sequence[Unit], targets: np.ndarray, members: Sequence[str]) -> HeldOut:
