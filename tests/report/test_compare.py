@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from emocap.cli.main import app
 from emocap.errors import EmocapError
-from emocap.evaluation.metrics import METRICS, PRIMARY
+from emocap.evaluation.metrics import METRICS, PRIMARY, varying_metrics
 from emocap.evaluation.predictions import ModelPredictions, read_predictions, write_predictions
 from emocap.evaluation.significance import compare_models
 from emocap.files import write_json
@@ -52,7 +52,7 @@ def make_run(folder: Path, targets, noises, *, order=None, rows=None, labels=LAB
         targets=own_targets, labels=labels, seeds=seeds,
     )  # fmt: skip
     results = {
-        "schema": 2,
+        "schema": 3,
         "labels": labels,
         "vocabulary": "x",
         "n_test_pairs": len(tested),
@@ -62,7 +62,9 @@ def make_run(folder: Path, targets, noises, *, order=None, rows=None, labels=LAB
         "n_bootstrap": 100,
         "reference": "prior",
         "chosen": chosen,
-        "metrics": {name: {"higher_is_better": metric.higher_is_better} for name, metric in METRICS.items()},
+        "metrics": {
+            name: {"higher_is_better": METRICS[name].higher_is_better} for name in varying_metrics(len(labels))
+        },
         "kinds": {name: "baseline" if name in ("prior", "tfidf") else "study" for name in noises},
         **comparison,
     }
@@ -102,9 +104,11 @@ def test_differences_equal_compare_models(runs, truth):
     difference = compared.rows[2].difference
     assert difference.high < 0
     assert difference.difference == pytest.approx(compared.rows[2].score - compared.rows[0].score)
+    low, high = difference.simultaneous
+    assert low < difference.low
     assert findings(compared)[-1] == (
         f"poor teacher is worse than good AnB+: −{-difference.difference:.3f} "
-        f"[−{-difference.low:.3f},\N{NO-BREAK SPACE}−{-difference.high:.3f}]."
+        f"[−{-low:.3f},\N{NO-BREAK SPACE}−{-high:.3f}] (one training run)."
     )
 
 
@@ -117,9 +121,8 @@ def test_bootstrap_samples_images_not_pairs(runs):
         "differences"
     ][best][rival]
     for metric, difference in expected.items():
-        assert compared.paired.difference(compared.rows[1].name, compared.rows[0].name, metric).model_dump() == (
-            pytest.approx(difference, abs=1e-12)
-        )
+        found = compared.paired.difference(compared.rows[1].name, compared.rows[0].name, metric)
+        assert (found.low, found.high) == pytest.approx((difference["low"], difference["high"]), abs=1e-12)
 
 
 def test_different_test_pairs_allow_no_paired_difference(tmp_path, runs, truth):
@@ -213,6 +216,34 @@ def test_page_shows_scores_differences_and_remarks(tmp_path, runs, truth):
     assert f"worse: −{-compared.rows[2].difference.difference:.3f}" in text
     assert "60 test pairs, seeds 2, 3" in text
     assert not re.search(r"<script|@import|url\((?!#)|https?:(?!//www\.w3\.org)", html)
+
+
+def test_small_test_set_allows_no_finding(tmp_path, truth):
+    first, other = (
+        make_run(tmp_path / name, truth, {"prior": None, "teacher": noise}, rows=np.arange(18))
+        for name, noise in (("first", 0.1), ("other", 3.0))
+    )
+    compared = compare_runs([first, other], model="teacher")
+    assert findings(compared) == [
+        "No verdict: the test set has 9 images and 31 positive labels; a verdict needs at least 20 images and 30 "
+        "positive labels."
+    ]
+    html = write_comparison(compared, tmp_path / "out.html").read_text(encoding="utf-8")
+    assert "No difference is marked, since the test set is too small for a verdict." in html
+    assert "worse: " not in html
+
+
+def test_baseline_of_first_run_is_that_of_validation_pairs(tmp_path, runs, truth):
+    path = runs[0] / "results.json"
+    results = json.loads(path.read_text())
+    for name in ("prior", "tfidf"):
+        write_json(path, results | {"comparison_baseline": {"model": name, "chosen_in": {name: 1}}})
+        assert compare_runs(runs).rows[1].model == name
+
+
+def test_returns_absolute_path_of_page(tmp_path, runs, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert write_comparison(compare_runs(runs), Path("out.html")) == tmp_path.resolve() / "out.html"
 
 
 def test_figure_caption_has_every_score(runs):

@@ -15,7 +15,6 @@ from emocap.report.plots.intervals import Estimate, estimates, places_of
 from emocap.report.power import too_small
 from emocap.report.tables import Row, column_names, difference_cell, score_cell, summary_metrics
 from emocap.report.text import (
-    capitalized,
     counted,
     interval_text,
     metric_in_sentence,
@@ -32,7 +31,7 @@ def findings(compared: ComparedRuns) -> list[str]:
     if compared.paired is None:
         return []
     if not compared.paired.is_enough:
-        return [capitalized(f"{too_small(compared.paired)}, so nothing can be told.")]
+        return [f"No verdict: {too_small(compared.paired)}."]
     sentences = []
     for row in compared.rows[1:]:
         if row.difference is not None:
