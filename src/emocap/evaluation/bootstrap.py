@@ -8,11 +8,13 @@ weighted by the same draws, so that differences are paired (Efron and Tibshirani
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
-from emocap.evaluation.metrics import METRICS, varying_metrics
+from emocap.evaluation.metrics import METRICS
 from emocap.evaluation.predictions import ModelPredictions
+from emocap.evaluation.ranking_metrics import average_precisions_in_random_order, mean_average_precision
 from emocap.evaluation.scored_predictions import ScoredPredictions
 from emocap.evaluation.statistics import Statistic
 
@@ -20,21 +22,27 @@ CELLS_AT_ONCE = 2_000_000
 
 
 class Repeat:
-    """One repeat's predictions, rows ascending, and each metric as a function of weights over them."""
+    """One repeat's predictions, rows ascending, and each of the metrics as a function of weights over them."""
 
-    def __init__(self, predictions: ModelPredictions, targets: np.ndarray) -> None:
+    def __init__(self, predictions: ModelPredictions, targets: np.ndarray, metrics: Sequence[str]) -> None:
         self.predictions = predictions.ordered()
         self.rows = self.predictions.rows
         self.targets = targets[self.rows]
         scored = ScoredPredictions(
             self.predictions.probabilities, self.targets, self.predictions.threshold, self.predictions.thresholds
         )
-        names = varying_metrics(self.targets.shape[1])
-        self.statistics: dict[str, Statistic] = {name: METRICS[name].statistic(scored) for name in names}
+        self.statistics: dict[str, Statistic] = {name: METRICS[name].statistic(scored) for name in metrics}
 
     def values(self, weights: np.ndarray) -> dict[str, np.ndarray]:
         """(B,) by metric for weights (B, N)."""
         return {name: statistic(weights) for name, statistic in self.statistics.items()}
+
+    @cached_property
+    def gain_of_random_order(self) -> float:
+        """How much the mean average precision rises if pairs of equal probability are put in random order."""
+        p = self.predictions.probabilities
+        tied = mean_average_precision(p, self.targets)
+        return float(np.nanmean(average_precisions_in_random_order(p, self.targets))) - tied
 
 
 def replicates(

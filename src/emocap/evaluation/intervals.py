@@ -111,6 +111,15 @@ def simultaneous_intervals(
     return intervals
 
 
+def covering(ends: list[float], shift: float) -> list[float]:
+    """An interval and the same interval moved by `shift`, as one.
+
+    >>> covering([0.0, 0.5], -0.25)
+    [-0.25, 0.5]
+    """
+    return [ends[0] + min(shift, 0.0), ends[1] + max(shift, 0.0)]
+
+
 def minimum_detectable(estimated: Estimate) -> float:
     """The smallest true difference that a test at the two-sided 5% level shows with 80% power: (t.975 + t.8) · SE.
 

@@ -13,13 +13,14 @@ from emocap.errors import EmocapError
 from emocap.evaluation.bootstrap import Repeat, predicted_rows, replicates
 from emocap.evaluation.intervals import (
     Estimate,
+    covering,
     estimate,
     interval,
     minimum_detectable,
     pairs_needed,
     simultaneous_intervals,
 )
-from emocap.evaluation.metrics import METRICS, PRIMARY
+from emocap.evaluation.metrics import METRICS, PRIMARY, varying_metrics
 from emocap.evaluation.predictions import ModelPredictions
 from emocap.evaluation.ranking_metrics import average_precisions
 from emocap.evaluation.verdicts import sample_size
@@ -37,10 +38,11 @@ def compare_models(
     labels: Sequence[str],
     *,
     references: Sequence[str],
+    metrics: Sequence[str] | None = None,
     n_bootstrap: int = 1000,
     seed: int = 0,
 ) -> Comparison:
-    """Every metric of every model with its interval, its spread over repeats, and its differences to the references.
+    """Every model's metrics with their intervals and spread over repeats, and its differences to the references.
 
     Args:
         predictions: by model, one entry per repeat.
@@ -48,6 +50,7 @@ def compare_models(
         images: (M,) keys of the units that are drawn, such as the image of a pair.
         labels: E emotions.
         references: models to which every other is compared.
+        metrics: names in `METRICS`; None means all that can vary.
         n_bootstrap: number of draws.
         seed: of the draws.
 
@@ -55,15 +58,15 @@ def compare_models(
         `models`: name -> metric -> mean over repeats, and `per_emotion_average_precision`. `intervals`: name ->
         metric -> [low, high] at 95%. `intervals_over`: "images" or "images and seeds". `spread`: name -> metric ->
         standard deviation over repeats (n - 1), null for a model with one repeat, and null itself if all have one.
-        `differences`: as `_differences`. `sample`: as `sample_size`. Metrics that cannot vary are left out, undefined
-        values are null.
+        `differences`: as `_differences`. `sample`: as `sample_size`. Undefined values are null.
 
     Raises:
         EmocapError: sizes do not match, there is nothing to measure, or a model and a reference predict other pairs.
     """
     targets = np.asarray(targets)
     _check(predictions, targets, images, labels, references, n_bootstrap)
-    repeats = {name: [Repeat(each, targets) for each in model] for name, model in predictions.items()}
+    metrics = varying_metrics(len(labels)) if metrics is None else metrics
+    repeats = {name: [Repeat(each, targets, metrics) for each in model] for name, model in predictions.items()}
     for reference in references:
         for name in repeats:
             _require_same_rows(name, repeats[name], reference, repeats[reference])
@@ -185,8 +188,10 @@ def _differences(
         name -> metric -> `difference`, `low` and `high` (95%, this comparison alone), `simultaneous` ([low, high] at
         95% for all models here together) and `deciding_images`, the number of images with a pair whose value differs
         in any repeat (in the mean over repeats if the models have different numbers of them), null for metrics that
-        are not means over pairs. For the primary metric also `minimum_detectable` and `pairs_needed`. Null where the
-        difference or its interval is undefined.
+        are not means over pairs. For the primary metric also `minimum_detectable` and `pairs_needed`, and its intervals
+        cover the difference with pairs of equal probability in random order too: against the prior, whose probabilities
+        are all equal, noise would otherwise be better in a fifth of test sets. Null where the difference or its
+        interval is undefined.
     """
     others = [name for name in repeats if name != reference]
     differences: dict[str, dict[str, dict[str, Any] | None]] = {name: {} for name in others}
@@ -206,12 +211,13 @@ def _differences(
             if estimated is None:
                 differences[name][metric] = None
                 continue
-            low, high = interval(estimated, lowest=lowest, highest=highest)
+            shift = _tie_shift(repeats[name], repeats[reference]) if metric == PRIMARY else 0.0
+            low, high = covering(interval(estimated, lowest=lowest, highest=highest), shift)
             found = {
                 "difference": estimated.value,
                 "low": low,
                 "high": high,
-                "simultaneous": simultaneous,
+                "simultaneous": None if simultaneous is None else covering(simultaneous, shift),
                 "deciding_images": _deciding_images(repeats[name], repeats[reference], metric, images),
             }
             if metric == PRIMARY:
@@ -219,6 +225,12 @@ def _differences(
                 found["pairs_needed"] = pairs_needed(estimated, len(predicted_rows({name: repeats[name]})))
             differences[name][metric] = found
     return differences
+
+
+def _tie_shift(model: Sequence[Repeat], reference: Sequence[Repeat]) -> float:
+    """What random orders of tied pairs add to the difference of mean average precision."""
+    gains = [float(np.mean([repeat.gain_of_random_order for repeat in each])) for each in (model, reference)]
+    return gains[0] - gains[1]
 
 
 def _deciding_images(a: list[Repeat], b: list[Repeat], metric: str, images: Sequence[str]) -> int | None:
