@@ -8,6 +8,7 @@ import pytest
 
 from emocap.errors import EmocapError
 from emocap.evaluation import calibration
+from emocap.evaluation.fitted_baselines import FittedBaseline, Frequencies
 from emocap.evaluation.ranking_metrics import mean_average_precision
 from emocap.files import read_array, read_json
 from emocap.report.page import write_report
@@ -119,7 +120,7 @@ def test_baselines_fit_on_training_and_tune_on_validation(tiny_study, tmp_path, 
 
     def spy(name, captions, targets, validation_captions, validation_targets, **_):
         seen[name] = (captions, len(targets), validation_captions, len(validation_targets))
-        return lambda asked: np.full((len(asked), targets.shape[1]), 0.5)
+        return FittedBaseline(name, None, Frequencies(np.full(targets.shape[1], 0.5)))
 
     monkeypatch.setattr(baselines, "fit_baseline", spy)
     path = tiny_study(**ALONE, source=None)

@@ -29,7 +29,8 @@ class StudyConfig(Section):
         folds: cross-validation by image with so many folds, test predictions pooled; None draws one split by `splits`.
             Left out, it is decided by the number of images (see `study.folds`), and None until then.
         seeds: of initialisation, order and sample, the study repeated for each with the same splits; None means `seed`.
-        keep_models: whether the models of several folds or seeds are kept; those of a single unit always are.
+        keep_models: whether the trained models of several folds or seeds are kept, so that they can be used; false
+            saves disk space. Baselines and the models of a single unit always are kept.
         min_count: an emotion is in the vocabulary if it is named for at least so many pairs.
         splits: of the target, by image.
         features: None uses captions alone, whatever images there are.
@@ -45,7 +46,7 @@ class StudyConfig(Section):
     label_aggregation: Literal["union", "votes"] = "union"
     folds: int | None = Field(None, ge=2)
     seeds: list[Seed] | None = Field(None, min_length=1)
-    keep_models: bool = False
+    keep_models: bool = True
     min_count: int = Field(1, ge=1)
     splits: SplitConfig = Field(default_factory=SplitConfig)
     features: FeatureConfig | None = Field(default_factory=FeatureConfig)

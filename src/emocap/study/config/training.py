@@ -73,6 +73,8 @@ class BaselineConfig(Section):
     names: list[Annotated[str, AfterValidator(_fitted_baseline)]] = Field(list(OPTIONAL))
     vectors: str = "offline"
 
+    _distinct_names = field_validator("names")(distinct)
+
     @property
     def all_names(self) -> list[str]:
         """The baselines of the study, the prior first."""

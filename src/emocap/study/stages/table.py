@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from emocap.classifiers.places import RECOMMENDED
 from emocap.regions.extractors.registry import extractor_module
 from emocap.study.config.pseudo_labels import SAMPLE_KEYS
 from emocap.study.config.study import StudyConfig
@@ -22,6 +23,7 @@ from emocap.study.stages import (
     features,
     labelled,
     modality_ablation,
+    model_folders,
     prepare,
     pseudo_label_study,
     scores,
@@ -35,7 +37,8 @@ from emocap.study.stages import (
 
 PREDICTIONS = ("history.json", "validation_probabilities.npy", "test_probabilities.npy")
 FORMER_OUTPUTS = ("signal", "stages/signal.json")  # of version 0.1
-RESULTS = ("results.json", "predictions.parquet", "gallery.json", "gallery", "report.html")
+EVALUATION = ("results.json", "predictions.parquet", "gallery.json", "gallery")
+RESULTS = (*EVALUATION, RECOMMENDED, model_folders.FOLDER, "report.html")
 SAMPLE = tuple(f"pseudo_labels.{key}" for key in SAMPLE_KEYS)
 
 
@@ -281,9 +284,19 @@ _STAGES = (
         evaluation.evaluation,
         scope="units",
         inputs=[],
-        outputs=[output for output in RESULTS if output != "report.html"],
+        outputs=EVALUATION,
         config_keys=["evaluation"],
         files=_oracle_files,
+    ),
+    Stage(
+        "model_folders",
+        model_folders.model_folders,
+        scope="units",
+        inputs=[],
+        outputs=[RECOMMENDED],
+        optional_outputs=[(model_folders.FOLDER, lambda config: len(config.units) > 1 or bool(config.members))],
+        config_keys=["name", "baselines", "evaluation", "keep_models"],
+        files=lambda units: [units[0].root / "results.json"],
     ),
 )
 STAGES: dict[str, Stage] = {stage.name: stage for stage in _STAGES}

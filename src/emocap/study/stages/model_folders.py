@@ -1,0 +1,203 @@
+"""The stage that makes every model usable: ensembles as model folders, a score beside each model, one recommended.
+
+Over several folds or seeds `models/NAME/model` is an ensemble of that model's units, and `models/ensemble/model` one of
+the folds' ensembles: no pair tests it, so the score beside it is that of its members, each on its own test pairs.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emocap.classifiers.ensemble import ENSEMBLE, save_ensemble
+from emocap.classifiers.evaluation_file import write_evaluation
+from emocap.classifiers.places import RECOMMENDED
+from emocap.evaluation.calibration import Calibration
+from emocap.evaluation.metrics import METRICS, PRIMARY
+from emocap.evaluation.verdicts import Verdict, decide
+from emocap.files import read_json, write_json
+from emocap.study.stages.choices import recommended
+from emocap.study.stages.held_out import ensemble
+from emocap.study.training_unit import TrainingUnit
+from emocap.training.checkpoint import CARD, ModelCard, read_card
+
+FOLDER = "models"
+IN_WORDS: dict[Verdict, str] = {
+    "better": "is better than",
+    "worse": "is worse than",
+    "inconclusive": "is not shown to differ from",
+    "cannot tell": "cannot be compared with",
+}
+
+
+def model_folders(units: Sequence[TrainingUnit]) -> None:
+    """Write the ensembles' folders, `recommended.json`, and an `evaluation.json` beside each card.
+
+    Args:
+        units: one per seed and fold. Models whose folders a study over several units did not keep are left out.
+    """
+    study = units[0]
+    results = read_json(study.root / "results.json")
+    kept = {name: found for name in _names(study) if (found := _folders(units, name)) is not None}
+    folders = {name: found[0] if len(units) == 1 else _over_units(study, name, found) for name, found in kept.items()}
+    scored = {name: [*found, folders[name]] for name, found in kept.items()}
+    if study.config.members and all(name in kept for name in study.config.members):
+        scored[ENSEMBLE] = _ensemble(units, kept)
+        folders[ENSEMBLE] = scored[ENSEMBLE][-1]
+    _write_evaluations(study, results, scored, len(units) > 1)
+    _write_recommended(study, results, folders)
+
+
+def _names(study: TrainingUnit) -> list[str]:
+    return [*study.config.baselines.all_names, *study.config.models]
+
+
+def _folders(units: Sequence[TrainingUnit], name: str) -> list[Path] | None:
+    """A model's folder in each unit; None unless every unit has it."""
+    is_baseline = units[0].models[name].kind == "baseline"
+    parents = [unit.run / "baselines" / name if is_baseline else unit.folder(name) for unit in units]
+    return [parent / "model" for parent in parents] if all((p / "model" / CARD).is_file() for p in parents) else None
+
+
+def _over_units(study: TrainingUnit, name: str, members: Sequence[Path]) -> Path:
+    """Write the ensemble of a model's units, each calibrated on its own validation pairs; returns its folder."""
+    cards = [read_card(member) for member in members]
+    thresholds = np.mean([card.thresholds or [card.threshold] * len(card.labels) for card in cards], axis=0)
+    calibration = Calibration(1.0, float(np.mean([card.threshold for card in cards])), thresholds)
+    return _save(study, name, members, calibration, study.root / FOLDER / name / "model", calibrated_members=True)
+
+
+def _ensemble(units: Sequence[TrainingUnit], kept: dict[str, list[Path]]) -> list[Path]:
+    """Write the study's ensemble for each fold, and that of all folds as the last one; returns their folders."""
+    study, members = units[0], units[0].config.members
+    found = ensemble(units, study.pairs("target").targets(study.vocabulary), members)
+    folds = list(dict.fromkeys(unit.fold for unit in units))
+    folders = []
+    for fold, evaluated in zip(folds, found.units, strict=True):
+        rows = [row for row, unit in enumerate(units) if unit.fold == fold]
+        parts = [ENSEMBLE] if len(folds) == 1 else [ENSEMBLE, f"f{fold}"]
+        folders.append(
+            _save(
+                study,
+                ENSEMBLE,
+                [kept[name][row] for row in rows for name in members],
+                evaluated.calibration,
+                study.root.joinpath(FOLDER, *parts, "model"),
+                calibrated_members=False,
+            )
+        )
+    return [*folders, _over_units(study, ENSEMBLE, folders)] if len(folders) > 1 else folders
+
+
+def _save(
+    study: TrainingUnit,
+    name: str,
+    members: Sequence[Path],
+    calibration: Calibration,
+    folder: Path,
+    *,
+    calibrated_members: bool,
+) -> Path:
+    cards = [read_card(member) for member in members]
+    languages = {card.language for card in cards}
+    card: ModelCard = replace(
+        cards[0],
+        kind=ENSEMBLE,
+        run=name,
+        members=[Path(os.path.relpath(member, folder)).as_posix() for member in members],
+        calibrated_members=calibrated_members,
+        temperature=calibration.temperature,
+        threshold=calibration.threshold,
+        thresholds=[float(threshold) for threshold in calibration.thresholds],
+        max_length=max(card.max_length for card in cards),
+        features=next((card.features for card in cards if card.features is not None), None),
+        frequencies=[float(share) for share in np.mean([card.frequencies or [] for card in cards], axis=0)],
+        language=languages.pop() if len(languages) == 1 else None,
+        training={"study": study.config.name},
+    )
+    save_ensemble(folder, card)
+    return folder
+
+
+def _write_evaluations(
+    study: TrainingUnit, results: dict[str, Any], scored: dict[str, list[Path]], is_over_units: bool
+) -> None:
+    ranker = study.root / "captioner" / "model" / "ranker"
+    known: dict[Path, str] = {}
+    for name, folders in scored.items():
+        evaluation = evaluation_of(study, results, name)
+        copies = [ranker] if (ranker / CARD).is_file() and read_card(ranker).run == name else []
+        for folder in dict.fromkeys([*folders, *copies]):
+            is_untested = is_over_units and folder == folders[-1] and len(folders) > 1
+            note = " The score is that of its members, each on its own test pairs." if is_untested else ""
+            write_evaluation(folder, {**evaluation, "verdict": evaluation["verdict"] + note}, known)
+
+
+def evaluation_of(study: TrainingUnit, results: dict[str, Any], name: str) -> dict[str, Any]:
+    """What a model scored on the study's test pairs, beside the strongest baseline of its validation pairs.
+
+    That baseline is compared with the prior, and the prior with nothing.
+
+    Args:
+        results: contents of `results.json`.
+        name: of the model.
+    """
+    strongest = results["comparison_baseline"]["model"]
+    baseline = strongest if name != strongest else "prior"
+    difference = results["differences"].get(baseline, {}).get(name, {}).get(PRIMARY)
+    return {
+        "data": study.config.name,
+        "n_pairs": results["n_test_pairs"],
+        "n_images": results["n_test_images"],
+        "metric": PRIMARY,
+        "score": results["models"][name].get(PRIMARY),
+        "interval": results["intervals"][name].get(PRIMARY),
+        "baseline": baseline,
+        "baseline_score": results["models"][baseline].get(PRIMARY),
+        "baseline_interval": results["intervals"][baseline].get(PRIMARY),
+        "difference": {key: difference[key] for key in ("difference", "low", "high")} if difference else None,
+        "verdict": _verdict(study, results, name, baseline, difference),
+        "version": version("emocap"),
+    }
+
+
+def _verdict(
+    study: TrainingUnit, results: dict[str, Any], name: str, baseline: str, difference: dict[str, Any] | None
+) -> str:
+    """One sentence or two on a model and a baseline."""
+    model = study.models[name].label
+    model = model[0].upper() + model[1:]
+    if difference is None:
+        return f"{model} is the model that others are compared with."
+    verdict = decide(
+        difference["low"],
+        difference["high"],
+        higher_is_better=METRICS[PRIMARY].higher_is_better,
+        is_enough=results["sample"]["is_enough"],
+        deciding_images=difference["deciding_images"],
+    )
+    n_pairs, n_images = results["n_test_pairs"], results["n_test_images"]
+    sentence = (
+        f"{model} {IN_WORDS[verdict]} {study.models[baseline].label} by {METRICS[PRIMARY].display_name} "
+        f"on {n_pairs:,} test pairs of {n_images:,} images"
+    )
+    if verdict == "cannot tell":
+        return f"{sentence}, which are too few."
+    n_seeds = len(results["seeds"])
+    is_trained = study.models[name].kind != "baseline"
+    return f"{sentence}{', in one training run' if is_trained and n_seeds == 1 else ''}."
+
+
+def _write_recommended(study: TrainingUnit, results: dict[str, Any], folders: dict[str, Path]) -> None:
+    validation = {name: float(scores[PRIMARY]) for name, scores in results["validation"].items()}
+    name = recommended({model: score for model, score in validation.items() if model in folders})
+    n_models = len(folders) - 1
+    reason = f"highest mean average precision on validation pairs, {validation[name]:.3f}, of {n_models} models"
+    if name != (best := results["recommended"]):
+        reason += f" that are kept; {best} had {validation[best]:.3f}, but keep_models is false"
+    model = folders[name].relative_to(study.root).as_posix()
+    write_json(study.root / RECOMMENDED, {"model": model, "name": name, "reason": reason})
