@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from emocap.files import read_json, write_json
+from emocap.regions.store.format import is_complete
 from emocap.study.artifacts import count_faults, read_value
 from emocap.study.cache import RunDir, environment
+from emocap.study.folds import decided
 from emocap.study.stages.features import image_faults
 from emocap.study.unit import PARTS, Unit
 
@@ -22,6 +24,7 @@ def write_manifest(run: RunDir, units: Sequence[Unit], command: str) -> None:
         "command": command,
         "config": config,
         "seed": study.config.seed,
+        "folds": decided(study.root),
         "units": [str(unit.run.relative_to(unit.root)) for unit in units],
         "vocabulary": study.vocabulary.hash,
         **environment(),
@@ -38,7 +41,8 @@ def _data(units: Sequence[Unit]) -> tuple[dict[str, Any], dict[str, Any]]:
     data, rejected = (read_value(study.root / "data.json", key) for key in ("data", "rejected"))
     images: list[tuple[str, str]] = []
     for domain in study.config.corpora:
-        if study.store(domain) is not None:
+        path = study.store_path(domain)
+        if path is not None and is_complete(path):  # it is not yet where an earlier stage is the last
             data[domain]["images_missing"], faults = image_faults(study, domain)
             data[domain]["images_rejected"] = len(faults)
             images += faults

@@ -16,9 +16,10 @@ from emocap.files import write_json
 from emocap.study.artifacts import read_value
 from emocap.study.cache import RunDir
 from emocap.study.config.study import StudyConfig
+from emocap.study.folds import DEFAULT_FOLDS, with_folds
 from emocap.study.manifest import write_manifest
 from emocap.study.models import MODELS
-from emocap.study.stages.table import RESULTS, Stage, invalidated_by, stages_of
+from emocap.study.stages.table import RESULTS, STAGES, Stage, invalidated_by, stages_of
 from emocap.study.training_unit import TrainingUnit
 from emocap.study.unit import fresh_copies
 
@@ -67,7 +68,7 @@ def run_study(
         config: of the study.
         run_dir: its folder.
         report: writes the report of a run directory and gives its path.
-        until: the last stage to run; None runs all.
+        until: the last stage to run; None runs all. A unit's stage ends every unit there.
         command: what the user typed, for the manifest.
         draw: writes the corpora below a folder of the run directory first; `data_root` is then that folder.
 
@@ -79,21 +80,37 @@ def run_study(
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise EmocapError("a study runs in one process for now; start it without torchrun")
-    names = stage_names(config)
-    if until is not None and until not in names:
-        raise EmocapError(f"--until {until}: no such stage; this study has {', '.join(names)}")
+    folded = config.model_copy(update={"folds": DEFAULT_FOLDS})
+    _require_stage([config, folded] if config.leaves_folds_open else [config], until)
     if draw is not None:
         config = config.model_copy(update={"data_root": run_dir / "corpora"})
-    run, units = RunDir(run_dir), units_of(config, run_dir)
-    last = names.index(until) if until is not None else len(names) - 1
+    run = RunDir(run_dir)
     with run.locked():
         if draw is not None:
             _draw_corpora(run, draw, config.seed)
+        _run_study_stage(run, units_of(config, run_dir), STAGES["prepare"])
+        config = with_folds(config, run_dir)
+        _require_stage([config], until)
+        units = units_of(config, run_dir)
         steps = _steps(run, units)
-        for name in names[: min(last + 1, len(steps))]:
-            steps[name]()
+        last = until
+        if len(units) > 1 and until in _names(config, "unit"):
+            steps |= {unit_name(u.seed, u.fold): partial(_run_unit_stages, run, u, until) for u in units}
+            last = unit_name(units[-1].seed, units[-1].fold)
+        for name, step in steps.items():
+            if name != "prepare":
+                step()
+            if name == last:
+                break
         write_manifest(run, fresh_copies(units), command)
-        return report(run_dir) if names[last] == REPORT else run_dir
+        return report(run_dir) if until in (None, REPORT) else run_dir
+
+
+def _require_stage(configs: Sequence[StudyConfig], until: str | None) -> None:
+    """Refuse a stage that none of the configurations has; with several units, a stage of theirs is one too."""
+    names = list(dict.fromkeys(name for config in configs for name in (*stage_names(config), *_names(config, "unit"))))
+    if until is not None and until not in names:
+        raise EmocapError(f"--until {until}: no such stage; this study has {', '.join(names)}")
 
 
 def _draw_corpora(run: RunDir, draw: Callable[[Path], None], seed: int) -> None:
@@ -145,17 +162,13 @@ def _models(*stages: Stage) -> list[Any]:
 def _run_unit(run: RunDir, unit: TrainingUnit, name: str) -> None:
     """One of several units as one stage: its own stages in its own folder, its models dropped at the end."""
     stages, dump = stages_of(unit.config, "unit"), unit.config.dump()
-    shared = [stage.name for stage in stages_of(unit.config, "study")]
     folder = unit.run.relative_to(unit.root)
 
     def work() -> None:
-        inner = RunDir(unit.run, {stage: run.fingerprints[stage] for stage in shared if stage in run.fingerprints})
-        with inner.locked():
-            for stage in stages:
-                _run_unit_stage(inner, unit, stage)
-            write_json(unit.run / "unit.json", {"stages": inner.finished_stages()})
-            if not unit.config.keep_models:
-                _drop_models(unit.run)
+        inner = _run_unit_stages(run, unit)
+        write_json(unit.run / "unit.json", {"stages": inner.finished_stages()})
+        if not unit.config.keep_models:
+            _drop_models(unit.run)
 
     run.stage(
         name,
@@ -168,10 +181,28 @@ def _run_unit(run: RunDir, unit: TrainingUnit, name: str) -> None:
             [_value(dump, key) for stage in stages for key in (*stage.config_keys, *stage.additive_keys)],
         ],
         code_deps=list(dict.fromkeys(module for stage in stages for module in stage.modules(unit.config))),
-        inputs=[stage for stage in shared if stage in run.fingerprints],
+        inputs=list(_shared_fingerprints(run, unit)),
         outputs=[f"{folder}/unit.json"],
+        recorded=[str(folder)],
         invalidates=RESULTS,
     )
+
+
+def _run_unit_stages(run: RunDir, unit: TrainingUnit, until: str | None = None) -> RunDir:
+    """The stages of one of several units in its own folder, up to `until`; all by default."""
+    inner = RunDir(unit.run, _shared_fingerprints(run, unit))
+    with inner.locked():
+        for stage in stages_of(unit.config, "unit"):
+            _run_unit_stage(inner, unit, stage)
+            if stage.name == until:
+                break
+    return inner
+
+
+def _shared_fingerprints(run: RunDir, unit: TrainingUnit) -> dict[str, str]:
+    """The fingerprints of the study's own stages, on which its units depend."""
+    names = (stage.name for stage in stages_of(unit.config, "study"))
+    return {name: run.fingerprints[name] for name in names if name in run.fingerprints}
 
 
 def _drop_models(folder: Path) -> None:
@@ -196,7 +227,7 @@ def _run_unit_stage(run: RunDir, unit: TrainingUnit, stage: Stage) -> None:
         code_deps=stage.modules(unit.config),
         inputs=[name for name in stage.inputs if name in run.fingerprints],
         outputs=stage.outputs_of(unit.config),
-        invalidates=RESULTS if unit.run == unit.root else (),
+        invalidates=[os.path.relpath(unit.root / name, unit.run) for name in RESULTS],
         additive_config=[_value(dump, key) for key in stage.additive_keys] or None,
     )
 
