@@ -88,7 +88,7 @@ def run_study(
     with run.locked():
         if draw is not None:
             _draw_corpora(run, draw, config.seed)
-        _run_study_stage(run, units_of(config, run_dir), STAGES["prepare"])
+        run_study_stage(run, units_of(config, run_dir), STAGES["prepare"])
         config = with_folds(config, run_dir)
         _require_stage([config], until)
         units = units_of(config, run_dir)
@@ -123,7 +123,7 @@ def _steps(run: RunDir, units: Sequence[TrainingUnit]) -> dict[str, Callable[[],
     """Every stage of a study by its name in `stage_names`, as a function that runs it unless it is up to date."""
     config = units[0].config
     steps: dict[str, Callable[[], object]] = {
-        stage.name: partial(_run_study_stage, run, units, stage) for stage in stages_of(config, "study")
+        stage.name: partial(run_study_stage, run, units, stage) for stage in stages_of(config, "study")
     }
     if len(units) == 1:
         steps |= {stage.name: partial(_run_unit_stage, run, units[0], stage) for stage in stages_of(config, "unit")}
@@ -131,11 +131,11 @@ def _steps(run: RunDir, units: Sequence[TrainingUnit]) -> dict[str, Callable[[],
         named = {unit_name(unit.seed, unit.fold): unit for unit in units}
         steps |= {name: partial(_run_unit, run, unit, name) for name, unit in named.items()}
     done = list(steps)
-    last = {stage.name: partial(_run_study_stage, run, units, stage, done) for stage in stages_of(config, "units")}
+    last = {stage.name: partial(run_study_stage, run, units, stage, done) for stage in stages_of(config, "units")}
     return steps | last
 
 
-def _run_study_stage(
+def run_study_stage(
     run: RunDir, units: Sequence[TrainingUnit], stage: Stage, after: Sequence[str] | None = None
 ) -> None:
     """Run a stage of the whole study; `after` names its inputs where these depend on the units."""
