@@ -3,6 +3,8 @@
 import csv
 import json
 import logging
+import os
+import subprocess
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +15,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from emocap import EmocapError, EmotionPredictor
-from emocap.api.tables import evaluate_corpus, label_corpus
+from emocap.api.corpus_evaluation import evaluate_corpus
+from emocap.api.tables import label_corpus
 from emocap.models.initialisation import build_config, load_backbone
 from emocap.regions.extract import extract
 from emocap.regions.extractors.grid import GridExtractor
@@ -61,14 +64,14 @@ def test_labels_equal_predictor_and_faults_are_logged(model, data, tmp_path, cap
     image_paths = [tmp_path / "pics" / "a.jpg", None, None, tmp_path / "pics" / "b.jpg"]
     for row, image in zip(rows, image_paths, strict=True):
         alone = predictor.predict(image, row["caption"])
-        assert row["emotions"] == [prediction.emotion for prediction in alone]
+        assert row["emotions_emocap"] == [prediction.emotion for prediction in alone]
         by_label = {prediction.emotion: prediction.probability for prediction in alone}
         np.testing.assert_allclose(row["probabilities"], [by_label[label] for label in predictor.labels], atol=1e-5)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model", "out.parquet", "pairs.csv", "pics"]
 
 
 def test_evaluate_returns_metrics_of_model_and_prior(model, data, tmp_path) -> None:
-    metrics = evaluate_corpus(model, data, format_="table", images=tmp_path / "pics")
+    metrics = evaluate_corpus(model, data, format_="table", images=tmp_path / "pics").scores
     assert list(metrics) == ["prior", "AnB+"]
     # targets are happy, sad, awe, sad; the constant prediction ranks sad, happy, awe
     assert metrics["prior"]["top1_accuracy"] == 0.5
@@ -95,9 +98,9 @@ def test_store_replaces_images(model, data, tmp_path, caplog) -> None:
         pq.read_table(tmp_path / f"{name}.parquet").to_pylist() for name in ("extracted", "stored")
     )
     assert extracted == from_store
-    captions_only = evaluate_corpus(model, data, format_="table", images=None)
-    stored = evaluate_corpus(model, data, format_="table", images=None, store=tmp_path / "store")
-    assert stored == evaluate_corpus(model, data, format_="table", images=tmp_path / "pics")
+    captions_only = evaluate_corpus(model, data, format_="table", images=None).scores
+    stored = evaluate_corpus(model, data, format_="table", images=None, store=tmp_path / "store").scores
+    assert stored == evaluate_corpus(model, data, format_="table", images=tmp_path / "pics").scores
     assert stored["AnB+"]["bce"] != captions_only["AnB+"]["bce"]
 
 
@@ -160,9 +163,9 @@ def test_rejects_non_finite_weights(model, data, tmp_path) -> None:
     tensors = load_file(model / "model.safetensors")
     tensors["fc.bias"][0] = float("nan")
     save_file(tensors, model / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(EmocapError, match="predictions are not finite"):
+    with pytest.raises(EmocapError, match="not finite|contain NaN"):
         label_corpus(model, data, tmp_path / "out.csv", format_=None, images=None)
-    with pytest.raises(EmocapError, match="predictions are not finite"):
+    with pytest.raises(EmocapError, match="not finite|contain NaN"):
         EmotionPredictor.from_pretrained(model).predict(None, "a dog")
     assert not (tmp_path / "out.csv").exists()
 
@@ -177,7 +180,7 @@ def test_uses_temperature_and_thresholds_of_the_model(model, data, tmp_path) -> 
 
     plain, alone = predictions(model)
     assert plain[0] == pytest.approx(alone, abs=1e-6)
-    before = evaluate_corpus(model, data, format_=None, images=None)["AnB+"]
+    before = evaluate_corpus(model, data, format_=None, images=None).scores["AnB+"]
     card = json.loads((model / "emocap.json").read_text())
     changed = card | {"temperature": 3.0, "threshold": 1e-6, "thresholds": [1e-6, 1.0, 1.0]}
     (model / "emocap.json").write_text(json.dumps(changed))
@@ -185,7 +188,7 @@ def test_uses_temperature_and_thresholds_of_the_model(model, data, tmp_path) -> 
     expected = 1 / (1 + np.exp(-np.log(plain / (1 - plain)) / 3))
     assert scaled == pytest.approx(expected, abs=1e-6)
     assert scaled_alone == pytest.approx(expected[0], abs=1e-6)
-    after = evaluate_corpus(model, data, format_=None, images=None)["AnB+"]
+    after = evaluate_corpus(model, data, format_=None, images=None).scores["AnB+"]
     assert after["micro_f1"] == pytest.approx(0.5)  # all 4 x 3 are predicted and 4 are true: precision 1/3, recall 1
     assert after["mean_average_precision"] == pytest.approx(before["mean_average_precision"])
     (model / "emocap.json").write_text(json.dumps(card | {"thresholds": [0.5]}))
@@ -203,6 +206,12 @@ def test_rejects_rows_of_unreadable_images_with_reason(model, data, tmp_path) ->
         rows = list(csv.DictReader(file))
     assert ["caption" in row["reason"] for row in rows] == [True, False, False]
     assert [row["reason"].split(":")[0] for row in rows[1:]] == ["bad.jpg", "gone.jpg"]
+    assert list(rows[0]) == ["row", "reason", "image", "caption", "emotions"]
+    assert [(row["image"], row["emotions"]) for row in rows] == [
+        ("a.jpg", "sad"),
+        ("bad.jpg", "sad"),
+        ("gone.jpg", "awe"),
+    ]
     expected = EmotionPredictor.from_pretrained(model).predict(tmp_path / "pics" / "b.jpg", "the long night at sea")
     row = dict(zip(("happy", "sad", "awe"), pq.read_table(out)["probabilities"].to_pylist()[1], strict=True))
     assert row == pytest.approx({prediction.emotion: prediction.probability for prediction in expected}, abs=1e-3)
@@ -248,8 +257,51 @@ def test_data_without_images_are_scored_with_warning(model, data, tmp_path, capl
     assert "the data name no image: the model scores only the captions" in caplog.text
 
 
-def test_never_writes_over_the_corpus(model, data, tmp_path) -> None:
+@pytest.mark.parametrize("name", ["pairs.csv", "pics/../pairs.csv", "symbolic.csv", "hard.csv"])
+def test_never_writes_over_the_corpus(model, data, tmp_path, name) -> None:
     before = data.read_bytes()
+    (tmp_path / "symbolic.csv").symlink_to(data)
+    os.link(data, tmp_path / "hard.csv")
     with pytest.raises(EmocapError, match="is the corpus that is to be labelled; choose another file"):
-        label_corpus(model, data, data, format_=None, images=None)
+        label_corpus(model, data, tmp_path / name, format_=None, images=None)
     assert data.read_bytes() == before
+
+
+def test_other_file_of_rejected_rows_is_refused(model, data, tmp_path) -> None:
+    out, rejected = tmp_path / "out.csv", tmp_path / "out-rejected.csv"
+    rejected.write_text("mine\n")
+    label = partial(label_corpus, model, data, out, format_=None, images=tmp_path / "pics", rejected=rejected)
+    with pytest.raises(EmocapError, match="not a file of rejected rows that emocap wrote; rename it"):
+        label()
+    assert (rejected.read_text(), out.exists()) == ("mine\n", False)
+
+
+def test_own_file_of_rejected_rows_is_replaced_then_removed(model, data, tmp_path, caplog) -> None:
+    out, rejected = tmp_path / "out.csv", tmp_path / "out-rejected.csv"
+    label = partial(label_corpus, model, data, out, format_=None, images=tmp_path / "pics", rejected=rejected)
+    label()
+    first = rejected.read_text()
+    data.write_text("image,caption,row\na.jpg,a dog,1\na.jpg,,2\n")
+    label()
+    second = rejected.read_text()
+    assert second != first
+    assert second.startswith('"row_emocap","reason","image","caption","row"')
+    data.write_text("image,caption\na.jpg,a dog\n")
+    with caplog.at_level(logging.WARNING, logger="emocap"):
+        label()
+    assert not rejected.exists()
+    assert "out-rejected.csv: removed, since no row is rejected this time" in caplog.text
+
+
+def test_leftovers_of_killed_runs_are_removed(model, data, tmp_path) -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    for name in (f".out.csv.{dead.pid}.part", f".other.csv.{dead.pid}.part", f".out.csv.{os.getppid()}.part"):
+        (tmp_path / name).write_text("half")
+    scratch = tmp_path / f".emocap-x.{dead.pid}.part"
+    (scratch / "features").mkdir(parents=True)
+    label_corpus(model, data, tmp_path / "out.csv", format_=None, images=None)
+    assert sorted(path.name for path in tmp_path.glob(".*")) == [
+        f".other.csv.{dead.pid}.part",
+        f".out.csv.{os.getppid()}.part",
+    ], "only what a dead process left beside this output is removed"

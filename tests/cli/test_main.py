@@ -87,7 +87,7 @@ def test_each_command_has_help(command: str) -> None:
             ["label", "--model", "{model}", "--data", "{foreign}", "--features", "none", "--out", "x.csv"],
             "none: not a feature store",
         ),
-        (["predict", "--model", "nowhere", "text"], "nowhere: not a model folder"),
+        (["predict", "--model", "nowhere", "text"], "nowhere: no such folder"),
         (["predict", "--model", "{model}", "  "], "the caption is empty"),
         (["predict", "--model", "{model}", "none.jpg", "text"], "was trained on captions only"),
         (["predict", "--model", "{model}", "a", "b", "c"], "put the caption in quotes"),

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from emocap import EmocapError
-from emocap.api.tables import evaluate_corpus
+from emocap.api.corpus_evaluation import evaluate_corpus
 
 from .process import emocap
 
@@ -31,7 +31,8 @@ def test_unknown_emotions_of_free_text_are_negatives(model_folder, tmp_path, neg
     named = {"P1": ["Happy", "bored"], "P2": ["bored"], "P3": ["None"]}
     values = {pair: [["a.jpg", f"caption {pair}", words, [], {}]] for pair, words in named.items()}
     (tmp_path / "socratis.json").write_text(json.dumps(values))
-    scores = evaluate_corpus(model_folder, tmp_path / "socratis.json", format_=None, images=None, negatives=negatives)
+    socratis = tmp_path / "socratis.json"
+    scores = evaluate_corpus(model_folder, socratis, format_=None, images=None, negatives=negatives).scores
     assert (scores["teacher"]["n_pairs"], scores["teacher"]["n_ranked"]) == (n_pairs, 1)
 
 

@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from emocap.api.prediction_columns import PairColumns, arrow_column, json_column, json_text, pair_columns, text_column
 from emocap.corpora.interop.columns import library
 from emocap.corpora.interop.hf_dataset import save_dataset
 from emocap.corpora.interop.shards import write_shard
@@ -18,11 +20,22 @@ from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.evaluation.scored_predictions import ranking
 from emocap.files import atomic_file, atomic_folder
-from emocap.training.checkpoint import SavedModel
 
 DATASET = ".dataset"
 DATASET_FILE = "state.json"  # what `save_to_disk` writes in every folder
 DECIMALS = 6  # of probabilities as text
+
+
+class Predicting(Protocol):
+    """What predictions tell of the model that made them."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Its emotions in order."""
+
+    @property
+    def folder(self) -> Path:
+        """The model's folder."""
 
 
 def require_prediction_format(out: Path) -> None:
@@ -39,22 +52,11 @@ def require_prediction_format(out: Path) -> None:
             raise EmocapError(f"{out}: exists and is not a saved dataset; choose another name")
 
 
-def require_column_names(out: Path, vocabulary: Vocabulary) -> None:
-    """Check that no emotion has the name of another column, in formats with a column for each emotion.
-
-    Raises:
-        EmocapError: one has.
-    """
-    clash = set(vocabulary.labels) & {"pair_id", "image", "caption", "emotions"}
-    if clash and out.suffix in (".csv", ".jsonl"):
-        raise EmocapError(f"{out}: an emotion has the name of the column {min(clash)!r}; write .parquet")
-
-
-def write_predictions(out: Path, saved: SavedModel, pairs: Pairs, probabilities: np.ndarray, p: int) -> None:
+def write_predictions(out: Path, model: Predicting, pairs: Pairs, probabilities: np.ndarray, p: int) -> None:
     """Write each pair's top-p emotions and all probabilities, in the order of the pairs.
 
-    Parquet and a dataset have the columns pair_id, image, caption, emotions and probabilities. The last one holds one
-    number per emotion of the model, whose names are in the Parquet's metadata `labels`, or in the dataset's
+    Parquet and a dataset have the columns of the pairs (`pair_columns`), emotions and probabilities. The last one holds
+    one number per emotion of the model, whose names are in the Parquet's metadata `labels`, or in the dataset's
     description, a JSON object. CSV and JSONL have a column or key for each emotion; a WebDataset shard has the
     probabilities as an object in KEY.json, and the image beside it.
 
@@ -64,71 +66,91 @@ def write_predictions(out: Path, saved: SavedModel, pairs: Pairs, probabilities:
     Raises:
         EmocapError: it cannot be written.
     """
-    labels = saved.vocabulary.labels
+    labels = model.vocabulary.labels
     top = [[labels[i] for i in row] for row in ranking(probabilities)[:, :p]]
+    added = ["emotions", *(labels if out.suffix in (".csv", ".jsonl") else ["probabilities"])]
+    columns = pair_columns(pairs, added, out.suffix, out)
     whole = atomic_folder if out.suffix == DATASET else atomic_file
     with whole(out) as temporary:
-        WRITERS[out.suffix](temporary, saved, pairs, top, probabilities)
+        WRITERS[out.suffix](temporary, Predictions(out, model, pairs, columns, top, probabilities))
 
 
-def _parquet(path: Path, saved: SavedModel, pairs: Pairs, top: list[list[str]], probabilities: np.ndarray) -> None:
-    table = pa.table(_columns(pairs) | {"emotions": top, "probabilities": list(probabilities)})
-    pq.write_table(table.replace_schema_metadata(_metadata(saved)), path)
+@dataclass(frozen=True)
+class Predictions:
+    """What a writer writes: the pairs' columns, their top emotions and all probabilities (N, E)."""
+
+    out: Path
+    model: Predicting
+    pairs: Pairs
+    columns: PairColumns
+    top: list[list[str]]
+    probabilities: np.ndarray
+
+    def table(self) -> pa.Table:
+        """The columns of Parquet."""
+        names, values = self.columns.names, self.columns.values
+        given = {name: arrow_column(name, column, self.out) for name, column in values.items()}
+        return pa.table(given | {names["emotions"]: self.top, names["probabilities"]: list(self.probabilities)})
+
+    def by_label(self) -> dict[str, np.ndarray]:
+        """The column of each emotion, with its rounded probabilities."""
+        columns = zip(self.model.vocabulary.labels, self.probabilities.T, strict=True)
+        return {self.columns.names[label]: np.round(column.astype(float), DECIMALS) for label, column in columns}
+
+    def metadata(self) -> dict[str, str]:
+        """What the file tells of the model: its labels as JSON, its vocabulary's hash and its folder."""
+        return {
+            "labels": json.dumps(self.model.vocabulary.labels),
+            "vocabulary": self.model.vocabulary.hash,
+            "model": str(self.model.folder),
+        }
 
 
-def _dataset(folder: Path, saved: SavedModel, pairs: Pairs, top: list[list[str]], probabilities: np.ndarray) -> None:
-    table = pa.table(_columns(pairs) | {"emotions": top, "probabilities": list(probabilities)})
-    description = _metadata(saved) | {"labels": list(saved.vocabulary.labels)}
-    save_dataset(table, json.dumps(description, ensure_ascii=False), folder)
+def _parquet(path: Path, predictions: Predictions) -> None:
+    pq.write_table(predictions.table().replace_schema_metadata(predictions.metadata()), path)
 
 
-def _csv(path: Path, saved: SavedModel, pairs: Pairs, top: list[list[str]], probabilities: np.ndarray) -> None:
-    cells = [json.dumps(row) for row in top]
-    table = pa.table(_columns(pairs) | {"emotions": cells} | _by_label(saved, probabilities))
-    pyarrow.csv.write_csv(table, path)
+def _dataset(folder: Path, predictions: Predictions) -> None:
+    description = predictions.metadata() | {"labels": list(predictions.model.vocabulary.labels)}
+    save_dataset(predictions.table(), json.dumps(description, ensure_ascii=False), folder)
 
 
-def _jsonl(path: Path, saved: SavedModel, pairs: Pairs, top: list[list[str]], probabilities: np.ndarray) -> None:
-    table = pa.table(_columns(pairs) | {"emotions": top} | _by_label(saved, probabilities))
-    lines = (json.dumps(row, ensure_ascii=False) for row in table.to_pylist())
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+def _csv(path: Path, predictions: Predictions) -> None:
+    given = {name: text_column(column) for name, column in predictions.columns.values.items()}
+    emotions = {predictions.columns.names["emotions"]: [json.dumps(row) for row in predictions.top]}
+    pyarrow.csv.write_csv(pa.table(given | emotions | predictions.by_label()), path)
 
 
-def _shard(path: Path, saved: SavedModel, pairs: Pairs, top: list[list[str]], probabilities: np.ndarray) -> None:
-    rounded = np.round(probabilities.astype(float), DECIMALS).tolist()
+def _jsonl(path: Path, predictions: Predictions) -> None:
+    columns = {name: json_column(column) for name, column in predictions.columns.values.items()}
+    columns[predictions.columns.names["emotions"]] = predictions.top
+    columns |= {name: column.tolist() for name, column in predictions.by_label().items()}
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for row in zip(*columns.values(), strict=True):
+            file.write(json_text(dict(zip(columns, row, strict=True))) + "\n")
+
+
+def _shard(path: Path, predictions: Predictions) -> None:
+    pairs, names = predictions.pairs, predictions.columns.names
+    rounded = np.round(predictions.probabilities.astype(float), DECIMALS).tolist()
+    columns = {name: json_column(column) for name, column in predictions.columns.values.items()}
 
     def samples() -> Iterator[tuple[dict[str, Any], Path | None]]:
-        for row, record in enumerate(pa.table(_columns(pairs)).to_pylist()):
-            record["emotions"] = top[row]
-            record["probabilities"] = dict(zip(saved.vocabulary.labels, rounded[row], strict=True))
-            image = pairs.image_root / record["image"] if pairs.image_root and record["image"] else None
-            yield record, image if image is not None and image.is_file() else None
+        for row, (image, values) in enumerate(zip(pairs.images, zip(*columns.values(), strict=True), strict=True)):
+            record = dict(zip(columns, values, strict=True))
+            record[names["emotions"]] = predictions.top[row]
+            by_label = dict(zip(predictions.model.vocabulary.labels, rounded[row], strict=True))
+            record[names["probabilities"]] = by_label
+            file = pairs.image_root / image if pairs.image_root and image else None
+            yield record, file if file is not None and file.is_file() else None
 
     write_shard(path, samples())
 
 
-WRITERS: dict[str, Callable[[Path, SavedModel, Pairs, list[list[str]], np.ndarray], None]] = {
+WRITERS: dict[str, Callable[[Path, Predictions], None]] = {
     ".parquet": _parquet,
     ".csv": _csv,
     ".jsonl": _jsonl,
     ".tar": _shard,
     DATASET: _dataset,
 }
-
-
-def _columns(pairs: Pairs) -> dict[str, Any]:
-    return {"pair_id": pairs.pair_ids, "image": pairs.images, "caption": pairs.captions}
-
-
-def _by_label(saved: SavedModel, probabilities: np.ndarray) -> dict[str, np.ndarray]:
-    labels = saved.vocabulary.labels
-    return {label: np.round(probabilities[:, i].astype(float), DECIMALS) for i, label in enumerate(labels)}
-
-
-def _metadata(saved: SavedModel) -> dict[str, str]:
-    """What Parquet files tell of the model: its labels as JSON, its vocabulary's hash and its folder."""
-    return {
-        "labels": json.dumps(saved.vocabulary.labels),
-        "vocabulary": saved.vocabulary.hash,
-        "model": str(saved.folder),
-    }

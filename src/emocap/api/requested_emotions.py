@@ -18,13 +18,24 @@ MIN_LIFT = 1.5
 def resolve_emotions(
     labels: Sequence[str], emotions: Sequence[str], avoid: Sequence[str] = ()
 ) -> tuple[list[int], list[int]]:
+    """As `emotion_indices`; target emotions of opposite valence are logged.
+
+    >>> resolve_emotions(["happy", "hopeful", "sad"], ["Happy", "happy"], ["sad"])
+    ([0], [2])
+    """
+    target_emotions, avoided = emotion_indices(labels, emotions, avoid)
+    if warning := conflict_warning([labels[i] for i in target_emotions]):
+        logger.warning(warning)
+    return target_emotions, avoided
+
+
+def emotion_indices(
+    labels: Sequence[str], emotions: Sequence[str], avoid: Sequence[str] = ()
+) -> tuple[list[int], list[int]]:
     """The indices of target emotions and of emotions to avoid, without duplicates.
 
     Raises:
         EmocapError: an unknown emotion, with the most similar names; or one that is both a target and to avoid.
-
-    >>> resolve_emotions(["happy", "hopeful", "sad"], ["Happy", "happy"], ["sad"])
-    ([0], [2])
     """
     indices: list[list[int]] = []
     for what, names in (("emotion", emotions), ("avoid", avoid)):
@@ -42,8 +53,6 @@ def resolve_emotions(
     target_emotions, avoided = indices
     if both := [labels[i] for i in target_emotions if i in avoided]:
         raise EmocapError(f"{both[0]} is both a target emotion and an emotion to avoid; remove it from one list")
-    if warning := conflict_warning([labels[i] for i in target_emotions]):
-        logger.warning(warning)
     return target_emotions, avoided
 
 

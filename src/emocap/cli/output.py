@@ -28,8 +28,13 @@ def print_scores(scores: dict[str, dict[str, Any]]) -> None:
     columns = [name for name in COLUMN_METRICS if all(name in values for values in scores.values())]
     table = Table("model", *(METRICS[name].short_name for name in columns))
     for model, values in scores.items():
-        table.add_row(display_name(model), *(f"{values[name]:.3f}" for name in columns))
+        table.add_row(display_name(model), *(shown_value(values[name]) for name in columns))
     Console().print(table)
+
+
+def shown_value(value: float | None) -> str:
+    """A value of a metric with three decimals; a dash where it is undefined."""
+    return "–" if value is None else f"{value:.3f}"
 
 
 def printable(text: str) -> str:

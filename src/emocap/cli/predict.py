@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from emocap.cli.checks import check_emotions, check_pair
 from emocap.cli.options import (
     Columns,
     FormatOption,
@@ -17,7 +18,8 @@ from emocap.cli.options import (
     StoreOption,
     read_options,
 )
-from emocap.cli.output import print_scores, printable
+from emocap.cli.evaluation import print_evaluation
+from emocap.cli.output import printable
 from emocap.corpora.options import ReadOptions
 from emocap.errors import EmocapError
 
@@ -35,11 +37,12 @@ def label(
 ) -> None:
     """Predict the emotions of every pair of a corpus: the top P emotions and all probabilities.
 
-    Labels that the corpus may have are not read.
+    Labels that the corpus may have are not read. A table's own columns are kept.
 
     Example: `emocap label --model runs/demo/AnB+ --data captions_val2017.json --images val2017 --out out.parquet`
     """
     from emocap.api.tables import label_corpus
+    from emocap.report.text import counted
 
     n_pairs = label_corpus(
         model,
@@ -52,7 +55,7 @@ def label(
         allow_other_features=allow_other_features,
         options=read_options(columns),
     )
-    typer.echo(f"{out}: {n_pairs} pairs")
+    typer.echo(f"{out}: {counted(n_pairs, 'pair', 'pairs')}")
 
 
 def evaluate(
@@ -67,6 +70,19 @@ def evaluate(
         Literal["keep", "drop"],
         typer.Option(help="Pairs with no emotion that the model knows: keep them as evoking none, or drop them."),
     ] = "keep",
+    label_map: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="LABEL=EMOTION,...",
+            help="Labels of the data that are emotions of the model under other names, such as fearful=fear; may be "
+            "repeated.",
+        ),
+    ] = None,
+    labels: Annotated[
+        Literal["all", "common"],
+        typer.Option(help="Score all emotions of the model, or only those that both the model and the data have."),
+    ] = "all",
     store: StoreOption = None,
     allow_other_features: OtherFeaturesOption = False,
 ) -> None:
@@ -77,9 +93,10 @@ def evaluate(
 
     Example: `emocap evaluate --model runs/mine/teacher --data more-pairs.csv --images images`
     """
-    from emocap.api.tables import evaluate_corpus
+    from emocap.api.corpus_evaluation import evaluate_corpus
+    from emocap.api.label_maps import parse_label_map
 
-    scores = evaluate_corpus(
+    evaluation = evaluate_corpus(
         model,
         data,
         format_=format_,
@@ -88,8 +105,10 @@ def evaluate(
         allow_other_features=allow_other_features,
         options=read_options(columns, label_separator, label_threshold),
         negatives=negatives,
+        label_map=parse_label_map(label_map or []),
+        labels=labels,
     )
-    print_scores(scores)
+    print_evaluation(evaluation, data)
 
 
 def predict(
@@ -110,8 +129,9 @@ def predict(
 ) -> None:
     """Predict what people are likely to feel about an image with its caption, or about a caption alone.
 
-    With --input, the format is guessed, and only tables are considered if --columns is given. Labels are not read. Rows
-    that cannot be used are listed with the reason in NAME-rejected.csv, next to the output.
+    With --input, the format is guessed, and only tables are considered if --columns is given. Labels are not read; all
+    columns of a table are kept. Rows that cannot be used are listed with the reason in NAME-rejected.csv, next to the
+    output.
 
     Example: `emocap predict --model runs/demo/AnB+ dog.jpg "A dog waits at the door, all alone."`
 
@@ -125,6 +145,7 @@ def predict(
     if not words or out is not None or images is not None or columns is not None:
         raise EmocapError("predict takes a caption, or --input with --output; see emocap predict --help")
     image, caption = _image_and_caption("predict", words)
+    check_pair(model, image, caption)
     from emocap.api.predictor import EmotionPredictor
 
     predictor = EmotionPredictor.from_pretrained(model, allow_other_features=allow_other_features)
@@ -142,6 +163,7 @@ def _predict_table(
     options: ReadOptions,
 ) -> None:
     from emocap.api.tables import label_corpus
+    from emocap.report.text import counted
 
     n_pairs = label_corpus(
         model,
@@ -153,8 +175,9 @@ def _predict_table(
         allow_other_features=allow_other_features,
         rejected=out.with_name(f"{out.stem}-rejected.csv"),
         options=options,
+        p_option="--top",
     )
-    typer.echo(f"{out}: {n_pairs} pairs")
+    typer.echo(f"{out}: {counted(n_pairs, 'pair', 'pairs')}")
 
 
 def explain(
@@ -174,14 +197,14 @@ def explain(
     Example: `emocap explain --model runs/demo/AnB+ dog.jpg "A dog waits, all alone." --emotion sad --out why.html`
     """
     image, caption = _image_and_caption("explain", words)
-    from emocap.api.explanation_file import check_ending, write_explanation
+    if out is not None:
+        _check_explanation_file(out, image)
+    summary = check_pair(model, image, caption)
+    check_emotions(summary.labels, [] if emotion is None else [emotion])
+    from emocap.api.explanation_file import write_explanation
     from emocap.api.predictor import EmotionPredictor
     from emocap.regions.images import open_image
 
-    if out is not None:
-        check_ending(out)
-        if image is not None and out.resolve() == image.resolve():
-            raise EmocapError(f"{out}: is the image itself; give --out another name")
     predictor = EmotionPredictor.from_pretrained(model, allow_other_features=allow_other_features)
     explanation = predictor.explain(image, caption, emotion)
     for warning in predictor.caption_warnings(caption):
@@ -190,6 +213,15 @@ def explain(
     if out is not None:
         write_explanation(explanation, None if image is None else open_image(image), out)
         typer.echo(f"\n{out}")
+
+
+def _check_explanation_file(out: Path, image: Path | None) -> None:
+    from emocap.api.output_files import require_other_file, require_writable
+
+    if out.suffix.lower() not in (".html", ".png"):
+        raise EmocapError(f"{out}: ending is {out.suffix!r}, expected .html or .png")
+    require_writable(out)
+    require_other_file(out, [] if image is None else [image], "the image itself")
 
 
 def _print_explanation(explanation: Any) -> None:
@@ -205,7 +237,7 @@ def _print_explanation(explanation: Any) -> None:
     typer.echo(f"  log-odds {explanation.log_odds:.2f}, baseline (empty caption, no image) {baseline:.2f}\n")
     for rewording in explanation.rewordings[:MAX_REWORDINGS]:
         word = printable(rewording.word)
-        wording = f"{rewording.replacement} for {word}" if rewording.replacement else f"without {word}"
+        wording = f'replace "{word}" by "{rewording.replacement}"' if rewording.replacement else f'leave out "{word}"'
         typer.echo(f"{100 * rewording.probability_changes[explanation.emotion]:+6.1f} points  {wording}")
 
 

@@ -45,12 +45,15 @@ class ReadOptions:
         label_separator: what separates the labels of one cell; "none" if a cell is one label; None detects it.
         label_threshold: the least score of a label that counts as named, where labels have scores.
         labels: whether labels are read at all; prediction needs none.
+        keep_columns: whether all columns of a table are kept beside its pairs (`Pairs.source`); only without labels,
+            since several rows may be the ratings of one pair.
     """
 
     columns: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     label_separator: str | None = None
     label_threshold: float = 0.5
     labels: bool = True
+    keep_columns: bool = False
 
     def __post_init__(self) -> None:
         for role, names in self.columns.items():

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from emocap.corpora.conversions import Conversions
+from emocap.corpora.source_table import SourceTable
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 
@@ -61,6 +62,7 @@ class Pairs(Conversions):
         columns: role to the names of the table's columns that were read for it; empty for formats with fixed fields.
         unused_columns: the table's other columns.
         n_rows: rows of the file, each accepted, rejected or joined with others to one pair; 0 if unknown.
+        source: all columns of the table that was read, if `ReadOptions.keep_columns` asked for them.
     """
 
     table: pa.Table
@@ -71,6 +73,7 @@ class Pairs(Conversions):
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unused_columns: tuple[str, ...] = ()
     n_rows: int = 0
+    source: SourceTable | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.table.schema.names != SCHEMA.names:
@@ -120,7 +123,8 @@ class Pairs(Conversions):
     def select(self, rows: Sequence[int] | np.ndarray) -> "Pairs":
         """The pairs at these row numbers, in this order; `rejected` and `notes` are empty."""
         taken = self.table.take(pa.array(np.asarray(rows, dtype=np.int64)))
-        return Pairs(taken, self.image_root, (), self.open_vocabulary)
+        source = None if self.source is None else self.source.select(rows)
+        return Pairs(taken, self.image_root, (), self.open_vocabulary, source=source)
 
     def targets(self, vocabulary: Vocabulary) -> np.ndarray:
         """(N, E) float32 of 0 and 1.

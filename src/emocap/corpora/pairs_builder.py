@@ -12,6 +12,7 @@ import pyarrow as pa
 from emocap.corpora.image_names import plain_image_name, resolve_image_names
 from emocap.corpora.labels import is_absent
 from emocap.corpora.pairs import SCHEMA, STRICTEST_FIRST, Pairs, RejectedRow
+from emocap.corpora.source_table import KeptRows, SourceTable
 from emocap.errors import EmocapError
 
 MAX_CAPTION_CHARS = 10_000
@@ -45,6 +46,8 @@ class PairsBuilder:
         notes: what else a user should know of how the corpus was read.
         columns: role to the names of the table's columns that are read for it.
         unused_columns: the table's other columns.
+        kept: all columns of the table's rows, where they are to be kept.
+        source_table: the same with the row of each pair, once all rows are read.
     """
 
     source: Path | str
@@ -53,6 +56,8 @@ class PairsBuilder:
     notes: list[str] = field(default_factory=list)
     columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
     unused_columns: tuple[str, ...] = ()
+    kept: KeptRows | None = None
+    source_table: SourceTable | None = None
     _joined: int = 0
     _columns: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in SCHEMA.names})
     _row_of: dict[str, int] = field(default_factory=dict)
@@ -226,6 +231,7 @@ class PairsBuilder:
             self.columns,
             self.unused_columns,
             len(self) + self._joined + len(self.rejected),
+            self.source_table,
         )
 
 

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from emocap.corpora.formats import conceptual_captions, flickr_tokens, goemotions, goemotions_raw, nemo
 from emocap.corpora.formats.artemis import COLUMNS as ARTEMIS_COLUMNS
 from emocap.corpora.formats.artemis import read_artemis
@@ -36,7 +39,9 @@ from emocap.corpora.formats.parts import existing
 from emocap.corpora.formats.socratis import is_socratis_json, read_socratis_csv, read_socratis_json
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs
-from emocap.corpora.table import read_table
+from emocap.corpora.row_files import table_suffix
+from emocap.corpora.rows import csv_names
+from emocap.corpora.table import Columns, read_table
 from emocap.errors import EmocapError
 
 PART_LISTS = tuple(flickr_tokens.PART_LISTS.values())
@@ -167,6 +172,18 @@ def read_corpus(format_: str, path: Path, images: Path | None = None, options: R
         EmocapError: unknown format, options that the format has not, nothing at `path` or `images`, or an
             unusable file.
     """
+    path, options = Path(path), options or ReadOptions()
+    check_corpus(format_, path, images, options)
+    with _paused_garbage_collection():
+        return FORMATS[format_].read(path, Path(images) if images is not None else None, options)
+
+
+def check_corpus(format_: str, path: Path, images: Path | None = None, options: ReadOptions | None = None) -> None:
+    """Check what can be known of a corpus before it is read: its format, its paths, and a table's columns.
+
+    Raises:
+        EmocapError: as `read_corpus`.
+    """
     if format_ not in FORMATS:
         raise EmocapError(unknown_format(format_))
     path, format_row = Path(path), FORMATS[format_]
@@ -177,8 +194,23 @@ def read_corpus(format_: str, path: Path, images: Path | None = None, options: R
     options = options or ReadOptions()
     if not options.is_default and not format_row.has_columns:
         raise EmocapError(f"{path}: columns and label settings are for tables, but the format is {format_}")
-    with _paused_garbage_collection():
-        return format_row.read(path, Path(images) if images is not None else None, options)
+    if format_ == "table":
+        names = _header_names(path)
+        if names:
+            Columns.find(path, names, options, needs_image=images is not None)
+
+
+def _header_names(path: Path) -> list[str] | None:
+    """The names of a table's columns without reading its rows; None where only the rows tell, or it is damaged."""
+    suffix = table_suffix(path)
+    try:
+        if suffix == ".parquet":
+            return list(pq.read_schema(path).names)
+        if suffix in (".csv", ".tsv", ".txt"):
+            return csv_names(first_bytes(path).decode("utf-8", "replace"))
+    except (EmocapError, OSError, pa.ArrowException):
+        pass  # the reader says what is wrong
+    return None
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from emocap.corpora.class_labels import class_names, with_class_names
 from emocap.corpora.options import ReadOptions, may_have_role
 from emocap.corpora.pairs_builder import SPLIT_NAMES, PairsBuilder
 from emocap.corpora.rows import csv_rows
+from emocap.corpora.source_table import KeptTable, RecordedRows
 from emocap.errors import EmocapError
 from emocap.files import read_json, read_text
 
@@ -34,6 +35,8 @@ def table_suffix(path: Path) -> str:
 def open_rows(path: Path, builder: PairsBuilder, options: ReadOptions) -> tuple[list[str], Iterator[Row]]:
     """The names of all columns of a table, and its rows.
 
+    If the options say so, `builder.kept` keeps all columns of the rows.
+
     Raises:
         EmocapError: unknown extension, or a damaged file.
     """
@@ -45,20 +48,24 @@ def open_rows(path: Path, builder: PairsBuilder, options: ReadOptions) -> tuple[
         raise EmocapError(f"{path}: is a WebDataset shard; read it in Python with Pairs.from_webdataset")
     if suffix not in readers:
         raise EmocapError(f"{path}: extension is {path.suffix!r}, expected .csv, .tsv, .jsonl, .json or .parquet")
-    return readers[suffix](path, builder)
+    names, rows = readers[suffix](path, builder, options)
+    if not options.keep_columns:
+        return names, rows
+    builder.kept = recorded = RecordedRows(names, is_text=readers[suffix] is _csv)
+    return names, recorded.record(rows)
 
 
-def _csv(path: Path, builder: PairsBuilder) -> tuple[list[str], Iterator[Row]]:
-    header, rows = csv_rows(path, builder)
+def _csv(path: Path, builder: PairsBuilder, options: ReadOptions) -> tuple[list[str], Iterator[Row]]:
+    header, rows = csv_rows(path, builder, with_unnamed=options.keep_columns)
     return [name for name in header if name], ((f"line {line}", line, row) for line, row in rows)
 
 
-def _jsonl(path: Path, builder: PairsBuilder) -> tuple[list[str], Iterator[Row]]:
+def _jsonl(path: Path, builder: PairsBuilder, options: ReadOptions) -> tuple[list[str], Iterator[Row]]:
     text = read_text(path)
     if text.lstrip().startswith("["):
         with contextlib.suppress(ValueError, RecursionError):
             json.loads(text)
-            return _json(path, builder)  # one array, whatever the extension says
+            return _json(path, builder, options)  # one array, whatever the extension says
     rows: list[Row] = []
     for line, one in enumerate(text.split("\n"), 1):
         if not one.strip():
@@ -75,9 +82,9 @@ def _jsonl(path: Path, builder: PairsBuilder) -> tuple[list[str], Iterator[Row]]
     return _all_names(rows), iter(rows)
 
 
-def _json(path: Path, builder: PairsBuilder) -> tuple[list[str], Iterator[Row]]:
+def _json(path: Path, builder: PairsBuilder, options: ReadOptions) -> tuple[list[str], Iterator[Row]]:
     if _is_json_lines(text := read_text(path)):
-        return _jsonl(path, builder)
+        return _jsonl(path, builder, options)
     del text
     values = _records(read_json(path))
     if values is None:
@@ -142,8 +149,8 @@ def _parquet(path: Path, builder: PairsBuilder, options: ReadOptions) -> tuple[l
     try:
         schema = pq.read_schema(path)
         kept = [field.name for field in schema if is_readable(field.type) or may_have_role(field.name, options)]
-        table = pq.read_table(path, columns=kept)
-        table.validate(full=True)
+        whole = pq.read_table(path, columns=None if options.keep_columns else kept)
+        whole.validate(full=True)
     except FileNotFoundError:
         raise EmocapError(f"{path}: no such file") from None
     except (OSError, pa.ArrowException) as error:
@@ -152,6 +159,8 @@ def _parquet(path: Path, builder: PairsBuilder, options: ReadOptions) -> tuple[l
         builder.notes.append(
             f"emotions are predictions of the model {schema.metadata[b'model'].decode()}, not annotations"
         )
+    table = whole.select(kept)
+    builder.kept = KeptTable(whole) if options.keep_columns else None
     return table.column_names, arrow_rows(table)
 
 

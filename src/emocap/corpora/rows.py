@@ -14,13 +14,18 @@ MAX_FIELD_CHARS = 1_000_000
 DELIMITERS = (",", ";", "\t", "|")
 
 
-def csv_rows(path: Path, builder: PairsBuilder) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
+def csv_rows(
+    path: Path, builder: PairsBuilder, *, with_unnamed: bool = False
+) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
     """The header, and the rows as (number of the row's first line, column to text).
 
     The delimiter is the one of `DELIMITERS` that divides the header into most columns. Empty lines, comments (`# ...`)
     and Excel's `sep=` before the header are skipped. Columns without a name, such as the index that pandas writes or
     those that spreadsheets export behind the last, are ignored. An unclosed quote, a NUL or an overlong field rejects
     its line; reading continues at the next line.
+
+    Args:
+        with_unnamed: give columns without a name the one that pandas gives them, such as `Unnamed: 0`.
 
     Raises:
         EmocapError: the file is missing, empty, not UTF-8, or has no readable header.
@@ -38,7 +43,32 @@ def csv_rows(path: Path, builder: PairsBuilder) -> tuple[list[str], Iterator[tup
     duplicate = next((name for name in header if name and header.count(name) > 1), None)
     if duplicate is not None:
         raise EmocapError(f"{path}: column {duplicate!r} occurs twice in the header; rename one")
-    return header, _rows(lines, end, header, delimiter, builder)
+    n_needed = max((column + 1 for column, name in enumerate(header) if name), default=0)
+    if with_unnamed:
+        header = [name or _free_name(f"Unnamed: {column}", header) for column, name in enumerate(header)]
+    return header, _rows(lines, end, header, n_needed, delimiter, builder)
+
+
+def csv_names(start: str) -> list[str] | None:
+    """The names in the header of a CSV of which this is the beginning; None if it has no readable header.
+
+    >>> csv_names("sep=;\\nimage;my  caption;\\na.jpg;A dog;")
+    ['image', 'my caption']
+    """
+    lines = io.StringIO(start, newline="").readlines()
+    first = next((number for number, line in enumerate(lines) if not _is_preamble(line)), None)
+    if first is None:
+        return None
+    try:
+        return [name for name in (" ".join(name.split()) for name in _header(lines, first)[1]) if name]
+    except csv.Error:
+        return None
+
+
+def _free_name(name: str, taken: Sequence[str]) -> str:
+    while name in taken:
+        name = f"{name}_"
+    return name
 
 
 def _is_preamble(line: str) -> bool:
@@ -81,10 +111,9 @@ def delimiter_of(header: str) -> str:
 
 
 def _rows(
-    lines: list[str], first: int, header: list[str], delimiter: str, builder: PairsBuilder
+    lines: list[str], first: int, header: list[str], n_needed: int, delimiter: str, builder: PairsBuilder
 ) -> Iterator[tuple[int, dict[str, str]]]:
     named = [(column, name) for column, name in enumerate(header) if name]
-    n_needed = named[-1][0] + 1 if named else 0
     names, in_order = [name for _, name in named], all(column == i for i, (column, _) in enumerate(named))
     while first < len(lines):
         remaining = (lines[i] for i in range(first, len(lines)))  # islice would go through all before them each time

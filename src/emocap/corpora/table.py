@@ -5,8 +5,11 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from emocap.corpora.embedded_images import EmbeddedImages, is_embedded
 from emocap.corpora.image_names import plain_image_name, resolve_image_names
@@ -15,7 +18,10 @@ from emocap.corpora.labels import LabelFault, is_absent
 from emocap.corpora.options import EMOTION_COLUMNS, ROLES, ReadOptions, column_of, propose_columns
 from emocap.corpora.pairs import SCHEMA, Pairs
 from emocap.corpora.pairs_builder import PairsBuilder, plain_id
+from emocap.corpora.predicted_labels import ROWS as PREDICTED_ROWS
+from emocap.corpora.predicted_labels import are_predictions
 from emocap.corpora.row_files import Row, open_rows
+from emocap.corpora.source_table import KeptRows, SourceTable
 from emocap.corpora.written_pairs import is_written_by_pairs, read_written_pairs
 from emocap.errors import EmocapError
 
@@ -35,7 +41,20 @@ def read_table(path: Path, images: Path | None = None, options: ReadOptions | No
     builder = PairsBuilder(path, images)
     options = options or ReadOptions()
     names, rows = open_rows(path, builder, options)
+    if options.labels:
+        rows = _noting_predictions(builder, names, rows, options)
     return pairs_of_rows(builder, names, rows, options, path.name.split(".")[0])
+
+
+def _noting_predictions(
+    builder: PairsBuilder, names: Sequence[str], rows: Iterator[Row], options: ReadOptions
+) -> Iterator[Row]:
+    """The same rows; predictions in place of labels are noted, as those of a Parquet file are by its metadata."""
+    column = options.columns.get("emotions") or next((name for name in ROLES["emotions"] if name in names), None)
+    first = list(islice(rows, PREDICTED_ROWS))
+    if isinstance(column, str) and are_predictions([row for _, _, row in first], column):
+        builder.notes.append(f"column {column!r} seems to contain predictions, as emocap writes them, not annotations")
+    return chain(first, rows)
 
 
 @dataclass(frozen=True)
@@ -146,7 +165,8 @@ def pairs_of_rows(
     spellings = _file_names(cells, builder.image_root) if is_merged else {}
     ids = _ids(builder, cells, stem, spellings, merged=labels is not None, by_annotator=by_annotator)
     rated = labels is not None and (by_annotator or len(set(ids)) < len(ids))
-    for row, pair_id, named in zip(cells, ids, labels or [None] * len(cells), strict=True):
+    accepted: list[int] = []
+    for number, (row, pair_id, named) in enumerate(zip(cells, ids, labels or [None] * len(cells), strict=True)):
         if isinstance(named, LabelFault):
             builder.reject(row.where, str(named))
             continue
@@ -161,11 +181,27 @@ def pairs_of_rows(
         if rated:
             image = spellings.get(image, image) if isinstance(image, str) else image
             builder.add_rating(row.where, pair_id, image, row.caption, named or [], row.annotator, **own)
-        else:
-            builder.add(row.where, pair_id, image, row.caption, named, **own)
+        elif builder.add(row.where, pair_id, image, row.caption, named, **own):
+            accepted.append(number)
+    if builder.kept is not None:
+        builder.source_table = _source_table(builder, builder.kept, cells, accepted, columns.pair_id)
     if rated and 0 < len(builder) < len(cells) - len(builder.rejected):
         builder.notes.append(f"{len(cells) - len(builder.rejected)} rows are the ratings of {len(builder)} pairs")
     return builder.build()
+
+
+def _source_table(
+    builder: PairsBuilder, kept: KeptRows, cells: Sequence[_Cells], accepted: Sequence[int], id_column: str | None
+) -> SourceTable:
+    """The columns of all rows, with the rows that became pairs and those that were rejected."""
+    rejected = {fault.where for fault in builder.rejected}
+    places = {f"{builder.source}: {row.where}": number for number, row in enumerate(cells)}
+    return SourceTable(
+        kept.columns(),
+        np.array(accepted, dtype=np.int64),
+        {place: number for place, number in places.items() if place in rejected},
+        id_column,
+    )
 
 
 def _cells(rows: Iterable[Row], columns: Columns, options: ReadOptions) -> Iterator[_Cells]:

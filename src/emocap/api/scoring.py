@@ -1,0 +1,92 @@
+"""The probabilities of a saved model for a corpus of the user, with the features of its images."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from emocap.api.images import model_extractor
+from emocap.api.output_files import SCRATCH
+from emocap.classifiers.base import Classifier, StoredFeatures
+from emocap.corpora.pairs import Pairs
+from emocap.errors import EmocapError
+from emocap.progress import logger
+from emocap.regions.extract import extract
+from emocap.regions.extraction_report import log_rejected, require_described
+from emocap.regions.store.reader import FeatureStore
+
+CAPTION_ONLY = "; only their captions are scored"
+
+
+@contextmanager
+def image_features(
+    model: Classifier,
+    pairs: Pairs,
+    scratch: Path,
+    stored: Path | None,
+    allow_other_features: bool,
+    consequence: str = CAPTION_ONLY,
+) -> Iterator[tuple[FeatureStore | None, dict[str, str]]]:
+    """Region features, if the model uses them and there are images, and the faults of unreadable images.
+
+    Args:
+        scratch: existing folder in which features are stored for the time of the block.
+        stored: feature store of the images; None extracts them.
+        consequence: of an unreadable image, for warnings.
+
+    Raises:
+        EmocapError: images and a store are given, nothing can be written in `scratch`, or no image can be used.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise EmocapError("a corpus is scored in one process only; start it without torchrun")
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=SCRATCH, suffix=f".{os.getpid()}.part", dir=scratch)
+    except OSError as error:
+        raise EmocapError(
+            f"{scratch}: cannot be written ({error.strerror or error}); choose a different folder"
+        ) from error
+    with folder as name:
+        store, faults = None, {}
+        if stored is not None:
+            store = FeatureStore.open(stored)
+            model.require_features(store.fingerprint, store.header.dim, allow_other=allow_other_features)
+            faults = dict.fromkeys(_absent(pairs, store, stored, consequence), f"no features in {stored}")
+        elif model.uses_images and pairs.image_root is not None:
+            extractor = model_extractor(model, allow_other=allow_other_features)
+            path = Path(name) / "features"
+            report = extract(pairs.distinct_images(), pairs.image_root, extractor, path)
+            log_rejected(report, consequence=consequence)
+            require_described(report)
+            faults = dict.fromkeys(report.missing, "no such image")
+            faults |= {fault.where: fault.reason for fault in report.rejected}
+            store = FeatureStore.open(path)
+        elif model.uses_images:
+            logger.warning("no --images: the model scores only the captions")
+        if store is not None and not len(pairs.distinct_images()):
+            logger.warning("the data name no image: the model scores only the captions")
+        yield store, faults
+
+
+def _absent(pairs: Pairs, store: FeatureStore, where: Path, consequence: str) -> list[str]:
+    """The images that a store has no features of; they are counted, and must not be all."""
+    images = pairs.distinct_images()
+    absent = [image for image in images if image not in store]
+    if absent and len(absent) == len(images):
+        raise EmocapError(
+            f"{where}: contains no features of any of the {len(images):,} images that are named, such as {absent[0]}; "
+            "its images must have the names that the data give them"
+        )
+    if absent:
+        logger.warning(
+            "%s: contains no features of %d of %d images, such as %s%s",
+            where, len(absent), len(images), absent[0], consequence,
+        )  # fmt: skip
+    return absent
+
+
+def corpus_probabilities(model: Classifier, pairs: Pairs, store: FeatureStore | None) -> np.ndarray:
+    """(N, E) float32 calibrated probabilities of N pairs; a pair whose image has no features is scored without it."""
+    return model.probabilities(StoredFeatures(store, pairs.images), pairs.captions, "scoring")

@@ -1,0 +1,109 @@
+"""Checks of a command's paths and options before anything heavy is imported, so that a mistake costs no waiting.
+
+What is checked here is checked again by the library, which others call too.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emocap.errors import EmocapError
+
+if TYPE_CHECKING:
+    from emocap.api.model_folders import ModelSummary
+    from emocap.study.config.study import StudyConfig
+
+CAPTIONER = "captioner.json"
+CAPTIONER_PLACES = (CAPTIONER, f"model/{CAPTIONER}", f"captioner/model/{CAPTIONER}")
+
+
+def check_pair(model: Path, image: Path | None, caption: str) -> "ModelSummary":
+    """Check the model, the image and the caption of a prediction.
+
+    Raises:
+        EmocapError: no model folder, no such image, a model that uses no images, or an empty caption.
+    """
+    from emocap.api.caption_checks import check_caption
+    from emocap.api.model_folders import model_summary
+
+    check_caption(caption)
+    summary = model_summary(model)
+    if image is not None:
+        if not summary.uses_images:
+            raise EmocapError(f"{summary.folder}: was trained on captions only and cannot use an image; leave it out")
+        check_image(image)
+    return summary
+
+
+def check_image(image: Path) -> None:
+    """Check that an image is there.
+
+    Raises:
+        EmocapError: there is no such file, or it is a web address.
+    """
+    if re.match(r"[a-z][a-z0-9+.-]+:/", str(image), re.IGNORECASE):
+        raise EmocapError(f"{image}: is a web address; emocap fetches none, give the image's file")
+    if not image.is_file():
+        raise EmocapError(f"{image}: no such image")
+
+
+def check_emotions(labels: Sequence[str], emotions: Iterable[str], avoid: Iterable[str] = ()) -> None:
+    """Check that a model knows the requested emotions.
+
+    Raises:
+        EmocapError: it does not know one, or one is to be evoked and avoided.
+    """
+    from emocap.api.requested_emotions import emotion_indices
+
+    emotion_indices(labels, list(emotions), list(avoid))
+
+
+def has_captioner(folder: Path) -> bool:
+    """Whether a run or a folder may have a captioner."""
+    return any((folder / place).is_file() for place in CAPTIONER_PLACES)
+
+
+def captioner_labels(folder: Path) -> list[str]:
+    """The emotions that a captioner can be asked for.
+
+    Raises:
+        EmocapError: there is no captioner.
+    """
+    from emocap.files import read_json
+
+    place = next((folder / place for place in CAPTIONER_PLACES if (folder / place).is_file()), None)
+    if place is None:
+        raise EmocapError(
+            f"{folder}: contains no captioner ({CAPTIONER}); give a run whose study has a captioner, or its "
+            "captioner/model"
+        )
+    values = read_json(place)
+    labels = values.get("labels") if isinstance(values, dict) else None
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise EmocapError(f"{place}: names no emotions; restore the file")
+    return labels
+
+
+def check_run(folder: Path) -> None:
+    """Check that a folder is a run with results.
+
+    Raises:
+        EmocapError: no such folder, or its results are missing or damaged.
+    """
+    from emocap.report.files.run import read_results
+
+    read_results(folder)
+
+
+def check_corpora(config: "StudyConfig") -> None:
+    """Check the files of a study's corpora, and the columns of tables.
+
+    Raises:
+        EmocapError: a file or folder is absent, or a table lacks a column.
+    """
+    from emocap.corpora.read import check_corpus
+
+    for corpus in config.corpora.values():
+        images = None if corpus.images is None else config.data_root / corpus.images
+        check_corpus(corpus.format, config.data_root / corpus.path, images, corpus.read_options())
