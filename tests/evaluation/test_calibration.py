@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emocap.evaluation.calibration import TEMPERATURES, best_threshold, calibrate, reliability_curve, scale
+from emocap.evaluation.calibration import TEMPERATURES, best_temperature, best_threshold, calibrate, scale
 from emocap.evaluation.probability_metrics import bce, expected_calibration_error
+from emocap.evaluation.reliability import reliability_curve
 from emocap.evaluation.scored_predictions import ranking
 
 
@@ -30,7 +31,7 @@ def test_recovers_a_known_temperature(temperature: float) -> None:
 
 
 def test_no_temperature_of_a_grid_is_better() -> None:
-    _, predicted, targets = drawn(2.0, n=50)
+    _, predicted, targets = drawn(2.0, n=100)
     best = bce(scale(predicted, calibrate(predicted, targets).temperature), targets)
     for temperature in np.geomspace(*TEMPERATURES, 300):
         assert bce(scale(predicted, temperature), targets) >= best - 1e-9
@@ -90,7 +91,7 @@ def test_defaults_without_any_positive() -> None:
 
 @pytest.mark.parametrize("probability", [0.0, 1.0])
 def test_extreme_probabilities_stay_finite(probability: float) -> None:
-    fitted = calibrate(np.full((4, 2), probability), np.array([[1, 0]] * 4))
+    fitted = calibrate(np.full((40, 2), probability), np.array([[1, 0]] * 40))
     assert TEMPERATURES[0] <= fitted.temperature <= TEMPERATURES[1]
     assert np.isfinite([fitted.threshold, *fitted.thresholds]).all()
     assert np.isfinite(scale(np.array([0.0, 1.0]), 0.05)).all()
@@ -127,7 +128,47 @@ def test_rejects_invalid_probabilities() -> None:
 
 
 def test_unscaled_calibration_fits_only_thresholds() -> None:
-    p, truth = np.array([[0.9, 0.9]] * 4), np.array([[1, 1], [1, 1], [1, 1], [0, 0]])
+    p, truth = np.array([[0.9, 0.9]] * 40), np.array([[1, 1], [1, 1], [1, 1], [0, 0]] * 10)
+    assert calibrate(p, truth).is_scaled
     fitted = calibrate(p, truth, scaled=False)
     assert fitted.temperature == 1.0
+    assert not fitted.is_scaled
     assert fitted.threshold == pytest.approx(0.45)  # midway between 0 and .9, which scaling would make .75
+
+
+def test_few_pairs_get_no_temperature() -> None:
+    _, predicted, targets = drawn(3.0)
+    assert calibrate(predicted[:19], targets[:19]).temperature == 1.0
+    assert calibrate(predicted[:40], targets[:40]).temperature > 1.5
+    groups = [str(row // 10) for row in range(40)]
+    assert calibrate(predicted[:40], targets[:40], groups=groups).temperature == 1.0, (
+        "four images are as few as 4 pairs"
+    )
+
+
+def test_temperature_rarely_worsens_unseen_pairs() -> None:
+    """Of calibrated probabilities, fitted to few pairs, against applying every temperature that is fitted."""
+    losses = {"applied where it helps": 0.0, "always": 0.0}
+    true, _, _ = drawn(1.0)
+    rng = np.random.default_rng(1)
+    for seed in range(60):
+        rows = rng.choice(2000, 25, replace=False)
+        targets = (np.random.default_rng(seed).random(true.shape) < true).astype(float)
+        p, t = true[rows], targets[rows]
+        logits = np.log(p) - np.log1p(-p)
+        for name, temperature in (
+            ("applied where it helps", calibrate(p, t).temperature),
+            ("always", best_temperature(logits, t > 0)),
+        ):
+            losses[name] += bce(scale(true[2000:], temperature), targets[2000:]) - bce(true[2000:], targets[2000:])
+    assert losses["applied where it helps"] < 0.8 * losses["always"]
+
+
+def test_folds_keep_groups_together() -> None:
+    """Copies of pairs teach nothing about others: whether a temperature helps is the same with and without them."""
+    for seed in range(8):
+        _, predicted, targets = drawn(1.3, n=24, seed=seed)
+        names = [f"{row:02d}" for row in range(24)]
+        once = calibrate(predicted, targets, groups=names)
+        twice = calibrate(np.repeat(predicted, 2, 0), np.repeat(targets, 2, 0), groups=np.repeat(names, 2).tolist())
+        assert twice.temperature == pytest.approx(once.temperature, abs=1e-4)

@@ -1,5 +1,7 @@
 """Metrics against values by hand, scikit-learn, naive implementations and properties, with weights and without."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,10 +9,11 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from emocap.errors import EmocapError
-from emocap.evaluation.metrics import METRICS, evaluate
+from emocap.evaluation.metrics import METRICS, evaluate, varying_metrics
 from emocap.evaluation.probability_metrics import bce, expected_calibration_error, hamming_loss, macro_f1, micro_f1
 from emocap.evaluation.ranking_metrics import (
     average_precisions,
+    average_precisions_in_random_order,
     mean_average_precision,
     ndcg_at_k,
     pooled_recall_at_k,
@@ -187,9 +190,9 @@ def test_f1_at_thresholds() -> None:
 
 
 def test_few_emotions_reduce_k() -> None:
-    scores_of = evaluate(np.array([[0.6, 0.4]]), np.array([[0, 1]]), "ab")
-    assert scores_of["top3_accuracy"] == scores_of["recall_at_5"] == 1.0
-    assert scores_of["ndcg_at_5"] == pytest.approx(1 / np.log2(3))
+    scores, targets = np.array([[0.6, 0.4]]), np.array([[0, 1]])
+    assert METRICS["top3_accuracy"](scores, targets) == METRICS["recall_at_5"](scores, targets) == 1.0
+    assert evaluate(scores, targets, "ab")["ndcg_at_5"] == pytest.approx(1 / np.log2(3))
     assert ndcg_at_k(np.array([[0.6, 0.4]]), np.array([[1, 1]]), 1) == 1.0
 
 
@@ -209,10 +212,9 @@ def test_k_is_the_one_in_the_name(k: int) -> None:
 
 def test_ranking_metrics_skip_rows_without_label() -> None:
     scores, targets = np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([[1, 0], [0, 0]])
-    scores_of = evaluate(scores, targets, "ab")
     for name in ("top1_accuracy", "recall_at_3", "label_ranking_average_precision", "ndcg_at_5", "coverage_error"):
-        assert scores_of[name] == 1.0
-    assert scores_of["hamming_loss"] == 0.25
+        assert METRICS[name](scores, targets) == 1.0
+    assert METRICS["hamming_loss"](scores, targets) == 0.25
 
 
 @pytest.mark.parametrize(
@@ -238,13 +240,60 @@ def test_ranking_metrics_refuse_targets_without_positives() -> None:
 
 def test_evaluate_returns_every_metric_and_emotion() -> None:
     scores_of = evaluate(SCORES, TARGETS, ["a", "b", "c", "d"], threshold=0.4, thresholds=np.full(4, 0.4))
-    assert set(scores_of) == {*METRICS, "per_emotion_average_precision", "n_pairs", "n_ranked"}
+    assert set(scores_of) == {*varying_metrics(4), "per_emotion_average_precision", "n_pairs", "n_ranked"}
     assert (scores_of["n_pairs"], scores_of["n_ranked"]) == (3, 3)
     assert list(scores_of["per_emotion_average_precision"]) == ["a", "b", "c", "d"]
     assert scores_of["micro_f1"] == METRICS["micro_f1"](SCORES, TARGETS, threshold=0.4)
     assert scores_of["macro_f1"] == METRICS["macro_f1"](SCORES, TARGETS, thresholds=0.4)
-    lower = ["coverage_error", "hamming_loss", "bce", "expected_calibration_error"]
+    lower = ["coverage_error", "hamming_loss", "bce", "brier", "top_ece", "expected_calibration_error"]
     assert [name for name, metric in METRICS.items() if not metric.higher_is_better] == lower
+
+
+@pytest.mark.parametrize("n_labels", range(1, 7))
+def test_metrics_left_out_cannot_differ_between_models(n_labels: int) -> None:
+    rng = np.random.default_rng(n_labels)
+    targets = rng.random((30, n_labels)) < 0.4
+    targets[0] = True
+    models = [rng.random((30, n_labels)) for _ in range(4)]
+    for name, metric in METRICS.items():
+        is_same = len({round(metric(p, targets), 12) for p in models}) == 1
+        assert is_same == (name not in varying_metrics(n_labels)), name
+
+
+def test_f1_at_half_and_per_emotion_equal_scikit_learn() -> None:
+    p, t, _, _, cells = synthetic(5)
+    expected = {
+        "micro_f1_at_half": sk.f1_score(t, p >= 0.5, average="micro"),
+        "macro_f1_at_half": sk.f1_score(t, p >= 0.5, average="macro", zero_division=0),
+        "micro_f1_per_label": sk.f1_score(t, p >= cells, average="micro"),
+        "macro_f1": sk.f1_score(t, p >= cells, average="macro", zero_division=0),
+        "brier": np.mean([sk.brier_score_loss(t[:, e], p[:, e]) for e in range(t.shape[1])]),
+    }
+    scores = evaluate(p, t, "abcdef", threshold=0.2, thresholds=cells)
+    assert {name: scores[name] for name in expected} == pytest.approx(expected)
+
+
+def test_top_calibration_error_by_hand() -> None:
+    confidence = np.repeat([0.4, 0.6, 0.9], [10, 10, 10])
+    p = np.stack([confidence, np.full(30, 0.1)], axis=1)
+    correct = np.zeros(30)
+    correct[[0, 1, 10, 11, 12, *range(20, 30)]] = 1  # 2, 3 and 10 of 10, in three bins
+    t = np.stack([correct, 1 - correct], axis=1)
+    assert METRICS["top_ece"](p, t) == pytest.approx((0.2 + 0.3 + 0.1) / 3)
+    few = [0, 10, 20]  # fewer than twice ten pairs are one bin
+    assert METRICS["top_ece"](p[few], t[few]) == pytest.approx(abs(3 - 1.9) / 3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_order_equals_mean_over_all_orders(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores, truth = rng.integers(0, 3, (6, 1)).astype(float), (rng.random((6, 1)) < 0.5).astype(int)
+    truth[0] = 1
+    orders = [scores[:, 0] * 100 + np.array(order) for order in permutations(range(6))]
+    expected = np.mean([sk.average_precision_score(truth[:, 0], order) for order in orders])
+    assert average_precisions_in_random_order(scores, truth) == pytest.approx([expected])
+    untied = rng.random((6, 1))
+    assert average_precisions_in_random_order(untied, truth) == pytest.approx(average_precisions(untied, truth))
 
 
 def test_bounded_metrics_stay_between_0_and_1() -> None:

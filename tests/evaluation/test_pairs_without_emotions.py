@@ -6,11 +6,12 @@ from sklearn import metrics as sk
 
 from emocap.errors import EmocapError
 from emocap.evaluation.baselines import BASELINES, fit_baseline
-from emocap.evaluation.calibration import calibrate, reliability_curve
+from emocap.evaluation.calibration import calibrate
 from emocap.evaluation.human_agreement import human_ceiling
-from emocap.evaluation.metrics import METRICS, evaluate
+from emocap.evaluation.metrics import METRICS, evaluate, varying_metrics
 from emocap.evaluation.predictions import ModelPredictions
 from emocap.evaluation.probability_metrics import bce, expected_calibration_error, hamming_loss
+from emocap.evaluation.reliability import reliability_curve
 from emocap.evaluation.significance import compare_models
 
 LABELS = ("happy", "sad", "awe", "fear")
@@ -76,7 +77,7 @@ def test_negatives_are_wrong_where_predicted() -> None:
     scores = evaluate(p, t, "ab")
     assert scores["hamming_loss"] == pytest.approx(2 / 6)
     assert scores["micro_f1"] == pytest.approx(2 / 4)  # one true positive, two false ones
-    assert scores["top1_accuracy"] == scores["recall_at_3"] == 1.0
+    assert scores["top1_accuracy"] == scores["label_ranking_average_precision"] == 1.0
     assert scores["per_emotion_average_precision"] == {"a": 1.0, "b": None}
 
 
@@ -85,7 +86,8 @@ def test_intervals_and_differences_stay_defined() -> None:
     images = [f"image {row}" for row in range(len(t))]
     models = {"a": [predictions(p)], "b": [predictions(other)]}
     result = compare_models(models, t, images, LABELS, references=["a"], n_bootstrap=200)
-    for name, metric in METRICS.items():
+    for name in varying_metrics(4):
+        metric = METRICS[name]
         low, high = result["intervals"]["b"][name]
         assert low <= result["models"]["b"][name] <= high, name
         deciding = result["differences"]["a"]["b"][name]["deciding_images"]
@@ -97,18 +99,20 @@ def test_draws_without_an_emotion_are_left_out() -> None:
     """Of two pairs one has an emotion: a quarter of the draws has none, which must not count as 0 or 1."""
     p, t = np.array([[0.9, 0.1, 0.3, 0.2], [0.1, 0.2, 0.3, 0.4]]), np.array([[1, 0, 0, 0], [0, 0, 0, 0]])
     intervals = compare_models({"a": [predictions(p)]}, t, ["x", "y"], LABELS, references=["a"])["intervals"]["a"]
-    for name in RANKED - {"precision_at_3"}:
-        assert intervals[name] == [1, 1], name
-    assert intervals["precision_at_3"] == pytest.approx([1 / 3, 1 / 3])
-    assert intervals["mean_average_precision"] == [1, 1]
+    exact = pytest.approx([0.025**0.5, 1])  # Clopper and Pearson's for 2 of 2
+    for name in RANKED & set(varying_metrics(4)) - {"precision_at_3", "coverage_error"}:
+        assert intervals[name] == exact, name
+    assert intervals["coverage_error"] == [1, 1]
+    assert intervals["mean_average_precision"] == exact
 
 
 def test_calibration_counts_negatives() -> None:
-    p, t = np.full((8, 2), 0.9), np.zeros((8, 2))
-    t[:6] = 1  # 3 of 4 positive: odds of 9 become 3
+    p, t = np.full((40, 2), 0.9), np.ones((40, 2))
+    t[::4] = 0  # 3 of 4 positive: odds of 9 become 3
+    positive = t.any(axis=1)
     assert calibrate(p, t).temperature == pytest.approx(2, abs=1e-3)
-    assert calibrate(p[:6], t[:6]).temperature < 0.1  # without the negatives it would be as confident as it can be
-    assert reliability_curve(p, t, bins=1) == {"confidence": [pytest.approx(0.9)], "frequency": [0.75], "count": [16]}
+    assert calibrate(p[positive], t[positive]).temperature < 0.1  # without the negatives it would be overconfident
+    assert reliability_curve(p, t, bins=1) == {"confidence": [pytest.approx(0.9)], "frequency": [0.75], "count": [80]}
     nothing = calibrate(p, t * 0)
     assert (nothing.temperature, nothing.threshold, nothing.thresholds.tolist()) == (1, 0.5, [0.5, 0.5])
 

@@ -1,0 +1,86 @@
+"""Reports of calibration: by hand, against scikit-learn, and against the prior."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import brier_score_loss
+
+from emocap.evaluation.predictions import ModelPredictions
+from emocap.evaluation.probability_metrics import expected_calibration_error, top_calibration_error
+from emocap.evaluation.reliability import calibration_report, equal_count_error
+
+LABELS = ("joy", "fear", "calm")
+
+
+def drawn(seed: int, n: int = 300) -> tuple[np.ndarray, np.ndarray]:
+    """Targets, and the true probabilities that they were drawn from."""
+    rng = np.random.default_rng(seed)
+    true = 1 / (1 + np.exp(-rng.normal([0.5, -1, -3], 1.5, (n, 3))))
+    return (rng.random((n, 3)) < true).astype(float), true
+
+
+def predictions(raw: np.ndarray, scaled: np.ndarray | None = None, rows: np.ndarray | None = None) -> ModelPredictions:
+    raw = raw.astype(np.float32)
+    rows = np.arange(len(raw)) if rows is None else rows
+    scaled = raw if scaled is None else scaled.astype(np.float32)
+    return ModelPredictions(rows, raw, scaled, np.full(len(raw), 0.5, np.float32), np.full(raw.shape, 0.5, np.float32))
+
+
+def report(models, targets):
+    prior = predictions(np.tile(targets.mean(axis=0), (len(targets), 1)))
+    return calibration_report(models, [prior], targets, LABELS)
+
+
+def test_before_and_after_scaling() -> None:
+    targets, p = drawn(13)
+    repeat = predictions(p, 0.5 * p)
+    result = report([repeat, repeat], targets)
+    assert result["ece_before"] == pytest.approx(expected_calibration_error(repeat.raw, targets))
+    assert result["ece_after"] == pytest.approx(expected_calibration_error(repeat.probabilities, targets))
+    assert result["top_ece"] == pytest.approx(top_calibration_error(repeat.probabilities, targets))
+    assert sum(result["before"]["count"]) == sum(result["after"]["count"]) == 2 * 900
+    assert sum(result["after"]["count"][8:]) == 0
+    rows = np.array([7, 3])
+    part = predictions(p[rows], rows=rows)
+    assert report([part], targets)["ece_before"] == pytest.approx(
+        expected_calibration_error(p[rows].astype(np.float32), targets[rows])
+    )
+
+
+def test_skill_is_against_the_prior() -> None:
+    targets, p = drawn(1)
+    prior = np.tile(targets.mean(axis=0), (len(targets), 1))
+    assert report([predictions(prior)], targets)["brier_skill"] == pytest.approx(0)
+    assert report([predictions(targets)], targets)["brier_skill"] == 1
+    assert report([predictions(1 - p)], targets)["brier_skill"] < 0
+    result = report([predictions(p)], targets)
+    scores = [np.mean([brier_score_loss(targets[:, e], each[:, e]) for e in range(3)]) for each in (p, prior)]
+    assert result["brier"] == pytest.approx(scores[0], rel=1e-5)
+    assert result["brier_skill"] == pytest.approx(1 - scores[0] / scores[1], rel=1e-5)
+
+
+def test_each_emotion_has_its_own_values() -> None:
+    targets, p = drawn(2)
+    bold = p.copy()
+    bold[:, 1] = np.clip(p[:, 1] + 0.3, 0, 1)
+    of_emotion = report([predictions(bold)], targets)["per_emotion"]
+    assert list(of_emotion) == list(LABELS)
+    assert of_emotion["fear"]["ece"] > 0.2 > of_emotion["joy"]["ece"]
+    assert of_emotion["joy"]["brier"] == pytest.approx(brier_score_loss(targets[:, 0], p[:, 0]), rel=1e-5)
+    assert of_emotion["calm"]["n_positives"] == targets[:, 2].sum()
+
+
+def test_emotion_that_never_occurs_has_no_skill() -> None:
+    targets, p = drawn(3)
+    targets[:, 2] = 0
+    of_emotion = report([predictions(p)], targets)["per_emotion"]["calm"]
+    assert of_emotion["brier_skill"] is None
+    assert of_emotion["n_positives"] == 0
+
+
+def test_equal_count_error_equals_naive_bins() -> None:
+    targets, p = drawn(4)
+    order = np.argsort(p[:, 0])
+    expected = sum(abs((targets[part, 0] - p[part, 0]).sum()) for part in np.split(order, 15)) / 300
+    assert equal_count_error(p[:, 0], targets[:, 0]) == pytest.approx(expected)
+    constant = np.full(300, 0.3)
+    assert equal_count_error(constant, targets[:, 0]) == pytest.approx(abs(targets[:, 0].mean() - 0.3))
