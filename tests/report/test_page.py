@@ -12,7 +12,7 @@ from emocap.report import page
 from emocap.report.page import write_report
 
 from .cached_drawings import cached_drawings
-from .synthetic import METRICS
+from .synthetic import METRICS, comparison_parts, sample
 
 COMPACT = ("mean_average_precision", "top1_accuracy", "top3_accuracy", "recall_at_3", "micro_f1",
            "expected_calibration_error")  # fmt: skip
@@ -207,6 +207,65 @@ def test_shows_each_study_with_its_sentence(run_dir):
     assert "1 note on rare emotions 'tired' has no positive pair" in text
     assert "ensemble 0.041 0.012 0.034 0.110 +0.083 1.31" in text
     assert "half against half – – 0.450" in text
+
+
+def test_page_says_which_model_to_use_and_how(run_dir):
+    text = report_of(run_dir).text
+    assert "The model for use: ensemble The ensemble (mean of the fine-tuned models’ logits) has the highest" in text
+    assert 'emocap predict --model RUN "a caption"' in text
+    run_dir.change("results.json", lambda it: it.pop("recommended"))
+    assert "The model for use" not in report_of(run_dir).text
+
+
+def test_metrics_are_defined_before_their_table(run_dir):
+    text = report_of(run_dir).text
+    assert text.index("Mean average precision (mAP) is macro") < text.index("Baselines")
+    assert text.index("the share of pairs whose likeliest emotion is one of the true ones") < text.index("Baselines")
+    run_dir.change("results.json", lambda it: it["metrics"].pop("top1_accuracy"))
+    assert "likeliest emotion is one of the true" not in report_of(run_dir).text
+
+
+def test_says_that_intervals_of_tables_are_simultaneous(run_dir):
+    simultaneous = "The intervals are simultaneous: they hold at 95% for all differences to one reference together."
+    assert report_of(run_dir).text.count(simultaneous) == 3  # all differences, and the points of two studies
+
+    def forget(it):
+        for part in comparison_parts(it):
+            for compared in part["differences"].values():
+                for by_metric in compared.values():
+                    for difference in by_metric.values():
+                        difference.pop("simultaneous")
+
+    run_dir.change("results.json", forget)
+    text = report_of(run_dir).text
+    assert "simultaneous" not in text
+    assert text.count("The intervals are not corrected for multiple comparisons") == 3
+
+
+def test_small_test_set_marks_nothing(run_dir):
+    run_dir.change("results.json", lambda it: [part.update(sample=sample(10)) for part in comparison_parts(it)])
+    html = report_of(run_dir)
+    classes = " ".join(attributes.get("class", "") for _, attributes in html.tags).split()
+    assert not {"best", "better", "worse"} & {*classes}
+    assert "Cannot tell whether AnB+ is better than tfidf" in html.text
+    assert "Test images 10 a verdict needs at least 20" in html.text
+    assert html.text.count("No verdict: the test set is too small.") == 2
+    assert "is better than" not in html.text.replace("Cannot tell whether AnB+ is better than", "")
+
+
+def test_layers_of_zero_differ_from_the_papers(run_dir):
+    assert "n = 0 is not that of Yosinski et al. 2014, a network with nothing copied: here its embeddings" in (
+        report_of(run_dir).text
+    )
+
+
+def test_counts_of_one_are_singular(run_dir):
+    run_dir.change("results.json", lambda it: it.update(n_test_pairs=1, n_test_images=1, n_bootstrap=1))
+    run_dir.change("audit.json", lambda it: it.update(n_source_pairs=1))
+    text = report_of(run_dir).text
+    assert "1 test pair on 1 image, each held out" in text
+    assert "The teacher scored 1 source pair;" in text
+    assert not re.search(r"\b1 (\w+ )?(pairs|images|samples)\b", text)
 
 
 def test_page_loads_nothing_from_elsewhere(run_dir):

@@ -4,7 +4,7 @@ from emocap.evaluation.metrics import PRIMARY
 from emocap.report.files.comparison import Comparison, Difference
 from emocap.report.files.results import Results
 from emocap.report.outcome import Outcome
-from emocap.report.text import about, counted, metric_in_sentence, number
+from emocap.report.text import EQUAL, about, counted, metric_in_sentence, number
 
 
 def too_small(comparison: Comparison) -> str:
@@ -29,26 +29,24 @@ def detectable(difference: Difference, results: Results, outcome: Outcome) -> li
     smallest = difference.minimum_detectable
     if outcome in ("better", "worse") or smallest is None:
         return []
-    sentence = (
+    sentences = [
         f"The smallest true difference in {metric_in_sentence(PRIMARY)} that this test set would show with 80% power "
-        f"is about {number(smallest)}."
-    )
-    return [sentence, _pairs_needed(difference, results)]
+        f"is about {number(smallest)}.",
+        _pairs_needed(difference, results),
+    ]
+    if outcome == "cannot tell" and (difference.low > EQUAL or difference.high < -EQUAL):
+        sentences.insert(0, "The interval excludes zero, but of so small a test set it cannot be relied on.")
+    return sentences
 
 
 def _pairs_needed(difference: Difference, results: Results) -> str:
     needed = difference.pairs_needed
-    if needed is None:
-        return "The observed difference is zero, which no number of test pairs would show to be one."
-    has = counted(results.n_test_pairs, "test pair", "test pairs")
-    if needed <= results.n_test_pairs:
+    if needed is not None:
         return (
-            f"If the observed difference were the true one, these {has} would be enough to show it; from so few, "
-            "neither the difference nor its interval can be relied on."
-            if not results.is_enough
-            else f"If the observed difference were the true one, {has} would be enough to show it with 80% power."
+            f"If the observed difference is the true one, {about(needed)} test pairs would show it with 80% power; "
+            f"this study has {results.n_test_pairs:,}."
         )
-    return (
-        f"If the observed difference is the true one, {about(needed)} test pairs would show it with 80% "
-        f"power; this study has {results.n_test_pairs:,}."
-    )
+    if abs(difference.difference) <= EQUAL:
+        return "The observed difference is zero, which no number of test pairs would show to be one."
+    seeds = " with so few seeds" if len(results.seeds) > 1 else ""
+    return f"No number of test pairs would show a difference as small as the observed one{seeds}."

@@ -159,9 +159,11 @@ def difference_cell(comparison: Comparison, model: str, reference: str, metric: 
         return Cell("–")
     outcome = outcome_of(difference, info, is_enough=comparison.is_enough, several=True)
     n = difference.deciding_images
+    low, high = difference.interval(several=True)
     return Cell(
         signed(difference.difference),
-        signed_interval(difference, several=True),
+        # Where no sample changes the difference, as between models that predict the same, it has no interval.
+        signed_interval(difference, several=True) if high - low > EQUAL else "",
         outcome=outcome if outcome in ("better", "worse") else "",
         spread="" if n is None else counted(n, "image", "images"),
     )

@@ -61,10 +61,10 @@ def description_of(model: str) -> str:
 def capitalized(text: str) -> str:
     """Text as the start of a sentence; a model's name such as tfidf keeps its letters.
 
-    >>> capitalized("the teacher is best"), capitalized("tfidf is best")
-    ('The teacher is best', 'tfidf is best')
+    >>> capitalized("the teacher is best"), capitalized("tfidf’s score is best")
+    ('The teacher is best', 'tfidf’s score is best')
     """
-    first = text.split(" ", 1)[0]
+    first = text.split(" ", 1)[0].removesuffix("’s")
     return text if first in MODELS else text[:1].upper() + text[1:]
 
 

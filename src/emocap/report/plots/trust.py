@@ -29,13 +29,15 @@ def reliability(results: Results, models: list[str]) -> Drawing | None:
     curves, parts = [], []
     for name, colour in zip(shown, SERIES[: len(shown)], strict=True):
         calibration = results.calibration[name]
-        curves.append((f"{name}, before", colour, calibration.before, False))
-        curves.append((f"{name}, after", colour, calibration.after, True))
-        words = f"{label_of(name)}’s expected calibration error is {number(calibration.ece_before)} before temperature "
-        words += f"scaling and {number(calibration.ece_after)} after"
+        words = f"{label_of(name)}’s expected calibration error is {number(calibration.ece_before)}"
         if calibration.applied is False:
+            curves.append((name, colour, calibration.before, True))
             words += " (no temperature was applied)"
-        elif calibration.temperature:
+        else:
+            curves.append((f"{name}, before", colour, calibration.before, False))
+            curves.append((f"{name}, after", colour, calibration.after, True))
+            words += f" before temperature scaling and {number(calibration.ece_after)} after"
+        if calibration.temperature and calibration.applied is not False:
             low, high = min(calibration.temperature), max(calibration.temperature)
             at = f"temperature {low:.2f}" if high - low < 0.005 else f"temperatures {low:.2f} to {high:.2f}"
             words += f" ({at})"
@@ -132,7 +134,12 @@ def _pairs_and_annotators(human: Human) -> str:
     words = counted(human.n_pairs, "pair", "pairs")
     annotators = human.annotators
     if {"least", "median", "most"} <= set(annotators):
-        words += f" with {annotators['least']:g} to {annotators['most']:g} annotators, median {annotators['median']:g}"
+        least, most = annotators["least"], annotators["most"]
+        words += (
+            f" with {least:g} annotators each"
+            if least == most
+            else f" with {least:g} to {most:g} annotators, median {annotators['median']:g}"
+        )
     left_out = [f"{count:,} {reason}" for reason, count in human.left_out.items() if count]
     return words + (f"; left out: {', '.join(left_out)}." if left_out else ".")
 

@@ -1,0 +1,87 @@
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from emocap.report.calibration import calibration_section
+from emocap.report.files.results import Results
+from emocap.report.plots import trust
+
+from . import synthetic
+from .test_page import report_of
+
+
+def results(**applied):
+    value = synthetic.results()
+    for name, entry in value["calibration"].items():
+        entry["applied"] = applied.get(name.replace("+", "_plus"), entry["applied"])
+    return Results.model_validate(value)
+
+
+def texts(drawing):
+    return [element.text for element in ElementTree.fromstring(drawing.svg).iter() if element.tag.endswith("text")]
+
+
+def test_shows_every_model_beside_the_prior():
+    section = calibration_section(results(), "AnB+")
+    assert section.models[0] == ("prior", ["0.001", "0.001", "0.002", "0.120", "±0.000", "not applied"])
+    assert dict(section.models)["AnB+"] == ["0.041", "0.012", "0.034", "0.110", "+0.083", "1.31"]
+
+
+def test_shows_every_emotion_beside_the_prior():
+    section = calibration_section(results(), "AnB+")
+    assert section.emotions[0] == ("happy", ["60", "0.020", "0.001", "0.100", "0.120", "+0.200"])
+    assert section.emotions[5] == ("tired", ["55", "0.020", "0.001", "0.150", "0.120", "−0.050"])
+
+
+@pytest.mark.parametrize(
+    ("applied", "said"),
+    [
+        ({}, "A temperature was applied to every model."),
+        (dict.fromkeys(("tfidf", "teacher", "student", "AnB", "AnB_plus", "ensemble"), False), "No temperature was"),
+        ({"tfidf": False, "teacher": False}, "to the student, AnB, AnB+ and the ensemble, but not to tfidf and the te"),
+    ],
+)
+def test_says_which_models_were_scaled(applied, said):
+    assert said in calibration_section(results(**applied), "AnB+").finding
+
+
+def test_unscaled_model_has_one_curve():
+    drawing = trust.reliability(results(AnB_plus=False), ["AnB+"])
+    assert drawing.caption.startswith(
+        "AnB+’s expected calibration error is 0.041 (no temperature was applied); the prior’s is 0.001."
+    )
+    assert "AnB+" in texts(drawing)
+    assert "AnB+, after" not in texts(drawing)
+
+
+def test_figure_counts_emotions_with_skill():
+    drawing = trust.brier_skill(results(), ["tfidf", "AnB+"])
+    assert drawing.caption.startswith("tfidf’s Brier score is below the prior’s on 4 of 6 emotions; AnB+’s")
+    assert {"happy", "the prior", "AnB+"} <= {*texts(drawing)}
+
+
+def test_older_run_has_what_it_recorded(run_dir):
+    new = ("applied", "brier", "brier_skill", "top_ece", "per_emotion")
+
+    def forget(it):
+        for entry in it["calibration"].values():
+            for key in new:
+                entry.pop(key)
+
+    run_dir.change("results.json", forget)
+    text = report_of(run_dir).text
+    assert "ensemble 0.041 0.012 – – – 1.31" in text
+    assert "Calibration of every emotion" not in text
+    assert "Brier skill by emotion" not in text
+
+
+def test_human_share_is_never_of_a_ranking_of_all(run_dir):
+    def older(it):
+        for part in ("models", "shares"):
+            for scores in it["human"][part].values():
+                scores["mean_average_precision"] = 0.5
+        it["human"]["one_against_others"]["mean_average_precision"] = 0.4
+
+    before = report_of(run_dir).text
+    run_dir.change("results.json", older)
+    assert report_of(run_dir).text == before
