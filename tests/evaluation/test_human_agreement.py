@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from emocap.errors import EmocapError
 from emocap.evaluation.human_agreement import SHARED, human_ceiling, ranking_scores
@@ -98,7 +99,7 @@ def test_rankings_leave_out_empty_answers() -> None:
     model = predictions([0, 1, 2], [[0.9, 0.1, 0.1, 0.1], wrong, wrong])
     result = human_ceiling([[[0], [0], []], [[], []], [[1], []]], {"model": [model]}, LABELS, prior)
     for scores in (result["one_against_others"], result["models"]["model"]):
-        assert scores["top1_accuracy"] == scores["label_ranking_average_precision"] == 1
+        assert scores["top1_accuracy"] == scores["recall_at_3"] == 1
 
 
 def test_split_half_counts_empty_answers() -> None:
@@ -123,8 +124,8 @@ def test_needs_two_who_named_an_emotion() -> None:
 def test_full_agreement_gives_perfect_scores() -> None:
     named = [[[0], [0], [0]], [[1], [1]], [[2], [2]], [[3], [3]]]
     result = human_ceiling(named, {"model": [predictions(range(4), np.eye(4) * 0.8 + 0.1)]}, LABELS, PRIOR)
-    perfect = {"top1_accuracy", "recall_at_3", "mean_average_precision", "ndcg_at_5", "micro_f1"}
-    for metric in perfect:
+    assert set(result["shares"]["model"]) == {"top1_accuracy", "recall_at_3", "micro_f1"}
+    for metric in SHARED:
         assert result["one_against_others"][metric] == pytest.approx(1)
         assert result["shares"]["model"][metric] == pytest.approx(1)
         assert result["split_half"]["metrics"][metric] == pytest.approx(1)
@@ -205,3 +206,29 @@ def test_accepts_a_prior_per_pair() -> None:
     alone = [human_ceiling(named[:1], {}, LABELS, np.array(p))["one_against_others"] for p in (first, last)]
     assert both["recall_at_3"] == pytest.approx(np.mean([scores["recall_at_3"] for scores in alone]))
     assert alone[0]["recall_at_3"] > alone[1]["recall_at_3"]
+
+
+def test_intervals_of_shares_draw_images() -> None:
+    rng, n = np.random.default_rng(0), 60
+    named = [[[int(rng.integers(0, 2))] for _ in range(3)] for _ in range(n)]
+    images = [str(row // 2) for row in range(n)]
+    p = rng.random((n, 4))
+    result = human_ceiling(named, {"model": [predictions(range(n), p)]}, LABELS, PRIOR, images=images)
+    low, high = result["share_intervals"]["model"]["top1_accuracy"]
+    right = np.zeros((2, n))  # number of annotators whose first emotion another one named, and the model's likewise
+    for row, people in enumerate(named):
+        for number, (word,) in enumerate(people):
+            others = {other for at, (other,) in enumerate(people) if at != number}
+            right[:, row] += word in others, p[row].argmax() in others
+    draws = rng.integers(0, n // 2, (4000, n // 2))
+    ratios = [np.divide(*right.reshape(2, -1, 2).sum(axis=2)[::-1][:, draw].sum(axis=1)) for draw in draws]
+    half = stats.t.ppf(0.975, n // 2 - 1) * np.std(ratios) * np.sqrt(30 / 29)
+    share = result["shares"]["model"]["top1_accuracy"]
+    assert (low, high) == pytest.approx((share - half, share + half), abs=0.1 * half)
+
+
+def test_same_answers_have_a_share_of_one() -> None:
+    named = [[[0], [0]], [[1], [2]], [[1], [1]]]
+    model = predictions(range(3), np.eye(4)[[0, 3, 1]])
+    result = human_ceiling(named, {"model": [model]}, LABELS, PRIOR)
+    assert result["share_intervals"]["model"]["top1_accuracy"] == [1, 1]

@@ -9,20 +9,23 @@ rankings leave it out, for annotators and models alike; it counts everywhere els
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from emocap.errors import EmocapError
-from emocap.evaluation.metrics import METRICS
+from emocap.evaluation.bootstrap import CELLS_AT_ONCE
+from emocap.evaluation.intervals import estimate, interval
+from emocap.evaluation.metrics import METRICS, varying_metrics
 from emocap.evaluation.predictions import ModelPredictions
 from emocap.evaluation.scored_predictions import ScoredPredictions
-from emocap.evaluation.statistics import plain_value
 
-# The metrics of ranks and of one threshold: what a person named has neither probabilities nor thresholds by emotion.
-SHARED = (*(m.name for m in METRICS.values() if m.input == "ranking" and m.higher_is_better), "micro_f1")
+# What a person's answer is of the same kind for: a few best emotions, or a decision on each. A person ranks no further
+# emotions and has no probabilities, so that average precision over pairs, LRAP or nDCG say nothing about people.
+SHARED = ("top1_accuracy", "recall_at_3", "micro_f1")
 UNNAMED = 1e-6
+Weighted = Callable[[np.ndarray], np.ndarray]
 
 
 def human_ceiling(
@@ -31,10 +34,12 @@ def human_ceiling(
     labels: Sequence[str],
     prior: np.ndarray,
     *,
+    images: Sequence[str] | None = None,
+    n_bootstrap: int = 1000,
     n_splits: int = 20,
     seed: int = 0,
 ) -> dict[str, Any] | None:
-    """Scores of annotators and of models against the same annotators, by the metrics in `SHARED`.
+    """Scores of annotators and of models against the same annotators, by the metrics in `SHARED` that can vary.
 
     For `micro_f1` an annotator predicts what is named, a model what reaches its threshold; the other metrics use ranks.
     Every annotator has the same weight, so that a pair with more annotators has more.
@@ -45,8 +50,10 @@ def human_ceiling(
         predictions: by model, one entry per repeat; only pairs that all of them predict are used.
         labels: E emotions.
         prior: (E,) frequencies, or (M, E), one row per pair of the table, which rank what an annotator did not name.
+        images: by pair of the table, the keys of what the bootstrap of `share_intervals` draws; None for every pair.
+        n_bootstrap: number of its draws.
         n_splits: number of random splits of the annotators into halves.
-        seed: of the splits.
+        seed: of the splits and draws.
 
     Returns:
         What `docs/RUN_DIR.md` describes as `human`; None if no pair has two annotators who named known emotions.
@@ -64,23 +71,22 @@ def human_ceiling(
     is_ranked = np.array([bool(words) for _, known in kept for words in known])
     if not is_ranked.all():
         left_out["answers of no emotion, by the metrics of rankings only"] = int((~is_ranked).sum())
-    own = _scores(people, targets, 0.5, is_ranked)
-    models = {
-        name: _mean([_model_scores(repeat, pairs, targets, is_ranked) for repeat in repeats])
+    names = [name for name in SHARED if name in varying_metrics(len(labels))]
+    of_people = _weighted(names, people, targets, 0.5, is_ranked)
+    of_models = {
+        name: [_weighted_model(names, repeat, pairs, targets, is_ranked) for repeat in repeats]
         for name, repeats in predictions.items()
     }
+    keys = np.array([str(row) if images is None else images[row] for row in pairs])
     counts = [len(known) for _, known in kept]
     return {
         "n_pairs": len(kept),
         "left_out": {reason: count for reason, count in left_out.items() if count},
         "annotators": {"least": min(counts), "median": float(np.median(counts)), "most": max(counts)},
-        "one_against_others": own,
-        "models": models,
-        "shares": {
-            name: {metric: scores[metric] / value if value else None for metric, value in own.items()}
-            for name, scores in models.items()
-        },
-        "split_half": _split_half([known for _, known in kept], priors[[row for row, _ in kept]], n_splits, seed),
+        **_against_others(of_people, of_models, keys, n_bootstrap, seed),
+        "split_half": _split_half(
+            names, [known for _, known in kept], priors[[row for row, _ in kept]], n_splits, seed
+        ),
     }
 
 
@@ -155,40 +161,101 @@ def _one_against_others(
     return np.array(rows), np.stack(people), np.stack(targets).astype(np.float32)
 
 
-def _model_scores(
-    repeat: ModelPredictions, pairs: np.ndarray, targets: np.ndarray, is_ranked: np.ndarray
-) -> dict[str, float]:
-    """A repeat's scores for these pairs (I,) against these targets (I, E)."""
+def _against_others(
+    of_people: Mapping[str, Weighted],
+    of_models: Mapping[str, Sequence[Mapping[str, Weighted]]],
+    keys: np.ndarray,
+    n_bootstrap: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Scores of people and models, the models' shares of the people's, and the intervals of these."""
+    once = np.ones((1, len(keys)))
+    own = _values(of_people, once)
+    models = {name: _mean([_values(repeat, once) for repeat in repeats]) for name, repeats in of_models.items()}
+    shares = {
+        name: {metric: scores[metric] / value if value else None for metric, value in own.items()}
+        for name, scores in models.items()
+    }
+    return {
+        "one_against_others": own,
+        "models": models,
+        "shares": shares,
+        "share_intervals": _share_intervals(shares, of_people, of_models, keys, n_bootstrap, seed),
+    }
+
+
+def _weighted_model(
+    names: Sequence[str], repeat: ModelPredictions, pairs: np.ndarray, targets: np.ndarray, is_ranked: np.ndarray
+) -> dict[str, Weighted]:
+    """A repeat's metrics for these pairs (I,) against these targets (I, E), as functions of weights."""
     ordered = repeat.ordered()
     places = np.searchsorted(ordered.rows, pairs)
-    return _scores(ordered.probabilities[places], targets, ordered.threshold[places], is_ranked)
+    return _weighted(names, ordered.probabilities[places], targets, ordered.threshold[places], is_ranked)
 
 
-def _scores(
-    scores: np.ndarray, targets: np.ndarray, threshold: float | np.ndarray, is_ranked: np.ndarray
-) -> dict[str, float]:
-    """The metrics of `SHARED` of scores (I, E).
+def _weighted(
+    names: Sequence[str], scores: np.ndarray, targets: np.ndarray, threshold: float | np.ndarray, is_ranked: np.ndarray
+) -> dict[str, Weighted]:
+    """Metrics of scores (I, E) as functions of weights (B, I).
 
     Args:
         is_ranked: (I,) bool, the rows that metrics of rankings use; they are NaN if none of these has a target.
     """
-    all_rows, ranked = (
-        ScoredPredictions(scores, targets, threshold),
-        ScoredPredictions(scores[is_ranked], targets[is_ranked]),
-    )
-    values = {}
-    for name in SHARED:
-        scored = ranked if METRICS[name].input == "ranking" else all_rows
-        is_defined = scored is all_rows or ranked.n_ranked > 0
-        values[name] = plain_value(METRICS[name].statistic(scored), len(scored.truth)) if is_defined else np.nan
-    return values
+    all_rows = ScoredPredictions(scores, targets, threshold)
+    ranked = ScoredPredictions(scores[is_ranked], targets[is_ranked])
+    functions: dict[str, Weighted] = {}
+    for name in names:
+        if METRICS[name].input != "ranking":
+            functions[name] = METRICS[name].statistic(all_rows)
+        elif ranked.n_ranked:
+            statistic = METRICS[name].statistic(ranked)
+            functions[name] = lambda weights, statistic=statistic: statistic(weights[:, is_ranked])  # type: ignore[misc]
+        else:
+            functions[name] = lambda weights: np.full(len(weights), np.nan)
+    return functions
+
+
+def _values(functions: Mapping[str, Weighted], weights: np.ndarray) -> dict[str, float]:
+    """The values for weights (1, I)."""
+    return {name: float(function(weights)[0]) for name, function in functions.items()}
 
 
 def _mean(repeats: Sequence[dict[str, float]]) -> dict[str, float]:
-    return {metric: float(np.mean([scores[metric] for scores in repeats])) for metric in SHARED}
+    return {metric: float(np.mean([scores[metric] for scores in repeats])) for metric in repeats[0]}
 
 
-def _split_half(people: Sequence[list[list[int]]], priors: np.ndarray, n_splits: int, seed: int) -> dict[str, Any]:
+def _share_intervals(
+    shares: Mapping[str, Mapping[str, float | None]],
+    of_people: Mapping[str, Weighted],
+    of_models: Mapping[str, Sequence[Mapping[str, Weighted]]],
+    keys: np.ndarray,
+    n_bootstrap: int,
+    seed: int,
+) -> dict[str, dict[str, list[float] | None]]:
+    """95% intervals of the shares over images, people and models being weighted by the same draws (see `intervals`)."""
+    _, image_of = np.unique(keys, return_inverse=True)
+    n_images, generator = int(image_of.max()) + 1, np.random.default_rng(seed)
+    at_once = max(1, CELLS_AT_ONCE // len(keys))
+    drawn: dict[tuple[str, str], list[np.ndarray]] = {(name, metric): [] for name in shares for metric in of_people}
+    for start in range(0, n_bootstrap, at_once):
+        n = min(at_once, n_bootstrap - start)
+        weights = generator.multinomial(n_images, np.full(n_images, 1 / n_images), size=n)[:, image_of].astype(float)
+        for metric, function in of_people.items():
+            people = function(weights)
+            for name, repeats in of_models.items():
+                model = np.mean([repeat[metric](weights) for repeat in repeats], axis=0)
+                drawn[name, metric].append(np.divide(model, people, out=np.full(n, np.nan), where=people > 0))
+    intervals: dict[str, dict[str, list[float] | None]] = {name: {} for name in shares}
+    for (name, metric), parts in drawn.items():
+        share = shares[name][metric]
+        estimated = None if share is None else estimate(share, np.concatenate(parts), n_images)
+        intervals[name][metric] = None if estimated is None else interval(estimated, lowest=0.0)
+    return intervals
+
+
+def _split_half(
+    names: Sequence[str], people: Sequence[list[list[int]]], priors: np.ndarray, n_splits: int, seed: int
+) -> dict[str, Any]:
     """Agreement of two random halves of each pair's annotators, as means over the splits.
 
     `correlation` is Pearson's of the two halves' vote shares over all cells of pairs and emotions; `spearman_brown`
@@ -213,13 +280,14 @@ def _split_half(people: Sequence[list[list[int]]], priors: np.ndarray, n_splits:
         if first.std() > 0 and second.std() > 0:
             correlations.append(float(np.corrcoef(first.ravel(), second.ravel())[0, 1]))
         is_ranked = first.sum(axis=1) > 0
-        metrics.append(_scores(first + UNNAMED * priors, second > 0, 2 * UNNAMED, is_ranked))
+        weighted = _weighted(names, first + UNNAMED * priors, second > 0, 2 * UNNAMED, is_ranked)
+        metrics.append(_values(weighted, np.ones((1, len(people)))))
     r = float(np.mean(correlations)) if correlations else None
     return {
         "correlation": r,
         "spearman_brown": None if r is None or r <= -1 else 2 * r / (1 + r),
         "n_splits": n_splits,
-        "metrics": {name: _mean_of_defined([scores[name] for scores in metrics]) for name in SHARED},
+        "metrics": {name: _mean_of_defined([scores[name] for scores in metrics]) for name in names},
     }
 
 

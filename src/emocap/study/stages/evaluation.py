@@ -176,7 +176,14 @@ def human(study: TrainingUnit, pairs: Pairs, predictions: dict[str, list[ModelPr
     priors = np.zeros((len(pairs), len(study.vocabulary)))
     for repeat in predictions["prior"]:
         priors[repeat.rows] = repeat.raw  # each pair's own training pairs, which no fold shares with its test pairs
-    return human_ceiling(annotator_emotions(pairs, study.vocabulary), predictions, study.vocabulary.labels, priors)
+    return human_ceiling(
+        annotator_emotions(pairs, study.vocabulary),
+        predictions,
+        study.vocabulary.labels,
+        priors,
+        images=study.groups,
+        n_bootstrap=study.config.evaluation.n_bootstrap,
+    )
 
 
 def read_oracle(path: Path, pairs: Pairs, vocabulary: Vocabulary) -> np.ndarray:
