@@ -2,12 +2,13 @@
 
 import asyncio
 import threading
+import time
 
 import numpy as np
 import pytest
 
 from emocap import EmocapError
-from emocap.app.engine import Engine
+from emocap.app.engine import Abandoned, Engine
 from emocap.app.limits import Limits
 from emocap.app.service import DeadlineExceeded, ServerBusy, Service
 
@@ -94,6 +95,121 @@ def test_other_jobs_alternate_with_batches(engine) -> None:
     assert engine.depth == 0
 
 
+def test_long_job_lets_predictions_run_between_steps(engine) -> None:
+    """A prediction that arrives during a step is answered before the next one, and not only when the job ends."""
+    order: list[str] = []
+    arrived = [threading.Event() for _ in range(3)]
+
+    def explain() -> None:
+        for step, event in enumerate(arrived):
+            order.append(f"step {step}")
+            event.wait(LONG)
+            engine.serve_waiting()
+
+    async def predict(step: int) -> None:
+        prediction = asyncio.ensure_future(engine.probabilities(None, ["a"]))
+        await asyncio.sleep(0.05)
+        arrived[step].set()
+        await prediction
+        order.append(f"prediction {step}")
+
+    async def ask() -> None:
+        explaining = asyncio.ensure_future(engine.run(explain))
+        for step in range(len(arrived) - 1):
+            await predict(step)
+        assert not explaining.done()
+        arrived[-1].set()
+        await explaining
+
+    engine._predictor.go.set()
+    asyncio.run(ask())
+    assert order.index("prediction 0") < order.index("step 2")
+    assert order[-1] == "prediction 1", "both were answered before the job ended"
+
+
+def test_failing_prediction_does_not_end_the_long_job(engine) -> None:
+    async def ask():
+        started, go = threading.Event(), threading.Event()
+
+        def explain() -> str:
+            started.set()
+            go.wait(LONG)
+            engine.serve_waiting()
+            return "explained"
+
+        explaining = asyncio.ensure_future(engine.run(explain))
+        await asyncio.to_thread(started.wait, LONG)
+        bad = asyncio.ensure_future(engine.probabilities(None, ["bad"]))
+        await asyncio.sleep(0.05)
+        go.set()
+        return await asyncio.gather(explaining, bad, return_exceptions=True)
+
+    engine._predictor.go.set()
+    explained, error = asyncio.run(ask())
+    assert explained == "explained"
+    assert str(error) == "bad caption"
+
+
+def test_abandoned_job_ends_at_its_next_step(engine) -> None:
+    ended: list[BaseException] = []
+
+    async def ask():
+        started, cancelled = threading.Event(), threading.Event()
+
+        def explain() -> None:
+            started.set()
+            cancelled.wait(LONG)
+            try:
+                engine.serve_waiting()
+            except Abandoned as error:
+                ended.append(error)
+                raise
+
+        explaining = asyncio.ensure_future(engine.run(explain))
+        await asyncio.to_thread(started.wait, LONG)
+        explaining.cancel()
+        await asyncio.gather(explaining, return_exceptions=True)
+        cancelled.set()
+        return await engine.probabilities(None, ["aa"])
+
+    engine._predictor.go.set()
+    assert asyncio.run(ask()).tolist() == [[2]]
+    assert ended
+
+
+def test_times_of_jobs_exclude_what_runs_within() -> None:
+    now = [0.0]
+
+    class SlowPredictor(BlockedPredictor):
+        def pair_probabilities(self, features, captions):
+            now[0] += 3.0
+            return super().pair_probabilities(features, captions)
+
+    engine = Engine(SlowPredictor(), batch=4, clock=lambda: now[0])
+    engine._predictor.go.set()
+
+    async def ask() -> None:
+        waiting: list[asyncio.Future] = []
+        loop, submitted = asyncio.get_running_loop(), threading.Event()
+
+        def submit() -> None:
+            waiting.append(asyncio.ensure_future(engine.probabilities(None, ["a"])))
+            loop.call_later(0.05, submitted.set)
+
+        def explain() -> None:
+            loop.call_soon_threadsafe(submit)
+            submitted.wait(LONG)
+            now[0] += 7.0
+            engine.serve_waiting()
+
+        await engine.run(explain)
+        await asyncio.gather(*waiting)
+
+    asyncio.run(ask())
+    engine.stop()
+    assert (engine.prediction_seconds, engine.other_seconds) == (3.0, 7.0)
+
+
 def test_stop_finishes_waiting_jobs() -> None:
     engine = Engine(BlockedPredictor(), batch=4)
 
@@ -137,7 +253,7 @@ def test_rejects_requests_beyond_the_waiting_limit(service) -> None:
         await asyncio.sleep(0.05)
         assert service.accepted == 3
         assert service.is_full
-        with pytest.raises(ServerBusy, match="too many requests are waiting; try again in a moment"):
+        with pytest.raises(ServerBusy, match="too many requests are waiting; try again in 1 s"):
             await service.predict(None, ["a dog"])
         event.set()
         await asyncio.gather(blocking, *accepted)
@@ -145,6 +261,71 @@ def test_rejects_requests_beyond_the_waiting_limit(service) -> None:
         return await service.predict(None, ["a dog"])
 
     assert asyncio.run(ask())[0].caption == "a dog"
+
+
+def test_prediction_is_answered_within_an_explanation(service) -> None:
+    """Of a long caption, whose explanation takes many passes: the prediction waits for one of them."""
+    service = service()
+    engine, serve_waiting = service._engine, service._engine.serve_waiting
+    started, steps = threading.Event(), []
+
+    def serve() -> None:
+        started.set()
+        while not steps and not engine._predictions:
+            time.sleep(0.01)
+        steps.append(len(engine._predictions))
+        serve_waiting()
+
+    engine.serve_waiting = serve
+
+    async def ask():
+        explaining = asyncio.ensure_future(service.explain(None, "the child celebrates at home " * 40))
+        await asyncio.to_thread(started.wait, LONG)
+        prediction = await service.predict(None, ["a dog"])
+        assert not explaining.done()
+        await explaining
+        return prediction
+
+    assert asyncio.run(ask())[0].caption == "a dog"
+    assert steps[0] == 1
+    assert len(steps) > 3
+    assert not any(steps[1:])
+
+
+def test_default_limits_answer_twenty_requests_at_once(service) -> None:
+    service = service()
+
+    async def ask():
+        requests = [service.predict(None, [f"a dog {number}"]) for number in range(20)]
+        return await asyncio.gather(*requests)
+
+    assert [answer[0].caption for answer in asyncio.run(ask())] == [f"a dog {number}" for number in range(20)]
+
+
+def test_retry_after_follows_measured_time_and_depth(service, monkeypatch) -> None:
+    service = service(waiting=3, slow=1)
+    monkeypatch.setattr(service._engine, "prediction_seconds", 2.2)
+    monkeypatch.setattr(service._engine, "other_seconds", 7.0)
+
+    async def ask():
+        event, work = blocker(service)
+        blocking = asyncio.ensure_future(work)
+        await asyncio.sleep(0.05)
+        accepted = [
+            asyncio.ensure_future(request)
+            for request in (service.explain(None, "a dog"), service.predict(None, ["a dog"]))
+        ]
+        await asyncio.sleep(0.05)
+        with pytest.raises(ServerBusy) as refused:
+            await service.predict(None, ["a dog"])
+        event.set()
+        await asyncio.gather(blocking, *accepted)
+        return refused.value, service.retry_after
+
+    refused, afterwards = asyncio.run(ask())
+    assert refused.retry_after == 12, "two at 2.2 s and an explanation at 7 s"
+    assert refused.headers == {"retry-after": "12"}
+    assert afterwards == 1
 
 
 def test_deadline_frees_the_place_once_work_ends(service) -> None:

@@ -1,11 +1,13 @@
 """One thread that runs the models; waiting predictions share a forward pass.
 
 No request waits for a batch to fill up: the next batch collects while one is computed, so that a single request is
-answered at once and many share the cost of a pass. Explanations and caption generation run alone, between two batches.
+answered at once and many share the cost of a pass. Explanations and caption generation run in turn with the batches; a
+long one lets a batch run between its steps, and ends at the next step once nobody waits for its result.
 """
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -17,15 +19,26 @@ import numpy as np
 from emocap.api.images import ImageInput
 from emocap.api.predictor import EmotionPredictor
 
+RECENT = 0.2  # weight of the latest job in a mean time
+
 
 @dataclass
 class Job:
-    """Work for the thread: captions of one image to predict, or any other function to run alone."""
+    """Work for the thread: captions of one image to predict, or any other function.
+
+    Attributes:
+        is_abandoned: whether nobody waits for the result any more.
+    """
 
     captions: Sequence[str] = ()
     image: ImageInput = None
     function: Callable[[], Any] | None = None
     future: "Future[Any]" = field(default_factory=Future)
+    is_abandoned: bool = False
+
+
+class Abandoned(Exception):
+    """Nobody waits for the result of the function that runs."""
 
 
 class Engine:
@@ -35,6 +48,11 @@ class Engine:
         predictor: predicts the emotions of captions.
         batch: captions per forward pass, except where one job has more.
         on_batch: called with the number of jobs and captions of each batch.
+        clock: time in seconds.
+
+    Attributes:
+        prediction_seconds, other_seconds: recent mean times per job of each kind, 0 before the first one. A prediction
+            takes its share of its batch; what runs between the steps of another job is not part of that job's time.
     """
 
     def __init__(
@@ -43,12 +61,15 @@ class Engine:
         *,
         batch: int,
         on_batch: Callable[[int, int], None] = lambda n_jobs, n_captions: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._predictor = predictor
+        self._predictor, self._clock = predictor, clock
         self._batch, self._on_batch = batch, on_batch
         self._predictions: deque[Job] = deque()
         self._others: deque[Job] = deque()
         self._running: list[Job] = []
+        self.prediction_seconds = self.other_seconds = 0.0
+        self._batch_seconds = 0.0  # all batches so far
         self._condition = threading.Condition()
         self._is_stopping = False
         self._thread = threading.Thread(target=self._loop, name="emocap-engine", daemon=True)
@@ -74,8 +95,27 @@ class Engine:
         return await self._submit(Job(captions=captions, image=image), self._predictions)
 
     async def run(self, function: Callable[[], Any]) -> Any:
-        """Run a function in the thread of the models; returns or raises what it does."""
+        """Run a function in the thread of the models; returns or raises what it does.
+
+        A long function calls `serve_waiting` between its steps.
+        """
         return await self._submit(Job(function=function), self._others)
+
+    def serve_waiting(self) -> None:
+        """Run a batch of the predictions that wait; called by a function of `run`, in its thread.
+
+        Raises:
+            Abandoned: nobody waits for that function's result any more.
+        """
+        with self._condition:
+            outer = self._running
+            if outer and all(job.is_abandoned for job in outer):
+                raise Abandoned
+            jobs = _started(self._next_batch()) if self._predictions else []
+            self._running = [*outer, *jobs]
+        if jobs:
+            self._run(jobs)
+        self._running = outer
 
     def stop(self) -> None:
         """Finish all jobs, then end the thread."""
@@ -88,7 +128,11 @@ class Engine:
         with self._condition:
             queue.append(job)
             self._condition.notify()
-        return await asyncio.wrap_future(job.future)
+        try:
+            return await asyncio.wrap_future(job.future)
+        except asyncio.CancelledError:
+            job.is_abandoned = True
+            raise
 
     def _loop(self) -> None:
         is_others_turn = False
@@ -99,8 +143,7 @@ class Engine:
                 if not (self._predictions or self._others):
                     return
                 is_other = bool(self._others) and (is_others_turn or not self._predictions)
-                jobs = [self._others.popleft()] if is_other else self._next_batch()
-                self._running = [job for job in jobs if job.future.set_running_or_notify_cancel()]
+                self._running = _started([self._others.popleft()] if is_other else self._next_batch())
             is_others_turn = not is_other
             if self._running:
                 self._run(self._running)
@@ -115,8 +158,10 @@ class Engine:
         return jobs
 
     def _run(self, jobs: Sequence[Job]) -> None:
+        function = jobs[0].function
+        start, batches_before = self._clock(), self._batch_seconds
         try:
-            results = [jobs[0].function()] if jobs[0].function is not None else self._predict(jobs)
+            results = [function()] if function is not None else self._predict(jobs)
         except Exception as error:
             if len(jobs) > 1:  # the bad input of one must not fail the others
                 for job in jobs:
@@ -124,6 +169,13 @@ class Engine:
                 return
             jobs[0].future.set_exception(error)
             return
+        seconds = self._clock() - start
+        if function is not None:
+            own = seconds - (self._batch_seconds - batches_before)
+            self.other_seconds = _mean_with(self.other_seconds, own)
+        else:
+            self._batch_seconds += seconds
+            self.prediction_seconds = _mean_with(self.prediction_seconds, seconds / len(jobs))
         for job, result in zip(jobs, results, strict=True):
             job.future.set_result(result)
 
@@ -136,3 +188,13 @@ class Engine:
             [caption for job in jobs for caption in job.captions],
         )
         return np.split(probabilities, np.cumsum(sizes[:-1]))
+
+
+def _started(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs that were not cancelled while they waited, marked as running."""
+    return [job for job in jobs if job.future.set_running_or_notify_cancel()]
+
+
+def _mean_with(mean: float, value: float) -> float:
+    """A mean in which earlier values count less; the first value is the mean."""
+    return value if mean == 0 else (1 - RECENT) * mean + RECENT * value

@@ -28,8 +28,8 @@ class Limits:
     pixels: int = 40_000_000
     captions: int = 20
     characters: int = 2000
-    waiting: int = 3
-    slow: int = 1
+    waiting: int = 32
+    slow: int = 4
     seconds: float = 30.0
     body_seconds: float = 20.0
     header_seconds: float = 10.0

@@ -15,6 +15,7 @@ from emocap.app.limits import Limits
 from emocap.app.metrics import Metrics
 from emocap.app.request_body import RETRY_SOON, BodyReader, replay
 from emocap.app.request_log import INTERNAL_ERROR, log_failure, log_request, new_request_id
+from emocap.app.service import ServerBusy
 
 MODEL_ROUTES = ("/v1/predict", "/v1/rank", "/v1/explain", "/v1/caption")
 ROUTES = (*MODEL_ROUTES, "/v1/model", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs")
@@ -49,7 +50,7 @@ class RequestMiddleware:
 
     Args:
         app: the application.
-        is_full: whether no further request to the model may be accepted.
+        require_place: raises ServerBusy where no further request to the model may be accepted.
         key: that `Authorization: Bearer` must have, or None.
         hosts: host names that a request may use, checked by Starlette's TrustedHostMiddleware; None for all.
         page_guard: raises HTTPException for a bad request to the page, by path and body; None if there is no page.
@@ -63,13 +64,13 @@ class RequestMiddleware:
         app: ASGIApp,
         limits: Limits,
         metrics: Metrics,
-        is_full: Callable[[], bool],
+        require_place: Callable[[], None],
         *,
         key: str | None = None,
         hosts: Collection[str] | None = None,
         page_guard: Callable[[str, bytes], None] | None = None,
     ) -> None:
-        self._app, self._limits, self._metrics, self._is_full = app, limits, metrics, is_full
+        self._app, self._limits, self._metrics, self._require_place = app, limits, metrics, require_place
         self._key, self._page_guard = key, page_guard
         patterns = ["*"] if hosts is None else [_host_pattern(host) for host in hosts]
         self._trusted_host = TrustedHostMiddleware(_accept_host, patterns, www_redirect=False)
@@ -108,6 +109,8 @@ class RequestMiddleware:
         except HTTPException as error:
             response = JSONResponse({"detail": error.detail}, error.status_code, error.headers)
             await response(scope, receive, send_with_headers)
+        except ServerBusy as error:
+            await JSONResponse({"detail": str(error)}, 429, error.headers)(scope, receive, send_with_headers)
         except Exception as error:
             log_failure(error, request_id)
             if status == 0:
@@ -146,8 +149,8 @@ class RequestMiddleware:
                 message = "missing or wrong key; send Authorization: Bearer KEY"
                 raise HTTPException(401, message, {"www-authenticate": "Bearer"})
         self._bodies.check_length(headers.get(b"content-length", b"0"))
-        if path in MODEL_ROUTES and self._is_full():
-            raise HTTPException(429, "too many requests are waiting; try again in a moment", RETRY_SOON)
+        if path in MODEL_ROUTES:
+            self._require_place()
         if path.startswith(STREAMS) and len(self._streams) >= self._limits.connections // 2:
             raise HTTPException(429, "too many open pages; try again in a moment", RETRY_SOON)
 

@@ -16,7 +16,6 @@ from emocap.api.requested_emotions import conflict_warning
 from emocap.app import schemas
 from emocap.app.image_data import image_bytes
 from emocap.app.metrics import Metrics
-from emocap.app.request_body import RETRY_SOON
 from emocap.app.request_log import INTERNAL_ERROR
 from emocap.app.service import DeadlineExceeded, NoCaptioner, ServerBusy, Service
 from emocap.errors import EmocapError
@@ -164,8 +163,8 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(EmocapError)
     async def emocap_error(request: Request, error: EmocapError) -> Response:
-        status = STATUS.get(type(error), 422)
-        return _error(status, str(error), RETRY_SOON if status == 429 else None)
+        headers = error.headers if isinstance(error, ServerBusy) else None
+        return _error(STATUS.get(type(error), 422), str(error), headers)
 
     @app.exception_handler(RequestValidationError)
     async def validation_error(request: Request, error: RequestValidationError) -> Response:

@@ -61,7 +61,7 @@ def build_app(
 
         app, page_guard = mount_page(app, service, folder, key)
     middleware = RequestMiddleware(
-        app, limits, metrics, lambda: service.is_full, key=key, hosts=hosts, page_guard=page_guard
+        app, limits, metrics, service.require_place, key=key, hosts=hosts, page_guard=page_guard
     )
     return middleware, service
 

@@ -1,6 +1,7 @@
 """What page and REST offer for one model: predictions, rankings, explanations and captions, within the limits."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -29,7 +30,20 @@ T = TypeVar("T")
 
 
 class ServerBusy(EmocapError):
-    """As many requests are waiting as the limits allow."""
+    """As many requests are waiting as the limits allow.
+
+    Attributes:
+        retry_after: seconds until those that wait are probably answered.
+    """
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"too many requests are waiting; try again in {retry_after} s")
+        self.retry_after = retry_after
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Those of a response with status 429."""
+        return {"retry-after": str(self.retry_after)}
 
 
 class DeadlineExceeded(EmocapError):
@@ -88,6 +102,25 @@ class Service:
     def is_full(self) -> bool:
         """Whether the next request would be rejected."""
         return self.accepted >= self.limits.waiting
+
+    @property
+    def retry_after(self) -> int:
+        """Seconds, at least 1, until the requests that wait are probably answered: their number by recent times."""
+        n_fast = self.accepted - self._n_slow
+        estimate = n_fast * self._engine.prediction_seconds + self._n_slow * self._engine.other_seconds
+        return max(1, math.ceil(min(estimate, self.limits.seconds)))
+
+    def require_place(self, *, is_slow: bool = False) -> None:
+        """Refuse a request that would have to wait longer than the limits allow.
+
+        Args:
+            is_slow: whether it is an explanation or caption generation.
+
+        Raises:
+            ServerBusy: too many requests wait.
+        """
+        if self.is_full or (is_slow and self._n_slow >= self.limits.slow):
+            raise ServerBusy(self.retry_after)
 
     @property
     def is_ready(self) -> bool:
@@ -170,7 +203,8 @@ class Service:
         self._check([caption])
         async with self._slot("explain", is_slow=True):
             prepared = await self._prepare(image)
-            explanation = await self._engine.run(lambda: self.served.predictor.explain(prepared, caption, emotion))
+            explain, between = self.served.predictor.explain, self._engine.serve_waiting
+            explanation = await self._engine.run(lambda: explain(prepared, caption, emotion, between=between))
             return explanation, None if image is None else await self._decode(lambda: self._open(image))
 
     async def generate(
@@ -207,8 +241,7 @@ class Service:
     @asynccontextmanager
     async def _slot(self, kind: str, is_slow: bool = False) -> AsyncIterator[None]:
         """One of the `waiting` places, until the deadline at most."""
-        if self.is_full or (is_slow and self._n_slow >= self.limits.slow):
-            raise ServerBusy("too many requests are waiting; try again in a moment")
+        self.require_place(is_slow=is_slow)
         self._on_request(kind)
         self._n_accepted += 1
         self._n_slow += is_slow
