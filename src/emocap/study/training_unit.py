@@ -1,7 +1,7 @@
 """A unit with its models: datasets of its pairs, fresh models, and the folders that trained ones are saved in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,22 +9,15 @@ import numpy as np
 
 from emocap.corpora.pairs import Pairs
 from emocap.emotions import Vocabulary
-from emocap.evaluation.calibration import Calibration, calibrate
+from emocap.evaluation.calibration import Calibration
 from emocap.models.backbones import find_backbone
 from emocap.models.classifier import VisualBertForEmotion
 from emocap.models.initialisation import build_config, load_backbone
 from emocap.study.artifacts import read_value
+from emocap.study.model_card import model_card
 from emocap.study.unit import Unit
 from emocap.training.batching import PairDataset
-from emocap.training.checkpoint import (
-    VISUAL_BERT,
-    FeatureCard,
-    ModelCard,
-    SavedModel,
-    load_model,
-    load_tokenizer,
-    save_model,
-)
+from emocap.training.checkpoint import VISUAL_BERT, FeatureCard, SavedModel, load_model, load_tokenizer, save_model
 
 if TYPE_CHECKING:  # a stage gets the table of models as values, which its fingerprint holds
     from emocap.study.models import StudyModel
@@ -85,59 +78,24 @@ class TrainingUnit(Unit):
             language: of its training captions, ISO 639-1; None if unknown.
             synthetic: whether emocap drew the corpus that it was trained on.
         """
-        features = self._feature_card(name)
-        card = self.card(name, VISUAL_BERT, features, calibration, vocabulary, frequencies, language, synthetic)
-        save_model(self.folder(name) / "model", model, tokenizer, card)
-
-    def card(
-        self,
-        name: str,
-        kind: str,
-        features: FeatureCard | None = None,
-        calibration: Calibration | None = None,
-        vocabulary: Vocabulary | None = None,
-        frequencies: np.ndarray | None = None,
-        language: str | None = None,
-        synthetic: bool = False,
-    ) -> ModelCard:
-        """The card of a model of this unit; arguments as `save`.
-
-        Args:
-            kind: of `emocap.classifiers`.
-            features: that it was trained on; None if it reads captions only.
-        """
-        if frequencies is None:
-            frequencies = self.truth("train").mean(axis=0)
-        fitted = calibration or Calibration(1.0, 0.5, np.empty(0))
-        labels = vocabulary or self.vocabulary
-        is_network = kind == VISUAL_BERT
-        provenance = {"study": self.config.name, "seed": self.seed, "fold": self.fold}
-        if is_network:
-            provenance["backbone"] = read_value(self.root / "backbone.json", "name")
-        return ModelCard(
-            labels=list(labels.labels),
-            vocabulary=labels.hash,
-            max_length=self.config.model.max_length if is_network else 0,
-            features=features,
-            run=name,
-            training=provenance,
-            frequencies=[float(share) for share in frequencies],
-            temperature=fitted.temperature,
-            threshold=fitted.threshold,
-            thresholds=fitted.thresholds.tolist() if calibration is not None else None,
-            kind=kind,
+        card = model_card(
+            self,
+            name,
+            VISUAL_BERT,
+            calibration,
+            vocabulary=vocabulary,
+            frequencies=frequencies,
             language=language,
             synthetic=synthetic,
         )
-
-    def calibration(self, validation: np.ndarray, *, scaled: bool = True) -> Calibration:
-        """Temperature and thresholds of a model, from its probabilities (N, E) for the validation pairs.
-
-        Args:
-            scaled: False keeps the temperature at 1.
-        """
-        groups = [self.groups[row] for row in self.rows["validation"]]
-        return calibrate(validation, self.truth("validation"), groups=groups, scaled=scaled)
+        backbone = read_value(self.root / "backbone.json", "name")
+        card = replace(
+            card,
+            features=self._feature_card(name),
+            max_length=self.config.model.max_length,
+            training=card.training | {"backbone": backbone},
+        )
+        save_model(self.folder(name) / "model", model, tokenizer, card)
 
     def _feature_card(self, name: str) -> FeatureCard | None:
         stores = (self.store(domain) for domain in self.models[name].features_from)

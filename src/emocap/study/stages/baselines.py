@@ -8,13 +8,13 @@ from emocap.classifiers.baseline_files import save_baseline
 from emocap.evaluation.baselines import fit_baseline
 from emocap.evaluation.sentence_vectors import sentence_vectors
 from emocap.files import write_array
-from emocap.study.training_unit import TrainingUnit
-from emocap.study.unit import HELD_OUT
+from emocap.study.model_card import model_card, validation_calibration
+from emocap.study.unit import HELD_OUT, Unit
 
 logger = logging.getLogger("emocap")
 
 
-def baselines(study: TrainingUnit) -> None:
+def baselines(study: Unit) -> None:
     """Fit the baselines on the training pairs' captions, save each with its calibration, and predict the held-out ones.
 
     The probabilities in the files are uncalibrated, as for every model.
@@ -36,10 +36,11 @@ def baselines(study: TrainingUnit) -> None:
         predictions = {part: fitted(study.part(part).captions).astype(np.float32) for part in HELD_OUT}
         for part, probabilities in predictions.items():
             write_array(folder / f"{part}_probabilities.npy", probabilities)
-        card = study.card(
+        card = model_card(
+            study,
             name,
             name,
-            calibration=study.calibration(predictions["validation"], scaled=name != "prior"),
+            validation_calibration(study, predictions["validation"], scaled=name != "prior"),
             language=study.language,
             synthetic=study.is_synthetic,
         )

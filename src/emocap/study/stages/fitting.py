@@ -10,6 +10,7 @@ from emocap.evaluation.ranking_metrics import mean_average_precision, recall_at_
 from emocap.files import write_array, write_json
 from emocap.models.classifier import EmotionHead, VisualBertForEmotion, set_prior_bias
 from emocap.models.transfer import is_head_only, transfer
+from emocap.study.model_card import validation_calibration
 from emocap.study.training_unit import TrainingUnit
 from emocap.study.unit import HELD_OUT
 from emocap.training.batching import PairDataset, PooledDataset
@@ -106,7 +107,7 @@ def finish(
     for part, probabilities in predictions.items():
         write_array(study.run / run / f"{part}_probabilities.npy", probabilities)
     if keep_model:
-        calibration = study.calibration(predictions["validation"])
+        calibration = validation_calibration(study, predictions["validation"])
         study.save(
             run,
             model,
