@@ -138,7 +138,7 @@ def _steps(run: RunDir, units: Sequence[TrainingUnit]) -> dict[str, Callable[[],
 def run_study_stage(
     run: RunDir, units: Sequence[TrainingUnit], stage: Stage, after: Sequence[str] | None = None
 ) -> None:
-    """Run a stage of the whole study; `after` names its inputs where these depend on the units."""
+    """Run a stage of the whole study; `after` names further inputs, which depend on the units."""
     config, dump = units[0].config, units[0].config.dump()
     fresh = fresh_copies(units)
     given: Any = fresh if stage.scope == "units" else fresh[0]
@@ -147,7 +147,7 @@ def run_study_stage(
         lambda: stage.run(given),
         config=[*(_value(dump, key) for key in stage.config_keys), *_models(stage)],
         code_deps=stage.modules(config),
-        inputs=[name for name in (stage.inputs if after is None else after) if name in run.fingerprints],
+        inputs=[name for name in (*(after or ()), *stage.inputs) if name in run.fingerprints],
         files=stage.files(given) if stage.files is not None else [],
         outputs=stage.outputs_of(config),
         invalidates=invalidated_by(stage) if stage.scope == "study" else [],

@@ -66,7 +66,8 @@ class Stage:
         name: on the command line, in logs and in the manifest.
         run: the function; it takes the unit, the study where `scope` is "study", all units where it is "units".
         scope: "study" runs once before the units, "unit" once for each, "units" once after them.
-        inputs: stages whose outputs it reads; those that a study has not are left out.
+        inputs: stages whose outputs it reads; those that a study has not are left out. One of scope "units" reads those
+            of all units besides.
         outputs: paths below the run directory, or the unit's folder, that exist once it is finished.
         config_keys: keys of the configuration that it depends on; a unit's stage depends on model and seed besides.
         additive_keys: keys that only add to its outputs: where they change it runs again, but keeps what it has.
@@ -292,11 +293,10 @@ _STAGES = (
         "model_folders",
         model_folders.model_folders,
         scope="units",
-        inputs=[],
+        inputs=["evaluation"],
         outputs=[RECOMMENDED],
         optional_outputs=[(model_folders.FOLDER, lambda config: len(config.units) > 1 or bool(config.members))],
         config_keys=["name", "baselines", "evaluation", "keep_models"],
-        files=lambda units: [units[0].root / "results.json"],
     ),
 )
 STAGES: dict[str, Stage] = {stage.name: stage for stage in _STAGES}
