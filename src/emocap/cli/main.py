@@ -15,6 +15,7 @@ from emocap.cli.features import extract, store_app
 from emocap.cli.inspect import inspect
 from emocap.cli.predict import evaluate, explain, label, predict
 from emocap.cli.serve import serve
+from emocap.cli.signals import Stopped, end_soon, stopped_by_signals
 from emocap.cli.study import compare, demo, download, report, run
 from emocap.errors import EmocapError
 from emocap.progress import set_up_logging
@@ -42,6 +43,7 @@ _COMMANDS = (
     extract,
     serve,
 )
+RESUMED = {"run", "demo", "extract"}
 for command in _COMMANDS:
     app.command()(command)
 app.add_typer(store_app, name="store")
@@ -64,10 +66,11 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; an `EmocapError` is one line on standard error and exit status 1."""
+    """Run the command line; an `EmocapError` is one line on standard error and exit status 1, a signal 130 or 143."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
-        app()
+        with stopped_by_signals():
+            app()
     except EmocapError as error:
         if "--debug" in sys.argv:
             raise
@@ -79,3 +82,8 @@ def main() -> None:
         path = f"{error.filename!s:.200}: " if error.filename else ""
         typer.echo(f"emocap: {path}{error.strerror or error}", err=True)
         sys.exit(1)
+    except Stopped as stopped:
+        hint = "; run the same command again to resume" if RESUMED.intersection(sys.argv[1:]) else ""
+        typer.echo(f"emocap: {stopped}{hint}", err=True)
+        end_soon(stopped.status)
+        sys.exit(stopped.status)

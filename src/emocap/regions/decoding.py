@@ -1,16 +1,20 @@
 """Decoding images ahead of the extractor, by threads or processes."""
 
 import os
+import signal
+import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import joblib
 from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.backend import resource_tracker as loky_resource_tracker
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from emocap.corpora.image_names import ImageNameFault, plain_image_name
@@ -55,19 +59,66 @@ def decoder(
     with warnings.catch_warnings():
         _ignore_decoder_warnings()
         if not extractor.in_processes:
-            with ThreadPoolExecutor(n_workers) as threads:
+            threads = ThreadPoolExecutor(n_workers)
+            try:
                 yield partial(decode, threads)
+            finally:
+                threads.shutdown(cancel_futures=True)
         elif n_workers == 1:
             yield partial(decode, None)
         else:
-            try:
-                yield partial(
-                    decode, get_reusable_executor(max_workers=n_workers, initializer=_ignore_decoder_warnings)
-                )
-            except TerminatedWorkerError as error:
-                raise EmocapError(
-                    f"features: a worker process died, probably out of memory; use fewer than {n_workers} workers"
-                ) from error
+            with _processes(n_workers) as processes:
+                yield partial(decode, processes)
+
+
+@contextmanager
+def _processes(n_workers: int) -> Iterator[Executor]:
+    """Worker processes, which end at once if the block fails or is interrupted."""
+    executor = None
+    try:
+        for tracker in (loky_resource_tracker, resource_tracker):
+            tracker.ensure_running()  # else it starts with the workers, and lets signals arrive
+        with _signals_wait():
+            executor = get_reusable_executor(max_workers=n_workers, initializer=_initialise_worker)
+            executor.submit(int)  # starts the processes
+        yield executor
+    except BaseException as error:
+        if executor is not None:
+            _kill(executor)
+        if isinstance(error, TerminatedWorkerError):
+            raise EmocapError(
+                f"features: a worker process died, probably out of memory; use fewer than {n_workers} workers"
+            ) from error
+        raise
+
+
+def _kill(executor: Executor) -> None:
+    """End the processes of loky's executor, whose thread may raise a KeyError about the tasks that are lost."""
+    hook, threading.excepthook = threading.excepthook, lambda _: None
+    try:
+        executor.shutdown(kill_workers=True)  # type: ignore[call-arg]  # loky's own argument
+    finally:
+        threading.excepthook = hook
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Let signals arrive only after the block; processes that it starts keep them waiting until they say otherwise."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _initialise_worker() -> None:
+    """Leave Ctrl-C, which a terminal sends to all of its processes, to the process that ends this one."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    _ignore_decoder_warnings()
 
 
 def windows(outcomes: Iterable[tuple[str, Outcome]], batch_size: int) -> Iterator[list[tuple[str, Outcome]]]:
