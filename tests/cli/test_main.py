@@ -93,7 +93,7 @@ def test_each_command_has_help(command: str) -> None:
         (["predict", "--model", "{model}", "a", "b", "c"], "put the caption in quotes"),
         (["caption", "--model", "{model}", "pixel.png", "-e", "sad"], "contains no captioner"),
         (
-            ["caption", "--model", "nowhere", "pixel.png", "-e", "sad", "--writer", "none"],
+            ["caption", "--model", "{model}", "pixel.png", "-e", "sad", "--writer", "none"],
             "none: not in the hub's cache",
         ),
         (["rank", "--model", "{model}", "foreign.csv", "-e", "bored"], "'bored': not an emotion of this model"),

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from emocap.cli.checks import captioner_labels, check_emotions, check_image, requestable_labels
 from emocap.cli.options import OtherFeaturesOption
 from emocap.cli.output import printable
 from emocap.errors import EmocapError
@@ -35,7 +36,8 @@ def caption(
         typer.Option("--guidance", min=0, max=20, help="Guidance scale of the emotions; 1 is as trained."),
     ] = None,
     strength: Annotated[
-        float | None, typer.Option("--strength", min=0, help="Weight of the emotions in the ranking; 0 for none.")
+        float | None,
+        typer.Option("--strength", min=0, max=20, help="Weight of the emotions in the ranking; 0 for none."),
     ] = None,
     writer: Annotated[
         str | None,
@@ -52,6 +54,10 @@ def caption(
 
     Example: `emocap caption --model runs/demo-captions dog.jpg --emotion sad --avoid angry --max-chars 125`
     """
+    if writer is not None and guidance is not None:
+        raise EmocapError("caption: --guidance is for emocap's own captioner; leave it out with --writer")
+    check_emotions(captioner_labels(model) if writer is None else requestable_labels(model), emotion, avoid or [])
+    check_image(image)
     from emocap.api.captioner import EmotionCaptioner
     from emocap.api.images import load_image
     from emocap.api.ranking import top_captions
@@ -71,8 +77,6 @@ def caption(
         )
         _print_ranked(ranked)
         return
-    if guidance is not None:
-        raise EmocapError("caption: --guidance is for emocap's own captioner; leave it out with --writer")
     from emocap.captioning.hub_models import ImageToText
 
     candidates = ImageToText(writer).generate(load_image(image), max(8, 3 * n), seed=seed)
@@ -90,7 +94,7 @@ def rank(
     avoid: AvoidOption = None,
     max_chars: CharsOption = None,
     strength: Annotated[
-        float | None, typer.Option("--strength", min=0, help="Weight of the emotions against faithfulness.")
+        float | None, typer.Option("--strength", min=0, max=20, help="Weight of the emotions against faithfulness.")
     ] = None,
     clip: ClipOption = None,
     allow_other_features: OtherFeaturesOption = False,
@@ -107,6 +111,9 @@ def rank(
     if not captions:
         raise EmocapError(f"{paths[-1]}: holds no captions; write one per line")
     image = paths[0] if len(paths) == 2 else None
+    check_emotions(requestable_labels(model), emotion, avoid or [])
+    if image is not None:
+        check_image(image)
     _print_ranked(_ranked(model, image, captions, emotion, avoid, max_chars, strength, clip, allow_other_features))
 
 

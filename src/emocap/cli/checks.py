@@ -3,10 +3,12 @@
 What is checked here is checked again by the library, which others call too.
 """
 
+import ast
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emocap.errors import EmocapError
 
@@ -48,6 +50,17 @@ def check_image(image: Path) -> None:
         raise EmocapError(f"{image}: no such image")
 
 
+def requestable_labels(folder: Path) -> Sequence[str]:
+    """The emotions that captions can be ranked by: those of a captioner, or of a model folder.
+
+    Raises:
+        EmocapError: there is neither.
+    """
+    from emocap.api.model_folders import model_summary
+
+    return captioner_labels(folder) if has_captioner(folder) else model_summary(folder).labels
+
+
 def check_emotions(labels: Sequence[str], emotions: Iterable[str], avoid: Iterable[str] = ()) -> None:
     """Check that a model knows the requested emotions.
 
@@ -85,6 +98,32 @@ def captioner_labels(folder: Path) -> list[str]:
     return labels
 
 
+def check_extractor(name: str, settings: Mapping[str, Any]) -> None:
+    """Check the name of an extractor and the names of its settings, without importing its module.
+
+    Raises:
+        EmocapError: one of them is unknown, or a setting is missing.
+    """
+    from emocap.regions.extractors.registry import EXTRACTORS, extractor_and_settings
+
+    name, settings = extractor_and_settings(name, settings)
+    module, _, attribute = EXTRACTORS[name].partition(":")
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        return
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == attribute]
+    methods = [node for each in classes for node in each.body if isinstance(node, ast.FunctionDef)]
+    for arguments in [method.args for method in methods if method.name == "__init__"]:
+        known = [argument.arg for argument in arguments.args[1:]]
+        unknown = next((key for key in settings if key not in known), None)
+        if unknown is not None:
+            raise EmocapError(f"extractor {name}: unknown setting {unknown!r}, expected some of {', '.join(known)}")
+        missing = [key for key in known[: len(known) - len(arguments.defaults)] if key not in settings]
+        if missing:
+            raise EmocapError(f"extractor {name}: setting {missing[0]!r} is missing")
+
+
 def check_run(folder: Path) -> None:
     """Check that a folder is a run with results.
 
@@ -107,3 +146,5 @@ def check_corpora(config: "StudyConfig") -> None:
     for corpus in config.corpora.values():
         images = None if corpus.images is None else config.data_root / corpus.images
         check_corpus(corpus.format, config.data_root / corpus.path, images, corpus.read_options())
+        if corpus.store is not None and not (config.data_root / corpus.store).is_dir():
+            raise EmocapError(f"{config.data_root / corpus.store}: no such feature store; extract it first")

@@ -26,9 +26,8 @@ def print_evaluation(evaluation: "CorpusEvaluation", data: Path) -> None:
 def _lines(evaluation: "CorpusEvaluation", data: Path) -> Iterator[str]:
     from emocap.report.text import counted
 
-    size = (
-        f"{counted(evaluation.n_pairs, 'pair', 'pairs')}, {counted(evaluation.sample['n_images'], 'image', 'images')}"
-    )
+    images = counted(evaluation.n_images, "image", "images") if evaluation.n_images else "no images"
+    size = f"{counted(evaluation.n_pairs, 'pair', 'pairs')}, {images}"
     yield (
         f"measured on {data}: {size}, {counted(len(evaluation.labels), 'emotion', 'emotions')}; emocap "
         f"{evaluation.version}, model {evaluation.folder} with hash {evaluation.model_hash[:HASH_DIGITS]}"
@@ -49,13 +48,14 @@ def _primary(evaluation: "CorpusEvaluation") -> Iterator[str]:
         f"{model} {shown_value(scores.get(PRIMARY))}{_interval(evaluation.intervals[model].get(PRIMARY))}"
         for model, scores in evaluation.scores.items()
     ]
-    yield f"{name} with 95% intervals over images: {'; '.join(values)}"
+    over = "images" if evaluation.n_images else "pairs"
+    yield f"{name} with 95% intervals over {over}: {'; '.join(values)}"
     difference = evaluation.differences.get(PRIMARY)
     if difference is not None:
-        yield f"compared with the prior: {_verdict(difference, evaluation.sample)}"
+        yield f"compared with the prior: {_verdict(difference, evaluation.sample, over)}"
 
 
-def _verdict(difference: dict[str, Any], sample: dict[str, Any]) -> str:
+def _verdict(difference: dict[str, Any], sample: dict[str, Any], over: str) -> str:
     from emocap.evaluation.metrics import METRICS, PRIMARY
     from emocap.evaluation.verdicts import decide
 
@@ -69,7 +69,7 @@ def _verdict(difference: dict[str, Any], sample: dict[str, Any]) -> str:
     value = f"{difference['difference']:+.3f} [{difference['low']:+.3f}, {difference['high']:+.3f}]"
     smallest = f"the smallest difference that these data would show is {difference['minimum_detectable']:.3f}"
     if verdict == "cannot tell":
-        sizes = f"{sample['n_images']} images with {sample['n_positives']} positive labels are too few"
+        sizes = f"{sample['n_images']} {over} with {sample['n_positives']} positive labels are too few"
         least = f"at least {sample['least_images']} and {sample['least_positives']}"
         return f"cannot tell, {sizes} ({least}); {smallest}"
     return f"inconclusive, {value}; {smallest}" if verdict == "inconclusive" else f"{verdict}, {value}"

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from emocap.cli.checks import check_extractor, check_image
 from emocap.errors import EmocapError
 
 store_app = typer.Typer(help="Inspect, verify, import and export feature stores.", no_args_is_help=True)
@@ -66,12 +67,16 @@ def extract(
 
 
 def _show_regions(image: Path, out: Path, extractor: str, settings: list[str] | None) -> None:
+    from emocap.api.output_files import require_other_file, require_writable
     from emocap.regions.extractors.registry import build_extractor
-    from emocap.regions.show import show_regions
     from emocap.study.config.loading import settings_from
 
-    if not image.is_file():
-        raise EmocapError(f"{image}: no such image")
+    check_image(image)
+    require_writable(out)
+    require_other_file(out, [image], "the image itself")
+    check_extractor(extractor, settings_from(settings))
+    from emocap.regions.show import show_regions
+
     regions = show_regions(image, build_extractor(extractor, settings_from(settings)), out)
     typer.echo(f"{out}: {len(regions.features)} regions")
 
@@ -85,6 +90,7 @@ def _extract_folder(
     workers: int | None,
     batch_size: int | None,
 ) -> None:
+    from emocap.api.output_files import require_writable
     from emocap.corpora.image_names import require_existing
     from emocap.regions.extract import extract as extract_images
     from emocap.regions.extract import images_below, listed_images
@@ -93,11 +99,14 @@ def _extract_folder(
     from emocap.regions.store.writer import require_free
     from emocap.study.config.loading import settings_from
 
-    require_free(out)  # before the weights are loaded, which takes long
+    # All of this before the weights are loaded, which takes long.
+    require_writable(out, is_folder=True)
+    require_free(out)
     if not images.is_dir():
         raise EmocapError(f"{images}: no such folder; give the folder of the images")
     keys = images_below(images) if names is None else listed_images(names, images)
     require_existing(keys, images)
+    check_extractor(extractor, settings_from(settings))
     built = build_extractor(extractor, settings_from(settings))
     report = extract_images(keys, images, built, out, workers, batch_size)
     if int(os.environ.get("RANK", "0")):

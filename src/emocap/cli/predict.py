@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from emocap.cli.checks import check_emotions, check_pair
+from emocap.cli.evaluation import print_evaluation
 from emocap.cli.options import (
     Columns,
     FormatOption,
@@ -18,7 +19,6 @@ from emocap.cli.options import (
     StoreOption,
     read_options,
 )
-from emocap.cli.evaluation import print_evaluation
 from emocap.cli.output import printable
 from emocap.corpora.options import ReadOptions
 from emocap.errors import EmocapError

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from emocap.cli.checks import requestable_labels
 from emocap.cli.options import OtherFeaturesOption
 from emocap.errors import EmocapError
 
@@ -38,21 +39,25 @@ def serve(
 
     Example: `emocap serve --model runs/demo/AnB+ --port 8000`, then open http://127.0.0.1:8000
     """
+    from emocap.app.limits import Limits
+
+    key, bounds = _key(key_file), Limits(**dict(_limit(text) for text in limits or []))
+    if model is not None:
+        requestable_labels(model)
     try:
         from emocap.app.server import serve as run_server
     except ModuleNotFoundError as error:
         raise EmocapError(f"serve: {error.name} is not installed; install emocap with the extra `serve`") from error
-    from emocap.app.limits import Limits
     from emocap.app.served_model import load_served
 
     load = partial(load_served, model, allow_other_features=allow_other_features)
     run_server(
         load,
-        Limits(**dict(_limit(text) for text in limits or [])),
+        bounds,
         host=host,
         port=port,
         page=page,
-        key=_key(key_file),
+        key=key,
         names=names or (),
     )
 

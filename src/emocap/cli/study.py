@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from emocap.cli.checks import check_corpora, check_run
 from emocap.cli.options import SetOption
 from emocap.cli.output import print_scores
 from emocap.errors import EmocapError
@@ -60,11 +61,13 @@ def run(
     from emocap.study.config.loading import load_config
 
     config = load_config(study, overrides)
+    check_corpora(config)
     _run(config, run_dir or Path("runs") / config.name, until)
 
 
 def report(run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]) -> None:
     """Write the report of a finished run again."""
+    check_run(run_dir)
     from emocap.report.page import write_report
 
     typer.echo(write_report(run_dir))
@@ -74,7 +77,9 @@ def compare(
     run_dirs: Annotated[
         list[Path], typer.Argument(metavar="RUN RUN ...", help="Folders of two or more finished runs.")
     ],
-    out: Annotated[Path, typer.Option("--out", help="The page to write.")] = Path("compare.html"),
+    out: Annotated[Path, typer.Option("--out", help="The page to write; default in this folder.")] = Path(
+        "compare.html"
+    ),
     metric: Annotated[
         str, typer.Option("--metric", help="Metric to choose and compare models by, such as macro_f1.")
     ] = "mean_average_precision",
@@ -90,19 +95,22 @@ def compare(
 
     Example: `emocap compare runs/text runs/regions --out text-or-regions.html`
     """
-    from rich.console import Console
-
+    from emocap.api.output_files import require_writable
     from emocap.report.compare import compare_runs
-    from emocap.report.compare_page import terminal_table, write_comparison
 
     if model is not None and every:
         raise EmocapError("compare: give --model NAME or --all, not both")
+    require_writable(out)
     compared = compare_runs(run_dirs, metric=metric, model=model, every=every)
+    from rich.console import Console
+
+    from emocap.report.compare_page import terminal_table, write_comparison
+
     path = write_comparison(compared, out)
     Console().print(terminal_table(compared))
     for remark in compared.remarks:
         typer.echo(remark)
-    typer.echo(path)
+    typer.echo(path.resolve())
 
 
 def download(
@@ -117,7 +125,10 @@ def download(
 
 
 def _run(config: Any, run_dir: Path, until: str | None, draw: Any = None) -> None:
+    from emocap.api.output_files import require_writable
     from emocap.files import read_json
+
+    require_writable(run_dir, is_folder=True)
     from emocap.report.page import write_report
     from emocap.study.run import run_study
 
