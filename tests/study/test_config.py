@@ -181,3 +181,23 @@ def test_renamed_key_names_its_successor(study, text: str, message: str) -> None
     with pytest.raises(EmocapError, match=message) as error:
         load_config(study(MINIMAL + text))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        (MINIMAL + "seed: 1\nseed: 2\n", "'seed' is there twice, first in line"),
+        (MINIMAL + "teacher:\n  epochs: 1\n  'epochs': 2\n", "'epochs' is there twice"),
+        (MINIMAL + "teacher: {epochs: 1, epochs: 1}\n", "'epochs' is there twice"),
+    ],
+)
+def test_names_key_and_lines_of_a_key_given_twice(study, text, where) -> None:
+    with pytest.raises(EmocapError, match=where) as error:
+        load_config(study(text))
+    assert "study.yaml: not valid YAML at line" in str(error.value)
+
+
+def test_merged_key_may_be_given_again(study) -> None:
+    text = MINIMAL + "teacher: &one {epochs: 1, batch_size: 8}\nstudent: {<<: *one, epochs: 3}\n"
+    config = load_config(study(text))
+    assert (config.student.epochs, config.student.batch_size) == (3, 8)

@@ -13,6 +13,7 @@ from emocap.study.config.study import StudyConfig
 from emocap.validation import first_error
 
 MOST_NODES = 10_000
+MERGE = "tag:yaml.org,2002:merge"
 
 
 def load_config(path: Path, overrides: list[str] | None = None) -> StudyConfig:
@@ -48,9 +49,25 @@ def settings_from(overrides: list[str] | None) -> dict[str, Any]:
     return values
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, which refuses a mapping that has a key twice; the standard one takes the last."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """The mapping as it is written, before merges (`<<`), whose keys may be given again."""
+        node = super().compose_mapping_node(anchor)
+        lines: dict[tuple[str, str], int] = {}
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.tag != MERGE):
+            name = (key.tag, key.value)
+            if name in lines:
+                problem = f"the key {key.value!r} is there twice, first in line {lines[name]}; remove one"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            lines[name] = key.start_mark.line + 1
+        return node
+
+
 def _yaml(text: str, where: str) -> Any:
     try:
-        return _unshared(yaml.safe_load(text), [MOST_NODES])
+        return _unshared(yaml.load(text, _Loader), [MOST_NODES])  # noqa: S506  a safe loader
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
