@@ -1,6 +1,7 @@
 """What was understood of a corpus: hand-made files of several formats, and every file of the real data."""
 
 import gzip
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -161,4 +162,14 @@ def test_compressed_table_is_the_same(tmp_path) -> None:
     with path.open("rb") as plain, gzip.open(tmp_path / "pairs.csv.gz", "wb") as packed:
         shutil.copyfileobj(plain, packed)
     plain_values, values = (inspect_corpus(tmp_path / name).to_json() for name in ("pairs.csv", "pairs.csv.gz"))
-    assert values | {"path": ""} == plain_values | {"path": ""}
+    own = {"path": "", "files": []}
+    assert values | own == plain_values | own
+
+
+def test_every_file_of_a_folder_has_a_digest(tmp_path) -> None:
+    for name in ("train.tsv", "test.tsv"):
+        (tmp_path / name).write_text(f"{name}\t2\tabcdefg\n")
+    files = inspect_corpus(tmp_path).files
+    assert {Path(file.path).name: file.sha256 for file in files} == {
+        name: hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("train.tsv", "test.tsv")
+    }

@@ -1,6 +1,8 @@
 """`emocap inspect`: its table, its JSON alone on standard output, and its errors."""
 
+import hashlib
 import json
+import re
 
 import pytest
 
@@ -35,6 +37,8 @@ def test_table_says_what_was_understood(data) -> None:
         "are read as different emotions",
     ):
         assert text in done.stdout
+    digest = hashlib.sha256(data.read_bytes()).hexdigest()
+    assert re.search(rf"SHA-256 +│ {digest}", done.stdout)
     assert "number" in next(line for line in done.stdout.splitlines() if "columns not used" in line)
     assert r"\x1b[31mrain" in done.stdout
 
@@ -43,6 +47,8 @@ def test_json_is_alone_on_standard_output(data) -> None:
     done = emocap("inspect", data, "--json", "--label-separator", ";")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
+    digest = hashlib.sha256(data.read_bytes()).hexdigest()
+    assert found["files"] == [{"path": str(data), "sha256": digest}]
     assert (found["rows"], found["pairs"], found["emotions"]["counts"]) == (4, 3, {"Joy": 1, "awe": 1, "joy": 1})
     assert [example["image"] for example in found["examples"]] == ["a.png", "b.png", "c.png"]
 

@@ -15,16 +15,24 @@ from emocap.corpora.duplicates import same_content
 from emocap.corpora.image_counts import Images, summarise_images
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs, RejectedRow
-from emocap.corpora.read import FORMATS, guess_format, read_corpus
+from emocap.corpora.read import FORMATS, corpus_files, guess_format, read_corpus
 from emocap.corpora.summary import Annotators, Emotions, annotators_of, emotions_of, parts_of, sample_rows
 from emocap.errors import EmocapError
-from emocap.files import is_system_file
+from emocap.files import is_system_file, sha256_of
 
 EXAMPLES = 5
 MAX_CAPTION_CHARS = 100
 MAX_FILES = 10
 _EXTENSIONS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet")
 _VALUE = re.compile(r"'[^']*'|\"[^\"]*\"|\d[\d,.]*")
+
+
+@dataclass(frozen=True)
+class CorpusFile:
+    """A file that was read, and the SHA-256 of its bytes."""
+
+    path: str
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,7 @@ class Inspection:
 
     Attributes:
         path: its file.
+        files: all files that were read: that one, or those of the folder, and those that are read beside it.
         format: a key of `emocap.corpora.read.FORMATS`.
         description: what that format is.
         guessed: whether the format was guessed from the file's name and first bytes.
@@ -99,6 +108,7 @@ class Inspection:
     """
 
     path: str
+    files: list[CorpusFile]
     format: str
     description: str
     guessed: bool
@@ -151,6 +161,7 @@ def inspect_corpus(
     same = same_content(pairs)
     return Inspection(
         path=str(path),
+        files=[CorpusFile(str(file), sha256_of(file)) for file in corpus_files(found, path) if file.is_file()],
         format=found,
         description=FORMATS[found].description,
         guessed=format_ is None,

@@ -55,6 +55,9 @@ def inspect(
 
 def _rows(inspection: "Inspection") -> Iterator[Row]:
     yield "file", inspection.path
+    for file in inspection.files:
+        name = "" if file.path == inspection.path else f" of {Path(file.path).name}"
+        yield f"SHA-256{name}", file.sha256
     how = "guessed; if it is another, give --format" if inspection.guessed else "given"
     yield "format", f"{inspection.format}, {inspection.description} ({how})"
     yield "rows", f"{inspection.rows:,} rows, {inspection.pairs:,} pairs, {inspection.n_rejected:,} rejected"

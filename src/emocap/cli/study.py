@@ -133,11 +133,7 @@ def _run(config: Any, run_dir: Path, until: str | None, draw: Any = None) -> Non
     from emocap.study.run import run_study
 
     command = shlex.join(["emocap", *sys.argv[1:]])
-    try:
-        path = run_study(config, run_dir, report=write_report, until=until, command=command, draw=draw)
-    except KeyboardInterrupt:
-        typer.echo("emocap: interrupted; run the same command again to resume", err=True)
-        raise typer.Exit(130) from None
+    path = run_study(config, run_dir, report=write_report, until=until, command=command, draw=draw)
     if until in (None, "evaluation", "report"):
         results = read_json(run_dir / "results.json")
         print_scores(results["models"] | ({"ceiling": results["ceiling"]} if "ceiling" in results else {}))
