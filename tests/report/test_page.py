@@ -387,7 +387,10 @@ def test_shows_audit_warning_prominently(run_dir):
 
 def test_shows_data_rejections_configuration_versions_and_times(run_dir):
     text = report_of(run_dir).text
-    assert "Target 1,200 1,198 1,190 3 840 120 240 Source 6,000 – 1,201 0 – – –" in text
+    sizes = (
+        "Number of Target Source Pairs 1,200 6,000 Labelled 1,198 – Images 1,190 1,201 Images missing 3 0 Train pairs"
+    )
+    assert f"{sizes} 840 –" in text
     assert "Target caption is empty 2 Images not an image 1" in text
     assert "pairs.csv:17 : caption is empty" in text
     for part in ("learning_rate: 5.0e-05", "torch 2.12.0", "teacher 36.3 s 23 November 2026, 10:02 UTC", "Seed 0",

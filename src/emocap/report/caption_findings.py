@@ -2,7 +2,7 @@
 
 from emocap.captioning.scores import judge_top_k
 from emocap.captioning.system_names import RERANKED, WITHOUT_EMOTION
-from emocap.evaluation.metrics import PRIMARY
+from emocap.evaluation.metrics import PRIMARY, varying_metrics
 from emocap.html_templates import percent
 from emocap.report.files.captions import Captions, Share
 from emocap.report.files.comparison import Difference, MetricInfo
@@ -36,7 +36,7 @@ def verdict_sentence(captions: Captions, n_emotions: int) -> str:
     )
 
 
-def judge_sentence(captions: Captions) -> str:
+def judge_sentence(captions: Captions, n_emotions: int) -> str:
     """Which model judges, and how good it is, since its errors limit the accuracy of every score it gives."""
     judge = captions.judge
     description = description_of(judge.model)
@@ -46,6 +46,7 @@ def judge_sentence(captions: Captions) -> str:
             f"{metric_in_sentence(name)} {number(getattr(judge.scores, name))} "
             f"(prior {number(getattr(judge.prior, name))})"
             for name in JUDGE_METRICS
+            if name in varying_metrics(n_emotions)
         ]
     )
     return (

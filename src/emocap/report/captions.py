@@ -79,7 +79,7 @@ def caption_section(run: Run) -> CaptionSection | None:
         n_images=captions.n_images,
         n_tried_images=captions.trade_off.n_images,
         verdict=verdict_sentence(captions, n_emotions),
-        judge=judge_sentence(captions),
+        judge=judge_sentence(captions, n_emotions),
         top_k=TOP_K_IN_WORDS[judge_top_k(n_emotions)],
         columns=COLUMNS,
         rows=[_row(captions, name, system) for name, system in captions.systems.items()],

@@ -22,8 +22,9 @@ def write_curve_page(file: Path) -> Path:
     if not isinstance(curve, dict) or curve.get("schema") != SCHEMA:
         raise EmocapError(f"{file}: not a learning curve of this version; run emocap curve again")
     sample = curve["sample"]
+    n_pairs, n_images = counted(curve["n_test_pairs"], "test pair", "test pairs"), sample["n_images"]
     parts = [
-        f"{counted(curve['n_test_pairs'], 'test pair', 'test pairs')} of {counted(sample['n_images'], 'image', 'images')}",
+        f"{n_pairs} of {counted(n_images, 'image', 'images')}",
         "one split" if curve["folds"] is None else f"{curve['folds']} folds",
         counted(len(curve["seeds"]), "seed", "seeds"),
     ]

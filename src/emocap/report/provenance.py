@@ -59,15 +59,15 @@ def total_seconds(manifest: Manifest) -> float:
 
 
 def _sizes(manifest: Manifest) -> tuple[list[str], list[tuple[str, list[str]]]]:
-    """Column names and one row per corpus, without columns that are empty."""
+    """Names of the corpora, and one row per number, without rows that are empty."""
     corpora = {name: sizes for name, sizes in manifest.data.items() if sizes}
     known = [*SIZES, *sorted({key for sizes in corpora.values() for key in sizes} - set(SIZES))]
-    columns = [key for key in known if any(sizes.get(key) is not None for sizes in corpora.values())]
-    rows = [(name, [_count(sizes.get(key)) for key in columns]) for name, sizes in corpora.items()]
-    return [_column_name(key) for key in columns], rows
+    keys = [key for key in known if any(sizes.get(key) is not None for sizes in corpora.values())]
+    rows = [(_size_name(key), [_count(sizes.get(key)) for sizes in corpora.values()]) for key in keys]
+    return [name.replace("_", " ") for name in corpora], rows
 
 
-def _column_name(key: str) -> str:
+def _size_name(key: str) -> str:
     return f"{key.capitalize()} pairs" if key in SPLITS else key.replace("_", " ").capitalize()
 
 
