@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from emocap.cli.captions import caption, rank
+from emocap.cli.curve import curve
 from emocap.cli.features import extract, store_app
 from emocap.cli.inspect import inspect
 from emocap.cli.predict import evaluate, explain, label, predict
@@ -31,6 +32,7 @@ _COMMANDS = (
     demo,
     inspect,
     run,
+    curve,
     label,
     evaluate,
     predict,
