@@ -18,7 +18,8 @@ from emocap.evaluation.fitted_baselines import FittedBaseline, Frequencies, Line
 from emocap.evaluation.sentence_vectors import SentenceVectors, sentence_vectors
 from emocap.evaluation.tfidf import Tfidf
 from emocap.files import atomic_folder, read_json, write_json
-from emocap.training.checkpoint import CARD, ModelCard, validated
+from emocap.training.card_file import CARD
+from emocap.training.checkpoint import ModelCard, validated
 
 KINDS = ("prior", "tfidf", "vectors", "neighbours")
 SETTINGS, ARRAYS, TERMS = "baseline.json", "arrays.safetensors", "terms.json"

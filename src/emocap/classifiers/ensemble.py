@@ -8,10 +8,12 @@ import numpy as np
 
 from emocap.classifiers.base import CaptionReader, Classifier
 from emocap.classifiers.places import folder_below, run_directory
+from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.evaluation.averaging import mean_of_logits
 from emocap.files import atomic_folder, write_json
-from emocap.training.checkpoint import CARD, ModelCard, read_card
+from emocap.training.card_file import CARD
+from emocap.training.checkpoint import ModelCard, read_card
 
 ENSEMBLE = "ensemble"
 
@@ -38,18 +40,18 @@ class EnsembleClassifier(Classifier):
         path = folder / CARD
         if not card.members:
             raise EmocapError(f"{path}: an ensemble without members; run the study again")
+        fingerprint = None if card.features is None else card.features["fingerprint"]
         members = []
         for name in card.members:
             place = folder_below(folder, name, run_directory(folder) or folder, path)
             if not (place / CARD).is_file():
                 raise EmocapError(f"{path}: its member {name} is missing; restore it, or run the study again")
-            members.append(load_member(place))
-        ensemble = cls(card, folder, members)
-        for member in members:
-            ensemble.vocabulary.require_same(member.vocabulary.labels, str(member.folder))
-            if (own := member.card.features) is not None:
-                ensemble.require_features(own["fingerprint"], own["dim"])
-        return ensemble
+            member = load_member(place)
+            Vocabulary(tuple(card.labels)).require_same(member.vocabulary.labels, str(member.folder))
+            if member.card.features is not None and member.card.features["fingerprint"] != fingerprint:
+                raise EmocapError(f"{path}: its member {name} reads other region features; run the study again")
+            members.append(member)
+        return cls(card, folder, members)
 
     @property
     def readers(self) -> list[CaptionReader]:

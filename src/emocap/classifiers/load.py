@@ -10,7 +10,8 @@ from emocap.classifiers.ensemble import ENSEMBLE, EnsembleClassifier
 from emocap.classifiers.network import NetworkClassifier
 from emocap.classifiers.places import find_model
 from emocap.errors import EmocapError
-from emocap.training.checkpoint import CARD, VISUAL_BERT, read_card
+from emocap.training.card_file import CARD
+from emocap.training.checkpoint import VISUAL_BERT, read_card
 
 _LOADERS: dict[str, Callable[[Path], Classifier]] = {
     VISUAL_BERT: NetworkClassifier.load,

@@ -7,7 +7,7 @@ from typing import Any
 from emocap.errors import EmocapError
 from emocap.files import read_json
 from emocap.progress import logger
-from emocap.training.checkpoint import CARD
+from emocap.training.card_file import CARD
 
 RECOMMENDED = "recommended.json"
 RUN_FILES = (RECOMMENDED, "results.json", "manifest.json")

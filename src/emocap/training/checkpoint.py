@@ -21,11 +21,11 @@ from emocap.files import atomic_folder, read_json, write_json
 from emocap.models.backbones import TOKENIZER_FILES
 from emocap.models.classifier import VisualBertForEmotion
 from emocap.progress import logger
+from emocap.training.card_file import CARD
 from emocap.validation import first_error
 
 Card = TypeVar("Card")
 SCHEMA = 1
-CARD = "emocap.json"
 VISUAL_BERT = "visual_bert"
 
 

@@ -23,7 +23,8 @@ from emocap.files import read_json, write_json
 from emocap.study.stages.choices import recommended
 from emocap.study.stages.held_out import ensemble
 from emocap.study.training_unit import TrainingUnit
-from emocap.training.checkpoint import CARD, ModelCard, read_card
+from emocap.training.card_file import CARD
+from emocap.training.checkpoint import ModelCard, read_card
 
 FOLDER = "models"
 IN_WORDS: dict[Verdict, str] = {
