@@ -8,6 +8,8 @@ import pytest
 
 from emocap.errors import EmocapError
 from emocap.files import read_json
+from emocap.regions.extract import extract, images_below
+from emocap.regions.extractors.grid import GridExtractor
 from emocap.report.page import write_report
 from emocap.study.config.loading import load_config
 from emocap.study.run import run_study, units_of
@@ -130,3 +132,15 @@ def test_replaced_image_of_equal_size_is_noticed(tiny_study, tiny_corpora, finis
     os.utime(image, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     run(path, folder, until="features")
     assert (folder / "features/target/features-00000.npy").read_bytes() != before
+
+
+def test_store_of_replaced_images_is_refused(tiny_study, tiny_corpora, tmp_path):
+    corpora = tmp_path / "corpora"
+    shutil.copytree(tiny_corpora, corpora)
+    images = corpora / "target"
+    extract(images_below(images), images, GridExtractor(rows=1, columns=2, dim=32), tmp_path / "store")
+    shutil.copy(images / "5.jpg", images / "6.jpg")
+    target = {"format": "table", "path": "pairs.jsonl", "images": "target", "store": str(tmp_path / "store")}
+    path = tiny_study(source=None, data_root=str(corpora), target=target)
+    with pytest.raises(EmocapError, match=r"1 images of the target, such as 6\.jpg, have changed since"):
+        run(path, tmp_path / "run", until="features")

@@ -10,6 +10,7 @@ from emocap.errors import EmocapError
 from emocap.files import locked
 from emocap.regions import decoding, extraction_job
 from emocap.regions import extract as module
+from emocap.regions.changes import changed_images
 from emocap.regions.extract import extract
 from emocap.regions.extraction_report import read_report
 from emocap.regions.extractors.grid import GridExtractor
@@ -131,6 +132,7 @@ def test_two_processes_share_the_shards(photos, tmp_path):
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from emocap.regions import extract as module
+from emocap.regions.changes import changed_images
 from emocap.regions.extract import extract
 from emocap.regions.extractors.grid import GridExtractor
 from pathlib import Path
@@ -156,3 +158,35 @@ def test_resumes_run_with_old_plan_key(photos, tmp_path, monkeypatch):
     again = Network()
     assert extract(images, root, again, tmp_path / "store").n_images == 6
     assert len(again.described) < 6
+
+
+@pytest.mark.parametrize("change", ["replaced", "rejected", "appeared"])
+def test_image_that_changed_before_the_resume_is_described_again(photos, tmp_path, monkeypatch, change):
+    monkeypatch.setattr(decoding, "BATCHES_PER_WINDOW", 1)
+    root, images = photos
+    first = root / images[0]
+    good = (root / images[1]).read_bytes()
+    if change == "rejected":
+        first.write_bytes(bytes(len(good)))
+    elif change == "appeared":
+        first.unlink()
+    with pytest.raises(KeyboardInterrupt):
+        extract(images, root, Network(stop_after=3), tmp_path / "store")
+    first.write_bytes(good)
+    extract(images, root, Network(), tmp_path / "store")
+    extract(images, root, Network(), tmp_path / "uninterrupted")
+    assert file_contents(tmp_path / "store") == file_contents(tmp_path / "uninterrupted")
+
+
+def test_existing_store_names_images_that_changed(photos, tmp_path):
+    root, images = photos
+    extract(images, root, Network(), tmp_path / "store")
+    store = FeatureStore.open(tmp_path / "store")
+    assert changed_images(store, root) == []
+    path = root / images[0]
+    path.write_bytes(path.read_bytes()[::-1])
+    assert changed_images(store, root) == [images[0]]
+    with pytest.raises(EmocapError, match=f"1 of its images, such as {images[0]}, have changed since; delete it first"):
+        extract(images, root, Network(), tmp_path / "store")
+    path.unlink()
+    assert changed_images(store, root) == [], "a store stands for images that were moved away"

@@ -20,6 +20,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from emocap.corpora.image_names import ImageNameFault, plain_image_name
 from emocap.corpora.pairs import RejectedRow
 from emocap.errors import EmocapError
+from emocap.regions.changes import digest_of
 from emocap.regions.describe import Prepared, prepare_source
 from emocap.regions.extractors.base import Extractor
 from emocap.regions.images import ImageFault, ImageMissing
@@ -171,7 +172,8 @@ def _outcomes(keys: list[str], image_root: Path, extractor: Extractor) -> list[O
 def _outcome(key: str, image_root: Path, extractor: Extractor) -> Outcome:
     try:
         plain_image_name(key, image_root)
-        return prepare_source(image_root / key, extractor)
+        prepared = prepare_source(image_root / key, extractor)
+        return prepared._replace(digest=digest_of(image_root / key) or "")
     except ImageMissing:
         return None
     except (ImageNameFault, ImageFault) as fault:

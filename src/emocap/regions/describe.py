@@ -11,10 +11,17 @@ from emocap.regions.images import MAX_PIXELS, full_size, open_image, upright_rgb
 
 
 class Prepared(NamedTuple):
-    """A decoded image: the input of the extractor's `describe`, and its full width and height in pixels."""
+    """A decoded image.
+
+    Attributes:
+        value: the input of the extractor's `describe`.
+        size: its full width and height in pixels.
+        digest: SHA-256 of its file in hexadecimal; "" if unknown.
+    """
 
     value: np.ndarray
     size: tuple[int, int]
+    digest: str = ""
 
 
 def prepare_source(source: Path | bytes | Image.Image, extractor: Extractor, max_pixels: int = MAX_PIXELS) -> Prepared:
@@ -38,5 +45,5 @@ def describe_source(source: Path | bytes | Image.Image, extractor: Extractor) ->
         ImageMissing: there is no such file.
         ImageFault: the image cannot be used.
     """
-    value, size = prepare_source(source, extractor)
-    return extractor.describe([value], [size])[0]
+    prepared = prepare_source(source, extractor)
+    return extractor.describe([prepared.value], [prepared.size])[0]

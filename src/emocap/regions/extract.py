@@ -14,6 +14,7 @@ from emocap.corpora.image_names import (
 from emocap.errors import EmocapError
 from emocap.files import is_system_file, read_text
 from emocap.progress import logger
+from emocap.regions.changes import changed_images
 from emocap.regions.extraction_job import (
     ExtractionJob,
     fill_shards,
@@ -25,7 +26,8 @@ from emocap.regions.extraction_job import (
 from emocap.regions.extraction_report import ExtractionReport, read_report
 from emocap.regions.extractors.base import Extractor
 from emocap.regions.images import FORMATS, is_image_file
-from emocap.regions.store.format import FeatureSource
+from emocap.regions.store.format import FeatureSource, is_complete
+from emocap.regions.store.reader import FeatureStore
 from emocap.regions.store.writer import IMAGES_PER_SHARD, require_free
 
 
@@ -105,7 +107,7 @@ def extract(
         if value is not None and value < 1:
             raise EmocapError(f"{name} is {value}, expected 1 or more")
     out = Path(os.path.abspath(out))  # noqa: PTH100  does not resolve a symbolic link
-    require_free(out)
+    require_new(out, Path(image_root))
     require_existing(images, Path(image_root))
     job = _job(images, Path(image_root), extractor, out, workers, batch_size or extractor.batch_size)
     try:
@@ -125,6 +127,20 @@ def extract(
             "then run the same command again"
         ) from error
     return read_report(out)
+
+
+def require_new(out: Path, image_root: Path) -> None:
+    """Require that a store can be written to `out`; what is wrong with a store that is there is said.
+
+    Raises:
+        EmocapError: it is a store, whose images may have changed since, a file, or a folder that is not empty.
+    """
+    if is_complete(out) and (changed := changed_images(FeatureStore.open(out), image_root)):
+        raise EmocapError(
+            f"{out}: a feature store exists there already, and {len(changed)} of its images, such as {changed[0]}, "
+            "have changed since; delete it first to extract them again"
+        )
+    require_free(out)
 
 
 def _job(

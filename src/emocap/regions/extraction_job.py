@@ -13,12 +13,14 @@ from emocap.corpora.pairs import RejectedRow
 from emocap.errors import EmocapError
 from emocap.files import locked, read_json, sync, write_json
 from emocap.progress import logger, track
+from emocap.regions.changes import changed_images, digest_of, unchanged_entries
 from emocap.regions.decoding import Outcome, decoder, windows
 from emocap.regions.describe import Prepared
 from emocap.regions.extraction_report import ExtractionReport, write_report
 from emocap.regions.extractors.base import Extractor, Regions
 from emocap.regions.store.format import FeatureSource, feature_fingerprint, is_complete
-from emocap.regions.store.journal import read_entries
+from emocap.regions.store.journal import journal_file, read_entries, read_journal, shorten_journal
+from emocap.regions.store.reader import FeatureStore
 from emocap.regions.store.shard import FeatureFault, ShardWriter
 from emocap.regions.store.writer import finish_store, remove_temporary_files
 
@@ -112,11 +114,17 @@ def record_plan(job: ExtractionJob) -> None:
 def fill_shards(job: ExtractionJob, rank: int, world: int) -> None:
     """Describe the images of this process's shards that are not committed yet."""
     if is_complete(job.folder):
+        if changed := changed_images(FeatureStore.open(job.folder), job.image_root):
+            raise EmocapError(
+                f"{job.folder}: {len(changed)} images, such as {changed[0]}, have changed since they were described; "
+                "delete the folder and run the same command again"
+            )
         return  # the run was interrupted after the last shard, before the store was renamed
     remaining = {}
     for number in range(rank, len(job.shards), world):
         with ShardWriter(job.folder, number, job.source) as writer:
             done = [entry.image for entry in writer.entries]
+        done = _without_changed(job, number, done)
         if done != job.shards[number][: len(done)]:
             raise EmocapError(f"{job.folder}: holds images that were not asked for; delete it and start again")
         remaining[number] = job.shards[number][len(done) :]
@@ -128,6 +136,20 @@ def fill_shards(job: ExtractionJob, rank: int, world: int) -> None:
     committed = _committed_windows(job, remaining, total)
     for _ in track(committed, description, total, "images", len) if rank == 0 else committed:
         pass
+
+
+def _without_changed(job: ExtractionJob, number: int, done: list[str]) -> list[str]:
+    """The committed images of a shard up to the first whose file has changed; those after it are described again."""
+    entries = read_journal(journal_file(job.folder, number))
+    n = unchanged_entries(entries, job.image_root)
+    if n < len(entries):
+        shorten_journal(job.folder, number, n)
+        logger.warning(
+            "features: %s has changed since it was described; it and %d other images are described again",
+            entries[n].image,
+            len(entries) - n - 1,
+        )
+    return done[:n]
 
 
 def _committed_windows(
@@ -149,16 +171,18 @@ def write_window(writer: ShardWriter, window: list[tuple[str, Outcome]], job: Ex
     regions: dict[str, Regions] = {}
     for start in range(0, len(order), job.batch_size):
         batch = order[start : start + job.batch_size]
-        values, sizes = zip(*(images[key] for key in batch), strict=True)
+        values, sizes = [images[key].value for key in batch], [images[key].size for key in batch]
         regions |= zip(batch, job.extractor.describe(values, sizes), strict=True)
     for key, outcome in window:
         if isinstance(outcome, Prepared):
             try:
-                writer.add(key, regions[key])
+                writer.add(key, regions[key], outcome.digest or None)
             except FeatureFault as fault:
-                writer.leave_out(key, str(fault).partition(": ")[2])
+                writer.leave_out(key, str(fault).partition(": ")[2], outcome.digest or None)
+        elif outcome is None:
+            writer.leave_out(key, None)
         else:
-            writer.leave_out(key, outcome.reason if outcome is not None else None)
+            writer.leave_out(key, outcome.reason, digest_of(job.image_root / key))
     writer.commit()
 
 

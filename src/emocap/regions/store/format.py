@@ -12,6 +12,7 @@ A store is a folder:
     key_ends.npy        (n_images,) int64, the end of each key in keys.npy
     hashes.npy          (n_images,) uint64, `key_hash` of the keys in ascending order
     rows.npy            (n_images,) int64, the image that each hash belongs to
+    digests.npy         (n_images, 32) uint8, SHA-256 of each image's file; only if the store was extracted from files
     report.json         the images described, missing and rejected
 """
 
@@ -29,6 +30,8 @@ from emocap.regions.extractors.base import Names
 SCHEMA = 2
 REPORT = "report.json"
 INDEX_FILES = ("boxes.npy", "offsets.npy", "sizes.npy", "keys.npy", "key_ends.npy", "hashes.npy", "rows.npy")
+DIGEST_BYTES = 32
+OPTIONAL_FILES = {"objects.npy", "digests.npy"}
 # The location of the weights, the precision and the imported file's format do not change what the features mean.
 NOT_FINGERPRINTED = ("weights", "precision", "format")
 EXTRACT_AGAIN = "delete the folder and extract the features again"
@@ -164,7 +167,7 @@ def _check_shards(where: Path, fields: dict[str, Any]) -> None:
     if not all(isinstance(value, str) for value in fields["sha256"].values()):
         raise EmocapError(f"{where}: sha256 holds a value that is not a checksum; {EXTRACT_AGAIN}")
     files = {*INDEX_FILES, *(shard_file(number) for number in range(len(shards)))}
-    if set(fields["sha256"]) - {"objects.npy"} != files:
+    if set(fields["sha256"]) - OPTIONAL_FILES != files:
         raise EmocapError(
             f"{where}: sha256 names {sorted(fields['sha256'])!s:.200}, expected {sorted(files)!s:.200}; {EXTRACT_AGAIN}"
         )

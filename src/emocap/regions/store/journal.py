@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from emocap.files import atomic_file
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -14,12 +16,14 @@ class Entry:
         size: width and height in pixels; None if the image was left out.
         n_regions: number of its regions.
         fault: why it was rejected; None if it was described or is missing.
+        digest: SHA-256 of its file in hexadecimal; None if it is missing or came from no file.
     """
 
     image: str
     size: tuple[int, int] | None = None
     n_regions: int = 0
     fault: str | None = None
+    digest: str | None = None
 
 
 def journal_file(folder: Path, number: int) -> Path:
@@ -29,7 +33,7 @@ def journal_file(folder: Path, number: int) -> Path:
 
 def journal_line(entry: Entry) -> bytes:
     """The line of the journal that records an entry."""
-    return json.dumps([entry.image, entry.size, entry.n_regions, entry.fault]).encode() + b"\n"
+    return json.dumps([entry.image, entry.size, entry.n_regions, entry.fault, entry.digest]).encode() + b"\n"
 
 
 def read_journal(path: Path) -> list[Entry]:
@@ -39,14 +43,22 @@ def read_journal(path: Path) -> list[Entry]:
     entries = []
     for line in path.read_bytes().splitlines(keepends=True):
         try:
-            image, size, n_regions, fault = json.loads(line)
-            entry = Entry(image, tuple(size) if size is not None else None, n_regions, fault)
+            image, size, n_regions, fault, digest = json.loads(line)
+            entry = Entry(image, tuple(size) if size is not None else None, n_regions, fault, digest)
         except (ValueError, TypeError):
             break
         if journal_line(entry) != line:
             break
         entries.append(entry)
     return entries
+
+
+def shorten_journal(folder: Path, number: int, n: int) -> None:
+    """Keep the first n entries of a shard's journal, so that the images after them are described again."""
+    path = journal_file(folder, number)
+    kept = b"".join(map(journal_line, read_journal(path)[:n]))
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(kept)
 
 
 def read_journals(folder: Path, n_shards: int) -> list[list[Entry]]:

@@ -14,7 +14,7 @@ import numpy as np
 from emocap.errors import EmocapError
 from emocap.files import read_json, sha256_of
 from emocap.regions.extractors.base import OBJECT, Names
-from emocap.regions.store.format import EXTRACT_AGAIN, Header, key_hash, read_header, shard_file
+from emocap.regions.store.format import DIGEST_BYTES, EXTRACT_AGAIN, Header, key_hash, read_header, shard_file
 
 
 class FeatureStore:
@@ -38,6 +38,8 @@ class FeatureStore:
         self._boxes = _map(path / "boxes.npy", (n_regions, 4), np.float32)
         has_objects = "objects.npy" in header.sha256
         self._objects = _map(path / "objects.npy", (n_regions,), OBJECT) if has_objects else None
+        has_digests = "digests.npy" in header.sha256
+        self._digests = _map(path / "digests.npy", (n_images, DIGEST_BYTES), np.uint8) if has_digests else None
         self._offsets = _map(path / "offsets.npy", (n_images + 1,), np.int64)
         self._key_ends = _map(path / "key_ends.npy", (n_images,), np.int64)
         self._keys = _map(path / "keys.npy", (int(self._key_ends[-1]) if n_images else 0,), np.uint8)
@@ -94,6 +96,15 @@ class FeatureStore:
             return [text[start:end].decode(errors="surrogatepass") for start, end in spans]
         except UnicodeDecodeError as error:
             raise EmocapError(f"{self.path / 'keys.npy'}: holds a key that is not text; {EXTRACT_AGAIN}") from error
+
+    def digest(self, image: str) -> str | None:
+        """SHA-256 of the file that an image was described from, in hexadecimal; None if the store has none.
+
+        Raises:
+            EmocapError: the image is not in the store.
+        """
+        row = self._known_row(image)
+        return self._digests[row].tobytes().hex() if self._digests is not None else None
 
     @property
     def names(self) -> Names:

@@ -73,13 +73,14 @@ class ShardWriter:
             write_npy_header(file, 0, self.source.dim)
         return file
 
-    def add(self, image: str, regions: Regions) -> None:
+    def add(self, image: str, regions: Regions, digest: str | None = None) -> None:
         """Append an image.
 
         Args:
             image: its key.
             regions: features (R, dim) float, R >= 0; boxes_xyxy (R, 4) float in pixels; objects (R,) if the source has
                 class names.
+            digest: SHA-256 of the image's file.
 
         Raises:
             FeatureFault: a value is not finite or exceeds half precision.
@@ -106,11 +107,11 @@ class ShardWriter:
         for file, column in zip(self._data, columns, strict=True):
             file.write(column.tobytes())
         width, height = map(int, regions.size)
-        self._record(Entry(image, (width, height), len(features)))
+        self._record(Entry(image, (width, height), len(features), digest=digest))
 
-    def leave_out(self, image: str, fault: str | None) -> None:
-        """Record an image that has no file (`fault` None) or cannot be used."""
-        self._record(Entry(image, fault=fault))
+    def leave_out(self, image: str, fault: str | None, digest: str | None = None) -> None:
+        """Record an image that has no file (`fault` None) or cannot be used; `digest` as for `add`."""
+        self._record(Entry(image, fault=fault, digest=digest))
 
     def _record(self, entry: Entry) -> None:
         self.entries.append(entry)

@@ -11,7 +11,16 @@ import numpy as np
 from emocap.errors import EmocapError
 from emocap.files import atomic_folder, sha256_of, sync, write_json
 from emocap.regions.extractors.base import OBJECT, Names, Regions
-from emocap.regions.store.format import INDEX_FILES, SCHEMA, FeatureSource, Header, is_complete, key_hash, shard_file
+from emocap.regions.store.format import (
+    DIGEST_BYTES,
+    INDEX_FILES,
+    SCHEMA,
+    FeatureSource,
+    Header,
+    is_complete,
+    key_hash,
+    shard_file,
+)
 from emocap.regions.store.journal import Entry, read_journals
 from emocap.regions.store.shard import ShardWriter, write_npy_header
 
@@ -99,8 +108,12 @@ def finish_store(folder: Path, n_shards: int, source: FeatureSource) -> None:
     journals = read_journals(folder, n_shards)
     described = [entry for journal in journals for entry in journal if entry.size is not None]
     _write_arrays(folder, journals, described, source)
-    objects_file = ["objects.npy"] if source.names is not None else []
-    files = [*INDEX_FILES, *objects_file, *map(shard_file, range(n_shards))]
+    optional = ["objects.npy"] if source.names is not None else []
+    if described and all(entry.digest for entry in described):
+        digests = np.frombuffer(bytes.fromhex("".join(str(entry.digest) for entry in described)), np.uint8)
+        np.save(folder / "digests.npy", digests.reshape(-1, DIGEST_BYTES), allow_pickle=False)
+        optional.append("digests.npy")
+    files = [*INDEX_FILES, *optional, *map(shard_file, range(n_shards))]
     names = source.names or Names()
     header = Header(
         schema=SCHEMA,

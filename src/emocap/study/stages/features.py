@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emocap.errors import EmocapError
+from emocap.regions.changes import changed_images
 from emocap.regions.extract import extract
 from emocap.regions.extraction_report import log_rejected, read_report, require_described
 from emocap.regions.extractors.registry import build_extractor, extractor_and_settings
@@ -53,6 +54,12 @@ def _check_store(study: Study, domain: str) -> None:
         raise EmocapError(
             f"{store.path}: holds none of the {domain}'s {len(images)} images, such as {images[0]}{held}; "
             "import or extract under the names that the corpus has"
+        )
+    corpus = study.config.corpora[domain]
+    if corpus.images is not None and (changed := changed_images(store, study.place(corpus.images))):
+        raise EmocapError(
+            f"{store.path}: {len(changed)} images of the {domain}, such as {changed[0]}, have changed since their "
+            "features were extracted; extract them again into another store"
         )
     if missing:
         logger.warning(
