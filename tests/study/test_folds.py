@@ -47,6 +47,10 @@ def test_few_images_are_cross_validated(tiny_study, tmp_path: Path, caplog: pyte
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert (results["folds"], results["n_test_pairs"]) == (5, 30), "every image is tested once"
     assert manifest["folds"] == {"folds": 5, "n_images": 30, "by_default": True}
+    parts = json.loads((tmp_path / "run" / "splits.json").read_text())["parts"]
+    assert list(parts) == [f"fold_{number}" for number in range(5)]
+    keys = [key for part in parts.values() for key in part]
+    assert len(keys) == len(set(keys)) == 30, "every image is tested in one fold"
     said = [record.message for record in caplog.records if record.message.startswith("folds:")]
     assert len(said) == 1
     assert "30 images" in said[0]

@@ -4,15 +4,18 @@ One split of a small corpus tests a few dozen images, which decide nothing; fold
 """
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
+from emocap.corpora.duplicates import repeated_captions
 from emocap.corpora.groups import Groups
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.splits import fold_by_image, rows_of
 from emocap.errors import EmocapError
 from emocap.files import read_json, write_json
+from emocap.study.artifacts import read_value
 from emocap.study.config.study import StudyConfig
-from emocap.study.unit import Study
+from emocap.study.unit import Study, Unit
 
 logger = logging.getLogger("emocap")
 FEW_IMAGES = 500
@@ -59,6 +62,24 @@ def with_folds(config: StudyConfig, root: Path) -> StudyConfig:
 def decided(root: Path) -> dict[str, object] | None:
     """What `with_folds` decided in a run, None where the configuration left nothing open."""
     return read_json(root / FILE) if (root / FILE).is_file() else None
+
+
+def write_fold_splits(units: Sequence[Unit]) -> None:
+    """Write a run's own `splits.json` once all its folds are drawn: the test part of each fold as one part.
+
+    Over folds the units' files have training and validation parts; the run's shows how the target is divided.
+    """
+    folds = [unit for unit in units if unit.fold is not None and unit.seed == units[0].seed]
+    files = [unit.run / "splits.json" for unit in folds]
+    if not files or not all(file.is_file() for file in files):
+        return
+    study, pairs, first = folds[0], folds[0].whole("target"), read_json(files[0])
+    parts = {f"fold_{unit.fold}": read_value(file, "parts")["test"] for unit, file in zip(folds, files, strict=True)}
+    rows = rows_of(pairs, parts, study.same_content)
+    sizes = {part: {"images": len(keys), "pairs": len(rows[part])} for part, keys in parts.items()}
+    kept = {key: first[key] for key in ("seed", "vocabulary", "left_out", "bound")}
+    value = kept | {"parts": parts, "sizes": sizes, "repeated_captions": repeated_captions(pairs, rows)}
+    write_json(study.root / "splits.json", value)
 
 
 def _most_folds(study: Study, pairs: Pairs, groups: Groups) -> int | None:

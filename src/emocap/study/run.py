@@ -16,7 +16,7 @@ from emocap.files import write_json
 from emocap.study.artifacts import read_value
 from emocap.study.cache import RunDir
 from emocap.study.config.study import StudyConfig
-from emocap.study.folds import DEFAULT_FOLDS, with_folds
+from emocap.study.folds import DEFAULT_FOLDS, with_folds, write_fold_splits
 from emocap.study.manifest import write_manifest
 from emocap.study.models import MODELS
 from emocap.study.stages.table import RESULTS, STAGES, Stage, invalidated_by, stages_of
@@ -102,6 +102,7 @@ def run_study(
                 step()
             if name == last:
                 break
+        write_fold_splits(fresh_copies(units))
         write_manifest(run, fresh_copies(units), command)
         return report(run_dir) if until in (None, REPORT) else run_dir
 
