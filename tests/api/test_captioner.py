@@ -82,8 +82,8 @@ def test_ranking_keeps_all_captions_unchanged(captioner, photo) -> None:
     assert sorted(candidate.number for candidate in ranked) == list(range(len(captions)))
     assert all(candidate.caption == captions[candidate.number] for candidate in ranked)
     remarks = {candidate.number: candidate.remarks for candidate in ranked}
-    assert "consists mostly of words that the model does not know" in remarks[4]
-    assert "contains control characters" in remarks[5]
+    assert "the caption consists mostly of words that the model does not know" in remarks[4]
+    assert "the caption contains control characters" in remarks[5]
     assert "11900 characters too long" in remarks[6]
     assert any("only its beginning is scored" in remark for remark in remarks[6])
 

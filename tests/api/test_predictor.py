@@ -110,11 +110,15 @@ def test_rejects_unequal_numbers_and_no_pairs(predictor) -> None:
 
 @pytest.mark.parametrize(
     ("caption", "warning"),
-    [("\u200b\u200d", "contains no words"), ("!?", "contains no words"), ("a\x07", "contains control characters")],
+    [
+        ("\u200b\u200d", "the caption contains no words"),
+        ("!?", "the caption contains no words"),
+        ("a\x07", "the caption contains control characters"),
+    ],
 )
 def test_warns_of_odd_captions(predictor, caption, warning) -> None:
     assert warning in predictor.caption_warnings(caption)
-    assert "contains no words" not in predictor.caption_warnings("a dog 2")
+    assert "the caption contains no words" not in predictor.caption_warnings("a dog 2")
 
 
 def test_batch_equals_single_predictions(predictor, image) -> None:

@@ -167,7 +167,7 @@ def test_refuses_network_with_weights_that_are_nan(tmp_path, tiny_model, tiny_be
 
 def test_unknown_words_and_truncation_are_warned_of(run) -> None:
     assert EmotionPredictor.from_pretrained(run / "baselines/tfidf").caption_warnings("party street") == []
-    unknown = ["consists mostly of words that the model does not know"]
+    unknown = ["the caption consists mostly of words that the model does not know"]
     assert EmotionPredictor.from_pretrained(run).caption_warnings("quite other words here") == unknown
     assert EmotionPredictor.from_pretrained(run / "baselines/prior").caption_warnings("other words") == []
 

@@ -22,20 +22,22 @@ def check_caption(caption: str, where: str = "") -> None:
         raise EmocapError(f"{where}the caption is not Unicode text; give it in UTF-8")
 
 
-def warnings_for(caption: str, tokenizer: Any, max_length: int) -> list[str]:
-    """Reasons why a model may misread a text, each in a few words.
+def warnings_for(caption: str, tokenizer: Any, max_length: int) -> list[tuple[str, str]]:
+    """Code and text of each reason why a model may misread a caption, as in `emocap.api.remarks`.
 
     Args:
         tokenizer: must not be set to truncate.
         max_length: tokens that the model reads, special ones included.
     """
-    warnings = ["contains control characters"] if _CONTROL.search(caption) else []
+    warnings = []
+    if _CONTROL.search(caption):
+        warnings.append(("control_characters", "the caption contains control characters"))
     if not any(letter.isalnum() for letter in caption):
-        warnings.append("contains no words")
+        warnings.append(("no_words", "the caption contains no words"))
     ids = tokenizer(caption, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
     if len(ids) > max_length - 2:
-        warnings.append("truncated: only its beginning is scored")
+        warnings.append(("truncated", "the caption is truncated: only its beginning is scored"))
     scripts = {unicodedata.name(letter, "?").split()[0] for letter in caption if letter.isalpha()}
     if 2 * ids.count(tokenizer.unk_token_id) > len(ids) or (scripts and "LATIN" not in scripts):
-        warnings.append("consists mostly of words that the model does not know")
+        warnings.append(("unknown_words", "the caption consists mostly of words that the model does not know"))
     return warnings

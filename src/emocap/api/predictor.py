@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from emocap.api.caption_checks import check_caption, warnings_for
+from emocap.api.caption_checks import check_caption
 from emocap.api.explanation import Explanation, explain_pair
 from emocap.api.images import ImageInput, ImageSource, image_source, model_extractor
+from emocap.api.remarks import Remark, remarks_on_caption, remarks_on_image, remarks_on_model
 from emocap.api.requested_emotions import resolve_emotions
 from emocap.captioning.generation import batch_slices
 from emocap.classifiers.base import CaptionReader, Classifier
+from emocap.classifiers.familiarity import Familiarity, read_familiarity
 from emocap.classifiers.load import load_classifier
 from emocap.errors import EmocapError
 from emocap.evaluation.scored_predictions import ranking
@@ -191,13 +193,45 @@ class EmotionPredictor:
         return self._classifier.probabilities(features, captions)
 
     def caption_warnings(self, caption: str) -> list[str]:
-        """Reasons why the model may misread a text, each in a few words.
+        """The texts of the remarks on a caption alone: reasons why the model may misread it.
 
         >>> EmotionPredictor.from_pretrained(model_folder).caption_warnings("привет")
-        ['consists mostly of words that the model does not know']
+        ['the caption consists mostly of words that the model does not know']
         """
-        found = [warnings_for(caption, reader.tokenizer, reader.max_length) for reader in self._readers]
-        return list(dict.fromkeys(warning for warnings in found for warning in warnings))
+        return [remark.text for remark in self.remarks(None, caption)]
+
+    def remarks(self, image: ImageInput, caption: str) -> list[Remark]:
+        """Why the prediction for a pair may be unreliable: of the image, then of the caption.
+
+        Args:
+            image: as for `predict`; `regions` gives one whose features are not computed again.
+
+        >>> predictor = EmotionPredictor.from_pretrained(model_folder)
+        >>> [remark.code for remark in predictor.remarks(image_path, "привет")]
+        ['unknown_words']
+        """
+        language, familiarity = self._classifier.card.language, self._familiarity
+        image_remarks = self.image_remarks(self.features([image])[0]) if self.uses_images else []
+        return image_remarks + remarks_on_caption(caption, self._readers, language, familiarity)
+
+    def image_remarks(self, features: np.ndarray | None) -> list[Remark]:
+        """The remarks on an image alone.
+
+        Args:
+            features: (R, D) of the image, by `features`; None without an image.
+
+        >>> EmotionPredictor.from_pretrained(model_folder).image_remarks(None)
+        []
+        """
+        return remarks_on_image(self._familiarity, features)
+
+    def model_remarks(self) -> list[Remark]:
+        """What limits all predictions of the model, such as that it was trained on drawn scenes.
+
+        >>> EmotionPredictor.from_pretrained(model_folder).model_remarks()
+        []
+        """
+        return remarks_on_model(self._classifier.card)
 
     def require_features(self, fingerprint: str, dim: int) -> None:
         """Refuse region features that differ from those of the training, unless `allow_other_features` is set.
@@ -239,8 +273,8 @@ class EmotionPredictor:
         described: list[Regions] = []
         size = self._extractor.batch_size if prepared else 1
         for rows in batch_slices(len(prepared), size):
-            values, sizes = zip(*prepared[rows], strict=True)
-            described += self._extractor.describe(values, sizes)
+            batch = prepared[rows]
+            described += self._extractor.describe([item.value for item in batch], [item.size for item in batch])
         remaining = iter(described)
         return [image if image is None or isinstance(image, Regions) else next(remaining) for image in images]
 
@@ -301,6 +335,11 @@ class EmotionPredictor:
     def _readers(self) -> list[CaptionReader]:
         """Copies that never truncate: a tokenizer stores its truncation, so that sharing one is not thread-safe."""
         return copy.deepcopy(self._classifier.readers)
+
+    @cached_property
+    def _familiarity(self) -> Familiarity:
+        """What the model's training data look like."""
+        return read_familiarity(self.folder)
 
     @cached_property
     def _extractor(self) -> Extractor:

@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -83,12 +84,18 @@ class CaptionStatistics:
 
     def distances(self, captions: Sequence[str]) -> np.ndarray:
         """(N,) mean surprisals in nats per word; one is added to every count, that of an unknown word is 1."""
-        total = sum(self.counts.values()) + len(self.counts) + 1
-        surprisal = {word: math.log(total / (count + 1)) for word, count in self.counts.items()}
-        unknown = math.log(total)
-        mean = sum(count * surprisal[word] for word, count in self.counts.items()) / max(1, sum(self.counts.values()))
+        surprisal, unknown, mean = self._surprisal
         found = [[surprisal.get(word, unknown) for word in words(caption)] for caption in captions]
         return np.array([(sum(row) + PSEUDO_WORDS * mean) / (len(row) + PSEUDO_WORDS) for row in found])
+
+    @cached_property
+    def _surprisal(self) -> tuple[dict[str, float], float, float]:
+        """In nats: of each word, of an unknown word, and the mean over the words of the training captions."""
+        n_words = sum(self.counts.values())
+        total = n_words + len(self.counts) + 1
+        surprisal = {word: math.log(total / (count + 1)) for word, count in self.counts.items()}
+        mean = sum(count * surprisal[word] for word, count in self.counts.items()) / max(1, n_words)
+        return surprisal, math.log(total), mean
 
     def is_unlike(self, captions: Sequence[str]) -> np.ndarray:
         """(N,) bool: which captions are unlike the training captions."""

@@ -31,6 +31,7 @@ LANGUAGE_NAMES = {
 }  # fmt: skip
 _NAMES = {"CJK": "Han"}
 _WITHOUT_SPACES = frozenset(("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar"))
+_WITHIN_WORDS = "'’"
 _N_BEST = 20  # languages that a probability is looked up among; that of any other is below 0.05
 _NO_SCRIPT = frozenset(("MODIFIER", "FEMININE", "MASCULINE"))
 
@@ -99,15 +100,28 @@ def _load_detector() -> Any:
     return LangDetector(LangDetectConfig(model="lite", max_input_length=None))
 
 
+def words(caption: str) -> list[str]:
+    """The words in lower case, and each letter of writing systems without spaces.
+
+    >>> words("A dog waits - alone."), words("狗在门口"), words("12:30 :-)")
+    (['a', 'dog', 'waits', 'alone'], ['狗', '在', '门', '口'], [])
+    """
+    spaced = "".join(
+        f" {character} " if is_alone else character if character.isalpha() or character in _WITHIN_WORDS else " "
+        for character, is_alone in ((c, _script_of(c) in _WITHOUT_SPACES) for c in caption.lower())
+    )
+    return [word for part in spaced.split() if (word := part.strip(_WITHIN_WORDS))]
+
+
 def _count_words(caption: str) -> int:
     """Number of words; in writing systems without spaces two letters count as one.
 
     >>> _count_words("A dog waits - alone."), _count_words("一只狗在门口等着"), _count_words("12:30 :-)")
     (4, 4, 0)
     """
-    n_letters = sum(_script_of(character) in _WITHOUT_SPACES for character in caption)
-    spaced = "".join(" " if _script_of(character) in _WITHOUT_SPACES else character for character in caption)
-    return n_letters // LETTERS_PER_WORD + sum(any(map(str.isalpha, word)) for word in spaced.split())
+    found = words(caption)
+    n_letters = sum(_script_of(word[0]) in _WITHOUT_SPACES for word in found)
+    return len(found) - n_letters + n_letters // LETTERS_PER_WORD
 
 
 def sample(captions: pa.ChunkedArray) -> list[str]:

@@ -20,6 +20,7 @@ from emocap.study.stages import (
     captioner,
     captions,
     evaluation,
+    familiarity,
     features,
     labelled,
     modality_ablation,
@@ -38,7 +39,7 @@ from emocap.study.stages import (
 PREDICTIONS = ("history.json", "validation_probabilities.npy", "test_probabilities.npy")
 FORMER_OUTPUTS = ("signal", "stages/signal.json")  # of version 0.1
 EVALUATION = ("results.json", "predictions.parquet", "gallery.json", "gallery")
-RESULTS = (*EVALUATION, RECOMMENDED, model_folders.FOLDER, "report.html")
+RESULTS = (*EVALUATION, RECOMMENDED, model_folders.FOLDER, familiarity.OUTPUT, "report.html")
 SAMPLE = tuple(f"pseudo_labels.{key}" for key in SAMPLE_KEYS)
 
 
@@ -297,6 +298,15 @@ _STAGES = (
         outputs=[RECOMMENDED],
         optional_outputs=[(model_folders.FOLDER, lambda config: len(config.units) > 1 or bool(config.members))],
         config_keys=["name", "baselines", "evaluation", "keep_models"],
+    ),
+    Stage(
+        "familiarity",
+        familiarity.familiarity,
+        scope="units",
+        inputs=["model_folders"],
+        outputs=[familiarity.OUTPUT],
+        config_keys=["keep_models"],
+        plugins=_extractor_modules,
     ),
 )
 STAGES: dict[str, Stage] = {stage.name: stage for stage in _STAGES}

