@@ -103,6 +103,8 @@ def human(models: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "n_pairs": 200, "left_out": {"pairs with one annotator": 38, "annotators without a known emotion": 2},
         "annotators": {"least": 1, "median": 6, "most": 10}, "one_against_others": one,
         "models": {name: {k: s[k] for k in metrics} for name, s in models.items()},
+        "share_intervals": {name: {k: [s[k] / one[k] - 0.06, s[k] / one[k] + 0.06] for k in metrics}
+                            for name, s in models.items()},
         "shares": {name: {k: s[k] / one[k] for k in metrics} for name, s in models.items()},
         "split_half": {"correlation": 0.52, "spearman_brown": 0.684, "n_splits": 20,
                        "metrics": {"micro_f1": 0.45}},

@@ -5,14 +5,14 @@ interval excludes zero; point values alone decide nothing.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from emocap.evaluation.metrics import PRIMARY
 from emocap.evaluation.verdicts import Verdict as Outcome
 from emocap.evaluation.verdicts import decide
-from emocap.report.files.comparison import Comparison, Difference, MetricInfo
+from emocap.html_templates import percent
+from emocap.report.files.comparison import Comparison, Difference, Interval, MetricInfo
 from emocap.report.files.results import Results
-from emocap.report.text import EQUAL
+from emocap.report.text import EQUAL, percent_interval
 
 # What an annotator names is a short ranking and a set of emotions, like a model's top emotions and decisions. It is no
 # score of every emotion, which mean average precision needs.
@@ -117,7 +117,21 @@ def oracle_share(results: Results, model: str) -> OracleShare | None:
     return OracleShare(reached / possible, of_score)
 
 
-def human_share(results: Results, model: str, metric: str = HUMAN_METRIC) -> float | None:
-    """A model's score divided by one annotator's against the others, None where it was not measured."""
-    shares: dict[str, Any] = results.human.shares if results.human is not None else {}
-    return shares.get(model, {}).get(metric)
+@dataclass(frozen=True)
+class HumanShare:
+    """A model's score divided by one annotator's against the others, with its interval where it was recorded."""
+
+    value: float
+    interval: Interval | None
+
+    def __str__(self) -> str:
+        return f"{percent(self.value)} {percent_interval(self.interval)}".rstrip()
+
+
+def human_share(results: Results, model: str, metric: str = HUMAN_METRIC) -> HumanShare | None:
+    """A model's share of one annotator's score, None where it was not measured."""
+    human = results.human
+    share = None if human is None else human.shares.get(model, {}).get(metric)
+    if human is None or share is None:
+        return None
+    return HumanShare(share, human.share_intervals.get(model, {}).get(metric))

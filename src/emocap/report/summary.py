@@ -12,6 +12,7 @@ from emocap.report.text import (
     metric_in_sentence,
     metric_name,
     number,
+    percent_interval,
     signed,
     signed_interval,
 )
@@ -37,7 +38,8 @@ def tiles(run: Run, outcome: Verdict) -> list[tuple[str, str, str]]:
     share, of_human = oracle_share(results, name), human_share(results, name)
     if of_human is not None:
         in_metric = metric_in_sentence(HUMAN_METRIC)
-        shown.append(("Share of one annotator’s score", percent(of_human), f"{in_metric} against the other annotators"))
+        remark = f"{in_metric} against the other annotators {percent_interval(of_human.interval)}".rstrip()
+        shown.append(("Share of one annotator’s score", percent(of_human.value), remark))
     elif share is not None:
         shown.append(("Share of the possible gain", percent(share.of_gain), "from the prior to the oracle"))
     if len(shown) < MAX_TILES:

@@ -4,6 +4,7 @@ import math
 from datetime import datetime
 
 from emocap.evaluation.metrics import METRICS
+from emocap.html_templates import percent
 from emocap.report.files.comparison import Difference, Interval
 from emocap.study.models import MODELS
 
@@ -144,6 +145,15 @@ def with_interval(difference: Difference, *, several: bool = False) -> str:
     ['+0.002', '[−0.010,', '+0.013]']
     """
     return f"{signed(difference.difference)} {signed_interval(difference, several=several)}"
+
+
+def percent_interval(interval: Interval | None) -> str:
+    """The interval of a share in percent; empty where there is none.
+
+    >>> percent_interval((0.84, 0.97)) == "[84%,\N{NO-BREAK SPACE}97%]", percent_interval(None)
+    (True, '')
+    """
+    return "" if interval is None else _bracketed(percent(interval[0]), percent(interval[1]))
 
 
 def _bracketed(low: str, high: str) -> str:

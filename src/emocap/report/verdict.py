@@ -161,7 +161,7 @@ def _shares_reached(results: Results, name: str) -> list[str]:
     of_human = human_share(results, name)
     if of_human is not None:
         sentences.append(
-            f"{capitalized(label_of(name))} reaches {percent(of_human)} of what one annotator reaches against the "
+            f"{capitalized(label_of(name))} reaches {of_human} of what one annotator reaches against the "
             f"others in {metric_in_sentence(HUMAN_METRIC)}."
         )
     return sentences

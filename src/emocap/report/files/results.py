@@ -10,6 +10,7 @@ from emocap.report.files.comparison import (
     ROUNDING,
     Comparison,
     Count,
+    Interval,
     MetricInfo,
     Number,
     Unit,
@@ -89,7 +90,11 @@ class SplitHalf(BaseModel):
 
 
 class Human(BaseModel):
-    """One annotator against the others, and the models on the same targets."""
+    """One annotator against the others, and the models on the same targets.
+
+    Attributes:
+        share_intervals: 95%, over images; empty where a run did not record them.
+    """
 
     n_pairs: Count
     left_out: dict[str, Count] = {}
@@ -97,6 +102,7 @@ class Human(BaseModel):
     one_against_others: dict[str, Number | None]
     models: dict[str, dict[str, Number | None]]
     shares: dict[str, dict[str, Annotated[Number, Field(ge=0)] | None]]
+    share_intervals: dict[str, dict[str, Interval | None]] = Field(default_factory=dict)
     split_half: SplitHalf | None = None
 
 

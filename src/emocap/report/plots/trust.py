@@ -3,9 +3,8 @@
 import numpy as np
 
 from emocap.evaluation.metrics import PRIMARY
-from emocap.html_templates import percent
 from emocap.report.files.results import Human, Results
-from emocap.report.outcome import HUMAN_METRICS
+from emocap.report.outcome import HUMAN_METRICS, human_share
 from emocap.report.plots.axes import Look, dots, look_of
 from emocap.report.plots.figure import HEIGHT, Drawing, drawing_of, sentence_of
 from emocap.report.plots.intervals import Estimate, estimates, places_of, reliability_lines
@@ -105,17 +104,21 @@ def human_agreement(results: Results, model: str) -> Drawing | None:
         line=(1.0, "one annotator"),
         columns=2,
     )
-    caption = sentence_of([*_reached(human, model, metrics), _split_half(human)]) + " " + _pairs_and_annotators(human)
+    caption = (
+        sentence_of([*_reached(results, human, model, metrics), _split_half(human)])
+        + " "
+        + _pairs_and_annotators(human)
+    )
     title = "Models as a share of one annotator against the others"
     return drawing_of("human-agreement", ROW * len(models) + 1.3, draw, title, caption.strip())
 
 
-def _reached(human: Human, model: str, metrics: list[str]) -> list[str]:
+def _reached(results: Results, human: Human, model: str, metrics: list[str]) -> list[str]:
     parts = []
     for metric in metrics:
-        share, score = human.shares.get(model, {}).get(metric), human.models.get(model, {}).get(metric)
+        share, score = human_share(results, model, metric), human.models.get(model, {}).get(metric)
         if share is not None:
-            words = f"{percent(share)} of one annotator’s {metric_in_sentence(metric)}"
+            words = f"{share} of one annotator’s {metric_in_sentence(metric)}"
             parts.append(f"{words} ({number(score)} of {number(human.one_against_others.get(metric))})")
     return [f"{label_of(model)} reaches {', '.join(parts)}"] if parts else []
 
