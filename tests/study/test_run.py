@@ -215,7 +215,9 @@ def test_changed_setting_reruns_only_what_follows(finished, tiny_study, tmp_path
     assert {p.stem: p.stat().st_mtime_ns for p in (copy / "stages").iterdir()} == times
     run(tiny_study(), copy, overrides=["transfer.AnB.epochs=1"])
     changed = {p.stem for p in (copy / "stages").iterdir() if p.stat().st_mtime_ns != times[p.stem]}
-    assert changed == {"AnB", "evaluation", "model_folders"}, "and not modality_ablation, which asks AnB+"
+    assert changed == {"AnB", "evaluation", "model_folders", "familiarity"}, (
+        "and not modality_ablation, which asks AnB+"
+    )
 
 
 def test_seed_changes_split(finished, tiny_study, tmp_path) -> None:
@@ -251,6 +253,7 @@ def test_trains_only_teacher_without_source(tiny_study, tmp_path) -> None:
         "modality_ablation",
         "evaluation",
         "model_folders",
+        "familiarity",
         "report",
     ]
     report = run(path, tmp_path / "alone")
