@@ -100,7 +100,7 @@ def evaluate_corpus(
     from emocap.classifiers.evaluation_file import model_hash, read_evaluation
     from emocap.classifiers.load import load_classifier
 
-    classifier = load_classifier(model)
+    classifier = load_classifier(summary.folder)
     with image_features(classifier, pairs, Path(tempfile.gettempdir()), store, allow_other_features) as (features, _):
         probabilities = corpus_probabilities(classifier, pairs, features)
     scored = common.shared if labels == "common" else list(summary.labels)

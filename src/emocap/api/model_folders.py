@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from emocap.classifiers.places import find_model
 from emocap.errors import EmocapError
 from emocap.files import read_json
-
-CARD = "emocap.json"
-RECOMMENDED = "recommended.json"  # of a run directory: the model for use
+from emocap.training.card_file import CARD
 
 
 @dataclass(frozen=True)
@@ -19,37 +18,15 @@ class ModelSummary:
     uses_images: bool
 
 
-def find_model_folder(folder: Path) -> Path:
-    """The model folder that a path means: itself, RUN/NAME with NAME/model in it, or what a run recommends.
-
-    Raises:
-        EmocapError: there is none.
-    """
-    for place in (folder, folder / "model"):
-        if (place / CARD).is_file():
-            return place
-    if (folder / RECOMMENDED).is_file():
-        values = read_json(folder / RECOMMENDED)
-        if isinstance(values, dict) and isinstance(values.get("model"), str):
-            return find_model_folder(folder / values["model"])
-        raise EmocapError(f"{folder / RECOMMENDED}: names no model; run the study again")
-    if not folder.is_dir():
-        raise EmocapError(f"{folder}: no such folder; give a run directory, or a model folder such as RUN/AnB+")
-    raise EmocapError(
-        f"{folder}: not a model folder (no {CARD}); give a run directory whose study has run to its end, or a model "
-        "that it saved, such as RUN/AnB+ or RUN/baselines/tfidf"
-    )
-
-
-def model_summary(folder: Path) -> ModelSummary:
-    """What the card of a model says, before its weights are loaded.
+def model_summary(path: Path) -> ModelSummary:
+    """What the card of the model says that a path names (`find_model`), before its weights are loaded.
 
     Raises:
         EmocapError: there is no model, or its card is damaged.
     """
-    found = find_model_folder(Path(folder))
-    values = read_json(found / CARD)
+    folder = find_model(path)
+    values = read_json(folder / CARD)
     labels = values.get("labels") if isinstance(values, dict) else None
     if not isinstance(labels, list) or not labels or not all(isinstance(label, str) for label in labels):
-        raise EmocapError(f"{found / CARD}: names no emotions; train the model again")
-    return ModelSummary(found, tuple(labels), values.get("features") is not None)
+        raise EmocapError(f"{folder / CARD}: names no emotions; train the model again")
+    return ModelSummary(folder, tuple(labels), values.get("features") is not None)

@@ -68,7 +68,7 @@ def label_corpus(
     from emocap.api.scoring import CAPTION_ONLY, corpus_probabilities, image_features
     from emocap.classifiers.load import load_classifier
 
-    classifier = load_classifier(model)
+    classifier = load_classifier(summary.folder)
     for path in filter(None, (out, rejected)):
         remove_leftovers(path)
     consequence = "" if rejected else CAPTION_ONLY

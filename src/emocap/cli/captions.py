@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from emocap.cli.checks import captioner_labels, check_emotions, check_image, requestable_labels
+from emocap.cli.checks import captioner_labels, check_emotions, check_image, find_ranker
 from emocap.cli.options import OtherFeaturesOption
 from emocap.cli.output import printable
 from emocap.errors import EmocapError
@@ -56,7 +56,8 @@ def caption(
     """
     if writer is not None and guidance is not None:
         raise EmocapError("caption: --guidance is for emocap's own captioner; leave it out with --writer")
-    check_emotions(captioner_labels(model) if writer is None else requestable_labels(model), emotion, avoid or [])
+    model, labels = (model, captioner_labels(model)) if writer is None else find_ranker(model)
+    check_emotions(labels, emotion, avoid or [])
     check_image(image)
     from emocap.api.captioner import EmotionCaptioner
     from emocap.api.images import load_image
@@ -111,7 +112,8 @@ def rank(
     if not captions:
         raise EmocapError(f"{paths[-1]}: holds no captions; write one per line")
     image = paths[0] if len(paths) == 2 else None
-    check_emotions(requestable_labels(model), emotion, avoid or [])
+    model, labels = find_ranker(model)
+    check_emotions(labels, emotion, avoid or [])
     if image is not None:
         check_image(image)
     _print_ranked(_ranked(model, image, captions, emotion, avoid, max_chars, strength, clip, allow_other_features))

@@ -50,15 +50,18 @@ def check_image(image: Path) -> None:
         raise EmocapError(f"{image}: no such image")
 
 
-def requestable_labels(folder: Path) -> Sequence[str]:
-    """The emotions that captions can be ranked by: those of a captioner, or of a model folder.
+def find_ranker(folder: Path) -> tuple[Path, Sequence[str]]:
+    """What captions can be ranked by, and its emotions: the folder itself if it has a captioner, else a model folder.
 
     Raises:
         EmocapError: there is neither.
     """
     from emocap.api.model_folders import model_summary
 
-    return captioner_labels(folder) if has_captioner(folder) else model_summary(folder).labels
+    if any((folder / place).is_file() for place in CAPTIONER_PLACES):
+        return folder, captioner_labels(folder)
+    summary = model_summary(folder)
+    return summary.folder, summary.labels
 
 
 def check_emotions(labels: Sequence[str], emotions: Iterable[str], avoid: Iterable[str] = ()) -> None:
@@ -70,11 +73,6 @@ def check_emotions(labels: Sequence[str], emotions: Iterable[str], avoid: Iterab
     from emocap.api.requested_emotions import emotion_indices
 
     emotion_indices(labels, list(emotions), list(avoid))
-
-
-def has_captioner(folder: Path) -> bool:
-    """Whether a run or a folder may have a captioner."""
-    return any((folder / place).is_file() for place in CAPTIONER_PLACES)
 
 
 def captioner_labels(folder: Path) -> list[str]:

@@ -145,10 +145,10 @@ def predict(
     if not words or out is not None or images is not None or columns is not None:
         raise EmocapError("predict takes a caption, or --input with --output; see emocap predict --help")
     image, caption = _image_and_caption("predict", words)
-    check_pair(model, image, caption)
+    summary = check_pair(model, image, caption)
     from emocap.api.predictor import EmotionPredictor
 
-    predictor = EmotionPredictor.from_pretrained(model, allow_other_features=allow_other_features)
+    predictor = EmotionPredictor.from_pretrained(summary.folder, allow_other_features=allow_other_features)
     for predicted in predictor.predict(image, caption)[: top or 5]:
         typer.echo(f"{predicted.probability:6.1%}  {predicted.emotion}")
 
@@ -205,7 +205,7 @@ def explain(
     from emocap.api.predictor import EmotionPredictor
     from emocap.regions.images import open_image
 
-    predictor = EmotionPredictor.from_pretrained(model, allow_other_features=allow_other_features)
+    predictor = EmotionPredictor.from_pretrained(summary.folder, allow_other_features=allow_other_features)
     explanation = predictor.explain(image, caption, emotion)
     for warning in predictor.caption_warnings(caption):
         typer.echo(f"emocap: the caption: {warning}", err=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from emocap.cli.checks import requestable_labels
+from emocap.cli.checks import find_ranker
 from emocap.cli.options import OtherFeaturesOption
 from emocap.errors import EmocapError
 
@@ -43,7 +43,7 @@ def serve(
 
     key, bounds = _key(key_file), Limits(**dict(_limit(text) for text in limits or []))
     if model is not None:
-        requestable_labels(model)
+        model, _ = find_ranker(model)
     try:
         from emocap.app.server import serve as run_server
     except ModuleNotFoundError as error:
