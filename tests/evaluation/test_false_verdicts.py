@@ -16,9 +16,9 @@ def script():
         yield import_module("false_verdicts")
 
 
-@pytest.mark.parametrize("correlated", [False, True])
-def test_verdicts_on_noise_keep_the_nominal_rate(script, correlated: bool) -> None:
-    rates = script.rates(script.Cell(10, correlated), TRIALS)
+@pytest.mark.parametrize("kind", ["independent", "correlated"])
+def test_verdicts_on_noise_keep_the_nominal_rate(script, kind: str) -> None:
+    rates = script.rates(script.Cell(10, kind), TRIALS)
     allowed = 0.025 + 2.6 * (0.025 * 0.975 / TRIALS) ** 0.5  # one-sided, with 99% of the simulation's error
     for verdict in ("chosen worse", "chosen better", "prior better"):
         assert rates.get(verdict, 0.0) <= allowed, (verdict, rates)
@@ -28,5 +28,5 @@ def test_verdicts_on_noise_keep_the_nominal_rate(script, correlated: bool) -> No
 
 
 def test_true_differences_are_found(script) -> None:
-    power = [script.rates(script.Cell(n, True, effect=1.0), 40).get("chosen better", 0.0) for n in (10, 100)]
-    assert power[1] > 0.9 > power[0]
+    power = [script.rates(script.Cell(n, "correlated", effect=1.0), 40).get("chosen better", 0.0) for n in (10, 100)]
+    assert power[1] > 0.75 > 0.5 > power[0]

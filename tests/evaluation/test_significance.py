@@ -306,16 +306,16 @@ def test_primary_differences_have_what_the_test_set_can_show() -> None:
     differences = compare({"a": [predictions(p)], "b": [predictions(better)]}, targets, references=["a"])["differences"]
     found = differences["a"]["b"]["mean_average_precision"]
     half = (found["high"] - found["low"]) / 2
-    assert found["minimum_detectable"] == pytest.approx(half * (1.972 + 0.843) / 1.972, rel=1e-3)  # t of 199
-    assert found["pairs_needed"] == pytest.approx(200 * (half / 1.972 * 2.802 / found["difference"]) ** 2, abs=1.5)
+    assert found["minimum_detectable"] == pytest.approx(half * (1.972 + 0.843) / 1.972, rel=0.01)  # t of 199
+    assert found["pairs_needed"] == pytest.approx(200 * (half / 1.972 * 2.802 / found["difference"]) ** 2, rel=0.06)
     assert "pairs_needed" not in differences["a"]["b"]["bce"]
 
 
 def test_sample_counts_images_and_positive_cells() -> None:
-    targets, p = synthetic(17)
-    images = [str(row // 2) for row in range(60)]
-    sample = compare({"m": [predictions(p[:50], np.arange(50))]}, targets, images)["sample"]
-    assert (sample["n_images"], sample["n_positives"]) == (25, targets[:50].sum())
+    targets, p = synthetic(17, n=100)
+    images = [str(row // 2) for row in range(100)]
+    sample = compare({"m": [predictions(p[:80], np.arange(80))]}, targets, images)["sample"]
+    assert (sample["n_images"], sample["n_positives"]) == (40, targets[:80].sum())
     assert sample["is_enough"]
     few = compare({"m": [predictions(p[:10], np.arange(10))]}, targets, images)["sample"]
     assert not few["is_enough"]

@@ -8,15 +8,16 @@ weighted by the same draws, so that differences are paired (Efron and Tibshirani
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from emocap.evaluation.metrics import METRICS
+from emocap.evaluation.metrics import METRICS, PRIMARY
 from emocap.evaluation.predictions import ModelPredictions
 from emocap.evaluation.ranking_metrics import average_precisions_in_random_order, mean_average_precision
 from emocap.evaluation.scored_predictions import ScoredPredictions
-from emocap.evaluation.statistics import Statistic
+from emocap.evaluation.statistics import AveragePrecisions, Statistic, mean_of_defined
 
 CELLS_AT_ONCE = 2_000_000
 
@@ -37,6 +38,17 @@ class Repeat:
         """(B,) by metric for weights (B, N)."""
         return {name: statistic(weights) for name, statistic in self.statistics.items()}
 
+    def drawn(self, weights: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+        """`values`, and the emotions' average precision (B, E), None where it is not among the metrics."""
+        precisions = self.statistics.get(PRIMARY)
+        if not isinstance(precisions, AveragePrecisions):
+            return self.values(weights), None
+        per_label = precisions.per_label(weights)
+        return {
+            name: mean_of_defined(per_label) if name == PRIMARY else statistic(weights)
+            for name, statistic in self.statistics.items()
+        }, per_label
+
     @cached_property
     def gain_of_random_order(self) -> float:
         """How much the mean average precision rises if pairs of equal probability are put in random order."""
@@ -45,10 +57,23 @@ class Repeat:
         return float(np.nanmean(average_precisions_in_random_order(p, self.targets))) - tied
 
 
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """A model's bootstrap draws, the mean over the drawn repeats.
+
+    Attributes:
+        values: (n_bootstrap,) by metric.
+        per_emotion: (n_bootstrap, E) average precision, None where the primary metric was not asked for.
+    """
+
+    values: dict[str, np.ndarray]
+    per_emotion: np.ndarray | None
+
+
 def replicates(
     repeats: Mapping[str, list[Repeat]], images: Sequence[str], n_bootstrap: int, seed: int
-) -> dict[str, dict[str, np.ndarray]]:
-    """(n_bootstrap,) values by model and metric, the mean over the drawn repeats, all from the same draws."""
+) -> dict[str, Draws]:
+    """Each model's draws, all of the same images."""
     tested = predicted_rows(repeats)
     distinct, number_of = np.unique(np.array([images[row] for row in tested], dtype=object), return_inverse=True)
     image_of = np.zeros(len(images), dtype=np.int64)
@@ -56,20 +81,29 @@ def replicates(
     generator, n_images = np.random.default_rng(seed), len(distinct)
     shares = {len(model): _shares_of_repeats(len(model), n_bootstrap, seed) for model in repeats.values()}
     at_once = max(1, CELLS_AT_ONCE // len(tested))
-    parts: dict[str, list[dict[str, np.ndarray]]] = {name: [] for name in repeats}
+    parts: dict[str, list[Draws]] = {name: [] for name in repeats}
     for start in range(0, n_bootstrap, at_once):
         n = min(at_once, n_bootstrap - start)
         draws = generator.multinomial(n_images, np.full(n_images, 1 / n_images), size=n).astype(np.float64)
         for name, model in repeats.items():
-            values = [repeat.values(draws[:, image_of[repeat.rows]]) for repeat in model]
-            share = shares[len(model)][:, start : start + n]
-            parts[name].append(
-                {metric: (share * [each[metric] for each in values]).sum(axis=0) for metric in values[0]}
-            )
-    return {
-        name: {metric: np.concatenate([part[metric] for part in model_parts]) for metric in model_parts[0]}
-        for name, model_parts in parts.items()
-    }
+            drawn = [repeat.drawn(draws[:, image_of[repeat.rows]]) for repeat in model]
+            parts[name].append(_averaged(drawn, shares[len(model)][:, start : start + n]))
+    return {name: _concatenated(model_parts) for name, model_parts in parts.items()}
+
+
+def _averaged(drawn: Sequence[tuple[dict[str, np.ndarray], np.ndarray | None]], share: np.ndarray) -> Draws:
+    """The mean over R repeats with weights (R, B)."""
+    values = {metric: (share * [each[metric] for each, _ in drawn]).sum(axis=0) for metric in drawn[0][0]}
+    per_emotion = [each for _, each in drawn if each is not None]
+    if not per_emotion:
+        return Draws(values, None)
+    return Draws(values, np.einsum("rb,rbe->be", share, np.stack(per_emotion)))
+
+
+def _concatenated(parts: Sequence[Draws]) -> Draws:
+    values = {metric: np.concatenate([part.values[metric] for part in parts]) for metric in parts[0].values}
+    per_emotion = [part.per_emotion for part in parts if part.per_emotion is not None]
+    return Draws(values, np.concatenate(per_emotion) if per_emotion else None)
 
 
 def predicted_rows(repeats: Mapping[str, list[Repeat]]) -> np.ndarray:

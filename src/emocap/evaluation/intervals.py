@@ -1,11 +1,12 @@
 """Intervals of a value from its bootstrap draws, alone and for several values together, and what a test set can show.
 
-An interval is value ± t · SE: SE is the standard deviation of the draws times √(n / (n − 1)) for n images, and t is
-Student's quantile. Percentiles of the draws are too narrow for few images (Hesterberg, "What teachers should know about
-the bootstrap", 2015, arXiv 1411.5279), and where a metric is no mean over pairs they are shifted besides; on noise they
-gave twice the nominal number of false verdicts with 10 pairs, and these give fewer (docs/METRICS.md). The degrees of
-freedom are those of the images and of the seeds together (Satterthwaite, "An approximate distribution of estimates of
-variance components", 1946). Simultaneous intervals use the 95% quantile of the draws' largest |t| among the values.
+An interval is value ± t · SE: SE is the standard deviation of the draws times √(n / (n − 1)) for n images, with what
+the draws miss of rare emotions (see `rare_emotions`), and t is Student's quantile. Percentiles of the draws are too
+narrow for few images (Hesterberg, "What teachers should know about the bootstrap", 2015, arXiv 1411.5279), and where a
+metric is no mean over pairs they are shifted besides; docs/METRICS.md has the rates of false verdicts of both. The
+degrees of freedom are those of the images and of the seeds together (Satterthwaite, "An approximate distribution of
+estimates of variance components", 1946). Simultaneous intervals use the 95% quantile of the draws' largest |t| among
+the values.
 """
 
 import math
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtrit
+
+from emocap.evaluation.rare_emotions import RareVariance
 
 TWO_SIDED = 0.975  # 95% intervals, and tests at the two-sided 5% level
 POWER = 0.8
@@ -44,7 +47,13 @@ class Estimate:
 
 
 def estimate(
-    value: float, draws: np.ndarray, n_images: int, *, seed_error: float = 0.0, n_seeds: int = 1
+    value: float,
+    draws: np.ndarray,
+    n_images: int,
+    *,
+    seed_error: float = 0.0,
+    n_seeds: int = 1,
+    rare: RareVariance | None = None,
 ) -> Estimate | None:
     """The standard error of a value; None if it is undefined, or fewer than two draws or images define it.
 
@@ -54,6 +63,7 @@ def estimate(
         n_images: number of images that are drawn.
         seed_error: as `Estimate`.
         n_seeds: number of repeats behind `seed_error`.
+        rare: of a mean over emotions, what the draws lack.
     """
     defined = draws[~np.isnan(draws)]
     if np.isnan(value) or len(defined) < 2 or n_images < 2:
@@ -61,9 +71,10 @@ def estimate(
     spread = float(defined.std(ddof=1))
     if spread <= NO_SPREAD:
         return Estimate(value, np.zeros_like(draws), 0.0, 0.0, n_images - 1, n_images)
-    error = spread * math.sqrt(n_images / (n_images - 1))
+    rare = rare or RareVariance()
+    error = math.sqrt(spread**2 * n_images / (n_images - 1) + rare.added)
     seed_error = min(seed_error, error)
-    of_images = (error**2 - seed_error**2) ** 2 / (n_images - 1)
+    of_images = (error**2 - seed_error**2) ** 2 / min(n_images - 1, rare.degrees)
     of_seeds = seed_error**4 / (n_seeds - 1) if n_seeds > 1 else 0.0
     degrees = error**4 / (of_images + of_seeds)
     return Estimate(value, (draws - defined.mean()) / spread, error, seed_error, degrees, n_images)

@@ -5,12 +5,13 @@ where a model has two repeats or more (see `bootstrap` and `intervals`); the spr
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from emocap.errors import EmocapError
-from emocap.evaluation.bootstrap import Repeat, predicted_rows, replicates
+from emocap.evaluation.bootstrap import Draws, Repeat, predicted_rows, replicates
 from emocap.evaluation.intervals import (
     Estimate,
     covering,
@@ -23,12 +24,27 @@ from emocap.evaluation.intervals import (
 from emocap.evaluation.metrics import METRICS, PRIMARY, varying_metrics
 from emocap.evaluation.predictions import ModelPredictions
 from emocap.evaluation.ranking_metrics import average_precisions
+from emocap.evaluation.rare_emotions import rare_variance
 from emocap.evaluation.verdicts import sample_size
 
 SAME = 1e-9
 Comparison = dict[str, Any]
 Scores = dict[str, dict[str, np.ndarray]]
-Draws = dict[str, dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """The number of images that are drawn, and (E,) how many of them have a positive of each emotion."""
+
+    n_images: int
+    n_positives: np.ndarray
+
+    @classmethod
+    def of(cls, targets: np.ndarray, images: Sequence[str]) -> "_Sample":
+        _, number_of = np.unique(np.array(images, dtype=object), return_inverse=True)
+        n_images = int(number_of.max()) + 1
+        counts = [len(np.unique(number_of[targets[:, label] > 0])) for label in range(targets.shape[1])]
+        return cls(n_images, np.array(counts))
 
 
 def compare_models(
@@ -74,21 +90,21 @@ def compare_models(
     drawn = replicates(repeats, images, n_bootstrap, seed)
     rows = predicted_rows(repeats)
     several = any(len(model) > 1 for model in repeats.values())
-    sample = sample_size(targets[rows], [images[row] for row in rows])
+    tested = [images[row] for row in rows]
+    sample = _Sample.of(targets[rows], tested)
     return {
         "models": {
             name: {metric: _or_null(float(value.mean())) for metric, value in scores.items()}
             | {"per_emotion_average_precision": _per_emotion(repeats[name], labels)}
             for name, scores in values.items()
         },
-        "intervals": _intervals(values, drawn, sample["n_images"]),
+        "intervals": _intervals(values, drawn, sample),
         "intervals_over": "images and seeds" if several else "images",
         "spread": {name: _spread(scores) for name, scores in values.items()} if several else None,
         "differences": {
-            reference: _differences(reference, repeats, values, drawn, images, sample["n_images"])
-            for reference in references
+            reference: _differences(reference, repeats, values, drawn, images, sample) for reference in references
         },
-        "sample": sample,
+        "sample": sample_size(targets[rows], tested),
     }
 
 
@@ -145,32 +161,44 @@ def _require_same_rows(name: str, repeats: list[Repeat], reference: str, expecte
             )
 
 
-def _intervals(values: Scores, drawn: Draws, n_images: int) -> dict[str, dict[str, list[float] | None]]:
+def _intervals(values: Scores, drawn: Mapping[str, Draws], sample: _Sample) -> dict[str, dict[str, list[float] | None]]:
     intervals: dict[str, dict[str, list[float] | None]] = {}
     for name, scores in values.items():
         intervals[name] = {}
-        for metric, each in scores.items():
+        for metric in scores:
             lowest, highest = METRICS[metric].bounds
-            estimated = _estimate(each, drawn[name][metric], n_images)
+            estimated = _estimate(metric, scores, drawn[name], sample)
             intervals[name][metric] = None if estimated is None else interval(estimated, lowest=lowest, highest=highest)
     return intervals
 
 
-def _estimate(values: np.ndarray, draws: np.ndarray, n_images: int, other: np.ndarray | None = None) -> Estimate | None:
-    """The mean over repeats (R,), or its difference to the mean of another model's repeats, which `draws` is then of.
+def _estimate(
+    metric: str,
+    values: Mapping[str, np.ndarray],
+    drawn: Draws,
+    sample: _Sample,
+    other: tuple[Mapping[str, np.ndarray], Draws] | None = None,
+) -> Estimate | None:
+    """A model's mean over its repeats, or its difference to another model's.
 
     Repeats of equal number are paired, since they have the same seeds.
     """
-    other = np.zeros(1) if other is None else other
-    compared = [values - other] if len(values) == len(other) else [values, other]
+    own, reference = values[metric], np.zeros(1) if other is None else other[0][metric]
+    compared = [own - reference] if len(own) == len(reference) else [own, reference]
     several = [each for each in compared if len(each) > 1]
     seed_error = np.sqrt(sum(each.var(ddof=1) / len(each) for each in several))
+    draws, per_emotion = drawn.values[metric], drawn.per_emotion if metric == PRIMARY else None
+    if other is not None:
+        draws = draws - other[1].values[metric]
+        if per_emotion is not None and other[1].per_emotion is not None:
+            per_emotion = per_emotion - other[1].per_emotion
     return estimate(
-        float(values.mean() - other.mean()),
+        float(own.mean() - reference.mean()),
         draws,
-        n_images,
+        sample.n_images,
         seed_error=float(seed_error),
         n_seeds=min((len(each) for each in several), default=1),
+        rare=None if per_emotion is None else rare_variance(per_emotion, sample.n_positives),
     )
 
 
@@ -178,9 +206,9 @@ def _differences(
     reference: str,
     repeats: Mapping[str, list[Repeat]],
     values: Scores,
-    drawn: Draws,
+    drawn: Mapping[str, Draws],
     images: Sequence[str],
-    n_images: int,
+    sample: _Sample,
 ) -> dict[str, dict[str, dict[str, Any] | None]]:
     """Each other model minus the reference.
 
@@ -198,12 +226,7 @@ def _differences(
     for metric in values[reference]:
         lowest, highest = (-1.0, 1.0) if METRICS[metric].bounded else (-np.inf, np.inf)
         estimates = [
-            _estimate(
-                values[name][metric],
-                drawn[name][metric] - drawn[reference][metric],
-                n_images,
-                values[reference][metric],
-            )
+            _estimate(metric, values[name], drawn[name], sample, (values[reference], drawn[reference]))
             for name in others
         ]
         together = simultaneous_intervals(estimates, lowest=lowest, highest=highest)

@@ -37,6 +37,12 @@ def weighted_share(numerator: np.ndarray, denominator: np.ndarray, empty: float 
     return np.divide(numerator, denominator, out=np.full(numerator.shape, empty), where=denominator > 0)
 
 
+def mean_of_defined(values: np.ndarray) -> np.ndarray:
+    """(B,) means over the columns of values (B, E) that are not NaN; NaN where all are."""
+    defined = ~np.isnan(values)
+    return weighted_share(np.where(defined, values, 0).sum(axis=1), defined.sum(axis=1).astype(float))
+
+
 @dataclass(frozen=True)
 class PairMean:
     """The mean of `values` (N,) over the pairs where they are not NaN."""
@@ -145,6 +151,4 @@ class AveragePrecisions:
         return precisions
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
-        precisions = self.per_label(weights)
-        defined = ~np.isnan(precisions)
-        return weighted_share(np.where(defined, precisions, 0).sum(axis=1), defined.sum(axis=1).astype(float))
+        return mean_of_defined(self.per_label(weights))

@@ -1,7 +1,7 @@
 """Verdicts: whether one model is better than another, from an interval of the difference and the size of the test set.
 
-Every sentence, star and colour of a report follows from `decide`. The limits were found with
-`benchmarks/false_verdicts.py`; docs/METRICS.md has its table.
+Every sentence, star and colour of a report follows from `decide`. The least test set is the one in which
+`benchmarks/false_verdicts.py` finds a large difference in half of the trials; docs/METRICS.md has its table.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 
 Verdict = Literal["better", "worse", "inconclusive", "cannot tell"]
 
-LEAST_IMAGES = 20
+LEAST_IMAGES = 30
 LEAST_POSITIVES = 30
 LEAST_DECIDING = 6  # of fewer, all in favour of one model, a two-sided sign test is not below 5%: 2 / 2**5 is 6.25%
 SAME = 1e-9
