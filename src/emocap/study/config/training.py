@@ -86,7 +86,7 @@ class EvaluationConfig(Section):
 
     Attributes:
         reference: the model that all others are compared with, besides the baselines.
-        n_bootstrap: replicates of the bootstrap over images.
+        n_bootstrap: draws of the bootstrap over images, and over seeds where there are several.
         ensemble: models whose logits are averaged over all seeds into "ensemble"; None takes every fine-tuned one
             (teacher, AnB+, labelled_AnB+), an empty list none.
     """
