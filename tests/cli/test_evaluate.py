@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from emocap.evaluation.verdicts import LEAST_IMAGES, LEAST_POSITIVES
+
 from .process import emocap
 
 
@@ -48,9 +50,10 @@ def test_few_pairs_allow_no_verdict(evaluate, model_folder) -> None:
     (model_folder / "model" / "emocap.json").write_text(json.dumps(card | {"frequencies": [0.5, 0.3, 0.2]}))
     done = evaluate([("a dog waits", ["happy"]), ("lost storm", ["sad"]), ("the night", ["awe"])])
     assert done.returncode == 0, done.stderr
-    assert "cannot tell, 3 pairs with 3 positive labels are too few (at least 20 and 30)" in done.stdout
+    least = f"(at least {LEAST_IMAGES} and {LEAST_POSITIVES})"
+    assert f"cannot tell, 3 pairs with 3 positive labels are too few {least}" in done.stdout
     assert "the smallest difference that these data would show is" in done.stdout
-    many = [(f"a dog waits {number}", [label]) for number in range(20) for label in ("happy", "sad")]
+    many = [(f"a dog waits {number}", [label]) for number in range(LEAST_IMAGES) for label in ("happy", "sad")]
     assert "compared with the prior: cannot tell" not in evaluate(many).stdout
 
 
