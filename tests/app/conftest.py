@@ -16,17 +16,28 @@ from ..small_captioner import write_captioner
 
 SCORES = {"top1_accuracy": 0.8, "top3_accuracy": 0.9, "recall_at_3": 0.5, "mean_average_precision": 0.4}
 PRIOR = {"top1_accuracy": 0.7, "top3_accuracy": 0.8, "recall_at_3": 0.4, "mean_average_precision": 0.1}
+EVALUATION = {
+    "data": "demo", "n_pairs": 234, "n_images": 200, "metric": "mean_average_precision", "score": 0.4,
+    "interval": [0.35, 0.45], "baseline": "vectors", "baseline_score": 0.5, "baseline_interval": [0.46, 0.54],
+    "difference": {"difference": -0.1, "low": -0.15, "high": -0.05},
+    "verdict": "AnB+ is worse than vectors by mAP on 234 test pairs of 200 images, in one training run.",
+    "version": "0.9", "model_hash": "0123456789abcdef" * 4,
+}  # fmt: skip
 FREQUENCIES = np.array([0.6, 0.3, 0.1])
 
 
 def write_run(folder: Path, bert: Path) -> Path:
-    """A run directory with a captioner over happy, sad and awe, and results."""
+    """A run directory with a captioner over happy, sad and awe, results, and a baseline that beat the model."""
     write_captioner(folder, bert, Vocabulary(("happy", "sad", "awe")))
     results = {
         "n_test_pairs": 234,
         "models": {"AnB+": SCORES, "prior": PRIOR},
         "intervals": {"AnB+": {name: [value - 0.05, value + 0.05] for name, value in SCORES.items()}},
     }
+    ranker = folder / "captioner" / "model" / "ranker"
+    card = json.loads((ranker / "emocap.json").read_text())
+    (ranker / "emocap.json").write_text(json.dumps(card | {"synthetic": True, "language": "en"}))
+    (ranker / "evaluation.json").write_text(json.dumps(EVALUATION))
     (folder / "results.json").write_text(json.dumps(results))
     (folder / "manifest.json").write_text(json.dumps({"config": {"captioner": {}, "target": {"oracle": "o.parquet"}}}))
     return folder

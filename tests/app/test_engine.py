@@ -45,9 +45,9 @@ def results(engine, *requests):
     """Results of requests that are all made while a first one is being computed."""
 
     async def submit():
-        first = asyncio.ensure_future(engine.probabilities(None, ["first"]))
+        first = asyncio.ensure_future(engine.predict(None, ["first"]))
         await asyncio.sleep(0.05)
-        others = [asyncio.ensure_future(engine.probabilities(None, captions)) for captions in requests]
+        others = [asyncio.ensure_future(engine.predict(None, captions)) for captions in requests]
         await asyncio.sleep(0.05)
         engine._predictor.go.set()
         return await asyncio.gather(first, *others, return_exceptions=True)
@@ -58,19 +58,19 @@ def results(engine, *requests):
 def test_waiting_requests_share_batches_in_order(engine) -> None:
     outputs = results(engine, ["aa", "bbb"], ["c"], ["dddd", "e"], ["f"])
     assert engine._predictor.batches == [["first"], ["aa", "bbb", "c"], ["dddd", "e", "f"]]
-    assert [rows.ravel().tolist() for rows in outputs] == [[5], [2, 3], [1], [4, 1], [1]]
+    assert [rows.ravel().tolist() for rows, _ in outputs] == [[5], [2, 3], [1], [4, 1], [1]]
 
 
 def test_request_larger_than_a_batch_runs_alone(engine) -> None:
     outputs = results(engine, ["a"], list("bcdefgh"), ["i"])
     assert engine._predictor.batches == [["first"], ["a"], list("bcdefgh"), ["i"]]
-    assert outputs[2].shape == (7, 1)
+    assert outputs[2][0].shape == (7, 1)
 
 
 def test_failing_request_fails_alone(engine) -> None:
     outputs = results(engine, ["a"], ["bad"], ["cc"])
-    assert outputs[1].tolist() == [[1]]
-    assert outputs[3].tolist() == [[2]]
+    assert outputs[1][0].tolist() == [[1]]
+    assert outputs[3][0].tolist() == [[2]]
     with pytest.raises(EmocapError, match="bad caption"):
         raise outputs[2]
 
@@ -82,10 +82,10 @@ def test_other_jobs_alternate_with_batches(engine) -> None:
         def batches_so_far():
             return len(engine._predictor.batches)
 
-        first = asyncio.ensure_future(engine.probabilities(None, ["first"]))
+        first = asyncio.ensure_future(engine.predict(None, ["first"]))
         await asyncio.sleep(0.05)
         others = [asyncio.ensure_future(engine.run(batches_so_far)) for _ in range(3)]
-        predictions = [asyncio.ensure_future(engine.probabilities(None, list("abc"))) for _ in range(2)]
+        predictions = [asyncio.ensure_future(engine.predict(None, list("abc"))) for _ in range(2)]
         await asyncio.sleep(0.05)
         assert engine.depth == 6
         engine._predictor.go.set()
@@ -107,7 +107,7 @@ def test_long_job_lets_predictions_run_between_steps(engine) -> None:
             engine.serve_waiting()
 
     async def predict(step: int) -> None:
-        prediction = asyncio.ensure_future(engine.probabilities(None, ["a"]))
+        prediction = asyncio.ensure_future(engine.predict(None, ["a"]))
         await asyncio.sleep(0.05)
         arrived[step].set()
         await prediction
@@ -139,7 +139,7 @@ def test_failing_prediction_does_not_end_the_long_job(engine) -> None:
 
         explaining = asyncio.ensure_future(engine.run(explain))
         await asyncio.to_thread(started.wait, LONG)
-        bad = asyncio.ensure_future(engine.probabilities(None, ["bad"]))
+        bad = asyncio.ensure_future(engine.predict(None, ["bad"]))
         await asyncio.sleep(0.05)
         go.set()
         return await asyncio.gather(explaining, bad, return_exceptions=True)
@@ -170,10 +170,10 @@ def test_abandoned_job_ends_at_its_next_step(engine) -> None:
         explaining.cancel()
         await asyncio.gather(explaining, return_exceptions=True)
         cancelled.set()
-        return await engine.probabilities(None, ["aa"])
+        return await engine.predict(None, ["aa"])
 
     engine._predictor.go.set()
-    assert asyncio.run(ask()).tolist() == [[2]]
+    assert asyncio.run(ask())[0].tolist() == [[2]]
     assert ended
 
 
@@ -193,7 +193,7 @@ def test_times_of_jobs_exclude_what_runs_within() -> None:
         loop, submitted = asyncio.get_running_loop(), threading.Event()
 
         def submit() -> None:
-            waiting.append(asyncio.ensure_future(engine.probabilities(None, ["a"])))
+            waiting.append(asyncio.ensure_future(engine.predict(None, ["a"])))
             loop.call_later(0.05, submitted.set)
 
         def explain() -> None:
@@ -214,13 +214,13 @@ def test_stop_finishes_waiting_jobs() -> None:
     engine = Engine(BlockedPredictor(), batch=4)
 
     async def ask():
-        waiting = [asyncio.ensure_future(engine.probabilities(None, [name])) for name in ("a", "bb")]
+        waiting = [asyncio.ensure_future(engine.predict(None, [name])) for name in ("a", "bb")]
         await asyncio.sleep(0.05)
         engine._predictor.go.set()
         await asyncio.get_running_loop().run_in_executor(None, engine.stop)
         return await asyncio.gather(*waiting)
 
-    assert [rows.tolist() for rows in asyncio.run(ask())] == [[[1]], [[2]]]
+    assert [rows.tolist() for rows, _ in asyncio.run(ask())] == [[[1]], [[2]]]
     assert not engine.is_ready
 
 
@@ -260,7 +260,7 @@ def test_rejects_requests_beyond_the_waiting_limit(service) -> None:
         assert service.accepted == 0
         return await service.predict(None, ["a dog"])
 
-    assert asyncio.run(ask())[0].caption == "a dog"
+    assert asyncio.run(ask()).predictions[0].caption == "a dog"
 
 
 def test_prediction_is_answered_within_an_explanation(service) -> None:
@@ -286,7 +286,7 @@ def test_prediction_is_answered_within_an_explanation(service) -> None:
         await explaining
         return prediction
 
-    assert asyncio.run(ask())[0].caption == "a dog"
+    assert asyncio.run(ask()).predictions[0].caption == "a dog"
     assert steps[0] == 1
     assert len(steps) > 3
     assert not any(steps[1:])
@@ -299,7 +299,9 @@ def test_default_limits_answer_twenty_requests_at_once(service) -> None:
         requests = [service.predict(None, [f"a dog {number}"]) for number in range(20)]
         return await asyncio.gather(*requests)
 
-    assert [answer[0].caption for answer in asyncio.run(ask())] == [f"a dog {number}" for number in range(20)]
+    assert [answer.predictions[0].caption for answer in asyncio.run(ask())] == [
+        f"a dog {number}" for number in range(20)
+    ]
 
 
 def test_retry_after_follows_measured_time_and_depth(service, monkeypatch) -> None:
@@ -343,7 +345,7 @@ def test_deadline_frees_the_place_once_work_ends(service) -> None:
         assert service.accepted == 0
         return await service.predict(None, ["a dog"])
 
-    assert asyncio.run(ask())[0].caption == "a dog"
+    assert asyncio.run(ask()).predictions[0].caption == "a dog"
 
 
 def test_slow_requests_cannot_take_every_place(service) -> None:
@@ -362,7 +364,7 @@ def test_slow_requests_cannot_take_every_place(service) -> None:
         await asyncio.gather(blocking, explaining)
         return await predicting
 
-    assert asyncio.run(ask())[0].caption == "a dog"
+    assert asyncio.run(ask()).predictions[0].caption == "a dog"
 
 
 @pytest.mark.parametrize("name", ["bytes", "waiting", "seconds"])

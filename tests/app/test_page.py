@@ -127,9 +127,15 @@ def test_ranks_captions_and_explains_the_best(opened, loaded, size, scheme) -> N
     require_accessible(page)
     intro = page.locator("header").inner_text()
     assert "what an audience may feel about the content, not what a person in the image feels" in intro
-    assert "234 held-out pairs" in intro
+    assert "234 test pairs of 200 images" in intro
+    assert "mAP 0.400 (95% interval 0.350 to 0.450). The strongest baseline, vectors, has 0.500" in intro
     assert "80% of them (95% interval 75% to 85%)" in intro
-    assert "reaches 70% and 80%" in intro
+    assert "reaches 70%" in intro
+    assert "trained on captions in English" in intro
+    beaten = page.locator("#beaten")
+    expect(beaten).to_be_in_viewport()
+    expect(beaten).to_contain_text("AnB+ is worse than vectors by mAP on 234 test pairs of 200 images")
+    expect(page.locator("header")).to_contain_text("The model was trained on drawn scenes")
 
     drop_zone = page.locator("#image button").first
     page.evaluate(DROP, [drop_zone.element_handle(), "dog.png", base64.b64encode(png()).decode()])

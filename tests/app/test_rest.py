@@ -3,6 +3,7 @@
 import base64
 import json
 import logging
+from importlib.metadata import version
 
 import pytest
 
@@ -10,6 +11,8 @@ from emocap.app import schemas
 from emocap.app.limits import Limits
 from emocap.app.rest import ABOUT
 from emocap.app.server import build_app
+
+from .conftest import EVALUATION
 
 CAPTIONS = ["the child celebrates at home", "lost lost storm", "a dog sits"]
 FOREIGN_HOSTS = (
@@ -129,9 +132,35 @@ def test_model_route_gives_emotions_scores_and_limits(client, served) -> None:
     assert model["measured"]["intervals"]["top1_accuracy"] == pytest.approx([0.75, 0.85])
     assert model["measured"]["pairs"] == 234
     assert model["measured"]["synthetic"]
+    assert model["evaluation"] == EVALUATION
+    assert model["language"] == "en"
+    assert model["version"] == version("emocap")
+    assert [remark[:47] for remark in model["remarks"]] == ["the model was trained on drawn scenes with synt"]
     assert model["about"] == ABOUT
     assert "says nothing about what a person in the image feels" in ABOUT
     assert model["limits"]["captions"] == 20
+
+
+def test_remarks_are_the_predictors_and_on_the_ranking(client, served) -> None:
+    """The untrained model predicts about one half; the base rate of happy is 60%."""
+    on_model = [remark.text for remark in served.predictor.model_remarks()]
+    caption = "Ein Hund wartet allein vor der Tür"
+    answer = client.post("/v1/predict", json={"captions": [caption]}).json()
+    assert answer["remarks"] == on_model
+    assert answer["predictions"][0]["remarks"] == [remark.text for remark in served.predictor.remarks(None, caption)]
+    ranked = client.post("/v1/rank", json={"captions": ["a dog sits"], "emotions": ["happy", "awe"]}).json()
+    assert ranked["remarks"] == [*on_model, 'no caption raises "happy" above its base rate (60%)']
+
+
+def test_refusal_says_when_to_try_again(serving, monkeypatch) -> None:
+    """Two requests wait, each of which takes 1.7 s by recent times."""
+    client = serving(waiting=2)
+    service = client.service
+    monkeypatch.setattr(service._engine, "prediction_seconds", 1.7)
+    monkeypatch.setattr(service, "_n_accepted", 2)
+    response = client.post("/v1/predict", json={"captions": ["a dog"]})
+    assert detail(response, 429) == "too many requests are waiting; try again in 4 s"
+    assert response.headers["retry-after"] == "4"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from PIL import Image
 
 from emocap.app.limits import Limits
 from emocap.app.page_actions import predict
+from emocap.app.page_html import intro_html
 from emocap.app.served_model import load_served
 from emocap.app.service import Service
 
@@ -24,21 +25,46 @@ def run_without_captioner(run, tmp_path):
     return tmp_path / "plain"
 
 
-def test_serves_fine_tuned_student_or_else_teacher(run_without_captioner) -> None:
+@pytest.mark.parametrize("name", ["AnB+", "teacher"])
+def test_serves_the_model_that_a_run_recommends(run_without_captioner, name) -> None:
+    (run_without_captioner / "recommended.json").write_text(json.dumps({"model": f"{name}/model", "name": name}))
     served = load_served(run_without_captioner)
-    assert served.folder == run_without_captioner / "AnB+" / "model"
+    assert served.folder == run_without_captioner / name / "model"
     assert served.captioner is None
     assert served.measured is not None
     assert served.measured.pairs == 234
-    shutil.rmtree(run_without_captioner / "AnB+")
-    assert load_served(run_without_captioner).folder == run_without_captioner / "teacher" / "model"
+    assert served.evaluation is not None
+    assert (served.evaluation.baseline, served.evaluation.is_beaten) == ("vectors", True)
+
+
+@pytest.mark.parametrize(("high", "is_beaten"), [(-0.05, True), (0.0, False), (0.02, False), (None, False)])
+def test_is_beaten_only_where_the_interval_excludes_zero(run_without_captioner, high, is_beaten) -> None:
+    path = run_without_captioner / "AnB+" / "model" / "evaluation.json"
+    difference = None if high is None else {"difference": -0.1, "low": -0.15, "high": high}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"difference": difference}))
+    served = load_served(run_without_captioner / "AnB+")
+    assert served.evaluation is not None
+    assert served.evaluation.is_beaten is is_beaten
+    assert ("is the better choice" in intro_html(served)) is is_beaten
+    assert "The strongest baseline, vectors, has 0.500 (95% interval 0.460 to 0.540)" in intro_html(served)
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"n_pairs": 3}', None])
+def test_damaged_evaluation_does_not_prevent_serving(run_without_captioner, damage) -> None:
+    for name in ("AnB+/model/evaluation.json", "results.json"):
+        (run_without_captioner / name).unlink()
+        if damage is not None:
+            (run_without_captioner / name).write_text(damage)
+    served = load_served(run_without_captioner / "AnB+")
+    assert served.evaluation is None
+    assert "This model was not evaluated" in intro_html(served)
 
 
 @pytest.mark.parametrize("damage", ["{", "[]", '{"n_test_pairs": 3}'])
 def test_damaged_results_and_gallery_do_not_prevent_serving(run_without_captioner, damage) -> None:
     (run_without_captioner / "results.json").write_text(damage)
     (run_without_captioner / "gallery.json").write_text(damage)
-    served = load_served(run_without_captioner)
+    served = load_served(run_without_captioner / "AnB+")
     assert served.measured is None
     assert [len(example.captions) for example in served.examples] == [3, 3, 3]
 
@@ -51,7 +77,7 @@ def test_examples_alternate_best_and_worst_of_the_gallery(run_without_captioner)
         entries.append({"image": f"gallery/{number}.jpg", "caption": caption, "true": ["sad"]})
     gone = {"image": "gallery/gone.jpg", "caption": "a dog", "true": ["sad"]}
     (run_without_captioner / "gallery.json").write_text(json.dumps({"best": [entries[0], gone], "worst": [entries[1]]}))
-    first, second = load_served(run_without_captioner).examples
+    first, second = load_served(run_without_captioner / "AnB+").examples
     assert first.captions[0] == entries[0]["caption"]
     assert len(first.captions) == 3
     assert second.captions == ["Something else."]

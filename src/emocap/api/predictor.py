@@ -104,6 +104,15 @@ class EmotionPredictor:
         return self._classifier.card.frequencies
 
     @property
+    def language(self) -> str | None:
+        """ISO 639 code of the language of the training captions; None if it is unknown.
+
+        >>> print(EmotionPredictor.from_pretrained(model_folder).language)
+        None
+        """
+        return self._classifier.card.language
+
+    @property
     def uses_images(self) -> bool:
         """Whether the model was trained on images as well as captions.
 
@@ -315,8 +324,8 @@ class EmotionPredictor:
         Args:
             image: as for `predict`.
             emotion: one of `labels`; None takes the most probable.
-            between: called between the model's forward passes, each of at most 16 pairs, so that other work, such as
-                predictions of the same model, can run in the same thread.
+            between: called between the model's forward passes, which are short, so that other work, such as predictions
+                of the same model, can run in the same thread.
 
         Raises:
             EmocapError: as `predict`; or the emotion is unknown.

@@ -86,8 +86,8 @@ class Engine:
         with self._condition:
             return sum(not job.future.done() for job in (*self._running, *self._predictions, *self._others))
 
-    async def probabilities(self, image: ImageInput, captions: Sequence[str]) -> np.ndarray:
-        """(N, E) probabilities of N captions of one image.
+    async def predict(self, image: ImageInput, captions: Sequence[str]) -> tuple[np.ndarray, np.ndarray | None]:
+        """(N, E) probabilities of N captions of one image, and the (R, D) features of the image, if any.
 
         Raises:
             EmocapError: the image or a caption cannot be used.
@@ -179,7 +179,7 @@ class Engine:
         for job, result in zip(jobs, results, strict=True):
             job.future.set_result(result)
 
-    def _predict(self, jobs: Sequence[Job]) -> list[np.ndarray]:
+    def _predict(self, jobs: Sequence[Job]) -> list[tuple[np.ndarray, np.ndarray | None]]:
         features = self._predictor.features([job.image for job in jobs])
         sizes = [len(job.captions) for job in jobs]
         self._on_batch(len(jobs), sum(sizes))
@@ -187,7 +187,7 @@ class Engine:
             [image_features for image_features, size in zip(features, sizes, strict=True) for _ in range(size)],
             [caption for job in jobs for caption in job.captions],
         )
-        return np.split(probabilities, np.cumsum(sizes[:-1]))
+        return list(zip(np.split(probabilities, np.cumsum(sizes[:-1])), features, strict=True))
 
 
 def _started(jobs: Sequence[Job]) -> list[Job]:

@@ -23,9 +23,9 @@ async def predict(
     captions = caption_lines(text)
     if not captions:
         raise EmocapError("no captions; write at least one")
-    predictions, ranked = await service.rank(_image_bytes(image), captions, targets, avoid)
-    html = results_html(service.served, predictions, ranked, targets, avoid)
-    return html, [candidate.caption for candidate in ranked]
+    found = await service.rank(_image_bytes(image), captions, targets, avoid)
+    html = results_html(service.served, found, targets, avoid)
+    return html, [candidate.caption for candidate in found.ranked]
 
 
 async def explain(service: Service, image: Path | None, caption: Any, emotion: str | None) -> tuple[str]:

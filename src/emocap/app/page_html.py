@@ -13,18 +13,29 @@ from emocap.api.explanation import Explanation
 from emocap.api.explanation_file import fragment, tint
 from emocap.api.requested_emotions import conflict_warning
 from emocap.app.served_model import ServedModel
-from emocap.app.service import Prediction
+from emocap.app.service import Prediction, Predictions
 from emocap.captioning.rerank import RankedCaption
-from emocap.html_templates import percent, templates_of
+from emocap.corpora.languages import LANGUAGE_NAMES
+from emocap.evaluation.metrics import METRICS
+from emocap.html_templates import templates_of
+from emocap.study.models import display_name
 
 TOP_EMOTIONS = 5
 
 
 def intro_html(served: ServedModel) -> str:
-    """What the page does, and the model's test scores."""
+    """What the page does, the remarks on the model, and its test scores beside those of the strongest baseline."""
+    evaluation, language = served.evaluation, served.predictor.language
     return _render(
         "intro.html",
+        model=display_name(served.name),
         measured=served.measured,
+        evaluation=evaluation,
+        metric=None if evaluation is None else METRICS[evaluation.metric].display_name,
+        baseline=None if evaluation is None else display_name(evaluation.baseline),
+        interval=_interval,
+        remarks=[remark.text for remark in served.predictor.model_remarks()],
+        language=None if language is None else LANGUAGE_NAMES.get(language, language),
         n_emotions=len(served.predictor.labels),
         uses_images=served.predictor.uses_images,
     )
@@ -37,38 +48,33 @@ def empty_html(served: ServedModel) -> str:
 
 def results_html(
     served: ServedModel,
-    predictions: Sequence[Prediction],
-    ranked: Sequence[RankedCaption],
+    found: Predictions,
     targets: Sequence[str],
     avoid: Sequence[str],
 ) -> str:
     """The captions in order, a card each.
 
     Args:
-        predictions: by a caption's number.
+        found: predictions by a caption's number, and the ranked captions.
         targets, avoid: the emotions to aim for and to avoid.
     """
     labels, frequencies = served.predictor.labels, served.frequencies
     base_rates = {} if frequencies is None else dict(zip(labels, frequencies.tolist(), strict=True))
     cards = [
-        _card(predictions[candidate.number], targets, avoid)
+        _card(found.predictions[candidate.number], targets, avoid)
         | {"probability": candidate.probability, "remarks": candidate.remarks}
-        for candidate in ranked
+        for candidate in found.ranked
     ]
-    notes = [conflict_warning(targets)] + [
-        f'no caption raises "{emotion}" above its base rate ({percent(base_rates[emotion])})'
-        for emotion in targets
-        if emotion in base_rates
-        and all(_probability(prediction, emotion) < base_rates[emotion] for prediction in predictions)
-    ]
+    on_model = {remark.text for remark in served.predictor.model_remarks()}  # these stand above all results
+    notes = [conflict_warning(targets), *(remark for remark in found.remarks if remark not in on_model)]
     return _render(
         "results.html",
         cards=cards,
         targets=targets,
-        uses_faithfulness=any(candidate.faithfulness is not None for candidate in ranked),
+        uses_faithfulness=any(candidate.faithfulness is not None for candidate in found.ranked),
         base_rates=base_rates,
         notes=list(filter(None, notes)),
-        csv=_csv_base64(predictions, ranked, labels, targets),
+        csv=_csv_base64(found.predictions, found.ranked, labels, targets),
     )
 
 
@@ -90,8 +96,8 @@ def error_html(message: str) -> str:
     return _render("error.html", sentence=sentence[0].upper() + sentence[1:])
 
 
-def _probability(prediction: Prediction, emotion: str) -> float:
-    return next(entry.probability for entry in prediction.emotions if entry.emotion == emotion)
+def _interval(values: tuple[float, float] | None) -> str:
+    return "" if values is None else f" (95% interval {values[0]:.3f} to {values[1]:.3f})"
 
 
 def _card(prediction: Prediction, targets: Sequence[str], avoid: Sequence[str]) -> dict[str, Any]:

@@ -65,17 +65,18 @@ def _emotion_routes(service: Service) -> APIRouter:
     async def predict(request: schemas.PredictRequest) -> Any:
         """What people are likely to feel about the image with each caption."""
         image = image_bytes(request.image)
-        predictions = await service.predict(image, request.captions, request.emotions)
+        found = await service.predict(image, request.captions, request.emotions)
         return {
             "predictions": [
-                replace(prediction, emotions=prediction.emotions[: request.top]) for prediction in predictions
-            ]
+                replace(prediction, emotions=prediction.emotions[: request.top]) for prediction in found.predictions
+            ],
+            "remarks": found.remarks,
         }
 
     @router.post("/v1/rank", response_model=schemas.RankResponse, responses=ERRORS)
     async def rank(request: schemas.RankRequest) -> Any:
         """Captions ranked by the target emotions; none is changed or left out."""
-        _, ranked = await service.rank(
+        found = await service.rank(
             image_bytes(request.image),
             request.captions,
             request.emotions,
@@ -83,7 +84,8 @@ def _emotion_routes(service: Service) -> APIRouter:
             request.max_chars,
             request.strength,
         )
-        return {"captions": ranked, "note": conflict_warning(_normalized(request.emotions))}
+        note = conflict_warning(_normalized(request.emotions))
+        return {"captions": found.ranked, "note": note, "remarks": found.remarks}
 
     @router.post("/v1/explain", response_model=Explanation, responses=ERRORS)
     async def explain(request: schemas.ExplainRequest) -> Any:
@@ -112,7 +114,8 @@ def _caption_routes(service: Service) -> APIRouter:
             seed=request.seed,
         )
         notes = filter(None, (note, conflict_warning(_normalized(request.emotions))))
-        return {"captions": ranked, "note": "; ".join(notes) or None}
+        remarks = [remark.text for remark in service.served.predictor.model_remarks()]
+        return {"captions": ranked, "note": "; ".join(notes) or None, "remarks": remarks}
 
     return router
 
@@ -130,6 +133,10 @@ def _model_routes(service: Service, metrics: Metrics) -> APIRouter:
             "uses_images": served.predictor.uses_images,
             "writes_captions": served.captioner is not None,
             "measured": served.measured,
+            "evaluation": served.evaluation,
+            "language": served.predictor.language,
+            "version": version("emocap"),
+            "remarks": [remark.text for remark in served.predictor.model_remarks()],
             "about": ABOUT,
             "limits": schemas.public_limits(service.limits),
         }

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from emocap.app.image_data import image_bytes
 from emocap.app.limits import Limits
-from emocap.app.served_model import HeldOutScores
+from emocap.app.served_model import Evaluation, HeldOutScores
 from emocap.app.service import MAX_GENERATED, Prediction
 from emocap.captioning.rerank import RankedCaption
 
@@ -117,29 +117,39 @@ class CaptionRequest(RequestModel):
 
 
 class PredictResponse(BaseModel):
-    """One entry for each caption, in the order of the request."""
+    """One entry for each caption, in the order of the request; `remarks` are on the model and the image."""
 
     predictions: list[Prediction]
+    remarks: list[str]
 
 
 class RankResponse(BaseModel):
     """Captions, best first; those with remarks are ranked below the others.
 
-    `note` is a remark on the request, such as that its target emotions are opposites.
+    `note` is a remark on the request, such as that its target emotions are opposites. `remarks` are on the model, the
+    image and the captions together, such as that none of them makes a target emotion likelier than it usually is.
     """
 
     captions: list[RankedCaption]
     note: str | None
+    remarks: list[str]
 
 
 class ModelResponse(BaseModel):
-    """The model, its test scores and the limits of a request."""
+    """The model, its test scores, the language of its training captions (ISO 639) and the limits of a request.
+
+    `evaluation` compares it with the strongest baseline of its study; null if the model was not evaluated.
+    """
 
     name: str
     emotions: list[str]
     uses_images: bool
     writes_captions: bool
     measured: HeldOutScores | None
+    evaluation: Evaluation | None
+    language: str | None
+    version: str
+    remarks: list[str]
     about: str
     limits: dict[str, Any]
 

@@ -4,16 +4,55 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from emocap.api.captioner import EmotionCaptioner
 from emocap.api.predictor import EmotionPredictor
 from emocap.app.examples import Example, load_examples
 from emocap.captioning.checkpoint import find_captioner
+from emocap.classifiers.evaluation_file import read_evaluation
+from emocap.classifiers.places import run_directory
 from emocap.errors import EmocapError
 from emocap.files import read_json
 
 DEMO_RUNS = ("runs/demo-captions", "runs/demo")
 METRIC_NAMES = ("top1_accuracy", "top3_accuracy", "recall_at_3", "mean_average_precision")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the model scored in its study, beside the strongest baseline; from the model folder's `evaluation.json`.
+
+    Attributes:
+        data: name of the study.
+        n_pairs, n_images: of the test pairs.
+        metric: key of the metric of the scores.
+        score, baseline_score: None if the metric cannot vary in this study.
+        interval, baseline_interval, difference: 95% intervals, and the difference with its own.
+        baseline: name of the strongest baseline.
+        verdict: what the test pairs show, in a sentence or two.
+        version: of emocap.
+        model_hash: SHA-256 of the model's files.
+    """
+
+    data: str
+    n_pairs: int
+    n_images: int
+    metric: str
+    score: float | None
+    interval: tuple[float, float] | None
+    baseline: str
+    baseline_score: float | None
+    baseline_interval: tuple[float, float] | None
+    difference: dict[str, float] | None
+    verdict: str
+    version: str
+    model_hash: str
+
+    @property
+    def is_beaten(self) -> bool:
+        """Whether the baseline is better, by the interval of the difference."""
+        return self.difference is not None and self.difference["high"] < 0
 
 
 @dataclass(frozen=True)
@@ -40,6 +79,7 @@ class ServedModel:
 
     Attributes:
         folder: folder of the classifier.
+        evaluation: None if the model was not evaluated.
         frequencies: (E,) share of the training pairs with each emotion, or None.
     """
 
@@ -48,12 +88,13 @@ class ServedModel:
     name: str
     folder: Path
     measured: HeldOutScores | None
+    evaluation: Evaluation | None
     frequencies: np.ndarray | None
     examples: list[Example]
 
 
 def load_served(folder: Path | None, *, allow_other_features: bool = False) -> ServedModel:
-    """Load a run with a captioner, a run, or a model folder; None loads the demo's run.
+    """Load a run with a captioner, the model that a run recommends, or a model folder; None loads the demo's run.
 
     Raises:
         EmocapError: there is no model, or a damaged one.
@@ -70,12 +111,12 @@ def load_served(folder: Path | None, *, allow_other_features: bool = False) -> S
         captioner = EmotionCaptioner.from_pretrained(place, allow_other_features=allow_other_features)
         predictor = captioner.ranker
     else:
-        predictor = EmotionPredictor.from_pretrained(_classifier(folder), allow_other_features=allow_other_features)
-    run = _run_of(predictor.folder)
+        predictor = EmotionPredictor.from_pretrained(folder, allow_other_features=allow_other_features)
+    run = run_directory(predictor.folder)
     examples = load_examples(run, predictor)
     # The first prediction loads what is loaded lazily.
     predictor.predict(examples[0].image, examples[0].captions[0])
-    predictor.caption_warnings(examples[0].captions[0])
+    predictor.remarks(examples[0].image, examples[0].captions[0])
     frequencies = predictor.frequencies
     return ServedModel(
         predictor=predictor,
@@ -83,34 +124,29 @@ def load_served(folder: Path | None, *, allow_other_features: bool = False) -> S
         name=predictor.name,
         folder=predictor.folder,
         measured=None if run is None else _held_out_scores(run, predictor.name),
+        evaluation=_evaluation(predictor.folder),
         frequencies=None if frequencies is None else np.array(frequencies),
         examples=examples,
     )
 
 
-def _classifier(folder: Path) -> Path:
-    """The folder itself; of a run, AnB+, else the teacher."""
-    for name in ("AnB+", "teacher"):
-        if (folder / "results.json").is_file() and (folder / name / "model" / "emocap.json").is_file():
-            return folder / name
-    return folder
-
-
-def _run_of(folder: Path) -> Path | None:
-    """The run directory that contains a model folder."""
-    return next((place for place in list(folder.resolve().parents)[:3] if (place / "results.json").is_file()), None)
+def _evaluation(folder: Path) -> Evaluation | None:
+    try:
+        return TypeAdapter(Evaluation).validate_python(read_evaluation(folder))
+    except ValidationError:
+        return None  # missing or damaged scores do not prevent serving
 
 
 def _held_out_scores(run: Path, name: str) -> HeldOutScores | None:
     try:
         results = read_json(run / "results.json")
-        scores, prior = results["models"][name], results["models"]["prior"]
-        intervals = results["intervals"][name]
+        scores, prior, intervals = results["models"][name], results["models"]["prior"], results["intervals"][name]
+        metrics = [metric for metric in METRIC_NAMES if metric in scores]  # others cannot vary in this study
         return HeldOutScores(
             int(results["n_test_pairs"]),
-            {metric: float(scores[metric]) for metric in METRIC_NAMES},
-            {metric: float(prior[metric]) for metric in METRIC_NAMES},
-            {metric: (float(intervals[metric][0]), float(intervals[metric][1])) for metric in METRIC_NAMES},
+            {metric: float(scores[metric]) for metric in metrics},
+            {metric: float(prior[metric]) for metric in metrics},
+            {metric: (float(intervals[metric][0]), float(intervals[metric][1])) for metric in metrics},
             read_json(run / "manifest.json")["config"]["target"].get("oracle") is not None,
         )
     except (EmocapError, AttributeError, KeyError, TypeError, ValueError):

@@ -16,6 +16,7 @@ from emocap.api.explanation import Explanation
 from emocap.api.images import UNIFORM_IMAGE, ImageInput, is_uniform
 from emocap.api.predictor import EmotionProbability
 from emocap.api.ranking import RankingRequest, with_remarks
+from emocap.api.remarks import remarks_on_ranking
 from emocap.api.requested_emotions import UnintendedEmotion, resolve_emotions, unintended_emotions
 from emocap.app.engine import Engine
 from emocap.app.limits import Limits
@@ -62,12 +63,27 @@ class Prediction:
         caption: unchanged.
         emotions: all emotions, most likely first.
         unintended: emotions that are strong although nobody asked for them.
-        remarks: warnings about the text.
+        remarks: why the model may misread the caption.
     """
 
     caption: str
     emotions: list[EmotionProbability]
     unintended: list[UnintendedEmotion]
+    remarks: list[str]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The predictions for an image's captions.
+
+    Attributes:
+        predictions: one per caption, in the order of the request.
+        ranked: the captions, best first; empty unless they were ranked.
+        remarks: on the model, the image and the captions together.
+    """
+
+    predictions: list[Prediction]
+    ranked: list[RankedCaption]
     remarks: list[str]
 
 
@@ -136,9 +152,7 @@ class Service:
         self._decoders.shutdown()
         self._engine.stop()
 
-    async def predict(
-        self, image: bytes | None, captions: Sequence[str], emotions: Sequence[str] = ()
-    ) -> list[Prediction]:
+    async def predict(self, image: bytes | None, captions: Sequence[str], emotions: Sequence[str] = ()) -> Predictions:
         """Predict the emotions of each caption with the image.
 
         Args:
@@ -152,8 +166,8 @@ class Service:
         self._check(captions)
         targets, _ = resolve_emotions(self.served.predictor.labels, emotions)
         async with self._slot("predict"):
-            probabilities = await self._engine.probabilities(await self._prepare(image), captions)
-        return self._predictions(captions, probabilities, targets)
+            probabilities, features = await self._engine.predict(await self._prepare(image), captions)
+        return Predictions(self._predictions(captions, probabilities, targets), [], self._remarks(features))
 
     async def rank(
         self,
@@ -163,7 +177,7 @@ class Service:
         avoid: Sequence[str] = (),
         max_chars: int | None = None,
         strength: float | None = None,
-    ) -> tuple[list[Prediction], list[RankedCaption]]:
+    ) -> Predictions:
         """Predictions in the order of the captions, and the captions ranked by the target emotions.
 
         Without target emotions the captions keep their order. With an image and a captioner the ranking also counts
@@ -185,12 +199,18 @@ class Service:
                 (prepared,) = await self._engine.run(lambda: predictor.regions([prepared]))
                 (features,) = predictor.features([prepared])
                 faithfulness = await self._engine.run(lambda: scorer.faithfulness(features, captions))
-            probabilities = await self._engine.probabilities(prepared, captions)
+            probabilities, described = await self._engine.predict(prepared, captions)
         ranked = request.rank(captions, probabilities, faithfulness)
         if not request.target_emotions:
             ranked.sort(key=lambda candidate: candidate.number)
         predictions = self._predictions(captions, probabilities, request.target_emotions)
-        return predictions, with_remarks(ranked, [prediction.remarks for prediction in predictions])
+        ranked = with_remarks(ranked, [prediction.remarks for prediction in predictions])
+        targets = [predictor.labels[index] for index in request.target_emotions]
+        frequencies = self.served.frequencies
+        gains = remarks_on_ranking(
+            predictor.labels, probabilities, None if frequencies is None else frequencies.tolist(), targets
+        )
+        return Predictions(predictions, ranked, self._remarks(described) + [remark.text for remark in gains])
 
     async def explain(
         self, image: bytes | None, caption: str, emotion: str | None = None
@@ -269,6 +289,11 @@ class Service:
             )
             for caption, emotions, row in zip(captions, labelled, probabilities, strict=True)
         ]
+
+    def _remarks(self, features: np.ndarray | None) -> list[str]:
+        """The remarks on the model and on an image of these features."""
+        predictor = self.served.predictor
+        return [remark.text for remark in (*predictor.model_remarks(), *predictor.image_remarks(features))]
 
     async def _prepare(self, image: bytes | None) -> Prepared | None:
         if image is None:
