@@ -146,10 +146,11 @@ def test_skips_truncated_checkpoint(tiny_model, word_data, tmp_path, damage: str
     assert [row["loss"] for row in again["train"]] == [row["loss"] for row in first["train"]]
 
 
-def test_reports_full_disk_in_one_line(tiny_model, word_data, tmp_path) -> None:
+@pytest.mark.parametrize("n_bytes", [20_000, 200_000], ids=["in the weights", "in the optimizer"])
+def test_reports_full_disk_in_one_line(tiny_model, word_data, tmp_path, n_bytes: int) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, limits[1]))
     try:
         with pytest.raises(EmocapError, match="checkpoints: cannot be written") as error:
             fit(tiny_model, word_data(32, 0), None, tmp_path, select_by=None, epochs=1)
@@ -157,6 +158,15 @@ def test_reports_full_disk_in_one_line(tiny_model, word_data, tmp_path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, old)
     assert "\n" not in str(error.value)
+
+
+def test_reports_any_error_of_a_full_disk(tiny_model, word_data, tmp_path, monkeypatch) -> None:
+    def fail(*_, **__):
+        raise RuntimeError("basic_ios::clear: iostream error")
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(EmocapError, match="checkpoints: cannot be written or read .no space.*iostream error"):
+        fit(tiny_model, word_data(32, 0), None, tmp_path, select_by=None, epochs=1)
 
 
 @pytest.mark.parametrize("loss", ["bce", "asymmetric"])

@@ -70,6 +70,13 @@ class EmotionTrainer(Trainer):
         loss = self.loss(outputs, labels)
         return (loss, outputs) if return_outputs else loss
 
+    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        """Write a checkpoint; torch reports a full disk by RuntimeErrors of several wordings."""
+        try:
+            super()._save_checkpoint(*args, **kwargs)
+        except RuntimeError as error:
+            raise OSError(f"no space? {str(error).splitlines()[0]}") from error
+
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> EpochSampler:
         return self.sampler
 
@@ -170,10 +177,6 @@ def _write_errors(checkpoints: Path) -> Iterator[None]:
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise EmocapError(f"{checkpoints}: cannot be written or read ({reason}); free space and run again") from error
-    except RuntimeError as error:
-        if "PytorchStreamWriter" in str(error) or "unexpected pos" in str(error):
-            raise EmocapError(f"{checkpoints}: cannot be written (no space?); free space and run again") from error
-        raise
 
 
 def _arguments(
