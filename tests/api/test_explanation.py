@@ -191,10 +191,11 @@ def test_words_are_whole_and_punctuation_is_separate(predictor) -> None:
 
 def test_neighbour_is_a_different_word_in_same_case(predictor) -> None:
     saved = predictor._classifier.network
-    words = neighbours(saved, "Dog", 3)
+    (words,) = neighbours(saved, ["Dog"], 3)
     assert len(words) == 3
     assert all(word[0].isupper() and word != "Dog" for word in words)
-    assert neighbours(saved, "dog!") == neighbours(saved, "unheardof") == []
+    assert neighbours(saved, ["dog!", "unheardof", "dog"], 3)[:2] == [[], []]
+    assert neighbours(saved, ["dog!"]) == [[]]
 
 
 def test_other_work_runs_between_forward_passes(predictor, image) -> None:
@@ -212,7 +213,7 @@ def test_other_work_runs_between_forward_passes(predictor, image) -> None:
     interrupted = predictor.explain(image, caption, "sad", between=between)
     assert all(seen)
     assert len(seen) == len(passes) - 1, "not before the first"
-    assert len(passes) >= 2 + 2 + 2, "captions, endpoints and gradients"
+    assert len(passes) >= 1 + 2 + 2, "captions, endpoints and gradients"
     assert interrupted == alone
 
 

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from emocap.api.deletion import PASS_SIZE
+from emocap.api.deletion import pairs_per_pass
 from emocap.training.batching import pad_regions
 from emocap.training.checkpoint import SavedModel
 
 STEPS = 32
+GRADIENT_COST = 3  # of a forward and a backward pass, in forward passes
 
 
 def tokenize_words(
@@ -77,8 +78,9 @@ def effects(
 
     with torch.no_grad():
         endpoints = [float(log_odds(*pair)[0]) for pair in (inputs, baselines)]
+    size = pairs_per_pass(sum(value.shape[1] for value in inputs), GRADIENT_COST)
     attributions = IntegratedGradients(log_odds).attribute(
-        tuple(inputs), baselines=tuple(baselines), n_steps=steps, internal_batch_size=PASS_SIZE
+        tuple(inputs), baselines=tuple(baselines), n_steps=steps, internal_batch_size=size
     )
     by_token = attributions[0][0].sum(dim=-1).detach().cpu().numpy()
     words = np.array([by_token[list(word)].sum() for word in positions])

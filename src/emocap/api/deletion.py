@@ -12,7 +12,7 @@ from scipy.special import logit
 
 from emocap.classifiers.base import Classifier
 
-PASS_SIZE = 16  # pairs of one forward pass, after which other work may run
+PASS_TOKENS = 1024  # tokens and regions of one forward pass, after which other work may run
 MAX_WORDS = 64
 MAX_REGIONS = 64
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
@@ -76,14 +76,30 @@ def in_passes(
     captions: Sequence[str],
     between: Callable[[], None] | None,
 ) -> np.ndarray:
-    """(N, E) calibrated probabilities of N pairs, in forward passes of `PASS_SIZE` pairs with a call between them."""
+    """(N, E) calibrated probabilities of N pairs, in short forward passes with a call between them."""
+    n_regions = max(0 if array is None else len(array) for array in features)
+    longest = max(map(len, captions)) // 4 + 2
+    size = pairs_per_pass(min(longest, classifier.card.max_length or longest) + n_regions, classifier.n_networks)
     results = []
-    for start in range(0, len(captions), PASS_SIZE):
+    for start in range(0, len(captions), size):
         if start and between is not None:
             between()
-        part = slice(start, start + PASS_SIZE)
+        part = slice(start, start + size)
         results.append(classifier.probabilities(features[part], captions[part]))
     return np.concatenate(results)
+
+
+def pairs_per_pass(n_tokens: int, cost: int) -> int:
+    """How many pairs of so many tokens and regions make one pass.
+
+    Args:
+        n_tokens: of a pair.
+        cost: of a pair, in forward passes of one network.
+
+    >>> pairs_per_pass(64, 1), pairs_per_pass(64, 5), pairs_per_pass(5000, 1)
+    (16, 3, 1)
+    """
+    return max(1, PASS_TOKENS // (n_tokens * max(1, cost)))
 
 
 def log_odds(probabilities: np.ndarray) -> np.ndarray:

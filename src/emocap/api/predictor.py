@@ -12,7 +12,13 @@ from PIL import Image
 from emocap.api.caption_checks import check_caption
 from emocap.api.explanation import Explanation, explain_pair
 from emocap.api.images import ImageInput, ImageSource, image_source, model_extractor
-from emocap.api.remarks import Remark, remarks_on_caption, remarks_on_image, remarks_on_model
+from emocap.api.remarks import (
+    Remark,
+    remarks_on_caption,
+    remarks_on_image,
+    remarks_on_model,
+    remarks_on_ranking,
+)
 from emocap.api.requested_emotions import resolve_emotions
 from emocap.captioning.generation import batch_slices
 from emocap.classifiers.base import CaptionReader, Classifier
@@ -233,6 +239,27 @@ class EmotionPredictor:
         []
         """
         return remarks_on_image(self._familiarity, features)
+
+    def ranking_remarks(self, image: ImageInput, captions: Sequence[str], emotions: Sequence[str]) -> list[Remark]:
+        """The target emotions that none of N captions of an image makes likelier than their base rate.
+
+        Args:
+            image: as for `predict`.
+            captions: N texts.
+            emotions: some of `labels`.
+
+        Raises:
+            EmocapError: as `predict`; or an emotion is unknown.
+
+        >>> predictor = EmotionPredictor.from_pretrained(model_folder)
+        >>> remarks = predictor.ranking_remarks(image_path, ["the dog waits alone at night"], emotions=["happy"])
+        >>> print(remarks[0].text)
+        no caption raises "happy" above its base rate (50%)
+        """
+        targets, _ = resolve_emotions(self.labels, emotions)
+        (features,) = self.features([image]) if self.uses_images else [None]
+        probabilities = self.probabilities_for(features, captions)
+        return remarks_on_ranking(self.labels, probabilities, self.frequencies, [self.labels[i] for i in targets])
 
     def model_remarks(self) -> list[Remark]:
         """What limits all predictions of the model, such as that it was trained on drawn scenes.

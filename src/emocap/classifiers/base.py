@@ -37,9 +37,11 @@ class Classifier(ABC):
         folder: the model folder.
         vocabulary: its E emotions, in order.
         network: the VisualBERT, whose gradients explain predictions; None for models of other kinds.
+        n_networks: number of neural networks that a prediction runs.
     """
 
     network: SavedModel | None = None
+    n_networks: int = 0
 
     def __init__(self, card: ModelCard, folder: Path) -> None:
         self.card, self.folder = card, folder

@@ -24,6 +24,7 @@ class EnsembleClassifier(Classifier):
     def __init__(self, card: ModelCard, folder: Path, members: Sequence[Classifier]) -> None:
         super().__init__(card, folder)
         self.members = members
+        self.n_networks = sum(member.n_networks for member in members)
 
     @classmethod
     def load(cls, folder: Path, load_member: Callable[[Path], Classifier]) -> "EnsembleClassifier":

@@ -20,6 +20,7 @@ class NetworkClassifier(Classifier):
     """A VisualBERT on the best device, in evaluation mode."""
 
     network: SavedModel
+    n_networks = 1
 
     def __init__(self, saved: SavedModel) -> None:
         super().__init__(saved.card, saved.folder)

@@ -20,7 +20,7 @@ def find_model(folder: Path) -> Path:
         EmocapError: there is none.
     """
     folder = Path(folder)
-    for candidate in (folder, folder / "model"):
+    for candidate in (folder, folder / "model", _over_folds(folder)):
         if (candidate / CARD).is_file():
             return candidate
     if (folder / RECOMMENDED).is_file():
@@ -35,6 +35,17 @@ def find_model(folder: Path) -> Path:
         f"{folder}: not a model folder (no {CARD}); give a run directory, or a model that a study saved, such as "
         "RUN/AnB+ or RUN/baselines/tfidf"
     )
+
+
+def _over_folds(folder: Path) -> Path:
+    """Where a run over folds or seeds has a model of all its units, if it is asked for where one unit has it.
+
+    >>> _over_folds(Path("run/teacher")).as_posix(), _over_folds(Path("run/baselines/tfidf/model")).as_posix()
+    ('run/models/teacher/model', 'run/models/tfidf/model')
+    """
+    named = folder.parent if folder.name == "model" else folder
+    run = named.parent.parent if named.parent.name == "baselines" else named.parent
+    return run / "models" / named.name / "model"
 
 
 def _recommended(run: Path) -> Path:
