@@ -1,5 +1,7 @@
 """The command that ranks captions; test_captioner.py in tests/study tests the one that generates them."""
 
+import json
+
 from .process import emocap
 
 
@@ -12,3 +14,20 @@ def test_rank_orders_captions_by_a_classifier(model_folder, tmp_path) -> None:
     assert lines[2].endswith("%    the child celebrates  [5 characters too long]"), "unchanged, with a remark, last"
     percentages = [float(line.split()[1].rstrip("%")) for line in lines[:2]]
     assert percentages == sorted(percentages, reverse=True)
+
+
+def test_rank_says_what_limits_the_ranking(model_folder, tmp_path) -> None:
+    card = json.loads((model_folder / "model" / "emocap.json").read_text())
+    (model_folder / "model" / "emocap.json").write_text(
+        json.dumps(card | {"frequencies": [0.0, 0.99, 0.1], "synthetic": True})
+    )
+    (tmp_path / "captions.txt").write_text("a dog waits alone\nlost storm\n")
+    rank = ("rank", "--model", model_folder, tmp_path / "captions.txt", "--emotion")
+    done = emocap(*rank, "Sad")
+    assert done.returncode == 0, done.stderr
+    assert 'emocap: no caption raises "sad" above its base rate (99%)' in done.stderr.splitlines()
+    assert "emocap: the model was trained on drawn scenes" in done.stderr
+    assert "no caption raises" not in emocap(*rank, "happy").stderr
+    for command in ("predict", "explain"):
+        done = emocap(command, "--model", model_folder, "a dog waits alone")
+        assert done.stderr.count("emocap: the model was trained on drawn scenes") == 1, done.stderr

@@ -8,6 +8,7 @@ import typer
 from emocap.cli.checks import captioner_labels, check_emotions, check_image, find_ranker
 from emocap.cli.options import OtherFeaturesOption
 from emocap.cli.output import printable
+from emocap.cli.remarks import print_ranking_remarks
 from emocap.errors import EmocapError
 
 EmotionOption = Annotated[
@@ -76,6 +77,7 @@ def caption(
             seed=seed,
             similarity=_similarity(clip),
         )
+        print_ranking_remarks(captioner.ranker, image, [one.caption for one in ranked], emotion)
         _print_ranked(ranked)
         return
     from emocap.captioning.hub_models import ImageToText
@@ -130,7 +132,10 @@ def _ranked(
     clip: str | None,
     allow_other_features: bool,
 ) -> list[Any]:
-    """Captions ranked by the captioner of a run where there is one and an image, else by the classifier."""
+    """Captions ranked by the captioner of a run where there is one and an image, else by the classifier.
+
+    Remarks on the model, the image and all captions together are printed.
+    """
     from emocap.api.captioner import EmotionCaptioner
     from emocap.api.predictor import EmotionPredictor
     from emocap.api.ranking import rank_captions
@@ -140,11 +145,15 @@ def _ranked(
     folder = find_captioner(model)
     if folder is not None and image is not None:
         captioner = EmotionCaptioner.from_pretrained(folder, allow_other_features=allow_other_features)
-        return captioner.rank(image, captions, emotion, strength=strength, **options)
+        ranked = captioner.rank(image, captions, emotion, strength=strength, **options)
+        print_ranking_remarks(captioner.ranker, image, captions, emotion)
+        return ranked
     classifier = model if folder is None else folder / RANKER
     predictor = EmotionPredictor.from_pretrained(classifier, allow_other_features=allow_other_features)
     strength = 1.0 if strength is None else strength
-    return rank_captions(predictor, image, captions, emotion, strength=strength, **options)
+    ranked = rank_captions(predictor, image, captions, emotion, strength=strength, **options)
+    print_ranking_remarks(predictor, image, captions, emotion)
+    return ranked
 
 
 def _similarity(clip: str | None) -> Any:

@@ -20,6 +20,7 @@ from emocap.cli.options import (
     read_options,
 )
 from emocap.cli.output import printable
+from emocap.cli.remarks import print_remarks
 from emocap.corpora.options import ReadOptions
 from emocap.errors import EmocapError
 
@@ -149,7 +150,9 @@ def predict(
     from emocap.api.predictor import EmotionPredictor
 
     predictor = EmotionPredictor.from_pretrained(summary.folder, allow_other_features=allow_other_features)
-    for predicted in predictor.predict(image, caption)[: top or 5]:
+    (regions,) = predictor.regions([image])
+    print_remarks([*predictor.model_remarks(), *predictor.remarks(regions, caption)])
+    for predicted in predictor.predict(regions, caption)[: top or 5]:
         typer.echo(f"{predicted.probability:6.1%}  {predicted.emotion}")
 
 
@@ -206,9 +209,9 @@ def explain(
     from emocap.regions.images import open_image
 
     predictor = EmotionPredictor.from_pretrained(summary.folder, allow_other_features=allow_other_features)
-    explanation = predictor.explain(image, caption, emotion)
-    for warning in predictor.caption_warnings(caption):
-        typer.echo(f"emocap: the caption: {warning}", err=True)
+    (regions,) = predictor.regions([image])
+    explanation = predictor.explain(regions, caption, emotion)
+    print_remarks([*predictor.model_remarks(), *predictor.remarks(regions, caption)])
     _print_explanation(explanation)
     if out is not None:
         write_explanation(explanation, None if image is None else open_image(image), out)

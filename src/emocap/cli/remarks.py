@@ -1,0 +1,41 @@
+"""What a user should know of a model, a pair or a ranking, one line each on standard error."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from emocap.cli.output import printable
+
+if TYPE_CHECKING:
+    from emocap.api.predictor import EmotionPredictor
+    from emocap.api.remarks import Remark
+
+
+def print_remarks(remarks: Iterable["Remark"]) -> None:
+    """Print remarks on standard error."""
+    for remark in remarks:
+        typer.echo(f"emocap: {printable(remark.text)}", err=True)
+
+
+def print_ranking_remarks(
+    predictor: "EmotionPredictor", image: Any, captions: Sequence[str], emotions: Sequence[str]
+) -> None:
+    """Print the remarks on a model, an image, and captions that were ranked by emotions.
+
+    Args:
+        image: as for `EmotionPredictor.predict`.
+        captions: all that were ranked; the remarks on each stand beside it.
+    """
+    from emocap.api.remarks import remarks_on_ranking
+
+    features = predictor.features([image])[0] if predictor.uses_images else None
+    probabilities = predictor.probabilities_for(features, captions)
+    targets = [emotion.strip().lower() for emotion in emotions]
+    print_remarks(
+        [
+            *predictor.model_remarks(),
+            *predictor.image_remarks(features),
+            *remarks_on_ranking(predictor.labels, probabilities, predictor.frequencies, targets),
+        ]
+    )
