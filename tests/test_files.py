@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from emocap import files
 from emocap.errors import EmocapError
 from emocap.files import atomic_file, atomic_folder, locked, read_json, sync, write_json
 
@@ -178,3 +179,59 @@ def test_folders_that_cannot_be_opened_are_not_synced(tmp_path: Path, monkeypatc
     (tmp_path / "a").write_text("x")
     sync(tmp_path / "a")
     assert opened == [("a", os.O_RDWR)]
+
+
+@pytest.fixture
+def killed(tmp_path):
+    """Runs code that begins to write in `tmp_path` and is killed; gives what is left there."""
+
+    def run(code: str) -> list[str]:
+        script = (
+            f"import os, shutil\nfrom pathlib import Path\nfrom emocap import files\nfolder = Path({str(tmp_path)!r})\n"
+        )
+        assert subprocess.run([sys.executable, "-c", script + code], check=False).returncode == -9
+        files._leftovers.cache_clear()
+        return sorted(path.name for path in tmp_path.iterdir())
+
+    return run
+
+
+KILL = "os.kill(os.getpid(), 9)"
+
+
+def test_next_write_removes_what_a_killed_one_left(killed, tmp_path) -> None:
+    left = killed(f"with files.atomic_file(folder / 'a.csv') as part:\n    part.write_text('x')\n    {KILL}")
+    assert [name.endswith(".emocap.part") for name in left] == [True]
+    files.write_text(tmp_path / "b.csv", "")
+    assert len(list(tmp_path.iterdir())) == 2, "it is of another file"
+    alive = tmp_path / f".a.csv.{os.getppid()}.emocap.part"
+    alive.touch()
+    files.write_text(tmp_path / "a.csv", "y")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [alive.name, "a.csv", "b.csv"]
+
+
+def test_next_write_of_a_folder_removes_what_a_killed_one_left(killed, tmp_path) -> None:
+    killed(f"with files.atomic_folder(folder / 'model') as part:\n    (part / 'a').touch()\n    {KILL}")
+    with atomic_folder(tmp_path / "model"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("moment", ["between", "after"])
+def test_older_folder_survives_a_kill_while_it_is_replaced(killed, tmp_path, moment: str) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/old").touch()
+    kill = f"lambda *_, **__: {KILL}"
+    patch = f"shutil.rmtree = {kill}" if moment == "after" else "files.Path.replace = files.Path.rename = rename"
+    rename = (
+        "os_rename, calls = Path.rename, []\n"
+        "def rename(self, to):\n"
+        "    calls.append(to)\n"
+        f"    return os_rename(self, to) if len(calls) == 1 else {KILL}\n"
+    )
+    left = killed(f"{rename}{patch}\nwith files.atomic_folder(folder / 'model') as part:\n    (part / 'new').touch()")
+    assert ("model" in left) == (moment == "after")
+    with pytest.raises(KeyError), atomic_folder(tmp_path / "model"):
+        raise KeyError
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert [path.name for path in (tmp_path / "model").iterdir()] == (["old"] if moment == "between" else ["new"])

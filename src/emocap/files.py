@@ -4,11 +4,14 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -19,6 +22,10 @@ from emocap.errors import EmocapError
 
 _SYSTEM_FILES = (".ds_store", "thumbs.db", "desktop.ini")
 _SYSTEM_FOLDER = "__MACOSX"
+
+PART, OLD = ".emocap.part", ".emocap.old"
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)(?:-\w+)?\.emocap\.(?:part|old)")
+SECONDS_OF_A_DAY = 86_400
 
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -31,10 +38,11 @@ def atomic_file(path: Path) -> Iterator[Path]:
         EmocapError: the file cannot be written (no space, no permission); nothing is left behind.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{PART}")
     with _write_errors(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            _remove_leftovers(path)
             yield temporary
             sync(temporary)
             temporary.replace(path)
@@ -59,7 +67,9 @@ def atomic_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
     with _write_errors(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+            _remove_leftovers(path)
+            prefix = f".{path.name}.{os.getpid()}-"
+            temporary = Path(tempfile.mkdtemp(prefix=prefix, suffix=PART, dir=path.parent))
             yield temporary
             for file in [*temporary.rglob("*"), temporary]:
                 sync(file)
@@ -72,6 +82,42 @@ def atomic_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
         finally:
             if temporary is not None:
                 shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what killed processes had not finished writing to `path`, and put an older folder back in its place."""
+    for leftover in _leftovers(path.parent).pop(path.name, []):
+        if leftover.name.endswith(OLD) and not path.exists():
+            leftover.rename(path)
+        elif leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
+@cache
+def _leftovers(folder: Path) -> dict[str, list[Path]]:
+    """The temporary files and folders in a folder whose processes have ended, by the name they were to have.
+
+    Looked up once, since folders of images are large.
+    """
+    found: dict[str, list[Path]] = {}
+    for entry in os.scandir(folder):
+        if (match := _TEMPORARY.fullmatch(entry.name)) and _has_ended(int(match["process"]), entry):
+            found.setdefault(match["name"], []).append(folder / entry.name)
+    return found
+
+
+def _has_ended(process: int, entry: os.DirEntry[str]) -> bool:
+    if os.name != "posix":  # where asking would end the process
+        return entry.stat().st_mtime < time.time() - SECONDS_OF_A_DAY
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        pass
+    return False
 
 
 @contextmanager
@@ -97,11 +143,11 @@ def sync(path: Path) -> None:
 
 
 def _replace_folder(new: Path, path: Path) -> None:
-    """Replace a folder; if that fails the older one stays, and after a kill it is left as `.NAME.PID.old`."""
+    """Replace a folder; if that fails the older one stays, and after a kill the next write puts it back."""
     if not path.exists():
         new.rename(path)
         return
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    old = path.with_name(f".{path.name}.{os.getpid()}{OLD}")
     path.rename(old)
     try:
         new.rename(path)
