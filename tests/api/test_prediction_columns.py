@@ -2,6 +2,7 @@
 
 import csv
 import json
+import tarfile
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from emocap import EmocapError
 from emocap.api.prediction_files import write_predictions
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.table import read_table
@@ -110,3 +112,27 @@ def test_bytes_are_left_out_of_text(written, tmp_path, caplog) -> None:
     assert (row["n"], "blob" in row) == ("1", False)
     assert "columns blob contain bytes and are left out; write .parquet" in caplog.text
     assert pq.read_table(written("in.parquet", "out.parquet"))["blob"].to_pylist() == [b"\x00"]
+
+
+def test_objects_of_several_forms_stay_as_they_are(written, tmp_path) -> None:
+    lines = [{"caption": "a dog", "votes": {"joy": 1}}, {"caption": "sea", "votes": {"awe": 2}}, {"caption": "night"}]
+    (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert pq.read_table(written("in.jsonl", "out.parquet"))["votes"].to_pylist() == ['{"joy": 1}', '{"awe": 2}', None]
+    assert [line["votes"] for line in rows_of(written("in.jsonl", "out.jsonl"))] == [{"joy": 1}, {"awe": 2}, None]
+
+
+def test_half_a_surrogate_pair_is_escaped(written, tmp_path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"caption": "a dog", "note": "\\ud800"}')
+    assert rows_of(written("in.jsonl", "out.jsonl"))[0]["note"] == "\ud800"
+    assert rows_of(written("in.jsonl", "out.csv"))[0]["note"] == '"\\ud800"'
+    with tarfile.open(written("in.jsonl", "out.tar")) as tar:
+        assert json.loads(tar.extractfile("000000000.json").read())["note"] == "\ud800"
+
+
+def test_type_that_datasets_lacks_is_one_error(written, tmp_path) -> None:
+    pytest.importorskip("datasets")
+    column = pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64()))
+    pq.write_table(pa.table({"caption": ["a dog"], "scores": column}), tmp_path / "in.parquet")
+    with pytest.raises(EmocapError, match=r"out\.dataset: datasets cannot store a column .*; write \.parquet"):
+        written("in.parquet", "out.dataset")
+    assert not (tmp_path / "out.dataset").exists()

@@ -90,12 +90,12 @@ def _free_names(wanted: Iterable[str], taken: Iterable[str]) -> dict[str, str]:
 
 
 def arrow_column(name: str, column: Column, where: object) -> pa.Array | pa.ChunkedArray:
-    """A column for Parquet; JSON values of several types become JSON text, with a warning."""
+    """A column for Parquet; JSON values that one type cannot hold unchanged become JSON text, with a warning."""
     if not isinstance(column, list):
         return column
     try:
         array = pa.array(column)
-        if not _has_empty_struct(array.type):
+        if not _is_nested(array.type) or (array.to_pylist() == column and not _has_empty_struct(array.type)):
             return array
     except (pa.ArrowException, OverflowError, UnicodeError):
         pass

@@ -112,7 +112,11 @@ def _parquet(path: Path, predictions: Predictions) -> None:
 
 def _dataset(folder: Path, predictions: Predictions) -> None:
     description = predictions.metadata() | {"labels": list(predictions.model.vocabulary.labels)}
-    save_dataset(predictions.table(), json.dumps(description, ensure_ascii=False), folder)
+    try:
+        save_dataset(predictions.table(), json.dumps(description, ensure_ascii=False), folder)
+    except (ValueError, NotImplementedError) as error:  # of a column's type, such as a map
+        reason = str(error).splitlines()[0]
+        raise EmocapError(f"{predictions.out}: datasets cannot store a column ({reason}); write .parquet") from error
 
 
 def _csv(path: Path, predictions: Predictions) -> None:

@@ -22,6 +22,7 @@ from PIL import Image
 
 from emocap.corpora.embedded_images import EmbeddedImages
 from emocap.corpora.image_names import IMAGE_EXTENSIONS
+from emocap.corpora.pairs_builder import is_text
 from emocap.errors import EmocapError
 from emocap.files import is_system_file
 
@@ -202,7 +203,10 @@ def write_shard(path: Path, samples: Iterable[tuple[dict[str, Any], Path | None]
     """
     with tarfile.open(path, "w") as tar:
         for number, (record, image) in enumerate(samples):
-            members = {"json": json.dumps(record, ensure_ascii=False, allow_nan=False).encode()}
+            text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+            if not is_text(text):  # half a surrogate pair, which JSON can have and UTF-8 cannot
+                text = json.dumps(record, allow_nan=False)
+            members = {"json": text.encode()}
             if image is not None and (extension := _image_extension(image)) is not None:
                 members[extension] = image.read_bytes()
             for name, content in members.items():
