@@ -52,9 +52,9 @@ def results_of(units: Sequence[Unit], points: Sequence[Sequence[np.ndarray]], mo
     curves = {}
     for model in models:
         keys = [f"{model} {number}" for number in range(n_sizes)]
-        scored = [_scores(repeats[key], drawn[key], metrics, sample["n_images"]) for key in keys]
+        scored = [_scores(repeats[key], drawn[key].values, metrics, sample["n_images"]) for key in keys]
         scores = [np.nan if score["scores"][PRIMARY] is None else score["scores"][PRIMARY] for score in scored]
-        draws = np.stack([drawn[key][PRIMARY] for key in keys], axis=1)
+        draws = np.stack([drawn[key].values[PRIMARY] for key in keys], axis=1)
         found = extrapolate(sizes, scores, draws, seed=config.seed)
         curves[model] = {
             "points": [{"n_pairs": size} | score for size, score in zip(sizes, scored, strict=True)],
