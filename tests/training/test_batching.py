@@ -1,15 +1,21 @@
 """Batches: padding, masks, missing images."""
 
 import numpy as np
+import pytest
 import torch
 
 from emocap.corpora.pairs_builder import PairsBuilder
+from emocap.errors import EmocapError
 from emocap.regions.extractors.base import Regions
 from emocap.regions.store.format import FeatureSource
 from emocap.regions.store.reader import FeatureStore
 from emocap.regions.store.writer import write_store
+from emocap.training import train as module
 from emocap.training.batching import PairDataset, PooledDataset, pad_regions
 from emocap.training.checkpoint import load_tokenizer
+from emocap.training.predict import predict_probabilities
+from emocap.training.settings import TrainSettings
+from emocap.training.train import train
 
 
 def store_of(path, regions: dict[str, int], dim: int = 4) -> FeatureStore:
@@ -58,3 +64,67 @@ def test_pooled_batches() -> None:
     batch = data.collate([data[0], data[2]])
     assert batch["pooled"].tolist() == [[0, 1], [4, 5]]
     assert batch["labels"].tolist() == [[1, 0, 0], [0, 0, 1]]
+
+
+@pytest.fixture
+def damaged_store(tmp_path):
+    """A store of the images a and b, in which a feature of b is NaN."""
+    with write_store(tmp_path / "store", FeatureSource("x", {}, "", 8)) as writer:
+        for image in "ab":
+            writer.add(image, Regions(np.ones((2, 8)), np.zeros((2, 4)), (4, 4)))
+    path = tmp_path / "store/features-00000.npy"
+    features = np.load(path)
+    features[3, 2] = np.nan
+    np.save(path, features)
+    return FeatureStore.open(tmp_path / "store")
+
+
+def test_names_store_and_image_of_features_that_are_not_finite(damaged_store, tiny_model, tmp_path) -> None:
+    targets = np.ones((2, 3), np.float32)
+    pairs = PairDataset([[2, 5, 3], [2, 6, 3]], ["a", "b"], targets, damaged_store)
+    first = PairDataset([[2, 5, 3], [2, 6, 3]], ["a", "none"], targets, damaged_store)
+    assert predict_probabilities(tiny_model, first, 2, "test").shape == (2, 3)
+    with pytest.raises(EmocapError, match="store: the features of image 'b' contain NaN or infinity; extract"):
+        predict_probabilities(tiny_model, pairs, 2, "test")
+    settings = TrainSettings(epochs=1, select_by=None)
+    with pytest.raises(EmocapError, match="the features of image 'b'"):
+        train(
+            tiny_model,
+            pairs,
+            None,
+            settings,
+            tmp_path,
+            name="x",
+            seed=0,
+            metrics=None,
+            collate=pairs.collate,
+            lengths=[3, 3],
+        )
+
+
+def test_error_of_a_loader_process_is_one_line(damaged_store, tiny_model, tmp_path, monkeypatch) -> None:
+    arguments = module._arguments
+
+    def in_a_process(*args, **kwargs):
+        made = arguments(*args, **kwargs)
+        made.dataloader_num_workers = 1
+        return made
+
+    monkeypatch.setattr(module, "_arguments", in_a_process)
+    pairs = PairDataset([[2, 6, 3]], ["b"], np.ones((1, 3), np.float32), damaged_store)
+    settings = TrainSettings(epochs=1, select_by=None)
+    with pytest.raises(EmocapError) as error:
+        train(
+            tiny_model,
+            pairs,
+            None,
+            settings,
+            tmp_path,
+            name="x",
+            seed=0,
+            metrics=None,
+            collate=pairs.collate,
+            lengths=[3],
+        )
+    assert str(error.value).startswith(f"{damaged_store.path}: the features of image 'b' contain NaN")
+    assert "Traceback" not in str(error.value)

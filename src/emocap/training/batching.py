@@ -1,5 +1,6 @@
 """Pairs as batches: token ids, region features, masks and targets, padded to the longest of a batch."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ import torch
 from torch.utils.data import Dataset
 
 from emocap.corpora.pairs import Pairs
+from emocap.errors import EmocapError
 from emocap.regions.store.reader import FeatureStore
 
 
@@ -68,10 +70,13 @@ class PairDataset(Dataset):
             input_ids, attention_mask (B, T) int64; visual_embeds (B, R, D) float32, visual_attention_mask (B, R) int64
             if any image of the batch has features; labels (B, E) float32 if the pairs have targets. The visual mask of
             an image without features is zero.
+
+        Raises:
+            EmocapError: a feature is NaN or infinite.
         """
         batch = pad_tokens([item["input_ids"] for item in items])
         if self.store is not None:
-            batch |= pad_regions([self.store[i["image"]][0] if i["image"] in self.store else None for i in items])
+            batch |= stored_regions(self.store, [item["image"] for item in items])
         if "labels" in items[0]:
             batch["labels"] = torch.as_tensor(np.stack([item["labels"] for item in items]))
         return batch
@@ -109,6 +114,25 @@ def pad_regions(features: Sequence[np.ndarray | None]) -> dict[str, torch.Tensor
             mask[row, : len(array)] = 1
     embeds = torch.from_numpy(block).float()
     return {"visual_embeds": embeds, "visual_attention_mask": mask}
+
+
+def stored_regions(store: FeatureStore, images: Sequence[str]) -> dict[str, torch.Tensor]:
+    """The region features of B images as `pad_regions` gives them; images that the store lacks have none.
+
+    Raises:
+        EmocapError: a feature is NaN or infinite; the store and the image are named.
+    """
+    features = [store[image][0] if image in store else None for image in images]
+    batch = pad_regions(features)
+    # The sum of all is many times faster than a look at each, and infinite or NaN if one is.
+    if batch and not math.isfinite(batch["visual_embeds"].sum().item()):
+        for image, array in zip(images, features, strict=True):
+            if array is not None and not np.isfinite(array).all():
+                raise EmocapError(
+                    f"{getattr(store, 'path', 'features')}: the features of image {image!r} contain NaN or infinity; "
+                    "extract or import them again"
+                )
+    return batch
 
 
 @dataclass

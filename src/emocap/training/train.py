@@ -30,6 +30,7 @@ from emocap.training.sampler import EpochSampler
 from emocap.training.settings import TrainSettings
 
 logger = logging.getLogger("emocap")
+WORKER = "in DataLoader worker process"
 Metrics = Callable[[np.ndarray, np.ndarray], dict[str, float]]
 
 
@@ -171,9 +172,13 @@ def _callbacks(settings: TrainSettings, name: str, sampler: EpochSampler, evalua
 
 @contextmanager
 def _write_errors(checkpoints: Path) -> Iterator[None]:
-    """Turns the errors of a full or unreadable disk into one of ours."""
+    """Turns the errors of a full or unreadable disk into one of ours, and shortens those of torch's data loaders."""
     try:
         yield
+    except EmocapError as error:
+        if WORKER in str(error):  # with the worker's traceback before the message
+            raise EmocapError(str(error).rpartition("EmocapError: ")[2].strip()) from error
+        raise
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise EmocapError(f"{checkpoints}: cannot be written or read ({reason}); free space and run again") from error
