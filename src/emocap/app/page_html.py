@@ -31,7 +31,7 @@ def intro_html(served: ServedModel) -> str:
         model=display_name(served.name),
         measured=served.measured,
         evaluation=evaluation,
-        metric=None if evaluation is None else METRICS[evaluation.metric].display_name,
+        metric=None if evaluation is None else _metric_name(evaluation.metric),
         baseline=None if evaluation is None else display_name(evaluation.baseline),
         interval=_interval,
         remarks=[remark.text for remark in served.predictor.model_remarks()],
@@ -94,6 +94,12 @@ def error_html(message: str) -> str:
     """An error in one sentence."""
     sentence = " ".join(message.split())
     return _render("error.html", sentence=sentence[0].upper() + sentence[1:])
+
+
+def _metric_name(metric: str) -> str:
+    """A metric's name within a sentence."""
+    name = METRICS[metric].display_name if metric in METRICS else metric
+    return name[0].lower() + name[1:]
 
 
 def _interval(values: tuple[float, float] | None) -> str:
