@@ -305,3 +305,11 @@ def test_leftovers_of_killed_runs_are_removed(model, data, tmp_path) -> None:
         f".other.csv.{dead.pid}.part",
         f".out.csv.{os.getppid()}.part",
     ], "only what a dead process left beside this output is removed"
+
+
+def test_says_what_limits_the_model(model, data, tmp_path, caplog) -> None:
+    card = json.loads((model / "emocap.json").read_text())
+    (model / "emocap.json").write_text(json.dumps(card | {"synthetic": True, "features": None}))
+    label_corpus(model, data, tmp_path / "out.csv", format_=None, images=tmp_path / "pics")
+    assert caplog.text.count("the model was trained on drawn scenes") == 1
+    assert "the model was trained on captions only and ignores the images" in caplog.text

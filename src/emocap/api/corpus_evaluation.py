@@ -96,11 +96,10 @@ def evaluate_corpus(
         pairs = restricted(pairs, common.shared)
     pairs = _with_emotions(data, pairs, common.shared, negatives)
     from emocap.api.corpus_scores import corpus_scores
-    from emocap.api.scoring import corpus_probabilities, image_features
+    from emocap.api.scoring import corpus_probabilities, image_features, load_for_corpus
     from emocap.classifiers.evaluation_file import model_hash, read_evaluation
-    from emocap.classifiers.load import load_classifier
 
-    classifier = load_classifier(summary.folder)
+    classifier = load_for_corpus(summary.folder)
     with image_features(classifier, pairs, Path(tempfile.gettempdir()), store, allow_other_features) as (features, _):
         probabilities = corpus_probabilities(classifier, pairs, features)
     scored = common.shared if labels == "common" else list(summary.labels)

@@ -10,7 +10,9 @@ import numpy as np
 
 from emocap.api.images import model_extractor
 from emocap.api.output_files import SCRATCH
+from emocap.api.remarks import remarks_on_model
 from emocap.classifiers.base import Classifier, StoredFeatures
+from emocap.classifiers.load import load_classifier
 from emocap.corpora.pairs import Pairs
 from emocap.errors import EmocapError
 from emocap.progress import logger
@@ -19,6 +21,18 @@ from emocap.regions.extraction_report import log_rejected, require_described
 from emocap.regions.store.reader import FeatureStore
 
 CAPTION_ONLY = "; only their captions are scored"
+
+
+def load_for_corpus(folder: Path) -> Classifier:
+    """A model of any kind; what limits all its predictions is logged.
+
+    Raises:
+        EmocapError: as `load_classifier`.
+    """
+    classifier = load_classifier(folder)
+    for remark in remarks_on_model(classifier.card):
+        logger.warning("%s", remark.text)
+    return classifier
 
 
 @contextmanager
@@ -65,6 +79,8 @@ def image_features(
             store = FeatureStore.open(path)
         elif model.uses_images:
             logger.warning("no --images: the model scores only the captions")
+        elif pairs.image_root is not None:
+            logger.warning("the model was trained on captions only and ignores the images")
         if store is not None and not len(pairs.distinct_images()):
             logger.warning("the data name no image: the model scores only the captions")
         yield store, faults

@@ -65,10 +65,9 @@ def label_corpus(
     _check_files(out, rejected, corpus_files(format_, data))
     options = replace(options or ReadOptions(), labels=False, keep_columns=True)
     pairs = read_pairs(data, format_, images, options, store)
-    from emocap.api.scoring import CAPTION_ONLY, corpus_probabilities, image_features
-    from emocap.classifiers.load import load_classifier
+    from emocap.api.scoring import CAPTION_ONLY, corpus_probabilities, image_features, load_for_corpus
 
-    classifier = load_classifier(summary.folder)
+    classifier = load_for_corpus(summary.folder)
     for path in filter(None, (out, rejected)):
         remove_leftovers(path)
     consequence = "" if rejected else CAPTION_ONLY

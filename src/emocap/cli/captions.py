@@ -88,7 +88,7 @@ def caption(
 
 
 def rank(
-    model: Annotated[Path, typer.Option("--model", help="Model folder, or a run with a captioner.")],
+    model: Annotated[Path, typer.Option("--model", help="Run, or a model of it, such as runs/demo/AnB+.")],
     paths: Annotated[
         list[Path],
         typer.Argument(metavar="[IMAGE] CAPTIONS", help="A text file, one caption per line; before it the image."),

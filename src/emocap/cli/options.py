@@ -10,7 +10,10 @@ from emocap.corpora.options import ReadOptions, parse_columns
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the YAML; may be repeated.")
 ]
-ModelOption = Annotated[Path, typer.Option("--model", help="Model folder that a study saved, such as runs/demo/AnB+.")]
+ModelOption = Annotated[
+    Path,
+    typer.Option("--model", help="Run, for the model that it recommends, or a model of it, such as runs/demo/AnB+."),
+]
 FormatOption = Annotated[
     str | None,
     typer.Option("--format", help="Name of a reader, such as socratis, coco or table; guessed if not given."),
