@@ -11,6 +11,7 @@ from emocap.errors import EmocapError
 from emocap.evaluation.metrics import METRICS, PRIMARY, varying_metrics
 from emocap.evaluation.predictions import ModelPredictions, read_predictions, write_predictions
 from emocap.evaluation.significance import compare_models
+from emocap.evaluation.verdicts import LEAST_IMAGES, LEAST_POSITIVES
 from emocap.files import write_json
 from emocap.report.compare import compare_runs
 from emocap.report.compare_page import findings, score_figure, write_comparison
@@ -225,8 +226,8 @@ def test_small_test_set_allows_no_finding(tmp_path, truth):
     )
     compared = compare_runs([first, other], model="teacher")
     assert findings(compared) == [
-        "No verdict: the test set has 9 images and 31 positive labels; a verdict needs at least 20 images and 30 "
-        "positive labels."
+        f"No verdict: the test set has 9 images and 31 positive labels; a verdict needs at least {LEAST_IMAGES} images "
+        f"and {LEAST_POSITIVES} positive labels."
     ]
     html = write_comparison(compared, tmp_path / "out.html").read_text(encoding="utf-8")
     assert "No difference is marked, since the test set is too small for a verdict." in html

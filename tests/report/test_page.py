@@ -259,6 +259,13 @@ def test_layers_of_zero_differ_from_the_papers(run_dir):
     )
 
 
+def test_says_what_it_counts_without_images(run_dir):
+    counted = "No pair has an image: where this page counts images, it counts groups of pairs with the same caption."
+    assert counted not in report_of(run_dir).text
+    run_dir.change("manifest.json", lambda it: it["data"]["target"].update(images=0))
+    assert counted in report_of(run_dir).text
+
+
 def test_counts_of_one_are_singular(run_dir):
     run_dir.change("results.json", lambda it: it.update(n_test_pairs=1, n_test_images=1, n_bootstrap=1))
     run_dir.change("audit.json", lambda it: it.update(n_source_pairs=1))

@@ -186,5 +186,16 @@ def test_recommends_model_with_reason_and_commands():
     assert 'emocap predict --model RUN "a caption"' in [command for command, _ in found.commands]
 
 
-def test_recommendation_over_folds_warns_of_its_score():
-    assert any("may be slightly too high" in remark for remark in recommendation(results(folds=5), "ensemble").remarks)
+def test_recommendation_over_folds_explains_its_scores():
+    value = synthetic.results() | {"folds": 5, "seeds": [0, 1], "recommended": "tfidf"}
+    found = recommendation(Results.model_validate(value), "tfidf")
+    assert "on the validation pairs, 0.200 as the mean over 2 seeds and 5 folds, of all" in found.reason
+    assert found.remarks[1].startswith("The two numbers are not comparable, since each fold has few validation pairs")
+    assert found.remarks[2].startswith(
+        "For use, the predictions of its models of all 2 seeds and 5 folds are averaged;"
+    )
+
+
+def test_recommended_ensemble_is_averaged_anyway():
+    found = recommendation(results(seeds=[0, 1, 2]), "ensemble")
+    assert not any("averaged" in remark for remark in found.remarks)

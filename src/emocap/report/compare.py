@@ -12,6 +12,7 @@ from emocap.report.files.comparison import Comparison, MetricInfo
 from emocap.report.files.run import read_results
 from emocap.report.outcome import best_baseline, main_model
 from emocap.report.text import metric_in_sentence
+from emocap.study.models import display_name
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def compare_runs(
     runs = _read_runs(run_dirs, metric)
     rows = [
         ComparedRow(
-            name=f"{run.name} {name}",
+            name=f"{run.name} {display_name(name)}",
             run=run,
             model=name,
             score=run.results.models[name][metric],

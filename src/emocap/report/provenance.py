@@ -21,8 +21,13 @@ def data_section(run: Run) -> dict[str, Any] | None:
 
 
 def data_remarks(manifest: Manifest) -> list[str]:
-    """Sentences on what the numbers leave out: images that models did not see, and pairs that evoke no emotion."""
+    """Sentences on what the numbers leave out: images that models did not see, pairs that evoke no emotion."""
     remarks = []
+    sizes = manifest.data.get("target") or {}
+    if sizes.get("images") == 0:
+        remarks.append(
+            "No pair has an image: where this page counts images, it counts groups of pairs with the same caption."
+        )
     for domain, corpus in manifest.data.items():
         counts = corpus or {}
         images = counts.get("images") or 0
@@ -33,7 +38,6 @@ def data_remarks(manifest: Manifest) -> list[str]:
                 f"({percent(unseen / images)}) {'is' if unseen == 1 else 'are'} "
                 "missing or unusable; models read the captions alone there."
             )
-    sizes = manifest.data.get("target") or {}
     pairs = sizes.get("labelled") or 0
     negatives = sizes.get("without_emotion") or 0
     if pairs and negatives and manifest.config.get("target", {}).get("negatives") != "drop":

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from emocap.evaluation.metrics import PRIMARY
 from emocap.report.files.results import Results
-from emocap.report.text import capitalized, description_of, interval_text, label_of, metric_in_sentence, number
+from emocap.report.text import capitalized, counted, description_of, interval_text, label_of, metric_in_sentence, number
 
 COMMANDS = (
     ('emocap predict --model RUN "a caption"', "emotions of a caption, of an image, or of both"),
@@ -37,8 +37,9 @@ def recommendation(results: Results, represented: str) -> Recommendation | None:
     name = results.recommended
     if name is None:
         return None
-    score = results.validation.get(name, {}).get(PRIMARY)
-    by_score = "" if score is None else f", {number(score)}"
+    score, n_units = results.validation.get(name, {}).get(PRIMARY), _n_units(results)
+    mean = f" as the mean over {_units(results)}" if n_units > 1 else ""
+    by_score = "" if score is None else f", {number(score)}{mean}"
     description = description_of(name)
     what = f" ({description})" if description else ""
     reason = (
@@ -48,15 +49,30 @@ def recommendation(results: Results, represented: str) -> Recommendation | None:
     return Recommendation(name, reason, _remarks(results, name, represented), COMMANDS)
 
 
+def _n_units(results: Results) -> int:
+    return len(results.seeds) * (results.folds or 1)
+
+
+def _units(results: Results) -> str:
+    """The seeds and folds, of which each has its own models, in words."""
+    seeds = [counted(len(results.seeds), "seed", "seeds")] if len(results.seeds) > 1 else []
+    return " and ".join([*seeds, *([] if results.folds is None else [f"{results.folds} folds"])])
+
+
 def _remarks(results: Results, name: str, represented: str) -> list[str]:
-    interval = results.interval(name, PRIMARY)
-    remarks = [
-        f"On the test pairs it scores {number(results.models[name][PRIMARY])} {interval_text(interval)}".rstrip() + "."
-    ]
+    interval = interval_text(results.interval(name, PRIMARY))
+    remarks = [f"On the test pairs it scores {number(results.models[name][PRIMARY])} {interval}".rstrip() + "."]
     if results.folds is not None:
         remarks.append(
-            "Over folds, the validation pairs of one fold are test pairs of another, so this score may be slightly too "
-            "high."
+            "The two numbers are not comparable, since each fold has few validation pairs, and those are test pairs of "
+            "other folds, so that the score on the test pairs may be slightly too high."
+        )
+    if _n_units(results) > 1 and results.kinds[name] != "ensemble":
+        remarks.append(
+            f"For use, the predictions of its models of all {_units(results)} are averaged; that average was not "
+            "measured, since each test pair was in the training of most of them."
+            if results.folds is not None
+            else f"For use, the predictions of its models of all {_units(results)} are averaged."
         )
     if name != represented:
         remarks.append(f"The verdict above is about {label_of(represented)}, which stands for the study.")

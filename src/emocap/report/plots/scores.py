@@ -52,7 +52,7 @@ def emotion_scores(results: Results, models: list[str]) -> Drawing | None:
         return None
     shown = labels[:MAX_ROWS]
     every = {name: [results.models[name].get(PER_EMOTION, {}).get(label) for label in labels] for name in models}
-    values = {name: column[: len(shown)] for name, column in every.items()}
+    values = {display_name(name): column[: len(shown)] for name, column in every.items()}
     parts = []
     if len(models) > 1:
         first, last = models[0], models[-1]
@@ -65,7 +65,7 @@ def emotion_scores(results: Results, models: list[str]) -> Drawing | None:
         parts.append(f"{counted(without, 'emotion has', 'emotions have')} no test pair and no score")
     if len(shown) < len(labels):
         parts.append(f"only the {len(shown)} most frequent of {len(labels)} emotions are shown")
-    looks = {name: look_of(name) for name in models}
+    looks = {display_name(name): look_of(name) for name in models}
     draw = dots(shown, values, "average precision", looks, empty="no test pair")
     title = "Average precision by emotion"
     return drawing_of("emotion-scores", ROW * len(shown) + 0.85, draw, title, sentence_of(parts))
