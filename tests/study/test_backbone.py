@@ -20,12 +20,12 @@ def folder(tiny_bert, tmp_path):
 
 
 @pytest.fixture
-def resolve(tiny_study, vocabulary):
+def resolve(tiny_study):
     """Resolves the backbone of a study that starts from this folder."""
 
     def resolved(folder):
         config = load_config(tiny_study(model={"backbone": str(folder), "max_length": 16}))
-        return resolve_backbone(config, vocabulary)
+        return resolve_backbone(config)
 
     return resolved
 

@@ -22,6 +22,7 @@ from emocap.files import write_json
 from emocap.models.backbones import backbone_files, find_backbone
 from emocap.models.initialisation import build_config, load_backbone
 from emocap.models.tokenizer import require_fitting_tokenizer
+from emocap.regions.extractors.registry import build_extractor
 from emocap.study.artifacts import count_faults, write_pairs
 from emocap.study.unit import Study
 from emocap.training.checkpoint import load_tokenizer
@@ -41,6 +42,8 @@ def prepare(study: Study) -> None:
         EmocapError: bad data, or settings that do not fit the data or the backbone.
     """
     config = study.config
+    backbone = resolve_backbone(config)  # before the corpora, which take long to read
+    _require_extractor(config)
     target = _read(study, config.target)
     if not target.is_labelled:
         raise EmocapError(f"{study.place(config.target.path)}: has no emotions; the target must be labelled")
@@ -48,7 +51,7 @@ def prepare(study: Study) -> None:
     study_of_p = config.pseudo_labels.study.p if config.pseudo_labels.study is not None else []
     if config.source is not None and (most := max([config.pseudo_labels.p, *study_of_p])) > len(vocabulary):
         raise EmocapError(f"pseudo_labels.p is {most}, expected 1 to {len(vocabulary)}, the number of emotions")
-    write_json(study.root / "backbone.json", resolve_backbone(config, vocabulary))
+    write_json(study.root / "backbone.json", backbone)
     pairs, negatives = _with_negatives(target, vocabulary, config.target.negatives)
     if config.label_aggregation == "votes":
         vote_shares(pairs, vocabulary)  # refuses a corpus that does not keep annotators apart
@@ -136,7 +139,14 @@ def _labelled_source(study: Study, pairs: Pairs, target: Pairs, shared: Mapping[
     return clean
 
 
-def resolve_backbone(config: "StudyConfig", vocabulary: Vocabulary) -> dict[str, str]:
+def _require_extractor(config: "StudyConfig") -> None:
+    """Refuse settings that the extractor does not take, or weights that are missing."""
+    needed = any(corpus.images is not None and corpus.store is None for corpus in config.corpora.values())
+    if config.features is not None and needed:
+        build_extractor(config.features.extractor, config.features.settings)
+
+
+def resolve_backbone(config: "StudyConfig") -> dict[str, str]:
     """Resolve the backbone once for all stages, and check that the settings fit it.
 
     Returns:
@@ -150,7 +160,7 @@ def resolve_backbone(config: "StudyConfig", vocabulary: Vocabulary) -> dict[str,
     backbone = find_backbone(settings.backbone)
     built = build_config(
         backbone.folder,
-        vocabulary,
+        Vocabulary(("any",)),
         pooling=settings.pooling,
         visual_token_type=settings.visual_token_type,
         dropout=settings.dropout,
