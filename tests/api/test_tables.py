@@ -296,15 +296,15 @@ def test_own_file_of_rejected_rows_is_replaced_then_removed(model, data, tmp_pat
 def test_leftovers_of_killed_runs_are_removed(model, data, tmp_path) -> None:
     dead = subprocess.Popen(["true"])
     dead.wait()
-    for name in (f".out.csv.{dead.pid}.part", f".other.csv.{dead.pid}.part", f".out.csv.{os.getppid()}.part"):
-        (tmp_path / name).write_text("half")
-    scratch = tmp_path / f".emocap-x.{dead.pid}.part"
+    folder = tmp_path / "predictions"
+    scratch = folder / f".emocap-x.{dead.pid}.part"
     (scratch / "features").mkdir(parents=True)
-    label_corpus(model, data, tmp_path / "out.csv", format_=None, images=None)
-    assert sorted(path.name for path in tmp_path.glob(".*")) == [
-        f".other.csv.{dead.pid}.part",
-        f".out.csv.{os.getppid()}.part",
-    ], "only what a dead process left beside this output is removed"
+    theirs = [f".other.csv.{dead.pid}.emocap.part", f".out.csv.{os.getppid()}.emocap.part"]
+    for name in (f".out.csv.{dead.pid}.emocap.part", *theirs):
+        (folder / name).write_text("half")
+    label_corpus(model, data, folder / "out.csv", format_=None, images=None)
+    left = sorted(path.name for path in folder.glob(".*"))
+    assert left == theirs, "only what a dead process left of this output is removed"
 
 
 def test_says_what_limits_the_model(model, data, tmp_path, caplog) -> None:

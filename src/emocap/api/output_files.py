@@ -1,18 +1,16 @@
 """Checks of the files that a command is to write, before it does any work; they import nothing heavy."""
 
-import glob
 import os
 import re
 import shutil
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
 from emocap.errors import EmocapError
 from emocap.progress import logger
 
 SCRATCH = ".emocap-"  # beginning of the name of a folder for temporary features
-_PROCESS = re.compile(r"\.(\d+)\.(part|old)$")
+_PROCESS = re.compile(r"\.(\d+)\.part$")
 
 
 def require_writable(out: Path, *, is_folder: bool = False) -> None:
@@ -47,21 +45,15 @@ def require_other_file(out: Path, inputs: Iterable[Path], what: str) -> None:
             raise EmocapError(f"{out}: is {what}; choose another file to write")
 
 
-def remove_leftovers(out: Path) -> None:
-    """Remove the temporary files that killed runs left beside a file to write; those of running processes stay."""
+def remove_scratch(folder: Path) -> None:
+    """Remove the temporary features that killed runs left in a folder; those of running processes stay."""
     if os.name == "nt":  # no signal there tells whether a process is alive
         return
-    for name in (f".{glob.escape(out.name)}.*.part", f".{glob.escape(out.name)}.*.old", f"{SCRATCH}*.part"):
-        for path in out.absolute().parent.glob(name):
-            number = _PROCESS.search(path.name)
-            if number is None or _is_alive(int(number[1])):
-                continue
+    for path in folder.glob(f"{SCRATCH}*.part"):
+        number = _PROCESS.search(path.name)
+        if number is not None and not _is_alive(int(number[1])):
             logger.info("%s: removed, a run that was killed left it", path)
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                with suppress(OSError):
-                    path.unlink()
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _is_alive(process: int) -> bool:

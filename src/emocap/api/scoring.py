@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from emocap.api.images import model_extractor
-from emocap.api.output_files import SCRATCH
+from emocap.api.output_files import SCRATCH, remove_scratch
 from emocap.api.remarks import remarks_on_model
 from emocap.classifiers.base import Classifier, StoredFeatures
 from emocap.classifiers.load import load_classifier
@@ -56,6 +56,7 @@ def image_features(
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise EmocapError("a corpus is scored in one process only; start it without torchrun")
+    remove_scratch(scratch)
     try:
         folder = tempfile.TemporaryDirectory(prefix=SCRATCH, suffix=f".{os.getpid()}.part", dir=scratch)
     except OSError as error:

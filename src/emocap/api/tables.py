@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from emocap.api.model_folders import model_summary
-from emocap.api.output_files import remove_leftovers, require_other_file, require_writable
+from emocap.api.output_files import require_other_file, require_writable
 from emocap.api.prediction_files import DATASET, require_prediction_format, write_predictions
 from emocap.api.rejected_rows import Rejections, require_own_file, write_rejected_rows
 from emocap.corpora.options import ReadOptions
@@ -68,8 +68,6 @@ def label_corpus(
     from emocap.api.scoring import CAPTION_ONLY, corpus_probabilities, image_features, load_for_corpus
 
     classifier = load_for_corpus(summary.folder)
-    for path in filter(None, (out, rejected)):
-        remove_leftovers(path)
     consequence = "" if rejected else CAPTION_ONLY
     scratch = next(folder for folder in out.absolute().parents if folder.is_dir())
     with image_features(classifier, pairs, scratch, store, allow_other_features, consequence) as (features, faults):
