@@ -7,7 +7,7 @@ A trial is a study of five emotions with a model, the prior and four baselines, 
 pairs. Scores are logits of the frequencies plus normal noise. "Correlated" models share 80% of its variance,
 "informative" ones all have 1.5 more for true emotions, and with "three seeds" the model is trained three times, its
 runs differing by 0.3 in that number. A trial goes through the product's own functions: the comparison baseline is
-chosen on the validation pairs, `compare_models` gives intervals (200 draws) and `decide` the verdict, without the
+chosen on the validation pairs, `compare_models` gives intervals (100 draws) and `decide` the verdict, without the
 minimum sample except for "verdict given". The rule of version 0.1 stands beside: the baseline of highest score on the
 test pairs, and percentiles shifted by the draws' bias. For power the model has 1.0 more for true emotions than the
 baselines.
@@ -35,7 +35,7 @@ LABELS = ("a", "b", "c", "d", "e")
 BASELINES = ("b1", "b2", "b3", "b4")
 SHARED = 0.8
 POWER_EFFECT = 1.0
-N_BOOTSTRAP = 200
+N_BOOTSTRAP = 100
 UNCALIBRATED = Calibration(1.0, 0.5, np.full(5, 0.5))
 KINDS = ("independent", "correlated", "informative", "three seeds")
 

@@ -1,16 +1,19 @@
 """Folds, seeds and a labelled source: every image is tested once, repeats are distinct, and nothing leaks."""
 
 import shutil
+from collections import Counter
 
 import numpy as np
 import pytest
 
 from emocap.errors import EmocapError
+from emocap.evaluation.metrics import varying_metrics
 from emocap.evaluation.predictions import read_predictions
+from emocap.evaluation.ranking_metrics import mean_average_precision
 from emocap.files import read_array, read_json
 from emocap.report.page import write_report
 from emocap.study.config.loading import load_config
-from emocap.study.run import run_study, stage_names
+from emocap.study.run import run_study, stage_names, units_of
 from emocap.study.stages import teacher, transfer
 from emocap.study.stages.choices import chosen
 from emocap.study.stages.held_out import mean_of_logits
@@ -79,6 +82,36 @@ def test_seeds_differ_and_spread_is_reported(crossed) -> None:
     assert results["spread"]["teacher"]["bce"] > 0
     low, high = results["intervals"]["teacher"]["bce"]
     assert low < results["models"]["teacher"]["bce"] < high
+
+
+def test_results_have_what_verdicts_need(crossed) -> None:
+    results = read_json(crossed / "results.json")
+    assert results["schema"] == 3
+    assert list(results["metrics"]) == varying_metrics(3)
+    found = results["differences"]["prior"]["teacher"]
+    assert list(found) == list(results["intervals"]["teacher"]) == varying_metrics(3)
+    assert {"simultaneous", "minimum_detectable", "pairs_needed"} < set(found["mean_average_precision"])
+    assert (results["intervals_over"], results["sample"]["n_images"]) == ("images and seeds", 120)
+    assert results["sample"]["is_enough"]
+    of_emotion = results["calibration"]["teacher"]["per_emotion"]
+    assert {label: each["n_positives"] for label, each in of_emotion.items()} == results["emotions"]["positives"]
+    assert results["calibration"]["prior"]["brier_skill"] == 0
+
+
+def test_validation_pairs_choose_baseline_and_recommended_model(crossed, tiny_study) -> None:
+    results = read_json(crossed / "results.json")
+    picked: Counter[str] = Counter()
+    for unit in units_of(load_config(captions_alone(tiny_study)), crossed):
+        truth = unit.truth("validation")
+        scores = {
+            name: mean_average_precision(unit.array(f"baselines/{name}/validation_probabilities.npy"), truth)
+            for name in ("prior", "tfidf")
+        }
+        picked[max(scores, key=scores.__getitem__)] += 1
+    assert results["comparison_baseline"]["chosen_in"] == picked
+    assert results["comparison_baseline"]["model"] in results["models"]
+    scores = {name: score["mean_average_precision"] for name, score in results["validation"].items() if name != "prior"}
+    assert results["recommended"] == max(scores, key=scores.__getitem__)
 
 
 def test_folds_are_predicted_by_unseen_models(crossed) -> None:

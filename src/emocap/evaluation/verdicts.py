@@ -1,7 +1,8 @@
 """Verdicts: whether one model is better than another, from an interval of the difference and the size of the test set.
 
-Every sentence, star and colour of a report follows from `decide`. The least test set is the one in which
-`benchmarks/false_verdicts.py` finds a large difference in half of the trials; docs/METRICS.md has its table.
+Every sentence, star and colour of a report follows from `decide`. On smaller test sets than the least
+`benchmarks/false_verdicts.py` finds even a large difference in less than half of the trials; docs/METRICS.md has its
+table.
 """
 
 from collections.abc import Sequence
