@@ -251,6 +251,18 @@ def test_deletion_gives_change_of_log_odds(opaque, image) -> None:
     assert explanation.method == "deletion"
 
 
+def test_page_says_how_effects_were_found(predictor, opaque, image, tmp_path) -> None:
+    caption = "dog sea child " * 30
+    texts = []
+    for each in (predictor, opaque):
+        write_explanation(each.explain(image, caption), image, tmp_path / "why.html")
+        texts.append((tmp_path / "why.html").read_text())
+    assert "Integrated gradients" in texts[0]
+    assert "Integrated gradients" not in texts[1]
+    assert "What the log-odds lose without each word or region." in texts[1]
+    assert "Only the first 64 of 90 words are explained." in texts[1]
+
+
 def test_deletion_explains_single_word_without_image(opaque) -> None:
     explanation = opaque.explain(None, "dog")
     assert ([word.word for word in explanation.words], explanation.regions, explanation.rewordings) == (["dog"], [], [])

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from emocap import EmotionPredictor
+from emocap.api.ranking import rank_captions
 from emocap.classifiers.base import StoredFeatures
 from emocap.classifiers.ensemble import save_ensemble
 from emocap.classifiers.evaluation_file import model_hash, read_evaluation
@@ -163,6 +164,16 @@ def test_refuses_network_with_weights_that_are_nan(tmp_path, tiny_model, tiny_be
     write_network(tmp_path / "model", tiny_model, tiny_bert)
     with pytest.raises(EmocapError, match=r"weights fc\.weight contain NaN or infinity"):
         load_classifier(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["", "baselines/tfidf"])
+def test_ranks_captions_with_any_model(run, place) -> None:
+    predictor = EmotionPredictor.from_pretrained(run / place)
+    ranked = rank_captions(predictor, None, ["a table and a chair", "a party in the street"], ["happy"])
+    assert ranked[0].caption == "a party in the street"
+    assert predictor.predict(None, "storm")[0].emotion == "sad"
+    with pytest.raises(EmocapError, match="captions only"):
+        predictor.predict(np.zeros((4, 4, 3), dtype=np.uint8), "storm")
 
 
 def test_unknown_words_and_truncation_are_warned_of(run) -> None:
