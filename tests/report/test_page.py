@@ -186,7 +186,10 @@ def test_describes_several_units(run_dir):
     html = report_of(run_dir)
     assert "The loss curves are those of seed 0, fold 0 of 2." in html.text
     assert "For seed 0, fold 0 of 2. The teacher scored 6,000 source pairs" in html.text
-    assert "2-fold cross-validation by image, every image tested once, means over 2 seeds." in html.text
+    assert (
+        "2-fold cross-validation by image, every image tested once and all predictions pooled, means over 2 seeds."
+        in html.text
+    )
     assert "Seeds 0, 1 Folds 2, by image" in html.text
 
 
@@ -212,6 +215,7 @@ def test_shows_each_study_with_its_sentence(run_dir):
 def test_page_says_which_model_to_use_and_how(run_dir):
     text = report_of(run_dir).text
     assert "The model for use: ensemble The ensemble (mean of the fine-tuned models’ logits) has the highest" in text
+    assert "mean average precision on 120 validation pairs, 0.290, of all models that this study saved" in text
     assert 'emocap predict --model RUN "a caption"' in text
     run_dir.change("results.json", lambda it: it.pop("recommended"))
     assert "The model for use" not in report_of(run_dir).text

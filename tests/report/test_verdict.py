@@ -135,6 +135,14 @@ def test_states_pairs_needed_in_words(found, said):
     assert said in text_of(verdict(results(**changed)))
 
 
+def test_least_images_are_enough_for_observed_difference():
+    changed = with_difference("AnB+", "tfidf", low=-0.01, high=0.21, pairs_needed=23)
+    said = text_of(verdict(results(**changed, sample=synthetic.sample(10), n_test_pairs=12)))
+    assert said.endswith(
+        "If the observed difference is the true one, the 20 images that a verdict needs would show it with 80% power."
+    )
+
+
 def test_shown_difference_needs_no_power():
     assert "80% power" not in text_of(verdict(results()))
 

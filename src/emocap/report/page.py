@@ -80,6 +80,8 @@ def _context(run: Run) -> dict[str, Any]:
         "verdict": outcome,
         "verdict_rest": [*outcome.rest, *data_remarks(run.manifest)],
         "tiles": tiles(run, outcome),
-        "recommendation": recommendation(run.results, outcome.model),
+        "recommendation": recommendation(
+            run.results, outcome.model, (run.manifest.data.get("target") or {}).get("validation")
+        ),
         "sections": [(section, content) for section, content in contents if content is not None],
     }

@@ -28,11 +28,12 @@ class Recommendation:
     commands: tuple[tuple[str, str], ...]
 
 
-def recommendation(results: Results, represented: str) -> Recommendation | None:
+def recommendation(results: Results, represented: str, n_validation: int | None = None) -> Recommendation | None:
     """The recommended model; None where a run recorded none.
 
     Args:
         represented: the model that the report's verdict is about.
+        n_validation: number of validation pairs; None where several seeds or folds have their own.
     """
     name = results.recommended
     if name is None:
@@ -40,10 +41,13 @@ def recommendation(results: Results, represented: str) -> Recommendation | None:
     score, n_units = results.validation.get(name, {}).get(PRIMARY), _n_units(results)
     mean = f" as the mean over {_units(results)}" if n_units > 1 else ""
     by_score = "" if score is None else f", {number(score)}{mean}"
+    pairs = (
+        "the validation pairs" if n_validation is None else counted(n_validation, "validation pair", "validation pairs")
+    )
     description = description_of(name)
     what = f" ({description})" if description else ""
     reason = (
-        f"{capitalized(label_of(name))}{what} has the highest {metric_in_sentence(PRIMARY)} on the validation pairs"
+        f"{capitalized(label_of(name))}{what} has the highest {metric_in_sentence(PRIMARY)} on {pairs}"
         f"{by_score}, of all models that this study saved, baselines included."
     )
     return Recommendation(name, reason, _remarks(results, name, represented), COMMANDS)

@@ -71,7 +71,9 @@ def _remark(difference: Difference) -> str:
 def repeats(results: Results) -> str:
     """How the test predictions were obtained, in words; empty for one split and one seed."""
     parts = (
-        [] if results.folds is None else [f"{results.folds}-fold cross-validation by image, every image tested once"]
+        []
+        if results.folds is None
+        else [f"{results.folds}-fold cross-validation by image, every image tested once and all predictions pooled"]
     )
     if len(results.seeds) > 1:
         parts.append(f"means over {len(results.seeds)} seeds")
