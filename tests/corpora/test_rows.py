@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from emocap.corpora.pairs_builder import PairsBuilder
-from emocap.corpora.rows import csv_rows
+from emocap.corpora.rows import csv_names, csv_rows
 from emocap.errors import EmocapError
 
 
@@ -47,3 +47,9 @@ def test_wrong_field_counts_and_lengths_reject_one_line(tmp_path) -> None:
 def test_invalid_header_is_one_line(tmp_path, text: str, message: str) -> None:
     with pytest.raises(EmocapError, match=message):
         read(tmp_path, text)
+
+
+def test_names_of_a_header_that_is_cut_are_unknown() -> None:
+    assert csv_names('# a comment\n"my  caption";image\na;b') == ["my caption", "image"]
+    assert csv_names("caption,ima") is None, "the rest of the header may follow"
+    assert csv_names("") is None

@@ -11,7 +11,6 @@ from emocap.cli.output import print_scores, printable, shown_value
 if TYPE_CHECKING:
     from emocap.api.corpus_evaluation import CorpusEvaluation
 
-PRIOR = "prior"
 MAX_LABELS = 20
 HASH_DIGITS = 16
 

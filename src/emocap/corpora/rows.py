@@ -50,14 +50,14 @@ def csv_rows(
 
 
 def csv_names(start: str) -> list[str] | None:
-    """The names in the header of a CSV of which this is the beginning; None if it has no readable header.
+    """The names in the header of a CSV of which this is the beginning; None if it has no whole, readable header.
 
     >>> csv_names("sep=;\\nimage;my  caption;\\na.jpg;A dog;")
     ['image', 'my caption']
     """
     lines = io.StringIO(start, newline="").readlines()
     first = next((number for number, line in enumerate(lines) if not _is_preamble(line)), None)
-    if first is None:
+    if first is None or (not lines[-1].endswith(("\n", "\r")) and first == len(lines) - 1):
         return None
     try:
         return [name for name in (" ".join(name.split()) for name in _header(lines, first)[1]) if name]
