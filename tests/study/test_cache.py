@@ -139,9 +139,9 @@ def test_package_files_hold_no_code() -> None:
     assert [path for path in packages if len(ast.parse(path.read_text()).body) != 1] == [], "imports do not show them"
 
 
-def test_changed_extractor_invalidates_its_features_only(outdated) -> None:
+def test_changed_extractor_invalidates_what_extracts_only(outdated) -> None:
     edit = b"\nCELLS = 1\n"
-    assert outdated("emocap.regions.extractors.grid", lambda source: source + edit) == {"features"}
+    assert outdated("emocap.regions.extractors.grid", lambda source: source + edit) == {"features", "familiarity"}
     assert outdated("emocap.regions.extractors.vit", lambda source: source + edit) == set(), "the study uses the grid"
 
 

@@ -110,6 +110,28 @@ def test_files_added_later_are_no_damage(stages):
     assert stages.go() == []
 
 
+def test_files_that_a_later_stage_adds_are_its_own(stages, tmp_path):
+    def add():
+        (stages.folder / "model/a/evaluation.json").write_text("1")
+        (stages.folder / "model/later").write_text("1")
+
+    def go(config):
+        stages.go()
+        run = RunDir(stages.folder)
+        run.stage("third", add, config=config, code_deps=[], outputs=["model/later"], adds=["evaluation.json"])
+        return stages.ran
+
+    go(1)
+    flip(stages.folder / "points.json")
+    assert go(1) == ["first"]
+    recorded = [digests.recorded_outputs(stages.folder / f"stages/{name}.json") for name in ("first", "third")]
+    assert set(recorded[1]) == {"model/a/evaluation.json", "model/later"}
+    assert not set(recorded[0]) & set(recorded[1])
+    flip(stages.folder / "model/a/evaluation.json")
+    assert go(1) == []
+    assert (stages.folder / "model/a/evaluation.json").read_text() == "1"
+
+
 def test_outputs_of_earlier_version_are_taken_and_recorded(stages, caplog):
     stages.go()
     for path in (stages.folder / "stages").iterdir():

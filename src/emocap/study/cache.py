@@ -24,6 +24,7 @@ from typing import Any
 
 import grimp
 
+from emocap.classifiers.evaluation_file import ADDED
 from emocap.errors import EmocapError
 from emocap.files import locked, read_json, write_json
 from emocap.study.digests import RECORDS, KnownDigests, damaged, digests_of
@@ -89,6 +90,7 @@ class RunDir:
         files: Sequence[Path] = (),
         outputs: Sequence[str],
         recorded: Sequence[str] | None = None,
+        adds: Sequence[str] = (),
         invalidates: Sequence[str] = (),
         additive_config: Any = None,
     ) -> bool:
@@ -107,6 +109,7 @@ class RunDir:
             outputs: paths below the run directory.
             recorded: paths whose files' SHA-256 are recorded and checked, by default the outputs; `work` itself
                 replaces what is damaged outside the outputs.
+            adds: names of files that it writes into the model folders of other stages; recorded too.
             invalidates: outputs of later stages that become wrong once this one runs; they are removed.
             additive_config: further configuration that only adds to the work: the stage runs again where it changed,
                 but keeps what it has.
@@ -122,19 +125,37 @@ class RunDir:
         basis = _hash([depends_on, KnownDigests(self.path / KNOWN).of(files)])
         fingerprint = basis if additive_config is None else _hash([basis, additive_config])
         recorded = outputs if recorded is None else recorded
-        done, begun = self._records(name)
-        before = next((record for record in map(_record, (done, begun)) if record.get("basis") == basis), None)
+        records = map(_record, self._records(name))
+        before = next((record for record in records if record.get("basis") == basis), None)
         if before is None:
             self._remove_all(outputs)
             before = {"fingerprint": None, "lost": {}}
         else:
-            before = self._checked(name, before, outputs, recorded)
+            before = self._checked(name, before, outputs, recorded, adds)
         if before["fingerprint"] == fingerprint and "finished" in before and not before["lost"]:
             self.fingerprints[name] = _salted(fingerprint, before)
             logger.info("%s: up to date", name)
             return False
-        is_repair = bool(before["lost"]) and before["fingerprint"] == fingerprint
         marks = {"fingerprint": fingerprint, "basis": basis, "salt": before.get("salt")}
+        self.fingerprints[name] = self._run(name, work, before, marks, recorded, adds, invalidates)
+        return True
+
+    def _run(
+        self,
+        name: str,
+        work: Callable[[], None],
+        before: dict[str, Any],
+        marks: dict[str, Any],
+        recorded: Sequence[str],
+        adds: Sequence[str],
+        invalidates: Sequence[str],
+    ) -> str:
+        """Run a stage, with `marks` in its record; returns the fingerprint for later stages.
+
+        A repair keeps what later stages made of the outputs, unless it gives other bytes than those that were lost.
+        """
+        done, begun = self._records(name)
+        is_repair = bool(before["lost"]) and before["fingerprint"] == marks["fingerprint"]
         write_json(begun, marks | {"outputs": before.get("outputs", {}), "lost": before["lost"]})
         done.unlink(missing_ok=True)
         if not is_repair:
@@ -143,31 +164,42 @@ class RunDir:
         start = time.monotonic()
         work()
         seconds = round(time.monotonic() - start, 1)
-        written = digests_of(self.path, recorded)
+        written = self._written(name, recorded, adds)
         if is_repair and _differs(written, before["lost"]):
             self._remove_all(invalidates)
             marks["salt"] = _hash(written)
         finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         write_json(done, marks | {"name": name, "seconds": seconds, "finished": finished, "outputs": written})
         begun.unlink()
-        self.fingerprints[name] = _salted(fingerprint, marks)
         logger.info("%s: finished in %.1f s", name, seconds)
-        return True
+        return _salted(marks["fingerprint"], marks)
 
     def _records(self, name: str) -> tuple[Path, Path]:
         """The record of a finished stage, and that of one that has begun."""
         folder = self.path / RECORDS
         return folder / f"{name}.json", folder / f"{name}.begun.json"
 
+    def _written(self, name: str, recorded: Sequence[str], adds: Sequence[str]) -> dict[str, str]:
+        """The SHA-256 of a stage's files; not of those that a later stage has written among them."""
+        others = set((self.path / RECORDS).glob("*.json")).difference(self._records(name))
+        owned = {file for path in others for file in _record(path).get("outputs", {})}
+        found = digests_of(self.path, recorded, adds, left_out=ADDED)
+        return {file: digest for file, digest in found.items() if file not in owned}
+
     def _checked(
-        self, name: str, record: dict[str, Any], outputs: Sequence[str], recorded: Sequence[str]
+        self,
+        name: str,
+        record: dict[str, Any],
+        outputs: Sequence[str],
+        recorded: Sequence[str],
+        adds: Sequence[str],
     ) -> dict[str, Any]:
         """A stage's record in which outputs that are missing or damaged are under `lost`; what is left is removed.
 
         A folder inside an output, such as one model or one feature store, is written as a whole, so removed as a whole.
         """
         if "finished" in record and "outputs" not in record:
-            return self._first_checked(name, record, outputs, recorded)
+            return self._first_checked(name, record, outputs, recorded, adds)
         kept, lost = dict(record.get("outputs", {})), dict(record.get("lost", {}))
         bad = damaged(self.path, kept)
         for file in bad:
@@ -182,7 +214,12 @@ class RunDir:
         return record | {"outputs": kept, "lost": lost}
 
     def _first_checked(
-        self, name: str, record: dict[str, Any], outputs: Sequence[str], recorded: Sequence[str]
+        self,
+        name: str,
+        record: dict[str, Any],
+        outputs: Sequence[str],
+        recorded: Sequence[str],
+        adds: Sequence[str],
     ) -> dict[str, Any]:
         """The record of a stage that an earlier version finished, with the SHA-256 that its outputs have now."""
         missing = [output for output in outputs if not _whole(self.path / output)]
@@ -190,7 +227,7 @@ class RunDir:
             self._warn(name, missing)
             return record | {"lost": dict.fromkeys(missing, UNKNOWN)}
         logger.info("%s: an earlier version recorded no SHA-256 of its outputs; they are taken as they are", name)
-        record |= {"outputs": digests_of(self.path, recorded)}
+        record |= {"outputs": self._written(name, recorded, adds)}
         write_json(self._records(name)[0], record)
         return record | {"lost": {}}
 

@@ -22,20 +22,26 @@ HASHED_BELOW = 512 * 2**20
 SETTLED_NS = 2 * 10**9  # a file changed twice within one tick of the file system's clock has one time stamp
 
 
-def digests_of(root: Path, outputs: Iterable[str]) -> dict[str, str]:
+def digests_of(
+    root: Path, outputs: Iterable[str], adds: Iterable[str] = (), *, left_out: Sequence[str] = ()
+) -> dict[str, str]:
     """The SHA-256 of every file at or below the outputs of a stage.
 
     Args:
         root: the run directory, or the folder of a unit.
         outputs: paths below `root`, files or folders.
+        adds: names of files that the stage writes into the model folders of other stages.
+        left_out: names of such files of other stages.
 
     Returns:
-        By path relative to `root`, sorted; folders of other stages' records and temporary files are left out.
+        By path relative to `root`, sorted; records and temporary files are left out.
     """
     files: set[Path] = set()
     for output in outputs:
         path = root / output
-        files |= {path} if path.is_file() else {file for file in path.rglob("*") if file.is_file()}
+        below = {path} if path.is_file() else {file for file in path.rglob("*") if file.is_file()}
+        files |= {file for file in below if file.name not in left_out}
+    files |= {file for name in adds for file in root.rglob(name)}
     names = sorted(name for file in files if _is_output(name := file.relative_to(root)))
     digests = _digests(root / name for name in names)
     return {name.as_posix(): digest for name, digest in zip(names, digests, strict=True) if digest is not None}

@@ -151,6 +151,7 @@ def run_study_stage(
         inputs=[name for name in (*(after or ()), *stage.inputs) if name in run.fingerprints],
         files=stage.files(given) if stage.files is not None else [],
         outputs=stage.outputs_of(config),
+        adds=stage.adds,
         invalidates=invalidated_by(stage) if stage.scope == "study" else [],
     )
 

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from emocap.classifiers import evaluation_file
+from emocap.classifiers import familiarity as familiarity_file
 from emocap.classifiers.places import RECOMMENDED
 from emocap.regions.extractors.registry import extractor_module
 from emocap.study.config.pseudo_labels import SAMPLE_KEYS
@@ -70,6 +72,7 @@ class Stage:
         inputs: stages whose outputs it reads; those that a study has not are left out. One of scope "units" reads those
             of all units besides.
         outputs: paths below the run directory, or the unit's folder, that exist once it is finished.
+        adds: names of files that it writes into the model folders of other stages.
         config_keys: keys of the configuration that it depends on; a unit's stage depends on model and seed besides.
         additive_keys: keys that only add to its outputs: where they change it runs again, but keeps what it has.
         optional_outputs: further outputs and when they are written.
@@ -85,6 +88,7 @@ class Stage:
     scope: Literal["study", "unit", "units"]
     inputs: Sequence[str]
     outputs: Sequence[str]
+    adds: Sequence[str] = ()
     config_keys: Sequence[str] = ()
     additive_keys: Sequence[str] = ()
     optional_outputs: Sequence[tuple[str, Callable[[StudyConfig], bool]]] = ()
@@ -296,6 +300,7 @@ _STAGES = (
         scope="units",
         inputs=["evaluation"],
         outputs=[RECOMMENDED],
+        adds=[evaluation_file.EVALUATION],
         optional_outputs=[(model_folders.FOLDER, lambda config: len(config.units) > 1 or bool(config.members))],
         config_keys=["name", "baselines", "evaluation", "keep_models"],
     ),
@@ -305,6 +310,7 @@ _STAGES = (
         scope="units",
         inputs=["model_folders"],
         outputs=[familiarity.OUTPUT],
+        adds=[familiarity_file.FILE],
         config_keys=["keep_models"],
         plugins=_extractor_modules,
     ),
