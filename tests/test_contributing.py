@@ -174,6 +174,7 @@ def test_study_uses_one_extension_of_each_kind(tmp_path, tiny_bert) -> None:
     (tmp_path / "pairs.tabs").write_text("\n".join(rows))
     study = {
         "name": "extended",
+        "folds": None,
         "data_root": str(tmp_path),
         "target": {"format": "tabs", "path": "pairs.tabs", "images": "images"},
         "features": {"extractor": "mean-colour"},
