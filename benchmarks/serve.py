@@ -1,7 +1,7 @@
 """Response times and throughput of a served model, and its behaviour under overload.
 
 python benchmarks/serve.py runs/demo              # everything; the clients run on the same cores as the server
-python benchmarks/serve.py runs/demo overload     # or one part: start, latency, batching, overload, memory
+python benchmarks/serve.py runs/demo overload     # or one part: start, latency, batching, overload, page, memory
 """
 
 import argparse
@@ -25,10 +25,11 @@ from pathlib import Path
 
 import numpy as np
 
-from emocap.app.limits import Limits
-
 CAPTIONS = ("At last the lighthouse celebrates.", "The old dog lost its home, and nobody knows why.")
 N_CLIENTS = 16
+N_WAITING = 3
+N_AT_ONCE = 20
+LONG_CAPTION = " ".join(CAPTIONS * 20)
 SECONDS = 20.0
 
 
@@ -63,11 +64,11 @@ def serving(model: Path, *options: str) -> Iterator[Server]:
             process.wait(60)
 
 
-def encode_request(path: str, image: bytes | None, n_captions: int = 1) -> bytes:
+def encode_request(path: str, image: bytes | None, n_captions: int = 1, caption: str = CAPTIONS[0]) -> bytes:
     """An HTTP request."""
     fields: dict[str, object] = {} if image is None else {"image": base64.b64encode(image).decode()}
     if path == "/v1/explain":
-        fields["caption"] = CAPTIONS[0]
+        fields["caption"] = caption
     else:
         fields["captions"] = [CAPTIONS[number % len(CAPTIONS)] for number in range(n_captions)]
     body = json.dumps(fields).encode()
@@ -212,18 +213,48 @@ def batching(model: Path, image: Path) -> None:
 
 
 def overload(model: Path, image: Path) -> None:
-    """Response times at four times the sustained rate, compared to no load."""
+    """Response times at four times the sustained rate, compared to no load, where at most three requests wait."""
     request = encode_request("/v1/predict", image.read_bytes())
-    with serving(model, "--no-page") as server:
+    with serving(model, "--no-page", "--limit", f"waiting={N_WAITING}") as server:
         asyncio.run(sequential(server.port, request, 20))
         calm = 1e3 * np.array(asyncio.run(sequential(server.port, request, 300)))
-        rate = asyncio.run(concurrent(server.port, request, Limits().waiting, SECONDS / 2))
+        rate = asyncio.run(concurrent(server.port, request, N_WAITING, SECONDS / 2))
         statuses, accepted = asyncio.run(at_a_rate(server.port, request, 4 * rate, SECONDS))
         busy = 1e3 * np.array(accepted)
         print(f"sustained {rate:.0f} per second; at 4 times that for {SECONDS:.0f} s: {dict(statuses)}")
         print(f"p95 of accepted requests {_p95(busy):.0f} ms, without load {_p95(calm):.0f} ms: ", end="")
         print(f"{_p95(busy) / _p95(calm):.2f} times (medians {np.median(busy):.0f} and {np.median(calm):.0f} ms)")
         asyncio.run(sequential(server.port, request, 1))
+
+
+def page(model: Path, image: Path) -> None:
+    """Twenty requests at once with default limits, and predictions while a long caption is explained."""
+    request = encode_request("/v1/predict", image.read_bytes())
+    explanation = encode_request("/v1/explain", image.read_bytes(), caption=LONG_CAPTION)
+
+    async def at_once(port: int) -> Counter[int]:
+        return Counter(await asyncio.gather(*(Client(port).send(request) for _ in range(N_AT_ONCE))))
+
+    async def explain(port: int) -> tuple[float, list[float]]:
+        start, client = time.perf_counter(), Client(port)
+        explaining = asyncio.create_task(Client(port).send(explanation))
+        await asyncio.sleep(0.1)
+        seconds = []
+        while not explaining.done():
+            begin = time.perf_counter()
+            assert await client.send(request) == 200
+            seconds.append(time.perf_counter() - begin)
+        assert await explaining == 200
+        return time.perf_counter() - start, seconds
+
+    with serving(model, "--no-page") as server:
+        asyncio.run(sequential(server.port, request, 5))
+        print(f"{N_AT_ONCE} requests at once: {dict(asyncio.run(at_once(server.port)))}")
+        total, seconds = asyncio.run(explain(server.port))
+        print(
+            f"an explanation of {len(LONG_CAPTION):,} characters {total:.1f} s; {len(seconds)} predictions meanwhile: "
+        )
+        print(f"median {1e3 * np.median(seconds):.0f} ms, longest {1e3 * max(seconds):.0f} ms")
 
 
 def memory(model: Path, image: Path) -> None:
@@ -261,7 +292,14 @@ def _p95(values: np.ndarray) -> float:
 
 
 if __name__ == "__main__":
-    PARTS = {"start": start, "latency": latency, "batching": batching, "overload": overload, "memory": memory}
+    PARTS = {
+        "start": start,
+        "latency": latency,
+        "batching": batching,
+        "overload": overload,
+        "page": page,
+        "memory": memory,
+    }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, help="a run of the demo, with its gallery")
     parser.add_argument("parts", nargs="*", help=", ".join(PARTS))
