@@ -44,8 +44,8 @@ def _pairs_needed(difference: Difference, results: Results) -> str:
     if needed is not None and sample is not None and not sample.is_enough:
         images_needed = needed * sample.n_images / results.n_test_pairs
         if images_needed <= sample.least_images:
-            least = counted(sample.least_images, "image", "images")
-            return f"If the observed difference is the true one, the {least} that a verdict needs would show it with 80% power."
+            least = f"the {counted(sample.least_images, 'image', 'images')} that a verdict needs"
+            return f"If the observed difference is the true one, {least} would show it with 80% power."
     if needed is not None:
         return (
             f"If the observed difference is the true one, {about(needed)} test pairs would show it with 80% power; "
