@@ -303,7 +303,8 @@ def test_interval_against_constant_scores_covers_chance() -> None:
 def test_primary_differences_have_what_the_test_set_can_show() -> None:
     targets, p = synthetic(16, n=200)
     better = np.clip(p + 0.1 * targets, 0, 1)
-    differences = compare({"a": [predictions(p)], "b": [predictions(better)]}, targets, references=["a"])["differences"]
+    models = {"a": [predictions(p)], "b": [predictions(better)]}
+    differences = compare(models, targets, references=["a"], n_bootstrap=2000)["differences"]
     found = differences["a"]["b"]["mean_average_precision"]
     half = (found["high"] - found["low"]) / 2
     assert found["minimum_detectable"] == pytest.approx(half * (1.972 + 0.843) / 1.972, rel=0.01)  # t of 199

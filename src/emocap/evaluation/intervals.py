@@ -4,7 +4,7 @@ An interval is value ± t · SE: SE is the standard deviation of the draws times
 the draws miss of rare emotions (see `rare_emotions`), and t is Student's quantile. Percentiles of the draws are too
 narrow for few images (Hesterberg, "What teachers should know about the bootstrap", 2015, arXiv 1411.5279), and where a
 metric is no mean over pairs they are shifted besides; docs/METRICS.md has the rates of false verdicts of both. The
-degrees of freedom are those of the images and of the seeds together (Satterthwaite, "An approximate distribution of
+degrees of freedom are those of images, seeds and draws together (Satterthwaite, "An approximate distribution of
 estimates of variance components", 1946). Simultaneous intervals use the 95% quantile of the draws' largest |t| among
 the values.
 """
@@ -76,7 +76,8 @@ def estimate(
     seed_error = min(seed_error, error)
     of_images = (error**2 - seed_error**2) ** 2 / min(n_images - 1, rare.degrees)
     of_seeds = seed_error**4 / (n_seeds - 1) if n_seeds > 1 else 0.0
-    degrees = error**4 / (of_images + of_seeds)
+    of_draws = error**4 / (len(defined) - 1)
+    degrees = error**4 / (of_images + of_seeds + of_draws)
     return Estimate(value, (draws - defined.mean()) / spread, error, seed_error, degrees, n_images)
 
 
