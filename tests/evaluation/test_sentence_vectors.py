@@ -54,6 +54,22 @@ def test_paraphrases_are_nearer_than_unrelated_captions() -> None:
     assert sentence_vectors("offline") is embed
 
 
+def test_cache_forgets_what_is_too_much(monkeypatch) -> None:
+    monkeypatch.setattr(module, "MAX_KNOWN", 3)
+    embed = SentenceVectors("offline", lambda captions: np.array([[len(c)] for c in captions], dtype=np.float32))
+    for captions in (["a", "bb"], ["bb", "ccc", "dddd"], ["a", "dddd"]):
+        assert embed(captions)[:, 0].tolist() == [len(caption) for caption in captions]
+        assert len(embed._known) <= 3
+
+
+def test_few_captions_report_no_progress(tiny, caplog) -> None:
+    with caplog.at_level("INFO", "emocap"):
+        mean_vectors(*tiny, ["a dog"])
+        assert caplog.messages == []
+        mean_vectors(*tiny, ["a dog"] * 65)
+    assert len(caplog.messages) == 1
+
+
 def test_computes_every_caption_once(monkeypatch) -> None:
     read: list[str] = []
 

@@ -132,6 +132,7 @@ def test_evaluation_lies_beside_every_card(single) -> None:
         )
         assert evaluation["n_pairs"] == results["n_test_pairs"]
         assert evaluation["verdict"].endswith(".")
+        assert " by mean average precision on 24 test pairs of 24 images" in evaluation["verdict"]
 
 
 def test_hash_follows_files_and_members(folds, tmp_path) -> None:

@@ -85,7 +85,7 @@ def mean_vectors(
     batches = [order[start : start + BATCH_SIZE] for start in range(0, len(order), BATCH_SIZE)]
     vectors = np.empty((len(ids), model.config.hidden_size), dtype=np.float32)
     with torch.inference_mode():
-        for rows in track(batches, "sentence vectors", len(batches), "batches"):
+        for rows in track(batches, "sentence vectors", len(batches), "batches") if len(batches) > 1 else batches:
             input_ids = torch.zeros(len(rows), len(ids[rows[0]]), dtype=torch.long)
             attention_mask = torch.zeros_like(input_ids)
             for i, row in enumerate(rows):

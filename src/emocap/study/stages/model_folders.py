@@ -170,8 +170,9 @@ def _verdict(
     study: TrainingUnit, results: dict[str, Any], name: str, baseline: str, difference: dict[str, Any] | None
 ) -> str:
     """One sentence or two on a model and a baseline."""
-    model = study.models[name].label
-    model = model[0].upper() + model[1:]
+    label = study.models[name].label
+    model = f"T{label[1:]}" if label.startswith("the ") else label
+    metric = METRICS[PRIMARY].display_name
     if difference is None:
         return f"{model} is the model that others are compared with."
     verdict = decide(
@@ -183,7 +184,7 @@ def _verdict(
     )
     n_pairs, n_images = results["n_test_pairs"], results["n_test_images"]
     sentence = (
-        f"{model} {IN_WORDS[verdict]} {study.models[baseline].label} by {METRICS[PRIMARY].display_name} "
+        f"{model} {IN_WORDS[verdict]} {study.models[baseline].label} by {metric[0].lower()}{metric[1:]} "
         f"on {n_pairs:,} test pairs of {n_images:,} images"
     )
     if verdict == "cannot tell":
