@@ -1,0 +1,152 @@
+"""What the page says: its verdict first, definitions before tables, and what intervals and marks mean."""
+
+import re
+
+import pytest
+
+from .synthetic import comparison_parts, sample
+from .test_page import report_of, set_difference
+
+SHARE = 100 * (0.300 - 0.100) / (0.350 - 0.100)  # AnB+: 80% of the possible gain from prior to oracle
+
+
+def test_compares_each_model_with_prior_in_words(run_dir):
+    text = report_of(run_dir).text
+    assert "teacher is better than the prior on 10 of 17 metrics; inconclusive on 7." in text
+    assert "prior is the reference." in text
+    assert "tfidf is better than the prior on 8 of 17 metrics; inconclusive on 9. Logistic" in text
+    assert "ensemble is better" in text
+    assert "Mean of the fine-tuned models’ logits." in text
+
+
+def test_verdict_is_first_with_intervals_and_shares(run_dir):
+    text = report_of(run_dir).text
+    verdict = (
+        "AnB+ is better than tfidf, the baseline chosen on the validation pairs, by mean average precision (mAP, macro "
+        "over the emotions): 0.300 against 0.200, a difference of +0.100 [+0.080, +0.120] (one training run). AnB+ is "
+        "better than the teacher: +0.050 [+0.030, +0.070] (one training run). "
+        f"AnB+ reaches {SHARE:.0f}% of the possible gain from the prior to the oracle (0.350), or 86% of the oracle’s "
+        "score. AnB+ reaches 90% [84%, 96%] of what one annotator reaches against the others in recall@3."
+    )
+    assert verdict in text
+    assert text.index(verdict) < text.index("Scores on held-out images")
+    assert "60% of the possible gain (71% of the oracle’s score)" in text
+    assert "below the prior: −4% of the possible gain" in text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "tone", "sentence"),
+    [
+        (-0.001, 0.15, "open", "AnB+ is not shown to differ from tfidf, the"),
+        (0.0, 0.15, "open", "AnB+ is not shown to differ from tfidf, the"),
+        (0.001, 0.15, "good", "AnB+ is better than tfidf, the"),
+        (-0.2, -0.001, "bad", "AnB+ is worse than tfidf, the"),
+    ],
+)
+def test_intervals_decide_the_verdict_not_point_values(run_dir, low, high, tone, sentence):
+    run_dir.change("results.json", lambda it: set_difference(it, "AnB+", "tfidf", low, high))
+    html = report_of(run_dir)
+    assert sentence in html.text
+    assert [a["class"] for _, a in html.tags if a.get("class", "").startswith("verdict")] == [f"verdict {tone}"]
+
+
+def test_states_when_no_gain_over_teacher(run_dir):
+    run_dir.change("results.json", lambda it: set_difference(it, "AnB+", "teacher", -0.01, 0.014))
+    assert "AnB+ is not shown to differ from the teacher: +0.002 [−0.010, +0.014] (one" in report_of(run_dir).text
+
+
+def test_missing_difference_is_inconclusive(run_dir):
+    run_dir.change("results.json", lambda it: it.update(differences={}))
+    html = report_of(run_dir)
+    assert "AnB+ scores 0.300 by mean average precision (mAP, macro over the emotions) and tfidf, the baseline" in (
+        html.text
+    )
+    assert "AnB+ was not compared with the teacher." in html.text
+    assert "teacher was not compared with the prior." in html.text
+    assert "All differences" not in html.text
+
+
+def test_model_chosen_on_validation_represents_the_study(run_dir):
+    run_dir.change("results.json", lambda it: it.update(chosen="ensemble"))
+    text = report_of(run_dir).text
+    assert "The ensemble is better than tfidf, the baseline chosen on the validation pairs, by mean average" in text
+    assert "The ensemble was fixed in advance; on the test pairs AnB+ scores highest (0.300)." in text
+    run_dir.change("results.json", lambda it: it.update(chosen="AnB"))
+    text = report_of(run_dir).text
+    assert "AnB was chosen on the validation pairs; on the test pairs AnB+ scores highest (0.300)." in text
+
+
+def test_page_says_which_model_to_use_and_how(run_dir):
+    text = report_of(run_dir).text
+    assert "The model for use: ensemble The ensemble (mean of the fine-tuned models’ logits) has the highest" in text
+    assert "mean average precision on 120 validation pairs, 0.290, of all models that this study saved" in text
+    assert 'emocap predict --model RUN "a caption"' in text
+    run_dir.change("results.json", lambda it: it.pop("recommended"))
+    assert "The model for use" not in report_of(run_dir).text
+
+
+def test_metrics_are_defined_before_their_table(run_dir):
+    text = report_of(run_dir).text
+    assert text.index("Mean average precision (mAP) is macro") < text.index("Baselines")
+    assert text.index("the share of pairs whose likeliest emotion is one of the true ones") < text.index("Baselines")
+    run_dir.change("results.json", lambda it: it["metrics"].pop("top1_accuracy"))
+    assert "likeliest emotion is one of the true" not in report_of(run_dir).text
+
+
+def test_says_that_intervals_of_tables_are_simultaneous(run_dir):
+    simultaneous = "The intervals are simultaneous: they hold at 95% for all differences to one reference together."
+    assert report_of(run_dir).text.count(simultaneous) == 3  # all differences, and the points of two studies
+
+    def forget(it):
+        for part in comparison_parts(it):
+            for compared in part["differences"].values():
+                for by_metric in compared.values():
+                    for difference in by_metric.values():
+                        difference.pop("simultaneous")
+
+    run_dir.change("results.json", forget)
+    text = report_of(run_dir).text
+    assert "simultaneous" not in text
+    assert text.count("The intervals are not corrected for multiple comparisons") == 3
+
+
+def test_small_test_set_marks_nothing(run_dir):
+    run_dir.change("results.json", lambda it: [part.update(sample=sample(10)) for part in comparison_parts(it)])
+    html = report_of(run_dir)
+    classes = " ".join(attributes.get("class", "") for _, attributes in html.tags).split()
+    assert not {"best", "better", "worse"} & {*classes}
+    assert "Cannot tell whether AnB+ is better than tfidf" in html.text
+    assert "Test images 10 a verdict needs at least 20" in html.text
+    assert html.text.count("No verdict: the test set is too small.") == 2
+    assert "is better than" not in html.text.replace("Cannot tell whether AnB+ is better than", "")
+
+
+def test_layers_of_zero_differ_from_the_papers(run_dir):
+    assert "n = 0 is not that of Yosinski et al. 2014, a network with nothing copied: here its embeddings" in (
+        report_of(run_dir).text
+    )
+
+
+def test_says_what_it_counts_without_images(run_dir):
+    counted = "No pair has an image: where this page counts images, it counts groups of pairs with the same caption."
+    assert counted not in report_of(run_dir).text
+    run_dir.change("manifest.json", lambda it: it["data"]["target"].update(images=0))
+    assert counted in report_of(run_dir).text
+
+
+def test_counts_of_one_are_singular(run_dir):
+    run_dir.change("results.json", lambda it: it.update(n_test_pairs=1, n_test_images=1, n_bootstrap=1))
+    run_dir.change("audit.json", lambda it: it.update(n_source_pairs=1))
+    text = report_of(run_dir).text
+    assert "1 test pair on 1 image, each held out" in text
+    assert "The teacher scored 1 source pair;" in text
+    assert not re.search(r"\b1 (\w+ )?(pairs|images|samples)\b", text)
+
+
+def test_states_when_no_model_has_a_score(run_dir):
+    def lose(it):
+        for scores in it["models"].values():
+            scores["mean_average_precision"] = None
+
+    run_dir.change("results.json", lose)
+    assert "No model has a mean average precision." in report_of(run_dir).text
