@@ -18,7 +18,10 @@ from emocap.study.stages import fitting
 ONE = {"epochs": 1, "learning_rate": 3e-3, "batch_size": 32}
 
 
-def run(path, folder, until="evaluation"):
+STAGES = ("prepare", "features", "splits", "baselines", "teacher", "evaluation", "model_folders", "familiarity")
+
+
+def run(path, folder, until="familiarity"):
     return run_study(load_config(path), folder, report=write_report, until=until)
 
 
@@ -72,6 +75,11 @@ def damaged_files(folder):
         "results.json",
         "predictions.parquet",
         "gallery.json",
+        "recommended.json",
+        "familiarity.json",
+        "teacher/model/evaluation.json",
+        "teacher/model/familiarity.safetensors",
+        "baselines/tfidf/model/emocap.json",
     ]
 
 
@@ -82,7 +90,7 @@ def test_every_damaged_output_gives_the_same_results_again(study, finished, capl
         flip(folder / name) if number % 2 else os.truncate(folder / name, (folder / name).stat().st_size // 2)
     with caplog.at_level(logging.WARNING, logger="emocap"):
         run(path, folder)
-    for stage in ("prepare", "features", "splits", "baselines", "teacher", "evaluation"):
+    for stage in STAGES:
         assert f"{stage}: " in caplog.text, stage
     assert contents(folder) == contents(finished)
 
@@ -144,3 +152,15 @@ def test_store_of_replaced_images_is_refused(tiny_study, tiny_corpora, tmp_path)
     path = tiny_study(source=None, data_root=str(corpora), target=target)
     with pytest.raises(EmocapError, match=r"1 images of the target, such as 6\.jpg, have changed since"):
         run(path, tmp_path / "run", until="features")
+
+
+@pytest.mark.parametrize("name", ["results.json", "gallery.json"])
+def test_report_refuses_damaged_results_and_its_remedy_works(study, name):
+    path, folder = study
+    run(path, folder)
+    text = (folder / name).read_text()
+    (folder / name).write_text(text.replace("0.", "0.9", 1))
+    with pytest.raises(EmocapError, match=rf"{name}: missing or changed since the stage evaluation wrote it; run the"):
+        write_report(folder)
+    run(path, folder)
+    write_report(folder)

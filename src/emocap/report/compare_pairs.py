@@ -14,6 +14,7 @@ from emocap.evaluation.predictions import ModelPredictions, Predictions, read_pr
 from emocap.evaluation.significance import compare_models
 from emocap.report.files.comparison import Comparison, Difference
 from emocap.report.files.results import Results
+from emocap.study.digests import require_undamaged
 
 TOLERANCE = 1e-4  # scores of the same predictions differ by rounding alone
 
@@ -33,6 +34,7 @@ class RunResults:
     @cached_property
     def predictions(self) -> Predictions:
         """The predictions of every model, read when first needed."""
+        require_undamaged(self.folder, "evaluation", ["predictions.parquet"])
         return read_predictions(self.folder / "predictions.parquet")
 
     def tested_rows(self) -> np.ndarray:

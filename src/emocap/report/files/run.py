@@ -12,6 +12,7 @@ from emocap.report.files.captions import Captions
 from emocap.report.files.manifest import Manifest
 from emocap.report.files.results import Results
 from emocap.report.files.training import Audit, History
+from emocap.study.digests import require_undamaged
 from emocap.study.models import MODELS
 from emocap.validation import first_error
 
@@ -65,6 +66,7 @@ def read_run(run_dir: Path) -> Run:
     """
     folder = Path(run_dir)
     results = read_results(folder)
+    require_undamaged(folder, "evaluation", ["gallery.json"])
     manifest = _read(folder / "manifest.json", Manifest)
     unit = folder / manifest.units[0]
     histories = {name: _read_optional(unit / name / "history.json", History) for name in TRAINING_RUNS}
@@ -84,11 +86,13 @@ def read_results(run_dir: Path) -> Results:
     """Read and check `results.json` alone.
 
     Raises:
-        EmocapError: the directory or the file is missing, or the file is not as documented.
+        EmocapError: the directory or the file is missing, or the file is damaged or not as documented.
     """
     folder = Path(run_dir)
     if not folder.is_dir():
         raise EmocapError(f"{folder}: no such run directory; name the folder that 'emocap run' wrote")
+    if (folder / "results.json").is_file():
+        require_undamaged(folder, "evaluation", ["results.json"])
     return _read(folder / "results.json", Results, schemas=(2, 3))
 
 
