@@ -228,7 +228,7 @@ def overload(model: Path, image: Path) -> None:
 
 
 def page(model: Path, image: Path) -> None:
-    """Twenty requests at once with default limits, and predictions while a long caption is explained."""
+    """Twenty requests at once with default limits but the deadline, and predictions while a long caption is explained."""
     request = encode_request("/v1/predict", image.read_bytes())
     explanation = encode_request("/v1/explain", image.read_bytes(), caption=LONG_CAPTION)
 
@@ -247,7 +247,7 @@ def page(model: Path, image: Path) -> None:
         assert await explaining == 200
         return time.perf_counter() - start, seconds
 
-    with serving(model, "--no-page") as server:
+    with serving(model, "--no-page", "--limit", "seconds=300") as server:
         asyncio.run(sequential(server.port, request, 5))
         print(f"{N_AT_ONCE} requests at once: {dict(asyncio.run(at_once(server.port)))}")
         total, seconds = asyncio.run(explain(server.port))
