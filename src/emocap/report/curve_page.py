@@ -7,7 +7,8 @@ from emocap.errors import EmocapError
 from emocap.files import read_json, write_text
 from emocap.report.page import render_page
 from emocap.report.plots.learning_curve import learning_curve
-from emocap.report.text import capitalized, counted, interval_text, label_of, metric_name, number, signed
+from emocap.report.text import counted, interval_text, metric_name, number, signed
+from emocap.study.models import display_name
 
 SCHEMA = 1
 
@@ -46,7 +47,7 @@ def write_curve_page(file: Path) -> Path:
 
 def findings(curve: dict[str, Any]) -> list[str]:
     """One sentence for each model on what more training pairs would bring."""
-    return [capitalized(f"{label_of(name)}: {model['verdict']}") for name, model in curve["models"].items()]
+    return [f"{display_name(name)}: {model['verdict']}" for name, model in curve["models"].items()]
 
 
 def _rows(curve: dict[str, Any]) -> list[tuple[str, str, list[tuple[str, str]]]]:
