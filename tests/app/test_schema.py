@@ -15,7 +15,7 @@ ROUTES = [
 SCHEMAS = {
     "PredictRequest", "RankRequest", "ExplainRequest", "CaptionRequest",
     "PredictResponse", "RankResponse", "ModelResponse", "ErrorResponse",
-    "Prediction", "EmotionProbability", "UnintendedEmotion", "RankedCaption", "HeldOutScores",
+    "Prediction", "EmotionProbability", "UnintendedEmotion", "RankedCaption", "HeldOutScores", "Evaluation",
     "Explanation", "WordEffect", "RegionEffect", "Rewording",
 }  # fmt: skip
 
