@@ -233,7 +233,7 @@ class RunDir:
 
     def _warn(self, name: str, lost: Sequence[str]) -> None:
         if lost:
-            others = f" and {len(lost) - 1} others" if len(lost) > 1 else ""
+            others = f" and {len(lost) - 1} other{'s' if len(lost) > 2 else ''}" if len(lost) > 1 else ""
             message = "%s: %s%s deleted or changed since the stage finished; the stage runs again for what is lost"
             logger.warning(message, name, self.path / lost[0], f"{others} were" if others else " was")
 
