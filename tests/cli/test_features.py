@@ -40,7 +40,7 @@ def test_store_survives_extract_verify_export_and_import(detector_folder, tmp_pa
     assert re.search(r"^regions +12, 4 to 4 per image$", done.stdout, re.M)
     assert re.search(r"^extractor +frcnn-vg$", done.stdout, re.M)
     assert (
-        "all: 3 images, 9 files unchanged since they were written" in emocap("store", "verify", tmp_path / "all").stdout
+        "all: 3 images, 10 files unchanged since they were written" in emocap("store", "verify", tmp_path / "all").stdout
     )
     done = emocap("store", "export", tmp_path / "all", "--format", "lxmert", "--out", tmp_path / "all.tsv")
     assert done.stdout.strip() == f"{tmp_path / 'all.tsv'}: 3 images"
