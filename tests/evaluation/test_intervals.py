@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from emocap.evaluation.intervals import estimate, interval, minimum_detectable, pairs_needed, simultaneous_intervals
+from emocap.evaluation.rare_emotions import RareVariance
 
 
 def normal_draws(n: int = 100_000, seed: int = 0, scale: float = 0.1) -> np.ndarray:
@@ -88,7 +89,7 @@ def test_minimum_detectable_has_its_power() -> None:
 def test_pairs_needed_show_the_difference() -> None:
     draws = normal_draws(scale=0.1 * math.sqrt(0.99))
     needed = pairs_needed(estimate(0.05, draws, 100), 100)
-    assert needed == math.ceil(100 * (2.8016 * 0.1 / 0.05) ** 2)
+    assert needed == pytest.approx(100 * (2.8016 * 0.1 / 0.05) ** 2, rel=0.006)
     error = 0.1 * math.sqrt(100 / needed)
     assert 1 - stats.norm.cdf(1.96 - 0.05 / error) == pytest.approx(0.8, abs=0.001)
     assert pairs_needed(estimate(0.0, draws, 100), 100) is None
@@ -100,3 +101,21 @@ def test_more_pairs_cannot_replace_seeds() -> None:
     assert pairs_needed(estimate(0.05, draws, 100, seed_error=0.05, n_seeds=3), 100) is None
     more = pairs_needed(estimate(0.5, draws, 100, seed_error=0.05, n_seeds=3), 100)
     assert more is not None
+
+
+def test_pairs_needed_agree_with_minimum_detectable() -> None:
+    """A difference that these pairs could not show needs more of them, with few degrees of freedom too."""
+    draws = normal_draws()
+    of_rare = {"rare": RareVariance(0.0, 3.0)}
+    of_seeds = {"seed_error": 0.09, "n_seeds": 3}
+    for options in ({}, of_rare, of_seeds):
+        smallest = minimum_detectable(estimate(1.0, draws, 100, **options))
+        below, above = (pairs_needed(estimate(share * smallest, draws, 100, **options), 100) for share in (0.98, 1.02))
+        assert below is None or below > 100, options
+        assert above is not None, options
+        assert above <= 100, options
+    rare = pairs_needed(estimate(0.3, draws, 100, **of_rare), 100)
+    assert 100 < rare < 150, "z quantiles would say 87 pairs"
+    assert pairs_needed(estimate(0.4, draws, 100, **of_seeds), 100) is None, (
+        "two degrees of freedom need 5.4 times 0.09"
+    )

@@ -12,9 +12,10 @@ the values.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy.special import ndtr, ndtri, stdtrit
+from scipy.special import ndtr, stdtrit
 
 from emocap.evaluation.rare_emotions import RareVariance
 
@@ -23,6 +24,7 @@ POWER = 0.8
 NO_SPREAD = 1e-12
 SAME = 1e-9
 MOST_PAIRS = 10**9
+N_SIZES = 4000  # numbers of pairs that are tried, half a percent apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +38,8 @@ class Estimate:
         seed_error: the part of it that the seeds contribute, √(variance over repeats / number of repeats); 0 for one.
         degrees: degrees of freedom of `standard_error`.
         n_images: that were drawn.
+        degrees_of_images: degrees of freedom of the part that the images contribute.
+        n_seeds: number of repeats behind `seed_error`.
     """
 
     value: float
@@ -44,6 +48,8 @@ class Estimate:
     seed_error: float
     degrees: float
     n_images: int
+    degrees_of_images: float = np.inf
+    n_seeds: int = 1
 
 
 def estimate(
@@ -74,11 +80,17 @@ def estimate(
     rare = rare or RareVariance()
     error = math.sqrt(spread**2 * n_images / (n_images - 1) + rare.added)
     seed_error = min(seed_error, error)
-    of_images = (error**2 - seed_error**2) ** 2 / min(n_images - 1, rare.degrees)
+    of_images = min(n_images - 1, rare.degrees)
+    shares = _inverse_degrees(error**2 - seed_error**2, of_images, seed_error, n_seeds)
+    degrees = float(1 / (shares + 1 / (len(defined) - 1)))
+    deviations = (draws - defined.mean()) / spread
+    return Estimate(value, deviations, error, seed_error, degrees, n_images, of_images, n_seeds)
+
+
+def _inverse_degrees(of_images: Any, degrees_of_images: Any, seed_error: float, n_seeds: int) -> Any:
+    """Satterthwaite's 1 / degrees of freedom of the variance over images, `of_images`, plus that over seeds."""
     of_seeds = seed_error**4 / (n_seeds - 1) if n_seeds > 1 else 0.0
-    of_draws = error**4 / (len(defined) - 1)
-    degrees = error**4 / (of_images + of_seeds + of_draws)
-    return Estimate(value, (draws - defined.mean()) / spread, error, seed_error, degrees, n_images)
+    return (of_images**2 / degrees_of_images + of_seeds) / (of_images + seed_error**2) ** 2
 
 
 def interval(estimated: Estimate, *, lowest: float = -np.inf, highest: float = np.inf) -> list[float]:
@@ -148,26 +160,35 @@ def minimum_detectable(estimated: Estimate) -> float:
 def pairs_needed(estimated: Estimate, n_pairs: int) -> int | None:
     """The number of test pairs at which a true difference as large as the observed one is shown with 80% power.
 
-    The variance over images falls as 1 / pairs, that over seeds does not. With z.975 + z.8 = 2.80 it is
-    n · variance over images / ((difference / 2.80)² − variance over seeds).
+    It is the least number, to half a percent, whose `minimum_detectable` is not above the observed difference. The
+    variance over images falls as 1 / pairs, and their degrees of freedom rise as the pairs; the seeds stay the same.
 
     Args:
         estimated: of the difference.
-        n_pairs: n, number of test pairs behind it.
+        n_pairs: number of test pairs behind it; the answer is above it where they could not show the difference.
 
     Returns:
         None if the difference is 0, or no number of pairs up to a billion is enough.
 
     >>> pairs_needed(Estimate(0.07, np.zeros(2), 0.05, 0.0, 99, 100), 100)  # (2.80 * 0.05 / 0.07)^2 is 4.0
-    401
+    402
     """
-    if abs(estimated.value) <= SAME:
+    difference = abs(estimated.value)
+    if difference <= SAME:
         return None
-    of_images = estimated.standard_error**2 - estimated.seed_error**2
-    allowed = (estimated.value / float(ndtri(TWO_SIDED) + ndtri(POWER))) ** 2 - estimated.seed_error**2
-    if allowed <= 0 or n_pairs * of_images > MOST_PAIRS * allowed:
-        return None
-    return max(1, math.ceil(n_pairs * of_images / allowed))
+    sizes = np.geomspace(1, MOST_PAIRS, N_SIZES)
+    growth = sizes / n_pairs
+    of_images = (estimated.standard_error**2 - estimated.seed_error**2) / growth
+    error = np.sqrt(of_images + estimated.seed_error**2)
+    if not error.any():
+        return 1
+    inverse = _inverse_degrees(of_images, estimated.degrees_of_images * growth, estimated.seed_error, estimated.n_seeds)
+    with np.errstate(divide="ignore"):
+        degrees = 1 / inverse
+    is_shown = (stdtrit(degrees, TWO_SIDED) + stdtrit(degrees, POWER)) * error <= difference
+    if minimum_detectable(estimated) > difference:
+        is_shown &= sizes > n_pairs
+    return math.ceil(sizes[is_shown.argmax()]) if is_shown.any() else None
 
 
 def _ends(value: float, half: float, lowest: float, highest: float) -> list[float]:
