@@ -152,6 +152,17 @@ def test_remarks_are_the_predictors_and_on_the_ranking(client, served) -> None:
     assert ranked["remarks"] == [*on_model, 'no caption raises "happy" above its base rate (60%)']
 
 
+def test_generated_captions_and_explanations_have_all_remarks(client, served, image) -> None:
+    """The commands print the same; the base rate of happy is 60%, which the untrained model stays below."""
+    on_model = [remark.text for remark in served.predictor.model_remarks()]
+    answer = client.post("/v1/caption", json={"image": image, "emotions": ["happy", "awe"], "n": 1}).json()
+    assert answer["remarks"] == [*on_model, 'no caption raises "happy" above its base rate (60%)']
+    caption = "Ein Hund wartet allein vor der Tür"
+    on_pair = [remark.text for remark in served.predictor.remarks(None, caption)]
+    assert on_pair
+    assert client.post("/v1/explain", json={"caption": caption}).json()["remarks"] == [*on_model, *on_pair]
+
+
 def test_refusal_says_when_to_try_again(serving, monkeypatch) -> None:
     """Two requests wait, each of which takes 1.7 s by recent times."""
     client = serving(waiting=2)

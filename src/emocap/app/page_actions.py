@@ -33,7 +33,7 @@ async def explain(service: Service, image: Path | None, caption: Any, emotion: s
     if not isinstance(caption, str) or not caption:
         raise EmocapError("no caption to explain; press Predict, then choose one")
     explanation, shown = await service.explain(_image_bytes(image), caption, emotion)
-    return (explanation_html(explanation, caption, shown),)
+    return (explanation_html(service.served, explanation, caption, shown),)
 
 
 async def generate(
@@ -46,8 +46,8 @@ async def generate(
     if max_chars is not None and not (isinstance(max_chars, int | float) and 1 <= max_chars <= MAX_CHARACTERS):
         raise EmocapError(f"the maximum length must be 1 to {MAX_CHARACTERS:,} characters")
     limit = None if max_chars is None else int(max_chars)
-    ranked, note = await service.generate(data, targets, N_GENERATED, avoid, limit)
-    return generated_html(ranked, targets, note), [candidate.caption for candidate in ranked]
+    found = await service.generate(data, targets, N_GENERATED, avoid, limit)
+    return generated_html(service.served, found, targets), [candidate.caption for candidate in found.ranked]
 
 
 async def or_error(action: Awaitable[T], empty: T) -> T:

@@ -4,6 +4,7 @@ import base64
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
@@ -13,7 +14,7 @@ from emocap.api.explanation import Explanation
 from emocap.api.explanation_file import fragment, tint
 from emocap.api.requested_emotions import conflict_warning
 from emocap.app.served_model import ServedModel
-from emocap.app.service import Prediction, Predictions
+from emocap.app.service import Generated, Prediction, Predictions
 from emocap.captioning.rerank import RankedCaption
 from emocap.corpora.languages import LANGUAGE_NAMES
 from emocap.evaluation.metrics import METRICS
@@ -65,8 +66,7 @@ def results_html(
         | {"probability": candidate.probability, "remarks": candidate.remarks}
         for candidate in found.ranked
     ]
-    on_model = {remark.text for remark in served.predictor.model_remarks()}  # these stand above all results
-    notes = [conflict_warning(targets), *(remark for remark in found.remarks if remark not in on_model)]
+    notes = [conflict_warning(targets), *_without_model(served, found.remarks)]
     return _render(
         "results.html",
         cards=cards,
@@ -78,16 +78,24 @@ def results_html(
     )
 
 
-def generated_html(ranked: Sequence[RankedCaption], targets: Sequence[str], note: str | None) -> str:
+def generated_html(served: ServedModel, found: Generated, targets: Sequence[str]) -> str:
     """Captions that the captioner generated."""
-    return _render("generated.html", captions=ranked, targets=targets, note=note)
+    notes = list(filter(None, [found.note, *_without_model(served, found.remarks)]))
+    return _render("generated.html", captions=found.ranked, targets=targets, notes=notes)
 
 
-def explanation_html(explanation: Explanation, caption: str, image: Image.Image | None) -> str:
+def explanation_html(served: ServedModel, explanation: Explanation, caption: str, image: Image.Image | None) -> str:
     """The effects of words and regions, and of other wordings."""
     coloured = None if image is None else tint(image, explanation.regions)
-    body = Markup(fragment(explanation, coloured))  # noqa: S704  escaped there
-    return _render("explanation.html", explanation=explanation, caption=caption, body=body)
+    shown = replace(explanation, remarks=_without_model(served, explanation.remarks))
+    body = Markup(fragment(shown, coloured))  # noqa: S704  escaped there
+    return _render("explanation.html", explanation=shown, caption=caption, body=body)
+
+
+def _without_model(served: ServedModel, remarks: Sequence[str]) -> list[str]:
+    """Remarks without those on the model, which stand above all results."""
+    on_model = {remark.text for remark in served.predictor.model_remarks()}
+    return [remark for remark in remarks if remark not in on_model]
 
 
 def error_html(message: str) -> str:

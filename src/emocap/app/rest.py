@@ -104,7 +104,7 @@ def _caption_routes(service: Service) -> APIRouter:
         """Captions generated for an image and the target emotions, best first."""
         image = image_bytes(request.image)
         assert image is not None, "the schema requires it"
-        ranked, note = await service.generate(
+        found = await service.generate(
             image,
             request.emotions,
             request.n,
@@ -113,9 +113,8 @@ def _caption_routes(service: Service) -> APIRouter:
             request.guidance,
             seed=request.seed,
         )
-        notes = filter(None, (note, conflict_warning(_normalized(request.emotions))))
-        remarks = [remark.text for remark in service.served.predictor.model_remarks()]
-        return {"captions": ranked, "note": "; ".join(notes) or None, "remarks": remarks}
+        notes = filter(None, (found.note, conflict_warning(_normalized(request.emotions))))
+        return {"captions": found.ranked, "note": "; ".join(notes) or None, "remarks": found.remarks}
 
     return router
 

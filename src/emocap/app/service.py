@@ -5,7 +5,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -84,6 +84,21 @@ class Predictions:
 
     predictions: list[Prediction]
     ranked: list[RankedCaption]
+    remarks: list[str]
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Generated captions.
+
+    Attributes:
+        ranked: the captions, best first.
+        note: that the image has a single colour; None for others.
+        remarks: on the model, the image and the captions together.
+    """
+
+    ranked: list[RankedCaption]
+    note: str | None
     remarks: list[str]
 
 
@@ -205,26 +220,31 @@ class Service:
             ranked.sort(key=lambda candidate: candidate.number)
         predictions = self._predictions(captions, probabilities, request.target_emotions)
         ranked = with_remarks(ranked, [prediction.remarks for prediction in predictions])
-        targets = [predictor.labels[index] for index in request.target_emotions]
-        frequencies = self.served.frequencies
-        gains = remarks_on_ranking(
-            predictor.labels, probabilities, None if frequencies is None else frequencies.tolist(), targets
-        )
-        return Predictions(predictions, ranked, self._remarks(described) + [remark.text for remark in gains])
+        gains = self._gains(probabilities, request.target_emotions)
+        return Predictions(predictions, ranked, self._remarks(described) + gains)
 
     async def explain(
         self, image: bytes | None, caption: str, emotion: str | None = None
     ) -> tuple[Explanation, Image.Image | None]:
         """Which words and regions raise or lower an emotion, and the image itself, RGB and upright.
 
+        The explanation's remarks begin with those on the model, the image and the caption.
+
         Raises:
             EmocapError: as `predict`.
         """
         self._check([caption])
+        predictor = self.served.predictor
+
+        def work() -> Explanation:
+            (regions,) = predictor.regions([prepared])
+            found = predictor.explain(regions, caption, emotion, between=self._engine.serve_waiting)
+            remarks = [*predictor.model_remarks(), *predictor.remarks(regions, caption)]
+            return replace(found, remarks=[*(remark.text for remark in remarks), *found.remarks])
+
         async with self._slot("explain", is_slow=True):
             prepared = await self._prepare(image)
-            explain, between = self.served.predictor.explain, self._engine.serve_waiting
-            explanation = await self._engine.run(lambda: explain(prepared, caption, emotion, between=between))
+            explanation = await self._engine.run(work)
             return explanation, None if image is None else await self._decode(lambda: self._open(image))
 
     async def generate(
@@ -236,8 +256,8 @@ class Service:
         max_chars: int | None = None,
         guidance: float | None = None,
         seed: int = 0,
-    ) -> tuple[list[RankedCaption], str | None]:
-        """Captions generated for an image and the target emotions, and a remark on the image, if any.
+    ) -> Generated:
+        """Captions generated for an image and the target emotions.
 
         Raises:
             NoCaptioner: the model has no captioner.
@@ -248,15 +268,23 @@ class Service:
             raise NoCaptioner("this model has no captioner; serve a run with one, or rank your own captions")
         if not 1 <= n <= MAX_GENERATED:
             raise EmocapError(f"n is {n}, expected 1 to {MAX_GENERATED}")
+        predictor = captioner.ranker
+
+        def work() -> tuple[list[RankedCaption], list[str]]:
+            (regions,) = predictor.regions([prepared])
+            ranked = captioner.caption(
+                regions, emotions, n, avoid=avoid, max_chars=max_chars, guidance=guidance, seed=seed
+            )
+            (features,) = predictor.features([regions])
+            probabilities = predictor.probabilities_for(features, [candidate.caption for candidate in ranked])
+            targets, _ = resolve_emotions(predictor.labels, emotions)
+            return ranked, self._remarks(features) + self._gains(probabilities, targets)
+
         async with self._slot("caption", is_slow=True):
             prepared = await self._prepare(image)
             uniform = await self._decode(lambda: is_uniform(self._open(image)))
-            ranked = await self._engine.run(
-                lambda: captioner.caption(
-                    prepared, emotions, n, avoid=avoid, max_chars=max_chars, guidance=guidance, seed=seed
-                )
-            )
-        return ranked, UNIFORM_IMAGE if uniform else None
+            ranked, remarks = await self._engine.run(work)
+        return Generated(ranked, UNIFORM_IMAGE if uniform else None, remarks)
 
     @asynccontextmanager
     async def _slot(self, kind: str, is_slow: bool = False) -> AsyncIterator[None]:
@@ -294,6 +322,13 @@ class Service:
         """The remarks on the model and on an image of these features."""
         predictor = self.served.predictor
         return [remark.text for remark in (*predictor.model_remarks(), *predictor.image_remarks(features))]
+
+    def _gains(self, probabilities: np.ndarray, targets: Sequence[int]) -> list[str]:
+        """The remarks on captions of these (N, E) probabilities that were ranked by target emotions."""
+        labels, frequencies = self.served.predictor.labels, self.served.frequencies
+        known = None if frequencies is None else frequencies.tolist()
+        found = remarks_on_ranking(labels, probabilities, known, [labels[index] for index in targets])
+        return [remark.text for remark in found]
 
     async def _prepare(self, image: bytes | None) -> Prepared | None:
         if image is None:
