@@ -33,6 +33,19 @@ def test_explain_prints_words_and_writes_image(model_folder, tmp_path) -> None:
     assert Image.open(tmp_path / "a.png").width > 300
 
 
+def test_explain_says_what_it_leaves_out_and_what_the_baseline_is(model_folder, monkeypatch) -> None:
+    monkeypatch.setattr("emocap.api.explanation.MAX_WORDS", 2)
+    done = emocap("explain", "--model", model_folder, "a dog waits alone")
+    assert done.returncode == 0, done.stderr
+    assert "emocap: only the first 2 of 4 words are reworded" in done.stderr.splitlines()
+    assert "baseline (every word masked, every region empty)" in done.stdout
+
+
+def test_caption_may_be_longer_than_the_name_of_a_file(model_folder) -> None:
+    done = emocap("predict", "--model", model_folder, "dog " * 70)
+    assert done.returncode == 0, done.stderr
+
+
 def test_explain_never_overwrites_image_and_requires_caption(model_folder, pixel, tmp_path) -> None:
     image = tmp_path / "p.png"
     image.write_bytes(pixel)

@@ -1,5 +1,6 @@
 """The commands that use a trained classifier: on one pair, on a table of pairs, on a labelled corpus."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,7 +21,7 @@ from emocap.cli.options import (
     read_options,
 )
 from emocap.cli.output import printable
-from emocap.cli.remarks import print_remarks
+from emocap.cli.remarks import print_notes, print_remarks
 from emocap.corpora.options import ReadOptions
 from emocap.errors import EmocapError
 
@@ -212,6 +213,7 @@ def explain(
     (regions,) = predictor.regions([image])
     explanation = predictor.explain(regions, caption, emotion)
     print_remarks([*predictor.model_remarks(), *predictor.remarks(regions, caption)])
+    print_notes(explanation.remarks)
     _print_explanation(explanation)
     if out is not None:
         write_explanation(explanation, None if image is None else open_image(image), out)
@@ -236,8 +238,12 @@ def _print_explanation(explanation: Any) -> None:
     if explanation.regions:
         effect = sum(region.effect for region in explanation.regions)
         typer.echo(f"{effect:+7.2f}  all {len(explanation.regions)} regions of the image")
-    baseline = explanation.baseline_log_odds
-    typer.echo(f"  log-odds {explanation.log_odds:.2f}, baseline (empty caption, no image) {baseline:.2f}\n")
+    baseline = "every word masked, every region empty"
+    if explanation.method == "deletion":
+        baseline = "empty caption, no image"
+    typer.echo(
+        f"  log-odds {explanation.log_odds:.2f}, baseline ({baseline}) {explanation.baseline_log_odds:.2f}\n"
+    )
     for rewording in explanation.rewordings[:MAX_REWORDINGS]:
         word = printable(rewording.word)
         wording = f'replace "{word}" by "{rewording.replacement}"' if rewording.replacement else f'leave out "{word}"'
@@ -250,6 +256,6 @@ def _image_and_caption(command: str, words: list[str]) -> tuple[Path | None, str
         raise EmocapError(
             f"{command} takes an image and a caption, found {len(words)} words; put the caption in quotes"
         )
-    if len(words) == 1 and len(words[0]) < 1000 and Path(words[0]).is_file():
+    if len(words) == 1 and os.path.isfile(words[0]):  # noqa: PTH113  a caption may be too long for a file's name
         raise EmocapError(f"{words[0]}: is a file; give {command} a caption after it")
     return (Path(words[0]) if len(words) == 2 else None), words[-1]

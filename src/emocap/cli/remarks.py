@@ -14,8 +14,13 @@ if TYPE_CHECKING:
 
 def print_remarks(remarks: Iterable["Remark"]) -> None:
     """Print remarks on standard error."""
-    for remark in remarks:
-        typer.echo(f"emocap: {printable(remark.text)}", err=True)
+    print_notes(remark.text for remark in remarks)
+
+
+def print_notes(texts: Iterable[str]) -> None:
+    """Print sentences without their full stop, such as what an explanation leaves out, on standard error."""
+    for text in texts:
+        typer.echo(f"emocap: {printable(text)}", err=True)
 
 
 def print_ranking_remarks(
