@@ -70,6 +70,17 @@ def test_headline_says_how_few_training_runs(n_seeds, folds, said):
     assert ("(one training run" in outcome.headline) == (n_seeds == 1)
 
 
+@pytest.mark.parametrize(("folds", "per_fold"), [(None, ""), (5, " per fold")])
+def test_ensemble_over_seeds_is_one_training_run(folds, per_fold):
+    outcome = verdict(results(seeds=[0, 1, 2], folds=folds, chosen="ensemble", intervals_over="images and seeds"))
+    assert f"(one training run of an ensemble over 3 seeds{per_fold})." in outcome.headline
+    assert (
+        "Intervals combine the variation over images and over 3 seeds; that of the ensemble, which averages over the "
+        "seeds, is over images alone." in outcome.rest
+    )
+    assert "one training run" not in text_of(verdict(results(seeds=[0, 1, 2], folds=folds, chosen="AnB+")))
+
+
 def test_says_what_intervals_combine():
     both = verdict(results(seeds=[0, 1, 2], intervals_over="images and seeds"))
     assert "Intervals combine the variation over images and over 3 seeds." in both.rest
@@ -141,6 +152,12 @@ def test_least_images_are_enough_for_observed_difference():
     assert said.endswith(
         "If the observed difference is the true one, the 20 images that a verdict needs would show it with 80% power."
     )
+
+
+def test_few_positive_labels_need_more_images():
+    changed = with_difference("AnB+", "tfidf", low=-0.01, high=0.21, pairs_needed=23)
+    said = text_of(verdict(results(**changed, sample=synthetic.sample(40, 20), n_test_pairs=40)))
+    assert "the 60 images that a verdict needs would show it" in said  # 30 labels, half a label on each image
 
 
 def test_shown_difference_needs_no_power():

@@ -22,7 +22,7 @@ from emocap.report.text import (
     number,
     with_interval,
 )
-from emocap.report.verdict import training_runs
+from emocap.report.verdict import n_training_runs, training_runs
 
 
 def findings(compared: ComparedRuns) -> list[str]:
@@ -45,8 +45,9 @@ def findings(compared: ComparedRuns) -> list[str]:
 
 def training_runs_of(first: ComparedRow, row: ComparedRow) -> str:
     """How often the trained ones of two models were trained, where that is too rare to know how much they vary."""
-    trained = [each.run.results for each in (first, row) if each.run.results.kinds[each.model] in ("study", "ensemble")]
-    return training_runs(min(trained, key=lambda results: len(results.seeds))) if trained else ""
+    trained = [(each.run.results, each.model) for each in (first, row)]
+    trained = [(results, model) for results, model in trained if results.kinds[model] in ("study", "ensemble")]
+    return training_runs(*min(trained, key=lambda each: n_training_runs(*each))) if trained else ""
 
 
 def terminal_table(compared: ComparedRuns) -> Any:

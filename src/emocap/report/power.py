@@ -1,7 +1,9 @@
 """What the size of a test set allows to be said, in words: why there is no verdict, and what could have been shown."""
 
+import math
+
 from emocap.evaluation.metrics import PRIMARY
-from emocap.report.files.comparison import Comparison, Difference
+from emocap.report.files.comparison import Comparison, Difference, Sample
 from emocap.report.files.results import Results
 from emocap.report.outcome import Outcome
 from emocap.report.text import EQUAL, about, counted, metric_in_sentence, number
@@ -42,9 +44,9 @@ def detectable(difference: Difference, results: Results, outcome: Outcome) -> li
 def _pairs_needed(difference: Difference, results: Results) -> str:
     needed, sample = difference.pairs_needed, results.sample
     if needed is not None and sample is not None and not sample.is_enough:
-        images_needed = needed * sample.n_images / results.n_test_pairs
-        if images_needed <= sample.least_images:
-            least = f"the {counted(sample.least_images, 'image', 'images')} that a verdict needs"
+        least_images = _least_images(sample)
+        if needed * sample.n_images / results.n_test_pairs <= least_images:
+            least = f"the {counted(least_images, 'image', 'images')} that a verdict needs"
             return f"If the observed difference is the true one, {least} would show it with 80% power."
     if needed is not None:
         return (
@@ -55,3 +57,10 @@ def _pairs_needed(difference: Difference, results: Results) -> str:
         return "The observed difference is zero, which no number of test pairs would show to be one."
     seeds = " with so few seeds" if len(results.seeds) > 1 else ""
     return f"No number of test pairs would show a difference as small as the observed one{seeds}."
+
+
+def _least_images(sample: Sample) -> int:
+    """How many images a verdict needs, with as many positive labels on each as on those of the sample."""
+    if not sample.n_positives:
+        return sample.least_images
+    return max(sample.least_images, math.ceil(sample.least_positives * sample.n_images / sample.n_positives))

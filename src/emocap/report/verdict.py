@@ -63,7 +63,7 @@ def verdict(results: Results) -> Verdict:
             "it is inconclusive."
         )
         return Verdict("open", capitalized(headline), _further(results, name), name, baseline)
-    numbers = f"{score} against {other}, a difference of {with_interval(difference)}{training_runs(results)}."
+    numbers = f"{score} against {other}, a difference of {with_interval(difference)}{training_runs(results, name)}."
     outcome = outcome_of(difference, results.metrics[PRIMARY], is_enough=results.is_enough, several=False)
     power = detectable(difference, results, outcome)
     if outcome == "cannot tell":
@@ -89,12 +89,18 @@ def baseline_in_words(results: Results, baseline: str) -> str:
     return f"{label}, chosen on the validation pairs of each {_unit(results)} ({', '.join(counts)})"
 
 
-def training_runs(results: Results) -> str:
-    """How often models were trained, where that is too rare to know how much they vary; otherwise empty."""
-    n_seeds = len(results.seeds)
-    if n_seeds >= LEAST_SEEDS:
+def n_training_runs(results: Results, model: str) -> int:
+    """How often a model was trained independently: once per seed, but an ensemble averages over all of them."""
+    return 1 if results.kinds[model] == "ensemble" else len(results.seeds)
+
+
+def training_runs(results: Results, model: str) -> str:
+    """How often a model was trained, where that is too rare to know how much it varies; otherwise empty."""
+    n_runs, n_seeds = n_training_runs(results, model), len(results.seeds)
+    if n_runs >= LEAST_SEEDS:
         return ""
-    return f" ({RUNS_IN_WORDS[n_seeds]}{'' if results.folds is None else ' per fold'})"
+    averaged = f" of an ensemble over {n_seeds} seeds" if n_runs < n_seeds else ""
+    return f" ({RUNS_IN_WORDS[n_runs]}{averaged}{'' if results.folds is None else ' per fold'})"
 
 
 def _unit(results: Results) -> str:
@@ -104,19 +110,24 @@ def _unit(results: Results) -> str:
 
 def _further(results: Results, name: str) -> list[str]:
     return [
-        *_intervals_over(results),
+        *_intervals_over(results, name),
         *_against_teacher(results, name),
         *_best_on_test(results, name),
         *_shares_reached(results, name),
     ]
 
 
-def _intervals_over(results: Results) -> list[str]:
+def _intervals_over(results: Results, name: str) -> list[str]:
     n_seeds = len(results.seeds)
     if n_seeds == 1:
         return []
     if results.intervals_over == "images":
         return [f"Intervals describe the variation over images alone, of means over {n_seeds} seeds."]
+    if results.kinds[name] == "ensemble":
+        return [
+            f"Intervals combine the variation over images and over {n_seeds} seeds; that of {label_of(name)}, "
+            "which averages over the seeds, is over images alone."
+        ]
     return [f"Intervals combine the variation over images and over {n_seeds} seeds."]
 
 
@@ -130,7 +141,7 @@ def _against_teacher(results: Results, name: str) -> list[str]:
     if difference is None:
         return [capitalized(f"{label_of(model)} was not compared with the teacher.")]
     outcome = outcome_of(difference, results.metrics[PRIMARY], is_enough=results.is_enough, several=False)
-    numbers = f"{with_interval(difference)}{training_runs(results)}"
+    numbers = f"{with_interval(difference)}{training_runs(results, model)}"
     return [capitalized(f"{label_of(model)} {IN_WORDS[outcome]} the teacher: {numbers}.")]
 
 
