@@ -4,7 +4,7 @@
 
 DATA is the folder of `configs/flickr8k-expressions.yaml`. Its study is run up to its splits, in RUN or a temporary
 folder; the statistics are those that its models get. Held-out are the study's test pairs, which the statistics never
-see. Drawn scenes are those of `emocap demo`, with another seed than the stage draws with. Foreign captions are in
+see. The other photographs had no part in the choice of any limit. Drawn scenes are those of `emocap demo`, with another seed than the stage draws with. Foreign captions are in
 `foreign_captions.json`: 12 sentences of at least six words in each of five languages, written for this.
 """
 
@@ -27,6 +27,7 @@ from emocap.study.stages.familiarity import unit_familiarity
 
 CONFIG = Path("configs") / "flickr8k-expressions.yaml"
 N_DRAWN, SEED = 300, 1234
+N_OTHERS = 1000
 
 
 def main(data: Path, run: Path) -> None:
@@ -63,6 +64,11 @@ def print_familiarity(data: Path, run: Path) -> None:
         images = sorted((Path(folder) / "demo" / "socratis" / "images").iterdir())
         drawn = np.stack([signature(describe_source(image, extractor).features) for image in images])
     print_row("unlike: held-out images", familiarity.images.is_unlike(held_out))
+    known = {Path(image).name for image in unit.pairs("target").images}
+    for what, folder in (("of Flickr8k without an expression", "flickr8k"), ("of FlickrStyle10K", "flickrstyle")):
+        others = [image for image in sorted((data / folder / "images").iterdir()) if image.name not in known]
+        found = np.stack([signature(describe_source(image, extractor).features) for image in others[:N_OTHERS]])
+        print_row(f"unlike: images {what}", familiarity.images.is_unlike(found))
     print_row("unlike: drawn scenes", familiarity.images.is_unlike(drawn))
     distances, limit = familiarity.images.scores(drawn)[0], familiarity.images.limit
     print_row("unlike: drawn scenes, by their distance alone", distances > limit)
