@@ -10,7 +10,7 @@ from emocap import EmotionPredictor
 from emocap.api.ranking import rank_captions
 from emocap.classifiers.base import StoredFeatures
 from emocap.classifiers.ensemble import save_ensemble
-from emocap.classifiers.evaluation_file import model_hash, read_evaluation
+from emocap.classifiers.evaluation_file import model_hash, read_evaluation, write_evaluation
 from emocap.classifiers.load import load_classifier
 from emocap.classifiers.places import find_model, run_directory
 from emocap.emotions import Vocabulary
@@ -197,3 +197,18 @@ def test_hash_is_of_files_not_of_the_evaluation(run) -> None:
     change_card(folder, threshold=0.4)
     assert model_hash(folder) != before[0]
     assert model_hash(ensemble) != before[1]
+
+
+@pytest.mark.parametrize("name", ["arrays.safetensors", "terms.json"])
+def test_refuses_files_other_than_those_that_were_evaluated(run, name) -> None:
+    """A flipped bit gives other finite weights or another word, which no check of formats notices."""
+    member = run / "baselines/tfidf/model"
+    write_evaluation(member, {"score": 0.3}, {})
+    change_card(member, temperature=3.0)
+    load_classifier(run)
+    data = bytearray((member / name).read_bytes())
+    place = len(data) - 3 if name == "arrays.safetensors" else data.index(b"party")
+    data[place] ^= 1
+    (member / name).write_bytes(data)
+    with pytest.raises(EmocapError, match=rf"{name}: missing or changed since the model was evaluated; restore it"):
+        load_classifier(run)

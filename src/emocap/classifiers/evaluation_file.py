@@ -1,4 +1,4 @@
-"""`evaluation.json` beside a model's card: what the model scored in its study, and the hash of what was scored."""
+"""`evaluation.json` beside a model's card: what the model scored in its study, and the hashes of what was scored."""
 
 import hashlib
 import os
@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from emocap.classifiers.places import folder_below
 from emocap.errors import EmocapError
 from emocap.files import is_temporary, read_json, sha256_of, write_json
+from emocap.training.card_file import CARD
 from emocap.training.checkpoint import read_card
 
 EVALUATION = "evaluation.json"
@@ -27,25 +29,50 @@ def model_hash(folder: Path, known: dict[Path, str] | None = None) -> str:
     known = {} if known is None else known
     if folder in known:
         return known[folder]
-    files = sorted(file.relative_to(folder) for file in folder.rglob("*") if file.is_file())
     digest = hashlib.sha256()
-    for file in files:
-        if file.name not in ADDED and not is_temporary(file):
-            digest.update(f"{file.as_posix()}\0{sha256_of(folder / file)}\n".encode())
+    for name, file_digest in _digests(folder).items():
+        digest.update(f"{name}\0{file_digest}\n".encode())
     for member in read_card(folder).members:
         digest.update(f"{member}\0{model_hash(folder / member, known)}\n".encode())
     known[folder] = digest.hexdigest()
     return known[folder]
 
 
+def _digests(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file that was evaluated, by its path relative to the model folder, sorted."""
+    files = sorted(file.relative_to(folder) for file in folder.rglob("*") if file.is_file())
+    kept = [file for file in files if file.name not in ADDED and not is_temporary(file)]
+    return {file.as_posix(): sha256_of(folder / file) for file in kept}
+
+
 def write_evaluation(folder: Path, evaluation: Mapping[str, Any], known: dict[Path, str]) -> None:
-    """Write a model folder's `evaluation.json`, with the folder's hash.
+    """Write a model folder's `evaluation.json`, with the folder's hash and those of its files but the card.
 
     Args:
         evaluation: what the model scored.
         known: as `model_hash`.
     """
-    write_json(folder / EVALUATION, {**evaluation, "model_hash": model_hash(folder, known)})
+    files = {name: digest for name, digest in _digests(folder).items() if name != CARD}
+    write_json(folder / EVALUATION, {**evaluation, "model_hash": model_hash(folder, known), "files": files})
+
+
+def require_as_evaluated(folder: Path) -> None:
+    """Refuse a model folder in which a file is not what was evaluated; without `evaluation.json` nothing is known.
+
+    The card may change, such as the path of the extractor's weights in it.
+
+    Raises:
+        EmocapError: a file is missing or has changed.
+    """
+    evaluation = read_evaluation(folder) or {}
+    files = evaluation.get("files")
+    for name, digest in files.items() if isinstance(files, dict) else ():
+        path = folder_below(folder, name, folder, folder / EVALUATION)
+        if not path.is_file() or sha256_of(path) != digest:
+            raise EmocapError(
+                f"{path}: missing or changed since the model was evaluated; restore it, or run the study again with "
+                "the same --run-dir, which writes it again"
+            )
 
 
 def read_evaluation(folder: Path) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from emocap.classifiers.base import Classifier
 from emocap.classifiers.baseline import BaselineClassifier
 from emocap.classifiers.baseline_files import KINDS
 from emocap.classifiers.ensemble import ENSEMBLE, EnsembleClassifier
+from emocap.classifiers.evaluation_file import require_as_evaluated
 from emocap.classifiers.network import NetworkClassifier
 from emocap.classifiers.places import find_model
 from emocap.errors import EmocapError
@@ -37,6 +38,7 @@ def _load(folder: Path, ensembles: tuple[Path, ...]) -> Classifier:
     if folder.resolve() in ensembles:
         raise EmocapError(f"{folder / CARD}: an ensemble that is a member of itself; run the study again")
     kind = read_card(folder).kind
+    require_as_evaluated(folder)
     if kind == ENSEMBLE:
         return EnsembleClassifier.load(folder, lambda member: _load(member, (*ensembles, folder.resolve())))
     if kind in _LOADERS:
