@@ -202,6 +202,7 @@ class RunDir:
             return self._first_checked(name, record, outputs, recorded, adds)
         kept, lost = dict(record.get("outputs", {})), dict(record.get("lost", {}))
         bad = damaged(self.path, kept)
+        absent = [output for output in outputs if not (self.path / output).exists()]
         for file in bad:
             whole = _written_as_one(file, outputs)
             lost |= {other: kept.pop(other) for other in list(kept) if PurePath(other).is_relative_to(whole)}
@@ -210,7 +211,8 @@ class RunDir:
         if "finished" in record:
             missing = [output for output in outputs if not (self.path / output).exists()]
             lost |= {output: "" for output in missing if output not in lost}
-            self._warn(name, [*bad, *missing])
+            held = {path for file in bad for path in (file, *map(str, PurePath(file).parents))}
+            self._warn(name, [*bad, *(output for output in absent if output not in held)])
         return record | {"outputs": kept, "lost": lost}
 
     def _first_checked(
