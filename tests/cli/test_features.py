@@ -40,7 +40,8 @@ def test_store_survives_extract_verify_export_and_import(detector_folder, tmp_pa
     assert re.search(r"^regions +12, 4 to 4 per image$", done.stdout, re.M)
     assert re.search(r"^extractor +frcnn-vg$", done.stdout, re.M)
     assert (
-        "all: 3 images, 10 files unchanged since they were written" in emocap("store", "verify", tmp_path / "all").stdout
+        "all: 3 images, 10 files unchanged since they were written"
+        in emocap("store", "verify", tmp_path / "all").stdout
     )
     done = emocap("store", "export", tmp_path / "all", "--format", "lxmert", "--out", tmp_path / "all.tsv")
     assert done.stdout.strip() == f"{tmp_path / 'all.tsv'}: 3 images"
@@ -82,3 +83,15 @@ def test_extract_refuses_images_that_are_not_there(tmp_path) -> None:
         assert done.returncode == 1
         assert found in done.stderr
         assert not (tmp_path / "some.store").exists()
+
+
+def test_extract_says_that_images_have_changed_before_it_loads_weights(tmp_path, monkeypatch) -> None:
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (9, 6), "orange").save(tmp_path / "images" / "a.png")
+    command = ("extract", tmp_path / "images", "--extractor", "grid", "--out", tmp_path / "some.store")
+    assert emocap(*command).returncode == 0
+    Image.new("RGB", (9, 6), "blue").save(tmp_path / "images" / "a.png")
+    monkeypatch.setattr("emocap.regions.extractors.registry.build_extractor", None)
+    done = emocap(*command)
+    assert done.returncode == 1
+    assert "1 of its images, such as a.png, have changed since; delete it first to extract them again" in done.stderr

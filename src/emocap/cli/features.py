@@ -93,17 +93,16 @@ def _extract_folder(
     from emocap.api.output_files import require_writable
     from emocap.corpora.image_names import require_existing
     from emocap.regions.extract import extract as extract_images
-    from emocap.regions.extract import images_below, listed_images
+    from emocap.regions.extract import images_below, listed_images, require_new
     from emocap.regions.extraction_report import log_rejected, require_described
     from emocap.regions.extractors.registry import build_extractor
-    from emocap.regions.store.writer import require_free
     from emocap.study.config.loading import settings_from
 
     # All of this before the weights are loaded, which takes long.
     require_writable(out, is_folder=True)
-    require_free(out)
     if not images.is_dir():
         raise EmocapError(f"{images}: no such folder; give the folder of the images")
+    require_new(out, images)
     keys = images_below(images) if names is None else listed_images(names, images)
     require_existing(keys, images)
     check_extractor(extractor, settings_from(settings))
