@@ -77,7 +77,7 @@ def test_without_statistics_nothing_is_unlike(folder, photo) -> None:
     ("probabilities", "targets", "expected"),
     [
         ([[0.2, 0.6], [0.3, 0.1]], ["happy"], ["happy"]),
-        ([[0.2, 0.6], [0.4, 0.1]], ["happy", "sad"], []),
+        ([[0.2, 0.6], [0.41, 0.1]], ["happy", "sad"], []),
         ([[0.2, 0.4]], ["happy", "sad"], ["happy", "sad"]),
         ([[0.2, 0.4]], [], []),
     ],
@@ -87,3 +87,12 @@ def test_ranking_without_gain_is_said(probabilities, targets, expected) -> None:
     remarks = remarks_on_ranking(["happy", "sad"], np.array(probabilities), [0.4, 0.5], targets)
     assert [remark.text.split('"')[1] for remark in remarks] == expected
     assert remarks_on_ranking(["happy", "sad"], np.array(probabilities), None, targets) == []
+
+
+def test_base_rate_itself_is_no_gain() -> None:
+    """The prior predicts the base rates, rounded to half the digits."""
+    rates = [0.1, 0.3, 0.7]
+    probabilities = np.array([rates] * 2, dtype=np.float32)
+    labels = ["happy", "sad", "awe"]
+    assert codes(remarks_on_ranking(labels, probabilities, rates, labels)) == ["no_gain"] * 3
+    assert remarks_on_ranking(labels, probabilities + np.float32(0.01), rates, labels) == []

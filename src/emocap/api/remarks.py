@@ -89,5 +89,5 @@ def remarks_on_ranking(
     return [
         Remark("no_gain", f'no caption raises "{emotion}" above its base rate ({frequencies[index]:.0%})')
         for index, emotion in indices
-        if probabilities[:, index].max() < frequencies[index]
+        if probabilities[:, index].max() <= probabilities.dtype.type(frequencies[index])
     ]
