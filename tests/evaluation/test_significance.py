@@ -308,7 +308,8 @@ def test_primary_differences_have_what_the_test_set_can_show() -> None:
     found = differences["a"]["b"]["mean_average_precision"]
     half = (found["high"] - found["low"]) / 2
     assert found["minimum_detectable"] == pytest.approx(half * (1.972 + 0.843) / 1.972, rel=0.01)  # t of 199
-    assert found["pairs_needed"] == pytest.approx(200 * (half / 1.972 * 2.802 / found["difference"]) ** 2, rel=0.06)
+    by_normal_quantiles = 200 * (half / 1.972 * 2.802 / found["difference"]) ** 2
+    assert by_normal_quantiles < found["pairs_needed"] < 1.2 * by_normal_quantiles
     assert "pairs_needed" not in differences["a"]["b"]["bce"]
 
 

@@ -35,6 +35,7 @@ def test_scores_every_size_on_the_same_pairs(tiny_study, finished: dict[str, Pat
         assert sizes == sorted(set(sizes))
         assert sizes[-1] == 48, "all training pairs of a fold"
         assert points[-1]["scores"]["mean_average_precision"] > points[0]["scores"]["mean_average_precision"]
+        assert set(points[-1]["intervals"]) == set(points[-1]["scores"]) == set(curve["metrics"])
         low, high = points[-1]["intervals"]["mean_average_precision"]
         assert low < points[-1]["scores"]["mean_average_precision"] < high
     assert curve["models"]["tfidf"]["verdict"].endswith(".")
@@ -46,10 +47,13 @@ def test_all_pairs_score_as_in_the_study(tiny_study, finished: dict[str, Path], 
     curve = curve_of(tiny_study, finished["folder"])
     config = load_config(tiny_study(folds=2, source=None))
     run_study(config, tmp_path / "study", report=lambda written: written)
-    models = json.loads((tmp_path / "study" / "results.json").read_text())["models"]
+    results = json.loads((tmp_path / "study" / "results.json").read_text())
     for model in ("tfidf", "teacher"):
-        last = curve["models"][model]["points"][-1]["scores"]
-        assert last["top1_accuracy"] == pytest.approx(models[model]["top1_accuracy"], abs=1e-6)
+        last = curve["models"][model]["points"][-1]
+        assert last["scores"]["top1_accuracy"] == pytest.approx(results["models"][model]["top1_accuracy"], abs=1e-6)
+    of_curve = curve["models"]["tfidf"]["points"][-1]["intervals"]["mean_average_precision"]
+    of_study = results["intervals"]["tfidf"]["mean_average_precision"]
+    assert of_curve == pytest.approx(of_study, abs=0.01), "with the variance of rare emotions in both"
 
 
 def test_finished_points_are_not_trained_again(tiny_study, finished: dict[str, Path]) -> None:

@@ -33,14 +33,15 @@ Scores = dict[str, dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True, eq=False)
-class _Sample:
+class DrawnImages:
     """The number of images that are drawn, and (E,) how many of them have a positive of each emotion."""
 
     n_images: int
     n_positives: np.ndarray
 
     @classmethod
-    def of(cls, targets: np.ndarray, images: Sequence[str]) -> "_Sample":
+    def of(cls, targets: np.ndarray, images: Sequence[str]) -> "DrawnImages":
+        """Of the targets (N, E) of the tested pairs, and the images of these pairs."""
         _, number_of = np.unique(np.array(images, dtype=object), return_inverse=True)
         n_images = int(number_of.max()) + 1
         counts = [len(np.unique(number_of[targets[:, label] > 0])) for label in range(targets.shape[1])]
@@ -86,19 +87,19 @@ def compare_models(
     for reference in references:
         for name in repeats:
             _require_same_rows(name, repeats[name], reference, repeats[reference])
-    values = {name: _values(model) for name, model in repeats.items()}
+    values = {name: values_over_repeats(model) for name, model in repeats.items()}
     drawn = replicates(repeats, images, n_bootstrap, seed)
     rows = predicted_rows(repeats)
     several = any(len(model) > 1 for model in repeats.values())
     tested = [images[row] for row in rows]
-    sample = _Sample.of(targets[rows], tested)
+    sample = DrawnImages.of(targets[rows], tested)
     return {
         "models": {
             name: {metric: _or_null(float(value.mean())) for metric, value in scores.items()}
             | {"per_emotion_average_precision": _per_emotion(repeats[name], labels)}
             for name, scores in values.items()
         },
-        "intervals": _intervals(values, drawn, sample),
+        "intervals": score_intervals(values, drawn, sample),
         "intervals_over": "images and seeds" if several else "images",
         "spread": {name: _spread(scores) for name, scores in values.items()} if several else None,
         "differences": {
@@ -108,7 +109,7 @@ def compare_models(
     }
 
 
-def _values(model: Sequence[Repeat]) -> dict[str, np.ndarray]:
+def values_over_repeats(model: Sequence[Repeat]) -> dict[str, np.ndarray]:
     """(R,) values by metric, one per repeat."""
     each = [repeat.values(np.ones((1, len(repeat.rows)))) for repeat in model]
     return {metric: np.array([values[metric][0] for values in each]) for metric in each[0]}
@@ -161,7 +162,16 @@ def _require_same_rows(name: str, repeats: list[Repeat], reference: str, expecte
             )
 
 
-def _intervals(values: Scores, drawn: Mapping[str, Draws], sample: _Sample) -> dict[str, dict[str, list[float] | None]]:
+def score_intervals(
+    values: Scores, drawn: Mapping[str, Draws], sample: DrawnImages
+) -> dict[str, dict[str, list[float] | None]]:
+    """Each model's 95% interval by metric, None where it is undefined.
+
+    Args:
+        values: by model, as `values_over_repeats`.
+        drawn: by model, from the same repeats.
+        sample: of the tested pairs.
+    """
     intervals: dict[str, dict[str, list[float] | None]] = {}
     for name, scores in values.items():
         intervals[name] = {}
@@ -176,7 +186,7 @@ def _estimate(
     metric: str,
     values: Mapping[str, np.ndarray],
     drawn: Draws,
-    sample: _Sample,
+    sample: DrawnImages,
     other: tuple[Mapping[str, np.ndarray], Draws] | None = None,
 ) -> Estimate | None:
     """A model's mean over its repeats, or its difference to another model's.
@@ -208,7 +218,7 @@ def _differences(
     values: Scores,
     drawn: Mapping[str, Draws],
     images: Sequence[str],
-    sample: _Sample,
+    sample: DrawnImages,
 ) -> dict[str, dict[str, dict[str, Any] | None]]:
     """Each other model minus the reference.
 

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from emocap.evaluation.bootstrap import Repeat, replicates
-from emocap.evaluation.intervals import estimate, interval
 from emocap.evaluation.metrics import METRICS, PRIMARY, varying_metrics
 from emocap.evaluation.power_law import Extrapolation, extrapolate
 from emocap.evaluation.predictions import ModelPredictions
+from emocap.evaluation.significance import DrawnImages, score_intervals, values_over_repeats
 from emocap.evaluation.verdicts import sample_size
 from emocap.files import read_array
 from emocap.study.stages.held_out import joined
@@ -49,15 +49,19 @@ def results_of(units: Sequence[Unit], points: Sequence[Sequence[np.ndarray]], mo
     drawn = replicates(repeats, groups, config.evaluation.n_bootstrap, config.seed)
     tested = np.unique(np.concatenate([unit.rows["test"] for unit in units]))
     sample = sample_size(targets[tested], [groups[row] for row in tested])
+    values = {name: values_over_repeats(model) for name, model in repeats.items()}
+    intervals = score_intervals(values, drawn, DrawnImages.of(targets[tested], [groups[row] for row in tested]))
     curves = {}
     for model in models:
         keys = [f"{model} {number}" for number in range(n_sizes)]
-        scored = [_scores(repeats[key], drawn[key].values, metrics, sample["n_images"]) for key in keys]
-        scores = [np.nan if score["scores"][PRIMARY] is None else score["scores"][PRIMARY] for score in scored]
+        scores = [float(values[key][PRIMARY].mean()) for key in keys]
         draws = np.stack([drawn[key].values[PRIMARY] for key in keys], axis=1)
         found = extrapolate(sizes, scores, draws, seed=config.seed)
         curves[model] = {
-            "points": [{"n_pairs": size} | score for size, score in zip(sizes, scored, strict=True)],
+            "points": [
+                {"n_pairs": size, "scores": _means(values[key]), "intervals": intervals[key]}
+                for size, key in zip(sizes, keys, strict=True)
+            ],
             "power_law": _law(found),
             "verdict": sentence(found, sizes[-1], sample),
         }
@@ -96,21 +100,10 @@ def _repeats(
     return repeats
 
 
-def _scores(
-    repeats: Sequence[Repeat], drawn: dict[str, np.ndarray], metrics: Sequence[str], n_images: int
-) -> dict[str, Any]:
-    """Each metric's mean over the repeats with its interval, None where it is undefined."""
-    scores: dict[str, float | None] = {}
-    intervals: dict[str, list[float] | None] = {}
-    for metric in metrics:
-        values = [float(repeat.statistics[metric](np.ones((1, len(repeat.rows))))[0]) for repeat in repeats]
-        error = float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
-        mean = float(np.mean(values))
-        estimated = estimate(mean, drawn[metric], n_images, seed_error=error, n_seeds=len(values))
-        bounds = {"lowest": 0.0, "highest": 1.0} if METRICS[metric].bounded else {}
-        scores[metric] = None if np.isnan(mean) else mean
-        intervals[metric] = None if estimated is None else interval(estimated, **bounds)
-    return {"scores": scores, "intervals": intervals}
+def _means(values: dict[str, np.ndarray]) -> dict[str, float | None]:
+    """Each metric's mean over the repeats, None where it is undefined."""
+    means = {metric: float(each.mean()) for metric, each in values.items()}
+    return {metric: None if np.isnan(mean) else mean for metric, mean in means.items()}
 
 
 def _law(found: Extrapolation) -> dict[str, Any]:
