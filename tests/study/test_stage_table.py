@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from emocap.cli.checks import check_stage
+from emocap.errors import EmocapError
 from emocap.study.cache import reachable_modules
 from emocap.study.config.loading import load_config
 from emocap.study.models import MODELS
@@ -15,6 +17,14 @@ def test_inputs_are_earlier_stages() -> None:
     names = list(STAGES)
     for number, stage in enumerate(STAGES.values()):
         assert set(stage.inputs) <= set(names[:number]), stage.name
+
+
+def test_command_knows_all_stages_without_the_table() -> None:
+    for name in (*STAGES, "report", "s0", "s1_f3"):
+        check_stage(name)
+    for name in ("techer", "entry.name", "s1_f"):
+        with pytest.raises(EmocapError, match="no such stage"):
+            check_stage(name)
 
 
 def test_outputs_belong_to_one_stage() -> None:

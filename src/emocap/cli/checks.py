@@ -146,3 +146,24 @@ def check_corpora(config: "StudyConfig") -> None:
         check_corpus(corpus.format, config.data_root / corpus.path, images, corpus.read_options())
         if corpus.store is not None and not (config.data_root / corpus.store).is_dir():
             raise EmocapError(f"{config.data_root / corpus.store}: no such feature store; extract it first")
+
+
+def check_stage(until: str | None) -> None:
+    """Check that some study has a stage, without importing the table of stages, whose functions need torch.
+
+    Raises:
+        EmocapError: no study has it.
+    """
+    from emocap.study.models import MODELS
+
+    spec = find_spec("emocap.study")
+    assert spec is not None, "it is a package of emocap"
+    assert spec.submodule_search_locations, "it is a folder"
+    table = Path(spec.submodule_search_locations[0]) / "stages" / "table.py"
+    calls = [node for node in ast.walk(ast.parse(table.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    stages = [call.args[0] for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Stage"]
+    names = [str(name.value) for name in stages if isinstance(name, ast.Constant)]
+    moved = [model.name for model in MODELS.values() if model.kind == "study" and model.starts_from in MODELS]
+    known = [*names, *moved, "report"]
+    if until is not None and until not in known and not re.fullmatch(r"s\d+(_f\d+)?", until):
+        raise EmocapError(f"--until {until}: no such stage; the stages are {', '.join(known)}")

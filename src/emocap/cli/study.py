@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from emocap.cli.checks import check_corpora, check_run
+from emocap.cli.checks import check_corpora, check_run, check_stage
 from emocap.cli.options import SetOption
 from emocap.cli.output import print_scores
 from emocap.errors import EmocapError
@@ -60,6 +60,7 @@ def run(
     """
     from emocap.study.config.loading import load_config
 
+    check_stage(until)
     config = load_config(study, overrides)
     check_corpora(config)
     _run(config, run_dir or Path("runs") / config.name, until)
