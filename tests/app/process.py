@@ -50,7 +50,7 @@ class Server:
         response = connection.getresponse()
         return response.status, response.read()
 
-    def stop(self) -> int | None:
-        """Send SIGTERM and return the exit status."""
-        self.process.send_signal(signal.SIGTERM)
+    def stop(self, number: int = signal.SIGTERM) -> int | None:
+        """Send a signal and return the exit status."""
+        self.process.send_signal(number)
         return self.process.wait(TIMEOUT)

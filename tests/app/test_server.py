@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -60,6 +61,14 @@ def test_stop_answers_accepted_requests_and_leaves_no_files(start) -> None:
     logged = [json.loads(line) for line in server.log.read_text().splitlines() if '"/v1/predict"' in line]
     assert statuses == [200] * len(logged)
     assert len(logged) > 1
+    assert list(server.temporary.iterdir()) == []
+
+
+def test_ctrl_c_stops_as_sigterm_does(start) -> None:
+    server = start("--no-page")
+    assert server.request("GET", "/healthz")[0] == 200
+    assert server.stop(signal.SIGINT) == 0
+    assert "stopped by" not in server.log.read_text()
     assert list(server.temporary.iterdir()) == []
 
 

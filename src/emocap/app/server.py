@@ -8,7 +8,6 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -106,14 +105,16 @@ def serve(
         logger.info("%s: http://%s:%d (stop with Ctrl-C)", served.folder, address, listening.getsockname()[1])
         _log_only_requests()
         server = _Server(config, middleware, service)
-        # When uvicorn has stopped it raises its signal again, and only cleaning up is left to do.
-        signal.signal(signal.SIGTERM, lambda number, frame: None)
+        # When uvicorn has stopped it raises its signals again, and only cleaning up is left to do.
+        interrupt = signal.getsignal(signal.SIGINT)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda number, frame: None)
         if hasattr(signal, "SIGHUP"):
             signal.signal(signal.SIGHUP, lambda number, frame: server.handle_exit(signal.SIGTERM, frame))
         try:
-            with suppress(KeyboardInterrupt):
-                server.run(sockets=[listening])
+            server.run(sockets=[listening])
         finally:
+            signal.signal(signal.SIGINT, interrupt)  # a further Ctrl-C does not wait for the model
             service.stop()
 
 
