@@ -2,6 +2,11 @@
 
 import json
 
+from PIL import Image
+
+from emocap.regions.extractors.grid import GridExtractor
+
+from ..small_captioner import write_captioner
 from .process import emocap
 
 
@@ -31,3 +36,27 @@ def test_rank_says_what_limits_the_ranking(model_folder, tmp_path) -> None:
     for command in ("predict", "explain"):
         done = emocap(command, "--model", model_folder, "a dog waits alone")
         assert done.stderr.count("emocap: the model was trained on drawn scenes") == 1, done.stderr
+
+
+def test_image_is_described_once(tiny_bert, vocabulary, tmp_path, monkeypatch) -> None:
+    run = write_captioner(tmp_path / "run", tiny_bert, vocabulary)
+    (tmp_path / "captions.txt").write_text("a dog waits alone\nlost storm\n")
+    Image.new("RGB", (60, 40), "red").save(tmp_path / "red.png")
+    described = []
+    describe = GridExtractor.describe
+
+    def count(extractor, prepared, sizes):
+        described.extend(prepared)
+        return describe(extractor, prepared, sizes)
+
+    monkeypatch.setattr(GridExtractor, "describe", count)
+    for command in (
+        ("rank", "--model", run, tmp_path / "red.png", tmp_path / "captions.txt"),
+        ("rank", "--model", run / "captioner/model/ranker", tmp_path / "red.png", tmp_path / "captions.txt"),
+        ("caption", "--model", run, tmp_path / "red.png"),
+    ):
+        described.clear()
+        done = emocap(*command, "--emotion", vocabulary.labels[0])
+        assert done.returncode == 0, done.stderr
+        assert len(described) == 1, command
+        assert ("single colour" in done.stderr) == (command[2] == run)

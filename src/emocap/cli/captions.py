@@ -66,8 +66,9 @@ def caption(
 
     if writer is None:
         captioner = EmotionCaptioner.from_pretrained(model, allow_other_features=allow_other_features)
+        described = _seen_by_captioner(captioner, image, clip)
         ranked = captioner.caption(
-            image,
+            described,
             emotion,
             n,
             guidance=guidance,
@@ -77,7 +78,7 @@ def caption(
             seed=seed,
             similarity=_similarity(clip),
         )
-        print_ranking_remarks(captioner.ranker, image, [one.caption for one in ranked], emotion)
+        print_ranking_remarks(captioner.ranker, described, [one.caption for one in ranked], emotion)
         _print_ranked(ranked)
         return
     from emocap.captioning.hub_models import ImageToText
@@ -145,15 +146,32 @@ def _ranked(
     folder = find_captioner(model)
     if folder is not None and image is not None:
         captioner = EmotionCaptioner.from_pretrained(folder, allow_other_features=allow_other_features)
-        ranked = captioner.rank(image, captions, emotion, strength=strength, **options)
-        print_ranking_remarks(captioner.ranker, image, captions, emotion)
+        described = _seen_by_captioner(captioner, image, clip)
+        ranked = captioner.rank(described, captions, emotion, strength=strength, **options)
+        print_ranking_remarks(captioner.ranker, described, captions, emotion)
         return ranked
     classifier = model if folder is None else folder / RANKER
     predictor = EmotionPredictor.from_pretrained(classifier, allow_other_features=allow_other_features)
     strength = 1.0 if strength is None else strength
-    ranked = rank_captions(predictor, image, captions, emotion, strength=strength, **options)
-    print_ranking_remarks(predictor, image, captions, emotion)
+    described = None if image is None else _described(predictor, image, clip)
+    ranked = rank_captions(predictor, described, captions, emotion, strength=strength, **options)
+    print_ranking_remarks(predictor, described, captions, emotion)
     return ranked
+
+
+def _described(predictor: Any, image: Path, clip: str | None) -> Any:
+    """The regions of an image, so that they are found once; the image itself for a CLIP-like model that looks at it."""
+    return predictor.regions([image])[0] if clip is None and predictor.uses_images else image
+
+
+def _seen_by_captioner(captioner: Any, image: Path, clip: str | None) -> Any:
+    """As `_described`; says that an image has a single colour, which its regions do not tell a captioner."""
+    from emocap.api.images import UNIFORM_IMAGE, is_uniform, load_image
+    from emocap.progress import logger
+
+    if clip is None and is_uniform(load_image(image)):
+        logger.warning(UNIFORM_IMAGE)
+    return _described(captioner.ranker, image, clip)
 
 
 def _similarity(clip: str | None) -> Any:
