@@ -2,13 +2,16 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from importlib.metadata import version
+from unittest import mock
 
 import pytest
 
 from emocap.cli.main import main
+from emocap.cli.signals import Stopped
 from emocap.progress import logger
 
 from .process import emocap, emocap_process, plain
@@ -144,3 +147,18 @@ def test_debug_shows_the_traceback(tmp_path) -> None:
     done = emocap_process("--debug", "run", "none.yaml", cwd=tmp_path)
     assert "Traceback" in done.stderr
     assert done.returncode != 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("run", "study.yaml"), "; run the same command again to resume"),
+        (("--debug", "curve", "study.yaml"), "; run the same command again to resume"),
+        (("predict", "--model", "run", "a dog"), ""),
+    ],
+)
+def test_only_commands_that_resume_are_said_to(monkeypatch, arguments, hint) -> None:
+    monkeypatch.setattr("emocap.cli.main.app", mock.Mock(side_effect=Stopped(signal.SIGINT)))
+    monkeypatch.setattr("emocap.cli.main.end_soon", mock.Mock())
+    done = emocap(*arguments)
+    assert (done.returncode, done.stderr) == (130, f"emocap: stopped by SIGINT{hint}\n")

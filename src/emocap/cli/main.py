@@ -45,7 +45,7 @@ _COMMANDS = (
     extract,
     serve,
 )
-RESUMED = {"run", "demo", "extract"}
+RESUMED = {"run", "demo", "curve", "extract"}
 for command in _COMMANDS:
     app.command()(command)
 app.add_typer(store_app, name="store")
@@ -85,7 +85,8 @@ def main() -> None:
         typer.echo(f"emocap: {path}{error.strerror or error}", err=True)
         sys.exit(1)
     except Stopped as stopped:
-        hint = "; run the same command again to resume" if RESUMED.intersection(sys.argv[1:]) else ""
+        named = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+        hint = "; run the same command again to resume" if named in RESUMED else ""
         typer.echo(f"emocap: {stopped}{hint}", err=True)
         end_soon(stopped.status)
         sys.exit(stopped.status)
