@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from emocap.errors import EmocapError
-from emocap.evaluation.human_agreement import SHARED, human_ceiling, ranking_scores
+from emocap.evaluation.human_agreement import HUMAN_METRICS, human_ceiling, ranking_scores
 from emocap.evaluation.predictions import ModelPredictions
 from emocap.evaluation.probability_metrics import micro_f1
 from emocap.evaluation.ranking_metrics import recall_at_k
@@ -34,7 +34,7 @@ def test_annotators_against_the_others_by_hand() -> None:
     assert result["one_against_others"]["micro_f1"] == pytest.approx(4 / 11)
     assert (result["n_pairs"], result["left_out"]) == (1, {})
     assert result["annotators"] == {"least": 3, "median": 3.0, "most": 3}
-    assert set(result["one_against_others"]) == set(SHARED)
+    assert set(result["one_against_others"]) == set(HUMAN_METRICS)
 
 
 def test_models_get_the_same_targets() -> None:
@@ -125,7 +125,7 @@ def test_full_agreement_gives_perfect_scores() -> None:
     named = [[[0], [0], [0]], [[1], [1]], [[2], [2]], [[3], [3]]]
     result = human_ceiling(named, {"model": [predictions(range(4), np.eye(4) * 0.8 + 0.1)]}, LABELS, PRIOR)
     assert set(result["shares"]["model"]) == {"top1_accuracy", "recall_at_3", "micro_f1"}
-    for metric in SHARED:
+    for metric in HUMAN_METRICS:
         assert result["one_against_others"][metric] == pytest.approx(1)
         assert result["shares"]["model"][metric] == pytest.approx(1)
         assert result["split_half"]["metrics"][metric] == pytest.approx(1)

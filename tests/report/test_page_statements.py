@@ -150,3 +150,23 @@ def test_states_when_no_model_has_a_score(run_dir):
 
     run_dir.change("results.json", lose)
     assert "No model has a mean average precision." in report_of(run_dir).text
+
+
+@pytest.mark.parametrize(
+    ("seeds", "folds", "said"),
+    [
+        ([0], None, "95% intervals, of one training run each."),
+        ([0], 5, "95% intervals, of one training run each per fold."),
+        ([0, 1, 2], None, "95% intervals over images and seeds, of means over 3 training runs each."),
+    ],
+)
+def test_says_how_often_points_of_a_study_were_trained(run_dir, seeds, folds, said):
+    def change(results):
+        results.update(seeds=seeds, folds=folds)
+        for part in ("transfer_study", "pseudo_label_study"):
+            results[part] |= {"seeds": [7], "intervals_over": "images" if len(seeds) == 1 else "images and seeds"}
+
+    run_dir.change("results.json", change)
+    text = report_of(run_dir).text
+    assert f"Whiskers and band are {said}" in text
+    assert f"Whiskers are {said}" in text

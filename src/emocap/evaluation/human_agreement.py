@@ -23,7 +23,7 @@ from emocap.evaluation.scored_predictions import ScoredPredictions
 
 # What a person's answer is of the same kind for: a few best emotions, or a decision on each. A person ranks no further
 # emotions and has no probabilities, so that average precision over pairs, LRAP or nDCG say nothing about people.
-SHARED = ("top1_accuracy", "recall_at_3", "micro_f1")
+HUMAN_METRICS = ("top1_accuracy", "recall_at_3", "micro_f1")
 UNNAMED = 1e-6
 Weighted = Callable[[np.ndarray], np.ndarray]
 
@@ -39,7 +39,7 @@ def human_ceiling(
     n_splits: int = 20,
     seed: int = 0,
 ) -> dict[str, Any] | None:
-    """Scores of annotators and of models against the same annotators, by the metrics in `SHARED` that can vary.
+    """Scores of annotators and of models against the same annotators, by the metrics in `HUMAN_METRICS` that can vary.
 
     For `micro_f1` an annotator predicts what is named, a model what reaches its threshold; the other metrics use ranks.
     Every annotator has the same weight, so that a pair with more annotators has more.
@@ -71,7 +71,7 @@ def human_ceiling(
     is_ranked = np.array([bool(words) for _, known in kept for words in known])
     if not is_ranked.all():
         left_out["answers of no emotion, by the metrics of rankings only"] = int((~is_ranked).sum())
-    names = [name for name in SHARED if name in varying_metrics(len(labels))]
+    names = [name for name in HUMAN_METRICS if name in varying_metrics(len(labels))]
     of_people = _weighted(names, people, targets, 0.5, is_ranked)
     of_models = {
         name: [_weighted_model(names, repeat, pairs, targets, is_ranked) for repeat in repeats]

@@ -1,7 +1,7 @@
 """Verdicts: whether one model is better than another, from an interval of the difference and the size of the test set.
 
-Every sentence, star and colour of a report follows from `decide`. On smaller test sets than the least
-`benchmarks/false_verdicts.py` finds even a large difference in less than half of the trials; docs/METRICS.md has its
+Every sentence, star and colour of a report follows from `decide`. On 10 pairs, a third of the least test set,
+`benchmarks/false_verdicts.py` finds even a large difference in at most 11% of the trials; docs/METRICS.md has its
 table.
 """
 

@@ -14,9 +14,6 @@ from emocap.report.files.comparison import Comparison, Difference, Interval, Met
 from emocap.report.files.results import Results
 from emocap.report.text import EQUAL, percent_interval
 
-# What an annotator names is a short ranking and a set of emotions, like a model's top emotions and decisions. It is no
-# score of every emotion, which mean average precision needs.
-HUMAN_METRICS = ("top1_accuracy", "recall_at_3", "micro_f1")
 HUMAN_METRIC = "recall_at_3"
 IN_WORDS: dict[Outcome, str] = {
     "better": "is better than",

@@ -179,7 +179,21 @@ def _points(study: TransferStudy | PseudoLabelStudy, reference: str, results: Re
         )
         for point in study.points
     ]
-    return {"study": study, "points": points, "marks": marks_in_words(study)}
+    return {
+        "study": study,
+        "points": points,
+        "marks": marks_in_words(study),
+        "intervals": _intervals_of_points(study, results),
+    }
+
+
+def _intervals_of_points(study: TransferStudy | PseudoLabelStudy, results: Results) -> str:
+    """What the intervals of a study's points describe; each point is trained once per seed of both."""
+    n_runs = max(1, len(study.seeds)) * len(results.seeds)
+    per_fold = "" if results.folds is None else " per fold"
+    if n_runs == 1:
+        return f"95% intervals, of one training run each{per_fold}"
+    return f"95% intervals over {study.intervals_over}, of means over {n_runs} training runs each{per_fold}"
 
 
 def _emotion_rows(results: Results, models: list[str]) -> list[tuple[str, list[tuple[str, bool]]]]:

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from emocap.evaluation.human_agreement import HUMAN_METRICS
 from emocap.evaluation.metrics import METRICS, PRIMARY
 from emocap.report.files.comparison import Comparison, MetricInfo
 from emocap.report.files.results import Results
-from emocap.report.outcome import HUMAN_METRICS, best_models, outcome_of
+from emocap.report.outcome import best_models, outcome_of
 from emocap.report.text import EQUAL, counted, interval_text, metric_name, number, signed, signed_interval
 from emocap.study.models import display_name
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from emocap.evaluation.human_agreement import HUMAN_METRICS
 from emocap.evaluation.metrics import PRIMARY
 from emocap.report.files.results import Human, Results
-from emocap.report.outcome import HUMAN_METRICS, human_share
+from emocap.report.outcome import human_share
 from emocap.report.plots.axes import Look, dots, look_of
 from emocap.report.plots.figure import HEIGHT, Drawing, drawing_of, sentence_of
 from emocap.report.plots.intervals import Estimate, estimates, places_of, reliability_lines
