@@ -21,7 +21,7 @@ EVALUATION = {
     "interval": [0.35, 0.45], "baseline": "vectors", "baseline_score": 0.5, "baseline_interval": [0.46, 0.54],
     "difference": {"difference": -0.1, "low": -0.15, "high": -0.05},
     "verdict": "AnB+ is worse than vectors by mAP on 234 test pairs of 200 images, in one training run.",
-    "version": "0.9", "model_hash": "0123456789abcdef" * 4,
+    "version": "0.9", "model_hash": "0123456789abcdef" * 4, "decision": "worse",
 }  # fmt: skip
 FREQUENCIES = np.array([0.6, 0.3, 0.1])
 

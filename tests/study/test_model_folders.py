@@ -132,6 +132,7 @@ def test_evaluation_lies_beside_every_card(single) -> None:
         )
         assert evaluation["n_pairs"] == results["n_test_pairs"]
         assert evaluation["verdict"].endswith(".")
+        assert evaluation["decision"] == ("cannot tell" if evaluation["difference"] else None)
         assert " by mean average precision on 24 test pairs of 24 images" in evaluation["verdict"]
 
 

@@ -13,6 +13,7 @@ from emocap.captioning.checkpoint import find_captioner
 from emocap.classifiers.evaluation_file import read_evaluation
 from emocap.classifiers.places import run_directory
 from emocap.errors import EmocapError
+from emocap.evaluation.verdicts import Verdict
 from emocap.files import read_json
 
 DEMO_RUNS = ("runs/demo-captions", "runs/demo")
@@ -33,6 +34,8 @@ class Evaluation:
         verdict: what the test pairs show, in a sentence or two.
         version: of emocap.
         model_hash: SHA-256 of the model's files.
+        decision: "better" than the baseline, "worse", "inconclusive", or "cannot tell" from so few pairs; None if it
+            is unknown.
     """
 
     data: str
@@ -48,11 +51,12 @@ class Evaluation:
     verdict: str
     version: str
     model_hash: str
+    decision: Verdict | None = None
 
     @property
     def is_beaten(self) -> bool:
-        """Whether the baseline is better, by the interval of the difference."""
-        return self.difference is not None and self.difference["high"] < 0
+        """Whether the baseline is better, as far as so many test pairs can tell."""
+        return self.decision == "worse"
 
 
 @dataclass(frozen=True)

@@ -150,6 +150,7 @@ def evaluation_of(study: TrainingUnit, results: dict[str, Any], name: str) -> di
     strongest = results["comparison_baseline"]["model"]
     baseline = strongest if name != strongest else "prior"
     difference = results["differences"].get(baseline, {}).get(name, {}).get(PRIMARY)
+    decision = None if difference is None else _decision(results, difference)
     return {
         "data": study.config.name,
         "n_pairs": results["n_test_pairs"],
@@ -161,33 +162,35 @@ def evaluation_of(study: TrainingUnit, results: dict[str, Any], name: str) -> di
         "baseline_score": results["models"][baseline].get(PRIMARY),
         "baseline_interval": results["intervals"][baseline].get(PRIMARY),
         "difference": {key: difference[key] for key in ("difference", "low", "high")} if difference else None,
-        "verdict": _verdict(study, results, name, baseline, difference),
+        "decision": decision,
+        "verdict": _verdict(study, results, name, baseline, decision),
         "version": version("emocap"),
     }
 
 
-def _verdict(
-    study: TrainingUnit, results: dict[str, Any], name: str, baseline: str, difference: dict[str, Any] | None
-) -> str:
-    """One sentence or two on a model and a baseline."""
-    label = study.models[name].label
-    model = f"T{label[1:]}" if label.startswith("the ") else label
-    metric = METRICS[PRIMARY].display_name
-    if difference is None:
-        return f"{model} is the model that others are compared with."
-    verdict = decide(
+def _decision(results: dict[str, Any], difference: dict[str, Any]) -> Verdict:
+    return decide(
         difference["low"],
         difference["high"],
         higher_is_better=METRICS[PRIMARY].higher_is_better,
         is_enough=results["sample"]["is_enough"],
         deciding_images=difference["deciding_images"],
     )
+
+
+def _verdict(study: TrainingUnit, results: dict[str, Any], name: str, baseline: str, decision: Verdict | None) -> str:
+    """One sentence or two on a model and a baseline."""
+    label = study.models[name].label
+    model = f"T{label[1:]}" if label.startswith("the ") else label
+    metric = METRICS[PRIMARY].display_name
+    if decision is None:
+        return f"{model} is the model that others are compared with."
     n_pairs, n_images = results["n_test_pairs"], results["n_test_images"]
     sentence = (
-        f"{model} {IN_WORDS[verdict]} {study.models[baseline].label} by {metric[0].lower()}{metric[1:]} "
+        f"{model} {IN_WORDS[decision]} {study.models[baseline].label} by {metric[0].lower()}{metric[1:]} "
         f"on {n_pairs:,} test pairs of {n_images:,} images"
     )
-    if verdict == "cannot tell":
+    if decision == "cannot tell":
         return f"{sentence}, which are too few."
     n_seeds = len(results["seeds"])
     is_trained = study.models[name].kind != "baseline"
