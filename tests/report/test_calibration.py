@@ -45,6 +45,13 @@ def test_says_which_models_were_scaled(applied, said):
     assert said in calibration_section(results(**applied), "AnB+").finding
 
 
+def test_says_which_models_were_scaled_in_some_folds_only():
+    scaled = results(tfidf=False)
+    scaled.calibration["AnB"].temperature[:] = [1.3, 1.0]
+    said = calibration_section(scaled, "AnB+").finding
+    assert said.endswith("but not to tfidf. In some folds or seeds none was applied to AnB.")
+
+
 def test_unscaled_model_has_one_curve():
     drawing = trust.reliability(results(AnB_plus=False), ["AnB+"])
     assert drawing.caption.startswith(

@@ -1,8 +1,8 @@
 """Verdicts: whether one model is better than another, from an interval of the difference and the size of the test set.
 
-Every sentence, star and colour of a report follows from `decide`. On 10 pairs, a third of the least test set,
-`benchmarks/false_verdicts.py` finds even a large difference in at most 11% of the trials; docs/METRICS.md has its
-table.
+Every sentence that compares models, and what marks their differences, follows from `decide`. On 10 pairs, a third of
+the least test set, `benchmarks/false_verdicts.py` finds even a large difference in at most 11% of the trials;
+docs/METRICS.md has its table.
 """
 
 from collections.abc import Sequence

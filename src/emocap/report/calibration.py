@@ -81,8 +81,10 @@ def _finding(models: dict[str, Calibration]) -> str:
     left = [label_of(name) for name, entry in models.items() if entry.applied is False]
     if not applied and not left:
         return ""
+    partly = [label_of(name) for name, entry in models.items() if entry.applied and 1.0 in entry.temperature]
+    rest = f" In some folds or seeds none was applied to {listed(partly)}." if partly else ""
     if not left:
-        return "A temperature was applied to every model."
+        return f"A temperature was applied to every model.{rest}"
     if not applied:
         return "No temperature was applied."
-    return f"A temperature was applied to {listed(applied)}, but not to {listed(left)}."
+    return f"A temperature was applied to {listed(applied)}, but not to {listed(left)}.{rest}"
