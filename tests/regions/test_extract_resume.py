@@ -190,3 +190,18 @@ def test_existing_store_names_images_that_changed(photos, tmp_path):
         extract(images, root, Network(), tmp_path / "store")
     path.unlink()
     assert changed_images(store, root) == [], "a store stands for images that were moved away"
+
+
+def test_image_that_is_replaced_while_it_is_read_counts_as_changed(photos, tmp_path, monkeypatch):
+    root, images = photos
+    prepare = decoding.prepare_source
+
+    def then_replace(path, extractor):
+        prepared = prepare(path, extractor)
+        if path == root / images[0]:
+            path.write_bytes(path.read_bytes() + b"0")
+        return prepared
+
+    monkeypatch.setattr(decoding, "prepare_source", then_replace)
+    extract(images, root, GridExtractor(dim=16), tmp_path / "store", workers=1)
+    assert changed_images(FeatureStore.open(tmp_path / "store"), root) == [images[0]]

@@ -172,8 +172,8 @@ def _outcomes(keys: list[str], image_root: Path, extractor: Extractor) -> list[O
 def _outcome(key: str, image_root: Path, extractor: Extractor) -> Outcome:
     try:
         plain_image_name(key, image_root)
-        prepared = prepare_source(image_root / key, extractor)
-        return prepared._replace(digest=digest_of(image_root / key) or "")
+        digest = digest_of(image_root / key)  # first: that of a file replaced meanwhile would hide the change
+        return prepare_source(image_root / key, extractor)._replace(digest=digest or "")
     except ImageMissing:
         return None
     except (ImageNameFault, ImageFault) as fault:
