@@ -241,9 +241,7 @@ def _print_explanation(explanation: Any) -> None:
     baseline = "every word masked, every region empty"
     if explanation.method == "deletion":
         baseline = "empty caption, no image"
-    typer.echo(
-        f"  log-odds {explanation.log_odds:.2f}, baseline ({baseline}) {explanation.baseline_log_odds:.2f}\n"
-    )
+    typer.echo(f"  log-odds {explanation.log_odds:.2f}, baseline ({baseline}) {explanation.baseline_log_odds:.2f}\n")
     for rewording in explanation.rewordings[:MAX_REWORDINGS]:
         word = printable(rewording.word)
         wording = f'replace "{word}" by "{rewording.replacement}"' if rewording.replacement else f'leave out "{word}"'
