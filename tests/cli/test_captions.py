@@ -60,3 +60,4 @@ def test_image_is_described_once(tiny_bert, vocabulary, tmp_path, monkeypatch) -
         assert done.returncode == 0, done.stderr
         assert len(described) == 1, command
         assert ("single colour" in done.stderr) == (command[2] == run)
+        assert ("uses AnB+, the model that ranks its captioner" in done.stderr) == (command[2] == run)

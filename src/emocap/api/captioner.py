@@ -64,6 +64,7 @@ class EmotionCaptioner:
         saved.vocabulary.require_same(ranker.labels, str(saved.folder / RANKER))
         if saved.card.features is not None:
             ranker.require_features(saved.card.features["fingerprint"], saved.card.features["dim"])
+        logger.info("%s: uses %s, the model that ranks its captioner's captions", folder, ranker.name)
         return cls(saved, ranker)
 
     @property
