@@ -84,6 +84,24 @@ def atomic_folder(path: Path, *, replace: bool = True) -> Iterator[Path]:
                 shutil.rmtree(temporary, ignore_errors=True)
 
 
+@contextmanager
+def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
+    """Give a hidden folder within `parent` for the time of the block; those that killed processes left are removed.
+
+    Args:
+        name: of the work that the folder is for.
+
+    Raises:
+        EmocapError: it cannot be created.
+    """
+    with _write_errors(parent):
+        _leftovers.cache_clear()
+        _remove_leftovers(parent / name)
+        folder = tempfile.TemporaryDirectory(prefix=f".{name}.{os.getpid()}-", suffix=PART, dir=parent)
+    with folder as path:
+        yield Path(path)
+
+
 def _remove_leftovers(path: Path) -> None:
     """Remove what killed processes had not finished writing to `path`, and put an older folder back in its place."""
     for leftover in _leftovers(path.parent).pop(path.name, []):

@@ -297,7 +297,7 @@ def test_leftovers_of_killed_runs_are_removed(model, data, tmp_path) -> None:
     dead = subprocess.Popen(["true"])
     dead.wait()
     folder = tmp_path / "predictions"
-    scratch = folder / f".emocap-x.{dead.pid}.part"
+    scratch = folder / f".emocap-features.{dead.pid}-x1.emocap.part"
     (scratch / "features").mkdir(parents=True)
     theirs = [f".other.csv.{dead.pid}.emocap.part", f".out.csv.{os.getppid()}.emocap.part"]
     for name in (f".out.csv.{dead.pid}.emocap.part", *theirs):
@@ -305,6 +305,9 @@ def test_leftovers_of_killed_runs_are_removed(model, data, tmp_path) -> None:
     label_corpus(model, data, folder / "out.csv", format_=None, images=None)
     left = sorted(path.name for path in folder.glob(".*"))
     assert left == theirs, "only what a dead process left of this output is removed"
+    (scratch / "features").mkdir(parents=True)
+    label_corpus(model, data, folder / "out.csv", format_=None, images=None)
+    assert not scratch.exists(), "in the same process, too"
 
 
 def test_says_what_limits_the_model(model, data, tmp_path, caplog) -> None:

@@ -1,16 +1,10 @@
 """Checks of the files that a command is to write, before it does any work; they import nothing heavy."""
 
 import os
-import re
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 from emocap.errors import EmocapError
-from emocap.progress import logger
-
-SCRATCH = ".emocap-"  # beginning of the name of a folder for temporary features
-_PROCESS = re.compile(r"\.(\d+)\.part$")
 
 
 def require_writable(out: Path, *, is_folder: bool = False) -> None:
@@ -43,24 +37,3 @@ def require_other_file(out: Path, inputs: Iterable[Path], what: str) -> None:
     for path in inputs:
         if out.exists() and path.exists() and out.samefile(path):
             raise EmocapError(f"{out}: is {what}; choose another file to write")
-
-
-def remove_scratch(folder: Path) -> None:
-    """Remove the temporary features that killed runs left in a folder; those of running processes stay."""
-    if os.name == "nt":  # no signal there tells whether a process is alive
-        return
-    for path in folder.glob(f"{SCRATCH}*.part"):
-        number = _PROCESS.search(path.name)
-        if number is not None and not _is_alive(int(number[1])):
-            logger.info("%s: removed, a run that was killed left it", path)
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

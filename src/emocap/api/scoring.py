@@ -1,7 +1,6 @@
 """The probabilities of a saved model for a corpus of the user, with the features of its images."""
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from emocap.api.images import model_extractor
-from emocap.api.output_files import SCRATCH, remove_scratch
 from emocap.api.remarks import remarks_on_model
 from emocap.classifiers.base import Classifier, StoredFeatures
 from emocap.classifiers.load import load_classifier
 from emocap.corpora.pairs import Pairs
 from emocap.errors import EmocapError
+from emocap.files import scratch_folder
 from emocap.progress import logger
 from emocap.regions.extract import extract
 from emocap.regions.extraction_report import log_rejected, require_described
@@ -56,14 +55,7 @@ def image_features(
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise EmocapError("a corpus is scored in one process only; start it without torchrun")
-    remove_scratch(scratch)
-    try:
-        folder = tempfile.TemporaryDirectory(prefix=SCRATCH, suffix=f".{os.getpid()}.part", dir=scratch)
-    except OSError as error:
-        raise EmocapError(
-            f"{scratch}: cannot be written ({error.strerror or error}); choose a different folder"
-        ) from error
-    with folder as name:
+    with scratch_folder(scratch, "emocap-features") as folder:
         store, faults = None, {}
         if stored is not None:
             store = FeatureStore.open(stored)
@@ -71,7 +63,7 @@ def image_features(
             faults = dict.fromkeys(_absent(pairs, store, stored, consequence), f"no features in {stored}")
         elif model.uses_images and pairs.image_root is not None:
             extractor = model_extractor(model, allow_other=allow_other_features)
-            path = Path(name) / "features"
+            path = folder / "features"
             report = extract(pairs.distinct_images(), pairs.image_root, extractor, path)
             log_rejected(report, consequence=consequence)
             require_described(report)
