@@ -2,6 +2,7 @@
 
     python benchmarks/false_verdicts.py                    the table of docs/METRICS.md, about 10 minutes on one core
     python benchmarks/false_verdicts.py --trials 100 --pairs 10 100 --models independent
+    python benchmarks/false_verdicts.py --pairs 229 458 --models independent correlated --rarity 8   rare ones
 
 A trial is a study of five emotions with a model, the prior and four baselines, and as many validation pairs as test
 pairs. Scores are logits of the frequencies plus normal noise. "Correlated" models share 80% of its variance,
@@ -16,7 +17,7 @@ baselines.
 import argparse
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,24 +49,33 @@ class Cell:
         n_pairs: test pairs, of one image each; validation pairs likewise.
         kind: one of `KINDS`.
         effect: true difference of the model to all others, in logits.
+        rarity: what `FREQUENCIES` are divided by.
     """
 
     n_pairs: int
     kind: str = "independent"
     effect: float = 0.0
+    rarity: float = 1.0
+
+    @property
+    def frequencies(self) -> np.ndarray:
+        """(5,) of the emotions."""
+        return FREQUENCIES / self.rarity
 
 
-def drawn_scores(rng: np.random.Generator, targets: np.ndarray, shared: np.ndarray, effect: float = 0.0) -> np.ndarray:
+def drawn_scores(
+    rng: np.random.Generator, frequencies: np.ndarray, targets: np.ndarray, shared: np.ndarray, effect: float = 0.0
+) -> np.ndarray:
     """(N, 5) float32 probabilities of noise around the frequencies, of which `shared` (N, 5) is a part."""
     weight = SHARED if shared.any() else 0.0
     noise = np.sqrt(weight) * shared + np.sqrt(1 - weight) * rng.normal(size=targets.shape)
-    logits = np.log(FREQUENCIES / (1 - FREQUENCIES)) + noise + effect * targets
+    logits = np.log(frequencies / (1 - frequencies)) + noise + effect * targets
     return (1 / (1 + np.exp(-logits))).astype(np.float32)
 
 
-def drawn_targets(rng: np.random.Generator, n: int) -> np.ndarray:
+def drawn_targets(rng: np.random.Generator, frequencies: np.ndarray, n: int) -> np.ndarray:
     """(n, 5) of 0 and 1, at least one 1."""
-    targets = (rng.random((n, 5)) < FREQUENCIES).astype(np.float32)
+    targets = (rng.random((n, 5)) < frequencies).astype(np.float32)
     if not targets.any():
         targets[0, 0] = 1
     return targets
@@ -79,19 +89,23 @@ def predictions(probabilities: np.ndarray) -> ModelPredictions:
 def trial(cell: Cell, seed: int) -> dict[str, str]:
     """The verdicts of one study: by the product's rule, without its minimum, for all models, and by the former rule."""
     rng = np.random.default_rng([seed, cell.n_pairs, KINDS.index(cell.kind)])
-    validation, test = drawn_targets(rng, cell.n_pairs), drawn_targets(rng, cell.n_pairs)
+    frequencies = cell.frequencies
+    validation, test = (drawn_targets(rng, frequencies, cell.n_pairs) for _ in range(2))
     is_correlated, known = cell.kind == "correlated", 1.5 if cell.kind == "informative" else 0.0
     shared = [rng.normal(size=targets.shape) * is_correlated for targets in (validation, test)]
     qualities = 0.3 * rng.normal(size=3) if cell.kind == "three seeds" else np.zeros(1)
     models = {
-        "model": [predictions(drawn_scores(rng, test, shared[1], known + cell.effect + each)) for each in qualities]
+        "model": [
+            predictions(drawn_scores(rng, frequencies, test, shared[1], known + cell.effect + each))
+            for each in qualities
+        ]
     }
     baselines: dict[str, HeldOut] = {}
     for name in ("prior", *BASELINES):
         scores = [
-            np.tile(FREQUENCIES, (len(targets), 1)).astype(np.float32)
+            np.tile(frequencies, (len(targets), 1)).astype(np.float32)
             if name == "prior"
-            else drawn_scores(rng, targets, common, known)
+            else drawn_scores(rng, frequencies, targets, common, known)
             for targets, common in zip((validation, test), shared, strict=True)
         ]
         score = mean_average_precision(scores[0], validation)
@@ -147,16 +161,16 @@ def rates(cell: Cell, n_trials: int) -> dict[str, float]:
     return {name: count / n_trials for name, count in counts.items()}
 
 
-def table(pairs: Sequence[int], kinds: Sequence[str], n_trials: int) -> Iterator[str]:
+def table(pairs: Sequence[int], kinds: Sequence[str], n_trials: int, rarity: float = 1.0) -> Iterator[str]:
     """The lines of the table, in Markdown."""
     yield (
         "| models | test pairs | worse | better | better than the prior | any of 5, simultaneous | "
         "former rule: worse | former rule: better | verdict given | power |"
     )
     yield "| --- " * 10 + "|"
-    for cell in (Cell(n, kind) for kind in kinds for n in pairs):
+    for cell in (Cell(n, kind, rarity=rarity) for kind in kinds for n in pairs):
         noise = rates(cell, n_trials)
-        power = rates(Cell(cell.n_pairs, cell.kind, POWER_EFFECT), max(n_trials // 4, 1))
+        power = rates(replace(cell, effect=POWER_EFFECT), max(n_trials // 4, 1))
         is_informative = cell.kind == "informative"  # and so truly better than the prior
         shown = [
             "" if is_informative and name in ("prior better", "any false") else f"{100 * noise.get(name, 0.0):.1f}%"
@@ -172,8 +186,9 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=1000, help="trials per row; a quarter as many for power")
     parser.add_argument("--pairs", type=int, nargs="+", default=[10, 30, 100, 400], help="numbers of test pairs")
     parser.add_argument("--models", nargs="+", choices=KINDS, default=KINDS, help="kinds of models")
+    parser.add_argument("--rarity", type=float, default=1.0, help="the emotions' frequencies are divided by this")
     options = parser.parse_args()
-    for line in table(options.pairs, options.models, options.trials):
+    for line in table(options.pairs, options.models, options.trials, options.rarity):
         print(line, flush=True)
 
 
