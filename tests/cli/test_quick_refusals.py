@@ -98,6 +98,7 @@ CASES = [
     (["report", "images"], "results.json"),
     (["compare", "nowhere", "images"], "nowhere: no such run directory"),
     (["compare", "nowhere", "images", "--out", "images"], "images: is a folder"),
+    (["compare", "images", "images", "--out", "images/a.png"], "a.png: is a file of a compared run; choose another"),
     (["inspect", "none.csv"], "none.csv: cannot be opened"),
     (["inspect", "pairs.csv", "--columns", "caption=text"], "has no column 'text'"),
     (["store", "info", "images"], "images: not a feature store"),

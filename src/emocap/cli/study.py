@@ -96,12 +96,14 @@ def compare(
 
     Example: `emocap compare runs/text runs/regions --out text-or-regions.html`
     """
-    from emocap.api.output_files import require_writable
+    from emocap.api.output_files import require_other_file, require_writable
     from emocap.report.compare import compare_runs
 
     if model is not None and every:
         raise EmocapError("compare: give --model NAME or --all, not both")
     require_writable(out)
+    folders = [run_dir for run_dir in run_dirs if run_dir.is_dir()]
+    require_other_file(out, [file for folder in folders for file in folder.iterdir()], "a file of a compared run")
     compared = compare_runs(run_dirs, metric=metric, model=model, every=every)
     from rich.console import Console
 
