@@ -4,8 +4,9 @@
 
 DATA is the folder of `configs/flickr8k-expressions.yaml`. Its study is run up to its splits, in RUN or a temporary
 folder; the statistics are those that its models get. Held-out are the study's test pairs, which the statistics never
-see. The other photographs had no part in the choice of any limit. Drawn scenes are those of `emocap demo`, with another seed than the stage draws with. Foreign captions are in
-`foreign_captions.json`: 12 sentences of at least six words in each of five languages, written for this.
+see. The other photographs had no part in the choice of any limit. Drawn scenes are those of `emocap demo`, with
+another seed than the stage draws with. Foreign captions are in `foreign_captions.json`: 12 sentences of at least six
+words in each of five languages, written for this.
 """
 
 import csv

@@ -228,7 +228,7 @@ def overload(model: Path, image: Path) -> None:
 
 
 def page(model: Path, image: Path) -> None:
-    """Twenty requests at once with default limits but the deadline, and predictions while a long caption is explained."""
+    """Twenty requests at once with default limits but the deadline, and predictions during a long explanation."""
     request = encode_request("/v1/predict", image.read_bytes())
     explanation = encode_request("/v1/explain", image.read_bytes(), caption=LONG_CAPTION)
 
