@@ -117,14 +117,13 @@ def test_long_job_lets_predictions_run_between_steps(engine) -> None:
         explaining = asyncio.ensure_future(engine.run(explain))
         for step in range(len(arrived) - 1):
             await predict(step)
-        assert not explaining.done()
+        assert not explaining.done(), "both predictions were answered before the job ended"
         arrived[-1].set()
         await explaining
 
     engine._predictor.go.set()
     asyncio.run(ask())
     assert order.index("prediction 0") < order.index("step 2")
-    assert order[-1] == "prediction 1", "both were answered before the job ended"
 
 
 def test_failing_prediction_does_not_end_the_long_job(engine) -> None:
