@@ -3,12 +3,15 @@
 import json
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from emocap.classifiers.familiarity import read_familiarity
+from emocap.demo.scene import sample_scene
 from emocap.report.page import write_report
 from emocap.study.config.loading import load_config
-from emocap.study.run import run_study
+from emocap.study.run import run_study, units_of
+from emocap.study.stages import familiarity as stage
 
 from .conftest import caption_of, draw
 
@@ -52,3 +55,18 @@ def test_every_model_knows_its_training_data(tiny_study, tmp_path) -> None:
         for features in predictor.features([tmp_path / "red.png", corpus / "images" / "3.png"])
     ]
     assert [bool(familiarity.images.is_unlike(values)[0]) for values in signatures] == [True, False]
+
+
+@pytest.mark.parametrize(("least", "n_drawn"), [(100, 0), (10, 1)])
+def test_scenes_are_drawn_once_for_enough_images(tiny_study, tmp_path, monkeypatch, caplog, least, n_drawn) -> None:
+    config = load_config(tiny_study(source=None, folds=2))
+    run = tmp_path / "run"
+    run_study(config, run, report=lambda folder: folder, until="splits")
+    calls: list[int] = []
+    monkeypatch.setattr(stage, "MIN_EXAMPLES", least)
+    monkeypatch.setattr("emocap.classifiers.familiarity.MIN_EXAMPLES", least)
+    monkeypatch.setattr(stage, "sample_scene", lambda generator: calls.append(1) or sample_scene(generator))
+    with caplog.at_level("INFO", logger="emocap"):
+        stage.familiarity(units_of(config, run))
+    assert len(calls) == n_drawn * stage.N_DRAWN
+    assert caplog.text.count("too few to tell which images") == (0 if n_drawn else 1)

@@ -5,13 +5,15 @@ Its statistics are those of the target's training pairs: an image that only the 
 
 import io
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from emocap.classifiers.familiarity import (
+    MIN_EXAMPLES,
     Familiarity,
     fit_captions,
     fit_images,
@@ -25,7 +27,6 @@ from emocap.errors import EmocapError
 from emocap.files import write_json
 from emocap.regions.describe import describe_source
 from emocap.regions.extractors.registry import EXTRACTORS, build_extractor
-from emocap.regions.store.reader import FeatureStore
 from emocap.study.training_unit import TrainingUnit
 from emocap.training.checkpoint import CARD, read_card
 
@@ -42,9 +43,14 @@ def familiarity(units: Sequence[TrainingUnit]) -> None:
     An ensemble over several units gets those of the first one.
     """
     study = units[0]
+    sizes = [len(_described_images(unit)) for unit in units]
+    if 0 < min(sizes) < MIN_EXAMPLES:
+        text = "familiarity: %d training images are too few to tell which images are unlike them (at least %d)"
+        logger.info(text, min(sizes), MIN_EXAMPLES)
+    drawn = lru_cache(1)(partial(drawn_signatures, study))
     written: dict[str, dict[str, float | None]] = {}
     for unit in units:
-        statistics = unit_familiarity(unit)
+        statistics = unit_familiarity(unit, drawn)
         places = [unit.run.glob(pattern) for pattern in MODELS_OF_UNIT]
         if unit is study and len(units) > 1:
             places += [study.root.glob(pattern) for pattern in MODELS_OF_STUDY]
@@ -55,23 +61,37 @@ def familiarity(units: Sequence[TrainingUnit]) -> None:
     write_json(study.root / OUTPUT, {"models": written})
 
 
-def unit_familiarity(study: TrainingUnit) -> Familiarity:
-    """The statistics of a unit's training pairs."""
+def unit_familiarity(study: TrainingUnit, drawn: Callable[[], np.ndarray | None] | None = None) -> Familiarity:
+    """The statistics of a unit's training pairs; those of images are None of fewer than `MIN_EXAMPLES`.
+
+    Args:
+        drawn: as `drawn_signatures` of the study, which are the same for all units; called only if there are enough
+            images. None computes them.
+    """
     pairs, store = study.part("train"), study.store("target")
     groups = [study.groups[row] for row in study.rows["train"]]
     captions = fit_captions(pairs.captions, groups)
-    known = [image for image in pairs.distinct_images() if store is not None and image in store]
-    if store is None or not known:
+    known = _described_images(study)
+    if store is None or len(known) < MIN_EXAMPLES:
         return Familiarity(None, captions)
     signatures = np.stack([signature(store[image][0]) for image in known])
-    images = fit_images(signatures, None if study.is_synthetic else _drawn_signatures(store, study.config.seed))
-    if images is None:
-        logger.info("familiarity: %d training images are too few to tell which images are unlike them", len(known))
-    return Familiarity(images, captions)
+    return Familiarity(fit_images(signatures, drawn() if drawn else drawn_signatures(study)), captions)
 
 
-def _drawn_signatures(store: FeatureStore, seed: int) -> np.ndarray | None:
-    """(M, D) mean region features of drawn scenes; None if they cannot be computed as those in the store were."""
+def _described_images(study: TrainingUnit) -> list[str]:
+    """The training images that have region features."""
+    store = study.store("target")
+    return [] if store is None else [image for image in study.part("train").distinct_images() if image in store]
+
+
+def drawn_signatures(study: TrainingUnit) -> np.ndarray | None:
+    """(M, D) mean region features of drawn scenes.
+
+    None if the study's images are drawn themselves, or if the features cannot be computed as those of its images were.
+    """
+    store = study.store("target")
+    if store is None or study.is_synthetic:
+        return None
     header = store.header
     if header.extractor not in EXTRACTORS:
         return None
@@ -82,7 +102,7 @@ def _drawn_signatures(store: FeatureStore, seed: int) -> np.ndarray | None:
         return None
     if extractor.weights_hash != header.weights_hash:
         return None
-    generator = np.random.default_rng([seed, 5])
+    generator = np.random.default_rng([study.config.seed, 5])
     signatures = []
     for _ in range(N_DRAWN):
         file = io.BytesIO()
