@@ -108,7 +108,7 @@ def test_similarity_replaces_likelihood(captioner, photo) -> None:
 @pytest.mark.parametrize(
     ("emotions", "avoid", "message"),
     [
-        (["hapy"], [], "'hapy': not an emotion of this model; the most similar names are happy"),
+        (["hapy"], [], "'hapy': not an emotion of this model; the most similar name is happy"),
         (["xyz"], [], "known are happy, sad, awe"),
         (["sad"], ["SAD"], "sad is both a target emotion and an emotion to avoid"),
         (["sad"], ["joyful"], "avoid 'joyful'"),

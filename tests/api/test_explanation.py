@@ -277,7 +277,7 @@ def test_long_caption_is_explained_in_part(predictor, opaque) -> None:
 
 
 def test_rejects_unknown_emotion_and_empty_caption(predictor, image) -> None:
-    with pytest.raises(EmocapError, match="the most similar names are sad"):
+    with pytest.raises(EmocapError, match="the most similar name is sad"):
         predictor.explain(image, "a dog", "sadd")
     with pytest.raises(EmocapError, match="caption is empty"):
         predictor.explain(image, " ")

@@ -33,7 +33,7 @@ def test_map_of_wrong_form_is_refused(text) -> None:
 
 
 def test_map_names_what_nobody_knows(pairs) -> None:
-    with pytest.raises(EmocapError, match="does not know 'faer'; the most similar are fear"):
+    with pytest.raises(EmocapError, match="does not know 'faer'; the most similar is fear"):
         require_emotions({"fearful": "faer"}, ["joy", "fear"])
     with pytest.raises(EmocapError, match="no pair names 'fearfull'; found fearful"):
         renamed(pairs, {"fearfull": "fear"})

@@ -101,9 +101,10 @@ def test_taken_names_get_a_suffix_and_are_said(written, tmp_path, caplog) -> Non
     (row,) = rows_of(written("in.csv", "out.csv"))
     assert (row["emotions"], row["sad"], row["sad_emocap"]) == ("joy", "0.3", "no")
     assert (row["emotions_emocap"], row["sad_emocap_emocap"], row["awe"]) == ('["awe"]', "0.25", "0.75")
-    assert (
-        "columns of the names emotions, sad; the predictions are in emotions_emocap, sad_emocap_emocap" in caplog.text
-    )
+    assert "columns named emotions, sad; the predictions are in emotions_emocap, sad_emocap_emocap" in caplog.text
+    (tmp_path / "in.csv").write_text("caption,emotions\na dog,joy\n")
+    written("in.csv", "out.csv")
+    assert "a column named emotions; the predictions are in emotions_emocap" in caplog.text
 
 
 def test_bytes_are_left_out_of_text(written, tmp_path, caplog) -> None:

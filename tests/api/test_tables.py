@@ -207,6 +207,7 @@ def test_rejects_rows_of_unreadable_images_with_reason(model, data, tmp_path) ->
     assert ["caption" in row["reason"] for row in rows] == [True, False, False]
     assert [row["reason"].split(":")[0] for row in rows[1:]] == ["bad.jpg", "gone.jpg"]
     assert list(rows[0]) == ["row", "reason", "image", "caption", "emotions"]
+    assert [row["row"] for row in rows] == [f"{data}: line {line}" for line in (6, 3, 4)]
     assert [(row["image"], row["emotions"]) for row in rows] == [
         ("a.jpg", "sad"),
         ("bad.jpg", "sad"),

@@ -197,7 +197,7 @@ def test_refusal_says_when_to_try_again(serving, monkeypatch) -> None:
         ({"captions": ["a"], "image": "aGVsbG8="}, "image of 5 bytes: not a readable image but text"),
         (
             {"captions": ["a"], "emotions": ["hapy"]},
-            "emotion 'hapy': not an emotion of this model; the most similar names",
+            "emotion 'hapy': not an emotion of this model; the most similar name is",
         ),
         ({"captions": ["a"], "top": 0}, "top: Input should be greater than or equal to 1"),
     ],

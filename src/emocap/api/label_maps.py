@@ -68,7 +68,8 @@ def require_emotions(label_map: Mapping[str, str], labels: Sequence[str]) -> Non
     for label, emotion in label_map.items():
         if emotion not in labels:
             near = difflib.get_close_matches(emotion, labels, n=3, cutoff=0.4)
-            known = f"the most similar are {', '.join(near)}" if near else f"it knows {', '.join(labels)}"
+            similar = f"the most similar {'is' if len(near) == 1 else 'are'} {', '.join(near)}"
+            known = similar if near else f"it knows {', '.join(labels)}"
             raise EmocapError(f"--map {label}={emotion}: the model does not know {emotion!r}; {known}")
 
 

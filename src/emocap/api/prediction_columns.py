@@ -58,8 +58,8 @@ def pair_columns(pairs: Pairs, added: Iterable[str], extension: str, where: obje
     renamed = {name: other for name, other in names.items() if name != other}
     if renamed:
         logger.warning(
-            "%s: the input has columns of the names %s; the predictions are in %s",
-            where, ", ".join(renamed), ", ".join(renamed.values()),
+            "%s: the input has %s named %s; the predictions are in %s",
+            where, "a column" if len(renamed) == 1 else "columns", ", ".join(renamed), ", ".join(renamed.values()),
         )  # fmt: skip
     return PairColumns(values, names)
 

@@ -46,7 +46,8 @@ def emotion_indices(
             plain = name.strip().lower()
             if plain not in labels:
                 near = difflib.get_close_matches(plain, labels, n=3, cutoff=0.4)
-                known = f"the most similar names are {', '.join(near)}" if near else f"known are {', '.join(labels)}"
+                similar = f"the most similar name{' is' if len(near) == 1 else 's are'} {', '.join(near)}"
+                known = similar if near else f"known are {', '.join(labels)}"
                 raise EmocapError(f"{what} {name!r}: not an emotion of this model; {known}")
             distinct[list(labels).index(plain)] = None
         indices.append(list(distinct))

@@ -75,7 +75,7 @@ def label_corpus(
         probabilities = corpus_probabilities(classifier, usable, features)
     write_predictions(out, classifier, usable, probabilities, p)
     if rejected is not None:
-        write_rejected_rows(rejected, _rejected_rows(pairs, faults), pairs)
+        write_rejected_rows(rejected, _rejected_rows(data, pairs, faults), pairs)
     return len(usable)
 
 
@@ -114,14 +114,16 @@ def _readable(pairs: Pairs, faults: Mapping[str, str]) -> Pairs:
     return pairs.select([row for row, image in enumerate(pairs.images) if image not in faults])
 
 
-def _rejected_rows(pairs: Pairs, faults: Mapping[str, str]) -> Rejections:
+def _rejected_rows(data: Path, pairs: Pairs, faults: Mapping[str, str]) -> Rejections:
     """The place, the reason and the row of what was rejected on reading, and of pairs whose image is unusable."""
     rejected = Rejections()
-    source = pairs.source
+    places = [] if pairs.source is None else pairs.source.places.to_pylist()
+    row_at = {place: row for row, place in enumerate(places)}
     for fault in pairs.rejected:
-        rejected.add(fault.where, fault.reason, None if source is None else source.rejected.get(fault.where))
+        rejected.add(fault.where, fault.reason, row_at.get(fault.where))
     for number, (pair_id, image) in enumerate(zip(pairs.pair_ids, pairs.images, strict=True)):
         if image in faults:
-            row = None if source is None else int(source.rows[number])
-            rejected.add(pair_id, f"{image}: {faults[image]}", row)
+            row = None if pairs.source is None else int(pairs.source.rows[number])
+            place = f"{data}: pair {pair_id}" if row is None else places[row]
+            rejected.add(place, f"{image}: {faults[image]}", row)
     return rejected

@@ -22,13 +22,13 @@ class SourceTable:
     Attributes:
         columns: name to its M values: an Arrow column of a Parquet file, text of a CSV, or values of JSON.
         rows: (N,) int64; the row of each pair.
-        rejected: place of each rejected row, as `RejectedRow.where` names it, to the row.
+        places: M texts, where each row is, as `RejectedRow.where` names it.
         id_column: name of the column that the pairs' ids were read of; None if the table has none.
     """
 
     columns: Mapping[str, Column]
     rows: np.ndarray
-    rejected: Mapping[str, int]
+    places: pa.StringArray
     id_column: str | None = None
 
     def select(self, pairs: Sequence[int] | np.ndarray) -> "SourceTable":

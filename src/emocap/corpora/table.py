@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from emocap.corpora.embedded_images import EmbeddedImages, is_embedded
 from emocap.corpora.image_names import plain_image_name, resolve_image_names
@@ -193,15 +194,9 @@ def pairs_of_rows(
 def _source_table(
     builder: PairsBuilder, kept: KeptRows, cells: Sequence[_Cells], accepted: Sequence[int], id_column: str | None
 ) -> SourceTable:
-    """The columns of all rows, with the rows that became pairs and those that were rejected."""
-    rejected = {fault.where for fault in builder.rejected}
-    places = {f"{builder.source}: {row.where}": number for number, row in enumerate(cells)}
-    return SourceTable(
-        kept.columns(),
-        np.array(accepted, dtype=np.int64),
-        {place: number for place, number in places.items() if place in rejected},
-        id_column,
-    )
+    """The columns of all rows, with the places of all and the rows that became pairs."""
+    places = pa.array((f"{builder.source}: {row.where}" for row in cells), pa.string())
+    return SourceTable(kept.columns(), np.array(accepted, dtype=np.int64), places, id_column)
 
 
 def _cells(rows: Iterable[Row], columns: Columns, options: ReadOptions) -> Iterator[_Cells]:
