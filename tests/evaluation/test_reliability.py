@@ -84,3 +84,13 @@ def test_equal_count_error_equals_naive_bins() -> None:
     assert equal_count_error(p[:, 0], targets[:, 0]) == pytest.approx(expected)
     constant = np.full(300, 0.3)
     assert equal_count_error(constant, targets[:, 0]) == pytest.approx(abs(targets[:, 0].mean() - 0.3))
+
+
+def test_prior_that_is_never_wrong_allows_no_skill() -> None:
+    """An emotion that no pair has, or that all have, with a prior that knows it: 1 - 0.2 / 1e-22 says nothing."""
+    targets, p = drawn(5)
+    targets[:, 1], targets[:, 2] = 1, 0
+    prior = np.tile([0.5, 1 - 1e-7, 1e-11], (300, 1))
+    of_emotion = calibration_report([predictions(p)], [predictions(prior)], targets, LABELS)["per_emotion"]
+    assert of_emotion["joy"]["brier_skill"] is not None
+    assert (of_emotion["fear"]["brier_skill"], of_emotion["calm"]["brier_skill"]) == (None, None)

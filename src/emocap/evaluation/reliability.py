@@ -13,6 +13,8 @@ from emocap.evaluation.predictions import ModelPredictions
 from emocap.evaluation.probability_metrics import brier, expected_calibration_error, top_calibration_error
 from emocap.evaluation.statistics import BINS, bins_of, equal_count_bins
 
+LEAST_BRIER = 1e-6  # of the prior; one positive among a million pairs has it
+
 
 def calibration_report(
     predictions: Sequence[ModelPredictions],
@@ -32,7 +34,7 @@ def calibration_report(
         `ece_before` and `ece_after` scaling, of all cells; `before` and `after`, the `reliability_curve` of all
         repeats' cells together; of the probabilities after scaling `brier`, `brier_skill` and `top_ece`, and by label
         in `per_emotion` `ece` (bins of equal count), `brier`, `brier_skill` and `n_positives`. A skill is None where
-        the prior's Brier score is 0.
+        the prior's Brier score is below `LEAST_BRIER`, and for an emotion without positives.
     """
     targets = np.asarray(targets)
     truths = [targets[repeat.rows] for repeat in predictions]
@@ -52,8 +54,8 @@ def calibration_report(
             [p[:, number] for p in scaled],
             [t[:, number] for t in truths],
             _brier_of_cells([p[:, number] for p in of_prior], [t[:, number] for t in prior_truths]),
+            int((targets[rows, number] > 0).sum()),
         )
-        | {"n_positives": int((targets[rows, number] > 0).sum())}
         for number, label in enumerate(labels)
     }
     return report
@@ -65,15 +67,16 @@ def _mean(metric: Any, probabilities: Sequence[np.ndarray], truths: Sequence[np.
 
 
 def _skill(own: float | None, prior: float | None) -> float | None:
-    return None if own is None or not prior else 1 - own / prior
+    return None if own is None or prior is None or prior < LEAST_BRIER else 1 - own / prior
 
 
 def _of_emotion(
-    probabilities: Sequence[np.ndarray], truths: Sequence[np.ndarray], prior: float
-) -> dict[str, float | None]:
+    probabilities: Sequence[np.ndarray], truths: Sequence[np.ndarray], prior: float, n_positives: int
+) -> dict[str, Any]:
     own = _brier_of_cells(probabilities, truths)
     errors = [equal_count_error(p, truth) for p, truth in zip(probabilities, truths, strict=True)]
-    return {"ece": float(np.mean(errors)), "brier": own, "brier_skill": _skill(own, prior)}
+    skill = _skill(own, prior) if n_positives else None
+    return {"ece": float(np.mean(errors)), "brier": own, "brier_skill": skill, "n_positives": n_positives}
 
 
 def _brier_of_cells(probabilities: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> float:
