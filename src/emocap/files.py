@@ -259,18 +259,23 @@ def read_text(path: Path) -> str:
         raise EmocapError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, remedy: str = "") -> Any:
     """The value in a JSON file.
+
+    Args:
+        remedy: what to do where the file is not JSON, which ends the message.
 
     Raises:
         EmocapError: the file is missing, unreadable or not JSON; the line is named.
     """
+    ending = f"; {remedy}" if remedy else ""
     try:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
-        raise EmocapError(f"{path}: not valid JSON at line {error.lineno}, column {error.colno}: {error.msg}") from None
+        place = f"at line {error.lineno}, column {error.colno}: {error.msg}"
+        raise EmocapError(f"{path}: not valid JSON {place}{ending}") from None
     except (RecursionError, ValueError):
-        raise EmocapError(f"{path}: JSON nested too deeply or with a number too long to read") from None
+        raise EmocapError(f"{path}: JSON nested too deeply or with a number too long to read{ending}") from None
 
 
 def is_system_file(path: PurePath) -> bool:

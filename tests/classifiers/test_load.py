@@ -15,6 +15,7 @@ from emocap.classifiers.load import load_classifier
 from emocap.classifiers.places import find_model, run_directory
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
+from emocap.files import sha256_of
 
 from .folders import FEATURES, card, write_baseline, write_network
 
@@ -192,8 +193,6 @@ def test_hash_is_of_files_not_of_the_evaluation(run) -> None:
     (folder / "familiarity.safetensors").write_bytes(b"x")
     assert read_evaluation(folder) == {"score": 0.3}
     assert (model_hash(folder), model_hash(ensemble)) == before
-    (folder / "evaluation.json").write_text("{")
-    assert read_evaluation(folder) is None
     change_card(folder, threshold=0.4)
     assert model_hash(folder) != before[0]
     assert model_hash(ensemble) != before[1]
@@ -212,3 +211,38 @@ def test_refuses_files_other_than_those_that_were_evaluated(run, name) -> None:
     (member / name).write_bytes(data)
     with pytest.raises(EmocapError, match=rf"{name}: missing or changed since the model was evaluated; restore it"):
         load_classifier(run)
+
+
+@pytest.mark.parametrize(("text", "fault"), [("{", "not valid JSON at line 1"), ("[]", "contains a list")])
+def test_refuses_damaged_evaluation_rather_than_missing_it(run, text, fault) -> None:
+    (run / "baselines/tfidf/model/evaluation.json").write_text(text)
+    with pytest.raises(EmocapError, match=rf"evaluation\.json: {fault}.*; restore the file, or run the study again"):
+        load_classifier(run / "baselines/tfidf")
+
+
+def test_refuses_recommendation_other_than_the_recorded_one(run) -> None:
+    record, path = run / "stages/model_folders.json", run / "recommended.json"
+    record.parent.mkdir()
+    record.write_text(json.dumps({"outputs": {path.name: sha256_of(path)}}))
+    load_classifier(run)
+    recommend(run, "baselines/prior/model")
+    with pytest.raises(EmocapError, match=r"recommended\.json: changed since the study wrote it; name a model folder"):
+        load_classifier(run)
+    load_classifier(run / "baselines/prior")
+    record.write_text("{")
+    load_classifier(run)
+
+
+def test_damaged_recommendation_says_line_and_remedy(run) -> None:
+    (run / "recommended.json").write_text('{"model": ')
+    with pytest.raises(EmocapError, match=r"recommended\.json: not valid JSON at line 1.*run the study again"):
+        load_classifier(run)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -0.1, 1.5])
+@pytest.mark.parametrize("name", ["frequencies", "thresholds", "threshold"])
+def test_refuses_card_with_impossible_share(run, name, number) -> None:
+    folder = run / "baselines/tfidf/model"
+    change_card(folder, **{name: number if name == "threshold" else [0.5, number, 0.5]})
+    with pytest.raises(EmocapError, match=rf"emocap\.json: {name} has {number}, expected 0 to 1; restore the file"):
+        load_classifier(folder)

@@ -9,7 +9,7 @@ from typing import Any
 from emocap.classifiers.places import folder_below
 from emocap.errors import EmocapError
 from emocap.files import is_temporary, read_json, sha256_of, write_json
-from emocap.training.card_file import CARD
+from emocap.training.card_file import CARD, REMEDY
 from emocap.training.checkpoint import read_card
 
 EVALUATION = "evaluation.json"
@@ -76,14 +76,16 @@ def require_as_evaluated(folder: Path) -> None:
 
 
 def read_evaluation(folder: Path) -> dict[str, Any] | None:
-    """The contents of a model folder's `evaluation.json`; None if it has none, or if it is damaged.
+    """The contents of a model folder's `evaluation.json`; None if it has none.
 
     Args:
         folder: holds `emocap.json`, such as `Classifier.folder`.
+
+    Raises:
+        EmocapError: it is damaged, so that nothing is known of the model's files and scores.
     """
     path = folder / EVALUATION
-    try:
-        values = read_json(path) if path.is_file() else None
-    except EmocapError:
-        return None
-    return values if isinstance(values, dict) else None
+    values = read_json(path, REMEDY) if path.is_file() else None
+    if values is not None and not isinstance(values, dict):
+        raise EmocapError(f"{path}: contains a {type(values).__name__}, expected an object; {REMEDY}")
+    return values

@@ -5,9 +5,9 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from emocap.errors import EmocapError
-from emocap.files import read_json
+from emocap.files import read_json, sha256_of
 from emocap.progress import logger
-from emocap.training.card_file import CARD
+from emocap.training.card_file import CARD, REMEDY
 
 RECOMMENDED = "recommended.json"
 RUN_FILES = (RECOMMENDED, "results.json", "manifest.json")
@@ -50,7 +50,8 @@ def _over_folds(folder: Path) -> Path:
 
 def _recommended(run: Path) -> Path:
     path = run / RECOMMENDED
-    values: Any = read_json(path)
+    values: Any = read_json(path, REMEDY)
+    _require_recorded(run, path)
     model = values.get("model") if isinstance(values, dict) else None
     if not isinstance(model, str):
         raise EmocapError(f"{path}: names no model; run the study again")
@@ -60,6 +61,19 @@ def _recommended(run: Path) -> Path:
     reason = values.get("reason")
     logger.info("%s: uses %s%s", run, values.get("name", model), f" ({reason})" if isinstance(reason, str) else "")
     return folder
+
+
+def _require_recorded(run: Path, path: Path) -> None:
+    """Refuse a recommendation that is not the one that the study wrote; an earlier version recorded no SHA-256."""
+    record = run / "stages" / "model_folders.json"
+    try:
+        values: Any = read_json(record) if record.is_file() else None
+    except EmocapError:  # the study runs the stage again
+        return
+    outputs = values.get("outputs") if isinstance(values, dict) else None
+    recorded = outputs.get(RECOMMENDED) if isinstance(outputs, dict) else None
+    if recorded not in (None, sha256_of(path)):
+        raise EmocapError(f"{path}: changed since the study wrote it; name a model folder, or {REMEDY}")
 
 
 def run_directory(folder: Path) -> Path | None:

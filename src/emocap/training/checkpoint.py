@@ -4,6 +4,7 @@ The model card `emocap.json` holds the vocabulary with its hash, the fingerprint
 length.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -21,7 +22,7 @@ from emocap.files import atomic_folder, read_json, write_json
 from emocap.models.backbones import TOKENIZER_FILES
 from emocap.models.classifier import VisualBertForEmotion
 from emocap.progress import logger
-from emocap.training.card_file import CARD
+from emocap.training.card_file import CARD, REMEDY
 from emocap.validation import first_error
 
 Card = TypeVar("Card")
@@ -198,7 +199,7 @@ def read_card(folder: Path) -> ModelCard:
         EmocapError: missing, damaged, of a different version, or with inconsistent values.
     """
     path = folder / CARD
-    values = read_json(path)
+    values = read_json(path, REMEDY)
     if not isinstance(values, dict) or values.get("schema") != SCHEMA:
         schema = values.get("schema") if isinstance(values, dict) else type(values).__name__
         raise EmocapError(f"{path}: schema is {schema!r}, expected {SCHEMA}; use a matching emocap")
@@ -210,9 +211,17 @@ def read_card(folder: Path) -> ModelCard:
         numbers = getattr(card, name)
         if numbers is not None and len(numbers) != n_labels:
             raise EmocapError(f"{path}: {len(numbers)} {name} for {n_labels} labels; train the model again")
+        _require_shares(path, name, numbers or ())
+    _require_shares(path, "threshold", [card.threshold])
     if not 0 < card.temperature < float("inf"):
         raise EmocapError(f"{path}: temperature is {card.temperature}; train the model again")
     return card
+
+
+def _require_shares(path: Path, name: str, numbers: Sequence[float]) -> None:
+    for number in numbers:
+        if not 0 <= number <= 1:  # NaN too
+            raise EmocapError(f"{path}: {name} has {number}, expected 0 to 1; {REMEDY}")
 
 
 def validated(card_class: type[Card], path: Path, values: Any) -> Card:
