@@ -3,6 +3,7 @@ import pytest
 from emocap.evaluation.metrics import PRIMARY
 from emocap.report.files.results import Results
 from emocap.report.notes import compared_on_all_metrics
+from emocap.report.outcome import oracle_share
 from emocap.report.recommendation import recommendation
 from emocap.report.tables import summary_table
 from emocap.report.verdict import verdict
@@ -224,3 +225,10 @@ def test_recommendation_over_folds_explains_its_scores():
 def test_recommended_ensemble_is_averaged_anyway():
     found = recommendation(results(seeds=[0, 1, 2]), "ensemble")
     assert not any("averaged" in remark for remark in found.remarks)
+
+
+def test_oracle_no_better_than_prior_allows_no_share():
+    ceiling = synthetic.results()["ceiling"]
+    prior = synthetic.SCORES["prior"][5]
+    assert oracle_share(results(ceiling=ceiling | {PRIMARY: prior + 1e-8}), "AnB+") is None
+    assert oracle_share(results(ceiling=ceiling | {PRIMARY: prior + 0.01}), "AnB+") is not None

@@ -15,6 +15,7 @@ from emocap.report.files.results import Results
 from emocap.report.text import EQUAL, percent_interval
 
 HUMAN_METRIC = "recall_at_3"
+LEAST_GAIN = 0.001  # what the page shows of a score
 IN_WORDS: dict[Outcome, str] = {
     "better": "is better than",
     "worse": "is worse than",
@@ -103,14 +104,14 @@ class OracleShare:
 
 
 def oracle_share(results: Results, model: str) -> OracleShare | None:
-    """By mean average precision; None without an oracle that is better than the prior."""
+    """By mean average precision; None without an oracle that is better than the prior by `LEAST_GAIN`."""
     info = results.metrics[PRIMARY]
     oracle = (results.ceiling or {}).get(PRIMARY)
     prior, score = results.models["prior"][PRIMARY], results.models[model][PRIMARY]
     possible, reached = gain(oracle, prior, info), gain(score, prior, info)
-    if possible is None or reached is None or possible <= 0:
+    if possible is None or reached is None or possible < LEAST_GAIN:
         return None
-    of_score = score / oracle if info.higher_is_better and oracle is not None and oracle > 0 else None
+    of_score = score / oracle if info.higher_is_better and oracle is not None and oracle >= LEAST_GAIN else None
     return OracleShare(reached / possible, of_score)
 
 
