@@ -203,11 +203,21 @@ def test_scales_down_large_image(run_dir):
     assert (image["width"], image["height"]) == ("320", "160")
 
 
-def test_ticks_emotions_that_are_true_and_predicted(run_dir):
+def test_ticks_true_emotions_that_are_ranked_first(run_dir):
     run_dir.change("gallery.json", lambda it: it.update(best=it["best"][:1], worst=[]))
     text = report_of(run_dir).text
-    assert "✓ happy , predicted tired , not predicted" in text
+    assert "✓ happy , ranked first tired , not ranked first" in text
     assert "✓ happy , correct 0.71 awe 0.40 calm 0.22" in text
+
+
+def test_worst_ranking_has_no_tick(run_dir):
+    """All five emotions of the vocabulary are shown, with the true one last."""
+    predicted = [[name, 0.9 - 0.1 * place] for place, name in enumerate(["sad", "awe", "calm", "fear", "happy"])]
+    card = {"image": None, "caption": "a dog", "true": ["happy"], "predicted": predicted, "average_precision": 0.2}
+    run_dir.change("gallery.json", lambda it: it.update(best=[], worst=[card]))
+    text = report_of(run_dir).text
+    assert "✓" not in text
+    assert "happy , not ranked first" in text
 
 
 def test_study_without_source_omits_its_sections(run_dir):

@@ -40,3 +40,9 @@ def test_pairs_without_an_emotion_are_not_shown(gallery_of) -> None:
         ["3"],
     )
     assert gallery_of([[0, 0]] * 4, [[0.5, 0.5]] * 4) == ([], [])
+
+
+def test_pair_without_an_error_is_not_among_the_worst(gallery_of) -> None:
+    right, wrong = [0.9, 0.2], [0.2, 0.9]
+    assert gallery_of([[1, 0]] * 4, [right] * 3 + [wrong])[1] == ["3"]
+    assert gallery_of([[1, 0]] * 4, [right] * 4) == (["0", "1"], [])

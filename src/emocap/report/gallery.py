@@ -1,4 +1,8 @@
-"""Test pairs of the gallery with their images as data URIs, and which emotions the model predicted correctly."""
+"""Test pairs of the gallery with their images as data URIs, and which true emotions the model ranked first.
+
+An emotion counts as ranked first if it is among the k likeliest of a pair with k true emotions. A threshold would tick
+emotions of the worst rankings too, since on few pairs the threshold of highest F1 may accept every emotion.
+"""
 
 import base64
 import io
@@ -25,7 +29,7 @@ class InlineImage:
 
 @dataclass(frozen=True)
 class Prediction:
-    """One predicted emotion."""
+    """One emotion with its probability, and whether it is true and ranked first."""
 
     emotion: str
     probability: float
@@ -34,7 +38,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class GalleryCard:
-    """A test pair with the emotions that annotators named, each with whether it was predicted, and the predictions."""
+    """A test pair with the emotions that annotators named, each with whether it is ranked first, and the likeliest."""
 
     image: InlineImage | None
     caption: str
@@ -49,13 +53,14 @@ def gallery_cards(folder: Path, cards: list[Card]) -> list[GalleryCard]:
 
 
 def _gallery_card(folder: Path, card: Card) -> GalleryCard:
-    true, predicted = set(card.true), {emotion for emotion, _ in card.predicted}
+    first = {emotion for emotion, _ in card.predicted[: len(card.true)]}
+    correct = first & set(card.true)
     return GalleryCard(
         image=inline_image(folder, card.image),
         caption=card.caption,
-        true=[(emotion, emotion in predicted) for emotion in card.true],
+        true=[(emotion, emotion in correct) for emotion in card.true],
         predicted=[
-            Prediction(emotion, min(max(value, 0.0), 1.0), emotion in true) for emotion, value in card.predicted
+            Prediction(emotion, min(max(value, 0.0), 1.0), emotion in correct) for emotion, value in card.predicted
         ],
         average_precision=card.average_precision,
     )

@@ -15,6 +15,7 @@ from emocap.regions.images import open_image
 
 IMAGES_EACH = 8
 LONGEST_SIDE = 320
+LEAST_EMOTIONS = 5  # predicted ones of a pair, more where it has more true ones
 
 
 def write_gallery(
@@ -22,7 +23,8 @@ def write_gallery(
 ) -> None:
     """Write `gallery.json` and `gallery/`, as `docs/RUN_DIR.md` describes them.
 
-    Pairs without any emotion are not shown: no ranking of theirs is right or wrong.
+    Pairs without any emotion are not shown: no ranking of theirs is right or wrong. A pair that is ranked without an
+    error is not among the worst.
 
     Args:
         run: the run directory.
@@ -39,7 +41,8 @@ def write_gallery(
     order = np.lexsort((-likelihood, -targets.sum(axis=1), -precision))
     order = order[(targets[order] > 0).any(axis=1)]
     n = min(IMAGES_EACH, len(order) // 2)
-    chosen = {"best": order[:n], "worst": order[::-1][:n]}
+    worst = [row for row in order[::-1][:n] if precision[row] < 1]
+    chosen = {"best": list(order[:n]), "worst": worst}
     value: dict[str, Any] = {"schema": 1, "model": model}
     with atomic_folder(run / "gallery") as folder:
         for kind, rows in chosen.items():
@@ -56,12 +59,13 @@ def _entry(
 ) -> dict[str, Any]:
     labels = vocabulary.labels
     image = test.images[row]
+    n_shown = max(LEAST_EMOTIONS, int((target > 0).sum()))
     return {
         "pair_id": test.pair_ids[row],
         "image": f"gallery/{name}" if thumbnail(test.image_root, image, folder / name) else None,
         "caption": test.captions[row],
         "true": [label for label, value in zip(labels, target, strict=True) if value > 0],
-        "predicted": [[labels[i], round(float(p[i]), 4)] for i in ranking(p[None])[0][:5]],
+        "predicted": [[labels[i], round(float(p[i]), 4)] for i in ranking(p[None])[0][:n_shown]],
     }
 
 
