@@ -1,6 +1,7 @@
 """EmotionPredictor: order, batches, images, errors."""
 
 import io
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 
 from emocap import EmocapError, EmotionPredictor
+from emocap.api.ranking import rank_captions
 from emocap.classifiers.network import NetworkClassifier
 from emocap.models.initialisation import build_config, load_backbone
 from emocap.regions.extractors.grid import GridExtractor
@@ -187,3 +189,22 @@ def test_batched_captions_are_calibrated_like_single_ones(predictor, image) -> N
     for row, pair in zip(together, zip([image, None, image], captions, strict=True), strict=True):
         alone = {prediction.emotion: prediction.probability for prediction in calibrated.predict(*pair)}
         assert row == pytest.approx([alone[label] for label in calibrated.labels], abs=1e-5)
+
+
+def test_repr_names_model_kind_and_folder(predictor) -> None:
+    assert repr(predictor) == f"EmotionPredictor(AnB+, kind visual_bert, 3 emotions, from {predictor.folder})"
+
+
+def test_model_that_a_run_recommends_is_logged(predictor, tmp_path, caplog) -> None:
+    predictor.folder.rename(tmp_path / "AnB+")
+    (tmp_path / "recommended.json").write_text(json.dumps({"model": "AnB+", "name": "AnB+", "reason": "It is best."}))
+    with caplog.at_level("INFO", logger="emocap"):
+        assert EmotionPredictor.from_pretrained(tmp_path).folder == tmp_path / "AnB+"
+    assert f"{tmp_path}: uses AnB+ (It is best.)" in caplog.text
+
+
+def test_ranking_refuses_an_image_that_is_not_used(predictor, image, monkeypatch) -> None:
+    monkeypatch.setattr(EmotionPredictor, "uses_images", False)
+    with pytest.raises(EmocapError, match="captions only and cannot use an image"):
+        rank_captions(predictor, image, ["the dog"], ["sad"])
+    assert rank_captions(predictor, None, ["the dog"], ["sad"])

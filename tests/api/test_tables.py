@@ -316,4 +316,4 @@ def test_says_what_limits_the_model(model, data, tmp_path, caplog) -> None:
     (model / "emocap.json").write_text(json.dumps(card | {"synthetic": True, "features": None}))
     label_corpus(model, data, tmp_path / "out.csv", format_=None, images=tmp_path / "pics")
     assert caplog.text.count("the model was trained on drawn scenes") == 1
-    assert "the model was trained on captions only and ignores the images" in caplog.text
+    assert "the model was trained on captions only and ignores the 4 images" in caplog.text

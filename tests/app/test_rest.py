@@ -346,3 +346,17 @@ def test_internal_error_reveals_no_details(client, monkeypatch, caplog) -> None:
     logged = " ".join(record.getMessage() for record in caplog.records)
     assert "RuntimeError" in logged
     assert "secret" not in logged
+
+
+def test_model_of_captions_refuses_images_without_its_path(client, served, image, monkeypatch) -> None:
+    monkeypatch.setattr("emocap.api.predictor.EmotionPredictor.uses_images", False)
+    for path, body in (
+        ("predict", {"captions": ["a"]}),
+        ("rank", {"captions": ["a"], "emotions": ["sad"]}),
+        ("explain", {"caption": "a"}),
+    ):
+        answer = client.post(f"/v1/{path}", json={**body, "image": image})
+        assert answer.status_code == 422
+        assert answer.json() == {
+            "detail": "this model was trained on captions only and cannot use an image; leave it out"
+        }

@@ -20,6 +20,30 @@ def test_predict_prints_top_emotions_of_a_caption(model_folder) -> None:
     assert {line.split()[-1] for line in lines} < {"happy", "sad", "awe"}
 
 
+def test_image_refusal_names_a_model_that_uses_images(model_folder, pixel, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "results.json").write_text("{}")
+    model_folder.rename(run / "teacher")
+    (tmp_path / "p.png").write_bytes(pixel)
+    (tmp_path / "lines.txt").write_text("a dog\n")
+    card = json.loads((run / "teacher" / "model" / "emocap.json").read_text())
+    features = {"fingerprint": "0", "extractor": "grid", "settings": {}, "dim": 8}
+    for name, changes in (("AnB", {"labels": ["joy"]}), ("AnB+", {})):
+        (run / name / "model").mkdir(parents=True)
+        (run / name / "model" / "emocap.json").write_text(json.dumps(card | {"features": features} | changes))
+    for command in (
+        ["predict", "p.png", "a dog"],
+        ["explain", "p.png", "a dog"],
+        ["rank", "p.png", "lines.txt", "-e", "sad"],
+    ):
+        done = emocap(command[0], "--model", "run/teacher", *command[1:])
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()
+        assert line.endswith("cannot use an image; leave it out, or use --model run/AnB+"), command
+
+
 def test_explain_prints_words_and_writes_image(model_folder, tmp_path) -> None:
     done = emocap(
         "explain", "--model", model_folder, "the dog\x1bc waits", "--emotion", "sad", "--out", tmp_path / "a.png"

@@ -52,6 +52,7 @@ CASES = [
     (["predict", "--model", "images", "a dog"], "images: not a model folder"),
     (["predict", *MODEL, "  "], "the caption is empty"),
     (["predict", *MODEL, "pixel.png", "a dog"], "captions only"),
+    (["rank", *MODEL, "pixel.png", "pairs.csv", "-e", "sad"], "captions only and cannot use an image; leave it out"),
     ([*PREDICT, "none.csv", "--output", "o.csv"], "none.csv: cannot be opened"),
     ([*PREDICT, "pairs.csv", "--output", "o.csv", "--columns", "caption=text"], "has no column 'text'"),
     ([*PREDICT, "pairs.csv", "--output", "o.csv", "--top", "99"], "--top 99: the model knows 3 emotions"),

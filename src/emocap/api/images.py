@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from emocap.api.model_folders import image_refused
 from emocap.classifiers.base import Classifier
 from emocap.errors import EmocapError
 from emocap.regions.describe import Prepared
@@ -140,7 +141,7 @@ def model_extractor(classifier: Classifier, *, allow_other: bool = False) -> Ext
     """
     features = classifier.card.features
     if features is None:
-        raise EmocapError(f"{classifier.folder}: was trained on captions only and cannot use an image; leave it out")
+        raise EmocapError(image_refused(classifier.folder))
     if features["extractor"] not in EXTRACTORS:
         raise EmocapError(
             f"{classifier.folder}: was trained on {features['extractor']} features, which emocap cannot compute from "

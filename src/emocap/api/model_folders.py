@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from emocap.classifiers.places import find_model
+from emocap.classifiers.places import find_model, run_directory
 from emocap.errors import EmocapError
 from emocap.files import read_json
 from emocap.training.card_file import CARD
@@ -24,9 +25,37 @@ def model_summary(path: Path) -> ModelSummary:
     Raises:
         EmocapError: there is no model, or its card is damaged.
     """
-    folder = find_model(path)
-    values = read_json(folder / CARD)
+    return _summary(find_model(path))
+
+
+def _summary(folder: Path) -> ModelSummary:
+    values: Any = read_json(folder / CARD)
     labels = values.get("labels") if isinstance(values, dict) else None
     if not isinstance(labels, list) or not labels or not all(isinstance(label, str) for label in labels):
         raise EmocapError(f"{folder / CARD}: names no emotions; train the model again")
     return ModelSummary(folder, tuple(labels), values.get("features") is not None)
+
+
+def image_refused(folder: Path) -> str:
+    """Why a model of captions only refuses an image, and which model of its run uses images, if there is one."""
+    other = _model_with_images(folder)
+    advice = "" if other is None else f", or use --model {other}"
+    return f"{folder}: was trained on captions only and cannot use an image; leave it out{advice}"
+
+
+def _model_with_images(folder: Path) -> Path | None:
+    """The folder of a model of the same run and emotions that uses images; the ensemble, or the first by name."""
+    run = run_directory(folder)
+    if run is None:
+        return None
+    if run.is_relative_to(Path.cwd()):
+        run = run.relative_to(Path.cwd())
+    places = [card.parent for pattern in (f"models/*/model/{CARD}", f"*/model/{CARD}") for card in run.glob(pattern)]
+    for place in sorted(places, key=lambda place: (place.parent.name != "ensemble", place.parent.name)):
+        try:
+            found = _summary(place)
+            if found.uses_images and found.labels == _summary(folder).labels:
+                return place.parent
+        except EmocapError:  # a damaged model is no advice
+            continue
+    return None

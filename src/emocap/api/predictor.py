@@ -12,6 +12,7 @@ from PIL import Image
 from emocap.api.caption_checks import check_caption
 from emocap.api.explanation import Explanation, explain_pair
 from emocap.api.images import ImageInput, ImageSource, image_source, model_extractor
+from emocap.api.model_folders import image_refused
 from emocap.api.remarks import (
     Remark,
     remarks_on_caption,
@@ -55,6 +56,10 @@ class EmotionPredictor:
     def __init__(self, classifier: Classifier, allow_other_features: bool = False) -> None:
         self._classifier = classifier
         self._allow_other_features = allow_other_features
+
+    def __repr__(self) -> str:
+        card = self._classifier.card
+        return f"EmotionPredictor({card.run}, kind {card.kind}, {len(self.labels)} emotions, from {self.folder})"
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, allow_other_features: bool = False) -> "EmotionPredictor":
@@ -304,7 +309,7 @@ class EmotionPredictor:
         [[0.0, 0.0, 30.0, 40.0], [30.0, 0.0, 60.0, 40.0], [0.0, 0.0, 60.0, 40.0]]
         """
         if not self.uses_images and any(isinstance(image, Regions) for image in images):
-            raise EmocapError(f"{self.folder}: was trained on captions only and cannot use an image; leave it out")
+            raise EmocapError(image_refused(self.folder))
         prepared = [self.prepare(image) for image in images if image is not None and not isinstance(image, Regions)]
         described: list[Regions] = []
         size = self._extractor.batch_size if prepared else 1

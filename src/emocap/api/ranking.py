@@ -1,6 +1,5 @@
 """Ranking of captions by requested emotions: the checked request, and ranking with or without a captioner."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -9,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from emocap.api.images import ImageInput, load_image, read_once
+from emocap.api.model_folders import image_refused
 from emocap.api.predictor import EmotionPredictor
 from emocap.api.requested_emotions import resolve_emotions
 from emocap.captioning.checkpoint import check_strengths
@@ -16,7 +16,6 @@ from emocap.captioning.rerank import UNFAITHFUL, RankedCaption, rerank
 from emocap.corpora.pairs_builder import is_text
 from emocap.errors import EmocapError
 
-logger = logging.getLogger("emocap")
 MAX_CANDIDATES = 1000
 MAX_LIKELIHOOD_GAP = 1.0  # nats per token below the most faithful candidate
 MAX_SIMILARITY_GAP = 3.0  # log-odds below the most faithful candidate
@@ -121,9 +120,9 @@ def rank_captions(
     request = RankingRequest.of(predictor.labels, emotions, avoid, strength=strength, max_chars=max_chars)
     check_candidates(captions, request)
     image = read_once(image)
+    if image is not None and similarity is None and not predictor.uses_images:
+        raise EmocapError(image_refused(predictor.folder))
     features = predictor.features([image])[0] if predictor.uses_images else None
-    if features is None and image is not None and similarity is None:
-        logger.warning("rank: the model was trained on captions only and ignores the image")
     faithfulness = None
     if similarity is not None:
         if image is None:

@@ -73,7 +73,9 @@ def image_features(
         elif model.uses_images:
             logger.warning("no --images: the model scores only the captions")
         elif pairs.image_root is not None:
-            logger.warning("the model was trained on captions only and ignores the images")
+            logger.warning(
+                "the model was trained on captions only and ignores the %d images", len(pairs.distinct_images())
+            )
         if store is not None and not len(pairs.distinct_images()):
             logger.warning("the data name no image: the model scores only the captions")
         yield store, faults

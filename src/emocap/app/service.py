@@ -334,6 +334,8 @@ class Service:
         if image is None:
             return None
         predictor, pixels = self.served.predictor, self.limits.pixels
+        if not predictor.uses_images:
+            raise EmocapError("this model was trained on captions only and cannot use an image; leave it out")
         return await self._decode(lambda: predictor.prepare(image, max_pixels=pixels))
 
     def _open(self, image: bytes) -> Image.Image:

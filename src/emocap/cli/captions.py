@@ -5,11 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
-from emocap.cli.checks import captioner_labels, check_emotions, check_image, find_ranker
+from emocap.cli.checks import Ranker, captioner_labels, check_emotions, check_image, find_ranker
 from emocap.cli.options import OtherFeaturesOption
 from emocap.cli.output import printable
 from emocap.cli.remarks import print_ranking_remarks
 from emocap.errors import EmocapError
+from emocap.progress import logger
 
 EmotionOption = Annotated[
     list[str], typer.Option("--emotion", "-e", help="Target emotion: what people should feel; may be repeated.")
@@ -57,8 +58,8 @@ def caption(
     """
     if writer is not None and guidance is not None:
         raise EmocapError("caption: --guidance is for emocap's own captioner; leave it out with --writer")
-    model, labels = (model, captioner_labels(model)) if writer is None else find_ranker(model)
-    check_emotions(labels, emotion, avoid or [])
+    ranker = Ranker(model, captioner_labels(model), uses_images=True) if writer is None else find_ranker(model)
+    check_emotions(ranker.labels, emotion, avoid or [])
     check_image(image)
     from emocap.api.captioner import EmotionCaptioner
     from emocap.api.images import load_image
@@ -84,7 +85,11 @@ def caption(
     from emocap.captioning.hub_models import ImageToText
 
     candidates = ImageToText(writer).generate(load_image(image), max(8, 3 * n), seed=seed)
-    ranked = _ranked(model, image, candidates, emotion, avoid, max_chars, strength, clip, allow_other_features)
+    is_used = ranker.uses_images or clip is not None
+    if not is_used:
+        logger.warning("caption: the model was trained on captions only, so the image does not count in the ranking")
+    shown = image if is_used else None
+    ranked = _ranked(ranker.folder, shown, candidates, emotion, avoid, max_chars, strength, clip, allow_other_features)
     _print_ranked(top_captions(ranked, n))
 
 
@@ -115,11 +120,17 @@ def rank(
     if not captions:
         raise EmocapError(f"{paths[-1]}: holds no captions; write one per line")
     image = paths[0] if len(paths) == 2 else None
-    model, labels = find_ranker(model)
-    check_emotions(labels, emotion, avoid or [])
+    ranker = find_ranker(model)
+    check_emotions(ranker.labels, emotion, avoid or [])
     if image is not None:
         check_image(image)
-    _print_ranked(_ranked(model, image, captions, emotion, avoid, max_chars, strength, clip, allow_other_features))
+        if clip is None and not ranker.uses_images:
+            from emocap.api.model_folders import image_refused
+
+            raise EmocapError(image_refused(ranker.folder))
+    _print_ranked(
+        _ranked(ranker.folder, image, captions, emotion, avoid, max_chars, strength, clip, allow_other_features)
+    )
 
 
 def _ranked(
@@ -167,7 +178,6 @@ def _described(predictor: Any, image: Path, clip: str | None) -> Any:
 def _seen_by_captioner(captioner: Any, image: Path, clip: str | None) -> Any:
     """As `_described`; says that an image has a single colour, which its regions do not tell a captioner."""
     from emocap.api.images import UNIFORM_IMAGE, is_uniform, load_image
-    from emocap.progress import logger
 
     if clip is None and is_uniform(load_image(image)):
         logger.warning(UNIFORM_IMAGE)

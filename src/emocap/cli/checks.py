@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from emocap.errors import EmocapError
 
@@ -27,13 +27,13 @@ def check_pair(model: Path, image: Path | None, caption: str) -> "ModelSummary":
         EmocapError: no model folder, no such image, a model that uses no images, or an empty caption.
     """
     from emocap.api.caption_checks import check_caption
-    from emocap.api.model_folders import model_summary
+    from emocap.api.model_folders import image_refused, model_summary
 
     check_caption(caption)
     summary = model_summary(model)
     if image is not None:
         if not summary.uses_images:
-            raise EmocapError(f"{summary.folder}: was trained on captions only and cannot use an image; leave it out")
+            raise EmocapError(image_refused(summary.folder))
         check_image(image)
     return summary
 
@@ -50,8 +50,16 @@ def check_image(image: Path) -> None:
         raise EmocapError(f"{image}: no such image")
 
 
-def find_ranker(folder: Path) -> tuple[Path, Sequence[str]]:
-    """What captions can be ranked by, and its emotions: the folder itself if it has a captioner, else a model folder.
+class Ranker(NamedTuple):
+    """What captions can be ranked by: its folder, its emotions, and whether it uses an image."""
+
+    folder: Path
+    labels: Sequence[str]
+    uses_images: bool
+
+
+def find_ranker(folder: Path) -> Ranker:
+    """What captions can be ranked by: the folder itself if it has a captioner, else a model folder.
 
     Raises:
         EmocapError: there is neither.
@@ -59,9 +67,9 @@ def find_ranker(folder: Path) -> tuple[Path, Sequence[str]]:
     from emocap.api.model_folders import model_summary
 
     if any((folder / place).is_file() for place in CAPTIONER_PLACES):
-        return folder, captioner_labels(folder)
+        return Ranker(folder, captioner_labels(folder), uses_images=True)
     summary = model_summary(folder)
-    return summary.folder, summary.labels
+    return Ranker(summary.folder, summary.labels, summary.uses_images)
 
 
 def check_emotions(labels: Sequence[str], emotions: Iterable[str], avoid: Iterable[str] = ()) -> None:

@@ -43,7 +43,7 @@ def serve(
 
     key, bounds = _key(key_file), Limits(**dict(_limit(text) for text in limits or []))
     if model is not None:
-        model, _ = find_ranker(model)
+        model = find_ranker(model).folder
     try:
         from emocap.app.server import serve as run_server
     except ModuleNotFoundError as error:
