@@ -57,7 +57,7 @@ def test_few_pairs_allow_no_verdict(evaluate, model_folder) -> None:
     assert "compared with the prior: cannot tell" not in evaluate(many).stdout
 
 
-def test_study_shows_the_strongest_baseline(evaluate, model_folder) -> None:
+def test_study_shows_a_baseline_and_no_internal_name(evaluate, model_folder) -> None:
     assert "in its study: unknown" in evaluate([("a dog waits", ["happy"])]).stdout
     evaluation = {
         "data": "socratis", "n_pairs": 240, "n_images": 120, "metric": "mean_average_precision", "score": 0.3,
@@ -66,8 +66,13 @@ def test_study_shows_the_strongest_baseline(evaluate, model_folder) -> None:
     }  # fmt: skip
     (model_folder / "model" / "evaluation.json").write_text(json.dumps(evaluation))
     shown = evaluate([("a dog waits", ["happy"])]).stdout
-    assert "in its study (socratis, 240 pairs, 120 images): mAP 0.300 [0.200, 0.400], the strongest" in shown
-    assert "baseline, vectors, 0.350 [0.300, 0.400]; worse than vectors" in shown
+    assert "in its study (socratis, 240 pairs, 120 images): mAP 0.300 [0.200, 0.400], the baseline that" in shown
+    assert "the validation pairs chose, vectors, 0.350 [0.300, 0.400]; worse than vectors" in shown
+    several = json.dumps(evaluation | {"baseline": "best_baseline"})
+    (model_folder / "model" / "evaluation.json").write_text(several)
+    shown = evaluate([("a dog waits", ["happy"])]).stdout
+    assert "the baseline that the validation pairs of each training run chose 0.350 [0.300, 0.400]" in shown
+    assert "best_baseline" not in shown
 
 
 @pytest.mark.parametrize("extension", ["csv", "jsonl"])

@@ -19,13 +19,13 @@ from emocap.captioning.rerank import RankedCaption
 from emocap.corpora.languages import LANGUAGE_NAMES
 from emocap.evaluation.metrics import METRICS
 from emocap.html_templates import templates_of
-from emocap.study.models import display_name
+from emocap.study.models import compared_baseline, display_name
 
 TOP_EMOTIONS = 5
 
 
 def intro_html(served: ServedModel) -> str:
-    """What the page does, the remarks on the model, and its test scores beside those of the strongest baseline."""
+    """What the page does, the remarks on the model, and its test scores beside those of a baseline."""
     evaluation, language = served.evaluation, served.predictor.language
     return _render(
         "intro.html",
@@ -33,7 +33,7 @@ def intro_html(served: ServedModel) -> str:
         measured=served.measured,
         evaluation=evaluation,
         metric=None if evaluation is None else _metric_name(evaluation.metric),
-        baseline=None if evaluation is None else display_name(evaluation.baseline),
+        baseline=None if evaluation is None else compared_baseline(evaluation.baseline),
         interval=_interval,
         remarks=[remark.text for remark in served.predictor.model_remarks()],
         language=None if language is None else LANGUAGE_NAMES.get(language, language),

@@ -138,7 +138,7 @@ class RankResponse(BaseModel):
 class ModelResponse(BaseModel):
     """The model, its test scores, the language of its training captions (ISO 639) and the limits of a request.
 
-    `evaluation` compares it with the strongest baseline of its study; null if the model was not evaluated.
+    `evaluation` compares it with a baseline of its study; null if the model was not evaluated.
     """
 
     name: str

@@ -75,16 +75,17 @@ def _verdict(difference: dict[str, Any], sample: dict[str, Any], over: str) -> s
 
 
 def _study(study: dict[str, Any] | None) -> str:
-    """What a model scored in its study, beside the strongest baseline there."""
+    """What a model scored in its study, beside a baseline there."""
     if study is None:
         return "in its study: unknown, since the model folder has no evaluation.json; run the study again to write it"
     from emocap.evaluation.metrics import METRICS
+    from emocap.study.models import compared_baseline
 
     metric = METRICS[study["metric"]].short_name if study.get("metric") in METRICS else study.get("metric")
     parts = [f"{metric} {shown_value(study.get('score'))}{_interval(study.get('interval'))}"]
     if study.get("baseline") is not None:
         baseline = f"{shown_value(study.get('baseline_score'))}{_interval(study.get('baseline_interval'))}"
-        parts.append(f"the strongest baseline, {study['baseline']}, {baseline}")
+        parts.append(f"{compared_baseline(study['baseline'])} {baseline}")
     verdict = f"; {study['verdict']}" if study.get("verdict") else ""
     return (
         f"in its study ({study.get('data')}, {study.get('n_pairs')} pairs, {study.get('n_images')} images): "

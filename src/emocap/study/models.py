@@ -229,6 +229,22 @@ def display_name(model: str) -> str:
     return model if entry is None or entry.display_name is None else entry.display_name
 
 
+def compared_baseline(model: str) -> str:
+    """What a model is compared with, within a sentence, before its score.
+
+    >>> compared_baseline("prior"), compared_baseline("vectors")
+    ('the prior', 'the baseline that the validation pairs chose, vectors,')
+    >>> compared_baseline("best_baseline")
+    'the baseline that the validation pairs of each training run chose'
+    """
+    entry = MODELS.get(model)
+    if model == "prior":
+        return MODELS[model].label
+    if entry is not None and entry.kind == "selection":
+        return "the baseline that the validation pairs of each training run chose"
+    return f"the baseline that the validation pairs chose, {display_name(model)},"
+
+
 def trained_models(corpora: Collection[str]) -> list[str]:
     """The models that are trained and evaluated on the target in a study of these corpora, in order.
 
