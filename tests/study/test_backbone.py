@@ -31,7 +31,7 @@ def resolve(tiny_study):
 
 
 def test_records_the_hash_of_the_weights(folder, resolve) -> None:
-    assert resolve(folder) == {"name": str(folder), "sha256": weights_digest(folder)}
+    assert resolve(folder) == {"name": str(folder), "sha256": weights_digest(folder), "n_layers": 3}
 
 
 def test_refuses_a_tokenizer_that_is_too_large(folder, resolve) -> None:

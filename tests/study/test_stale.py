@@ -137,6 +137,24 @@ def test_refuses_impossible_p_before_training(tiny_study, tmp_path) -> None:
     assert not (tmp_path / "run/teacher").exists()
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("pseudo_labels.p=99", "pseudo_labels.p is 99, expected 1 to 3"),
+        ("transfer.n_transferred=99", "transfer.n_transferred is 99, but .* has 3 layers"),
+        ("transfer.layers=[99]", "transfer.layers is 99, but .* has 3 layers"),
+        ("folds=999", "999 folds of .* images; use fewer folds"),
+    ],
+)
+def test_refuses_later_impossible_setting_after_prepare(tiny_study, tmp_path, setting, message) -> None:
+    """What `prepare` does not depend on is checked also where it does not run again."""
+    path = tiny_study(**ALONE, source=SOURCE)
+    run(path, tmp_path / "run", until="prepare")
+    with pytest.raises(EmocapError, match=message):
+        run(path, tmp_path / "run", [setting])
+    assert not any((tmp_path / "run" / name).exists() for name in ("features", "splits.json", "units"))
+
+
 def test_excludes_copies_of_held_out_images(tiny_corpora, tiny_study, tmp_path) -> None:
     corpora = tmp_path / "corpora"
     shutil.copytree(tiny_corpora, corpora)

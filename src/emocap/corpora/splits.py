@@ -94,13 +94,35 @@ def fold_by_image(
     """
     if n_folds < 2 or not 0 <= fold < n_folds:
         raise EmocapError(f"splits: fold {fold} of {n_folds}, expected at least 2 folds, numbered from 0")
+    groups = groups or Groups.of(pairs)
+    n, (n_validation, test_sizes) = len(groups.keys), fold_sizes(len(groups.keys), n_folds, validation)
+    items = _Items.of(pairs, groups, vocabulary)
+    tests = _draw(items, test_sizes, seed)
+    _require_pairs(tests, groups)
+    test = tests[str(fold)]
+    rest = items.only(set(groups.keys).difference(test))
+    sizes = {"train": n - len(test) - n_validation, "validation": n_validation}
+    parts = _draw(rest, sizes, seed) | {"test": test}
+    _require_pairs(parts, groups)
+    return Split(parts, asked=sizes | {"test": test_sizes[str(fold)]})
+
+
+def fold_sizes(n: int, n_folds: int, validation: float) -> tuple[int, dict[str, int]]:
+    """The number of validation images in each fold, and that of test images by the fold's number as text.
+
+    Args:
+        n: number of images.
+        n_folds: at least 2.
+        validation: share of all images, taken from the other folds.
+
+    Raises:
+        EmocapError: a share out of range, or too few images for the folds or a part.
+    """
     if not 0 < validation < 1 - 1 / n_folds:
         raise EmocapError(
             f"splits: validation is {validation:g}, expected above 0 and below {1 - 1 / n_folds:g}, "
             f"what a test on 1 of {n_folds} folds leaves"
         )
-    groups = groups or Groups.of(pairs)
-    n = len(groups.keys)
     if n_folds > n:
         raise EmocapError(f"splits: {n_folds} folds of {n} images; use fewer folds or more data")
     n_validation = round(validation * n)
@@ -111,15 +133,7 @@ def fold_by_image(
             f"splits: {n} images are too few for {n_folds} folds with {validation:g} of them for validation; "
             "use fewer folds or more data"
         )
-    items = _Items.of(pairs, groups, vocabulary)
-    tests = _draw(items, test_sizes, seed)
-    _require_pairs(tests, groups)
-    test = tests[str(fold)]
-    rest = items.only(set(groups.keys).difference(test))
-    sizes = {"train": n - len(test) - n_validation, "validation": n_validation}
-    parts = _draw(rest, sizes, seed) | {"test": test}
-    _require_pairs(parts, groups)
-    return Split(parts, asked=sizes | {"test": test_sizes[str(fold)]})
+    return n_validation, test_sizes
 
 
 def own_split(

@@ -16,6 +16,7 @@ from emocap.files import write_json
 from emocap.study.artifacts import read_value
 from emocap.study.cache import RunDir
 from emocap.study.config.study import StudyConfig
+from emocap.study.fitting_settings import require_fitting_settings
 from emocap.study.folds import DEFAULT_FOLDS, with_folds, write_fold_splits
 from emocap.study.manifest import write_manifest
 from emocap.study.models import MODELS
@@ -91,6 +92,7 @@ def run_study(
         run_study_stage(run, units_of(config, run_dir), STAGES["prepare"])
         config = with_folds(config, run_dir)
         _require_stage([config], until)
+        require_fitting_settings(config, run_dir)
         units = units_of(config, run_dir)
         steps = _steps(run, units)
         last = until

@@ -24,6 +24,7 @@ from emocap.models.initialisation import build_config, load_backbone
 from emocap.models.tokenizer import require_fitting_tokenizer
 from emocap.regions.extractors.registry import build_extractor
 from emocap.study.artifacts import count_faults, write_pairs
+from emocap.study.fitting_settings import require_layers, require_p
 from emocap.study.unit import Study
 from emocap.training.checkpoint import load_tokenizer
 from emocap.weights import weights_digest
@@ -48,9 +49,7 @@ def prepare(study: Study) -> None:
     if not target.is_labelled:
         raise EmocapError(f"{study.place(config.target.path)}: has no emotions; the target must be labelled")
     vocabulary = build_vocabulary(target.emotions, config.min_count)
-    study_of_p = config.pseudo_labels.study.p if config.pseudo_labels.study is not None else []
-    if config.source is not None and (most := max([config.pseudo_labels.p, *study_of_p])) > len(vocabulary):
-        raise EmocapError(f"pseudo_labels.p is {most}, expected 1 to {len(vocabulary)}, the number of emotions")
+    require_p(config, len(vocabulary))  # before the source, which takes longer to read
     write_json(study.root / "backbone.json", backbone)
     pairs, negatives = _with_negatives(target, vocabulary, config.target.negatives)
     if config.label_aggregation == "votes":
@@ -146,11 +145,11 @@ def _require_extractor(config: "StudyConfig") -> None:
         build_extractor(config.features.extractor, config.features.settings)
 
 
-def resolve_backbone(config: "StudyConfig") -> dict[str, str]:
+def resolve_backbone(config: "StudyConfig") -> dict[str, Any]:
     """Resolve the backbone once for all stages, and check that the settings fit it.
 
     Returns:
-        Its resolved name and its weights' SHA-256.
+        Its resolved name, its weights' SHA-256, and its number of layers.
 
     Raises:
         EmocapError: no such backbone, one whose tokenizer or weights do not fit it, or `max_length`,
@@ -170,17 +169,12 @@ def resolve_backbone(config: "StudyConfig") -> dict[str, str]:
             f"model.max_length is {settings.max_length}, but {backbone.name} takes at most "
             f"{built.max_position_embeddings} tokens"
         )
-    for key, numbers in (
-        ("transfer.n_transferred", [config.transfer.n_transferred or 0]),
-        ("transfer.layers", config.transfer.layers or []),
-        ("captioner.decoder_layers", [(config.captioner and config.captioner.decoder_layers) or 0]),
-    ):
-        if max(numbers, default=0) > built.num_hidden_layers:
-            raise EmocapError(f"{key} is {max(numbers)}, but {backbone.name} has {built.num_hidden_layers} layers")
+    require_layers(config, backbone.name, built.num_hidden_layers)
     tokenizer_folder = backbone.tokenizer_folder
     require_fitting_tokenizer(load_tokenizer(tokenizer_folder), tokenizer_folder, built.vocab_size)
     load_backbone(built, backbone.folder)  # whose errors must come before hours of feature extraction and training
-    return {"name": backbone.name, "sha256": weights_digest(backbone.folder)}
+    digest = weights_digest(backbone.folder)
+    return {"name": backbone.name, "sha256": digest, "n_layers": built.num_hidden_layers}
 
 
 def _read(study: Study, corpus: "CorpusConfig") -> Pairs:

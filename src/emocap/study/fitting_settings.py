@@ -1,0 +1,51 @@
+"""Settings that the data or the backbone bound, checked before any stage that takes long.
+
+They are checked in every call: most of them do not make `prepare` run again.
+"""
+
+from pathlib import Path
+
+from emocap.corpora.groups import Groups
+from emocap.corpora.splits import fold_sizes
+from emocap.errors import EmocapError
+from emocap.study.artifacts import read_value
+from emocap.study.config.study import StudyConfig
+from emocap.study.unit import Study
+
+
+def require_fitting_settings(config: StudyConfig, root: Path) -> None:
+    """Refuse settings beyond what `prepare` found.
+
+    Args:
+        config: of the study, its folds decided.
+        root: its run directory.
+
+    Raises:
+        EmocapError: more pseudo-labels than emotions, more layers than the backbone's, or more folds than images.
+    """
+    study = Study(config, root)
+    require_p(config, len(study.vocabulary))
+    name, n_layers = (read_value(root / "backbone.json", key) for key in ("name", "n_layers"))
+    require_layers(config, name, n_layers)
+    if config.folds is not None:
+        groups = Groups.of(study.whole("target"), study.same_content, config.splits.stock_captions)
+        fold_sizes(len(groups.keys), config.folds, config.splits.validation)
+
+
+def require_p(config: StudyConfig, n_emotions: int) -> None:
+    """Refuse more pseudo-labels per pair than there are emotions."""
+    study = config.pseudo_labels.study
+    most = max([config.pseudo_labels.p, *(study.p if study is not None else [])])
+    if config.source is not None and most > n_emotions:
+        raise EmocapError(f"pseudo_labels.p is {most}, expected 1 to {n_emotions}, the number of emotions")
+
+
+def require_layers(config: StudyConfig, backbone: str, n_layers: int) -> None:
+    """Refuse to copy or use more layers than the backbone has."""
+    for key, numbers in (
+        ("transfer.n_transferred", [config.transfer.n_transferred or 0]),
+        ("transfer.layers", config.transfer.layers or []),
+        ("captioner.decoder_layers", [(config.captioner and config.captioner.decoder_layers) or 0]),
+    ):
+        if max(numbers, default=0) > n_layers:
+            raise EmocapError(f"{key} is {max(numbers)}, but {backbone} has {n_layers} layers")
