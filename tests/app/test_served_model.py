@@ -12,6 +12,7 @@ from emocap.app.page_actions import predict
 from emocap.app.page_html import intro_html
 from emocap.app.served_model import load_served
 from emocap.app.service import Service
+from emocap.errors import EmocapError
 
 
 @pytest.fixture
@@ -49,11 +50,11 @@ def test_is_beaten_only_where_the_test_pairs_can_tell(run_without_captioner, dec
     assert served.evaluation is not None
     assert served.evaluation.is_beaten is is_beaten
     assert ("is the better choice" in intro_html(served)) is is_beaten
-    assert "The strongest baseline, vectors, has 0.500 (95% interval 0.460 to 0.540)" in intro_html(served)
+    assert "pairs chose, vectors, has 0.500 (95% interval 0.460 to 0.540)" in intro_html(served)
 
 
-@pytest.mark.parametrize("damage", ["{", "[]", '{"n_pairs": 3}', None])
-def test_damaged_evaluation_does_not_prevent_serving(run_without_captioner, damage) -> None:
+@pytest.mark.parametrize("damage", ['{"n_pairs": 3}', None])
+def test_unknown_evaluation_does_not_prevent_serving(run_without_captioner, damage, caplog) -> None:
     for name in ("AnB+/model/evaluation.json", "results.json"):
         (run_without_captioner / name).unlink()
         if damage is not None:
@@ -61,6 +62,15 @@ def test_damaged_evaluation_does_not_prevent_serving(run_without_captioner, dama
     served = load_served(run_without_captioner / "AnB+")
     assert served.evaluation is None
     assert "This model was not evaluated" in intro_html(served)
+    assert ("evaluation.json: lacks what a study writes" in caplog.text) is (damage is not None)
+
+
+@pytest.mark.parametrize("damage", ["{", "[]"])
+def test_damaged_evaluation_is_refused_with_the_remedy(run_without_captioner, damage) -> None:
+    """It holds the digests of the model's files, without which damage to them would go unnoticed."""
+    (run_without_captioner / "AnB+/model/evaluation.json").write_text(damage)
+    with pytest.raises(EmocapError, match=r"evaluation\.json: .*; restore the file, or run the study again"):
+        load_served(run_without_captioner / "AnB+")
 
 
 @pytest.mark.parametrize("damage", ["{", "[]", '{"n_test_pairs": 3}'])

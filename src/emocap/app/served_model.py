@@ -10,11 +10,12 @@ from emocap.api.captioner import EmotionCaptioner
 from emocap.api.predictor import EmotionPredictor
 from emocap.app.examples import Example, load_examples
 from emocap.captioning.checkpoint import find_captioner
-from emocap.classifiers.evaluation_file import read_evaluation
+from emocap.classifiers.evaluation_file import EVALUATION, read_evaluation
 from emocap.classifiers.places import run_directory
 from emocap.errors import EmocapError
 from emocap.evaluation.verdicts import Verdict
 from emocap.files import read_json
+from emocap.progress import logger
 
 DEMO_RUNS = ("runs/demo-captions", "runs/demo")
 METRIC_NAMES = ("top1_accuracy", "top3_accuracy", "recall_at_3", "mean_average_precision")
@@ -135,10 +136,12 @@ def load_served(folder: Path | None, *, allow_other_features: bool = False) -> S
 
 
 def _evaluation(folder: Path) -> Evaluation | None:
+    values = read_evaluation(folder)
     try:
-        return TypeAdapter(Evaluation).validate_python(read_evaluation(folder))
-    except ValidationError:
-        return None  # missing or damaged scores do not prevent serving
+        return None if values is None else TypeAdapter(Evaluation).validate_python(values)
+    except ValidationError:  # such scores do not prevent serving
+        logger.warning("%s: lacks what a study writes, so the scores are not shown", folder / EVALUATION)
+        return None
 
 
 def _held_out_scores(run: Path, name: str) -> HeldOutScores | None:
