@@ -80,7 +80,7 @@ def test_page_says_which_model_to_use_and_how(run_dir):
     text = report_of(run_dir).text
     assert "The model for use: ensemble The ensemble (mean of the fine-tuned models’ logits) has the highest" in text
     assert "mean average precision on 120 validation pairs, 0.290, of all models that this study saved" in text
-    assert 'emocap predict --model RUN "a caption"' in text
+    assert 'emocap predict --model RUN IMAGE "a caption"' in text
     run_dir.change("results.json", lambda it: it.pop("recommended"))
     assert "The model for use" not in report_of(run_dir).text
 

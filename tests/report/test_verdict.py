@@ -42,8 +42,10 @@ def test_names_the_baseline_of_each_unit():
     }
     value["comparison_baseline"] = {"model": "best_baseline", "chosen_in": {"prior": 4, "tfidf": 11}}
     headline = verdict(Results.model_validate(value)).headline
-    assert "than the best baseline, chosen on the validation pairs of each seed and fold " in headline
-    assert "(tfidf in 11, the prior in 4), by" in headline
+    assert "than the baseline that the validation pairs of each seed and fold preferred (tfidf in 11, the prior" in (
+        headline
+    )
+    assert "preferred (tfidf in 11, the prior in 4), by" in headline
     assert [row.name for row in summary_table(Results.model_validate(value))[0].rows][-1] == "best baseline"
 
 
@@ -209,7 +211,7 @@ def test_recommends_model_with_reason_and_commands():
         "pairs, 0.290, of all models that this study saved, baselines included."
     )
     assert found.remarks[-1] == "The verdict above is about AnB+, which stands for the study."
-    assert 'emocap predict --model RUN "a caption"' in [command for command, _ in found.commands]
+    assert 'emocap predict --model RUN IMAGE "a caption"' in [command for command, _ in found.commands]
 
 
 def test_recommendation_over_folds_explains_its_scores():
@@ -220,6 +222,28 @@ def test_recommendation_over_folds_explains_its_scores():
     assert found.remarks[2].startswith(
         "For use, the predictions of its models of all 2 seeds and 5 folds are averaged;"
     )
+
+
+def commands_of(**changes):
+    return recommendation(results(**changes), "AnB+").commands
+
+
+def test_commands_follow_what_the_model_reads():
+    names = synthetic.results()["models"]
+    assert commands_of()[0][1] == "emotions of an image with its caption, or of a caption alone"
+    reads = {name: name not in ("prior", "tfidf") for name in names}
+    of_captions = commands_of(recommended="tfidf", uses_images=reads)
+    assert of_captions[0][1] == "emotions of a caption; this model reads no images"
+    assert of_captions[2] == (
+        'emocap predict --model RUN/AnB+ IMAGE "a caption"',
+        "emotions of an image with its caption, or of a caption alone; of the models that read images AnB+ is best on "
+        "the validation pairs (0.300)",
+    )
+    without = commands_of(recommended="teacher", uses_images=dict.fromkeys(names, False))
+    assert [what for _, what in without] == [
+        "emotions of a caption; this model reads no images",
+        "the same in a browser and over HTTP",
+    ]
 
 
 def test_recommended_ensemble_is_averaged_anyway():

@@ -16,6 +16,7 @@ from emocap.files import read_json
 from emocap.report.page import write_report
 from emocap.study.config.loading import load_config
 from emocap.study.run import run_study, units_of
+from emocap.study.stages.model_folders import evaluation_of
 
 BASELINES = ("prior", "tfidf", "vectors", "neighbours")
 
@@ -134,6 +135,30 @@ def test_evaluation_lies_beside_every_card(single) -> None:
         assert evaluation["verdict"].endswith(".")
         assert evaluation["decision"] == ("cannot tell" if evaluation["difference"] else None)
         assert " by mean average precision on 24 test pairs of 24 images" in evaluation["verdict"]
+    assert results["uses_images"] == {name: name not in BASELINES for name in results["models"]}
+
+
+def test_verdict_names_chosen_baselines_and_training_runs(folds) -> None:
+    config, root = folds
+    study = units_of(config, root)[0]
+    results = read_json(root / "results.json")
+    assert not any(results["uses_images"].values()), "captions alone"
+    results["sample"]["is_enough"] = True
+    results["comparison_baseline"] = {"model": "best_baseline", "chosen_in": {"neighbours": 1, "tfidf": 3}}
+    for part in ("models", "intervals"):
+        results[part]["best_baseline"] = results[part]["tfidf"]
+    results["differences"]["best_baseline"] = results["differences"]["prior"]
+    preferred = "the baseline that the validation pairs of each seed and fold preferred (tfidf in 3, neighbours in 1)"
+    found = evaluation_of(study, results, "teacher")
+    assert (
+        f" {preferred} by mean average precision on 120 test pairs, in two training runs per fold."
+        in (found["verdict"])
+    )
+    averaged = evaluation_of(study, results, "ensemble")["verdict"]
+    assert averaged.endswith(", in one training run of an ensemble over 2 seeds per fold.")
+    results["seeds"] = [0]
+    assert evaluation_of(study, results, "teacher")["verdict"].endswith(", in one training run per fold.")
+    assert evaluation_of(study, results, "neighbours")["verdict"].endswith("test pairs.")
 
 
 def test_hash_follows_files_and_members(folds, tmp_path) -> None:

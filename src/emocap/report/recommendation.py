@@ -6,10 +6,10 @@ from emocap.evaluation.metrics import PRIMARY
 from emocap.report.files.results import Results
 from emocap.report.text import capitalized, counted, description_of, interval_text, label_of, metric_in_sentence, number
 
-COMMANDS = (
-    ('emocap predict --model RUN "a caption"', "emotions of a caption, of an image, or of both"),
-    ("emocap serve --model RUN", "the same in a browser and over HTTP"),
-)
+PREDICT = 'emocap predict --model {} IMAGE "a caption"'
+PREDICT_CAPTION = 'emocap predict --model RUN "a caption"'
+OF_BOTH = "emotions of an image with its caption, or of a caption alone"
+SERVE = ("emocap serve --model RUN", "the same in a browser and over HTTP")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,33 @@ def recommendation(results: Results, represented: str, n_validation: int | None 
         f"{capitalized(label_of(name))}{what} has the highest {metric_in_sentence(PRIMARY)} on {pairs}"
         f"{by_score}, of all models that this study saved, baselines included."
     )
-    return Recommendation(name, reason, _remarks(results, name, represented), COMMANDS)
+    return Recommendation(name, reason, _remarks(results, name, represented), _commands(results, name))
+
+
+def _commands(results: Results, name: str) -> tuple[tuple[str, str], ...]:
+    if uses_images(results, name):
+        return ((PREDICT.format("RUN"), OF_BOTH), SERVE)
+    commands = [(PREDICT_CAPTION, "emotions of a caption; this model reads no images"), SERVE]
+    if other := best_with_images(results):
+        score = number(results.validation[other].get(PRIMARY))
+        what = f"of the models that read images {label_of(other)} is best on the validation pairs ({score})"
+        commands.append((PREDICT.format(f"RUN/{other}"), f"{OF_BOTH}; {what}"))
+    return tuple(commands)
+
+
+def uses_images(results: Results, name: str) -> bool:
+    """Whether a model reads images; of a run that did not record it, every trained model."""
+    return results.uses_images.get(name, results.kinds[name] in ("study", "ensemble"))
+
+
+def best_with_images(results: Results) -> str | None:
+    """The model of highest validation score among those that read images; None without one."""
+    scores = {
+        name: score
+        for name in results.ordered_models("study", "ensemble")
+        if uses_images(results, name) and (score := results.validation.get(name, {}).get(PRIMARY)) is not None
+    }
+    return max(scores, key=scores.__getitem__) if scores else None
 
 
 def _n_units(results: Results) -> int:
@@ -69,7 +95,7 @@ def _remarks(results: Results, name: str, represented: str) -> list[str]:
     if results.folds is not None:
         remarks.append(
             "The two numbers are not comparable, since each fold has few validation pairs, and those are test pairs of "
-            "other folds, so that the score on the test pairs may be slightly too high."
+            "other folds, so that the score on the test pairs may be too high."
         )
     if _n_units(results) > 1 and results.kinds[name] != "ensemble":
         remarks.append(

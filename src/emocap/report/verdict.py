@@ -86,7 +86,7 @@ def baseline_in_words(results: Results, baseline: str) -> str:
     if len(chosen_in) < 2:
         return f"{label}, the baseline chosen on the validation pairs"
     counts = [f"{label_of(name)} in {n}" for name, n in sorted(chosen_in.items(), key=lambda item: -item[1])]
-    return f"{label}, chosen on the validation pairs of each {_unit(results)} ({', '.join(counts)})"
+    return f"the baseline that the validation pairs of each {_unit(results)} preferred ({', '.join(counts)})"
 
 
 def n_training_runs(results: Results, model: str) -> int:

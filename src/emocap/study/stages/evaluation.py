@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,7 @@ def evaluation(units: Sequence[TrainingUnit]) -> None:
         "validation": {name: {PRIMARY: score} for name, score in validation.items()},
         "chosen": chosen(config, validation),
         "recommended": recommended(validation),
+        "uses_images": uses_images(study, predictions),
         "comparison_baseline": {"model": baseline, "chosen_in": chosen_in},
         **compared(predictions, _references(config, predictions)),
         "calibration": {
@@ -113,6 +114,18 @@ def _description(units: Sequence[TrainingUnit], images: Sequence[str]) -> dict[s
             name: {"higher_is_better": METRICS[name].higher_is_better} for name in varying_metrics(len(vocabulary))
         },
     }
+
+
+def uses_images(study: TrainingUnit, names: Iterable[str]) -> dict[str, bool]:
+    """Whether each model reads region features; baselines read captions alone, an ensemble what its members read."""
+
+    def reads_features(name: str) -> bool:
+        model = study.models[name]
+        if model.kind == "ensemble":
+            return any(map(reads_features, study.config.members))
+        return model.kind == "study" and any(study.store_path(domain) is not None for domain in model.features_from)
+
+    return {name: reads_features(name) for name in names}
 
 
 def _tested(units: Sequence[TrainingUnit]) -> np.ndarray:

@@ -20,13 +20,14 @@ from emocap.evaluation.calibration import Calibration
 from emocap.evaluation.metrics import METRICS, PRIMARY
 from emocap.evaluation.verdicts import Verdict, decide
 from emocap.files import read_json, write_json
-from emocap.study.stages.choices import recommended
+from emocap.study.stages.choices import BEST_BASELINE, recommended
 from emocap.study.stages.held_out import ensemble
 from emocap.study.training_unit import TrainingUnit
 from emocap.training.card_file import CARD
 from emocap.training.checkpoint import ModelCard, read_card
 
 FOLDER = "models"
+LEAST_SEEDS = 3  # as the report's verdict
 IN_WORDS: dict[Verdict, str] = {
     "better": "is better than",
     "worse": "is worse than",
@@ -139,7 +140,7 @@ def _write_evaluations(
 
 
 def evaluation_of(study: TrainingUnit, results: dict[str, Any], name: str) -> dict[str, Any]:
-    """What a model scored on the study's test pairs, beside the strongest baseline of its validation pairs.
+    """What a model scored on the study's test pairs, beside the baseline that the validation pairs chose.
 
     That baseline is compared with the prior, and the prior with nothing.
 
@@ -147,8 +148,8 @@ def evaluation_of(study: TrainingUnit, results: dict[str, Any], name: str) -> di
         results: contents of `results.json`.
         name: of the model.
     """
-    strongest = results["comparison_baseline"]["model"]
-    baseline = strongest if name != strongest else "prior"
+    on_validation = results["comparison_baseline"]["model"]
+    baseline = on_validation if name != on_validation else "prior"
     difference = results["differences"].get(baseline, {}).get(name, {}).get(PRIMARY)
     decision = None if difference is None else _decision(results, difference)
     return {
@@ -187,14 +188,40 @@ def _verdict(study: TrainingUnit, results: dict[str, Any], name: str, baseline: 
         return f"{model} is the model that others are compared with."
     n_pairs, n_images = results["n_test_pairs"], results["n_test_images"]
     sentence = (
-        f"{model} {IN_WORDS[decision]} {study.models[baseline].label} by {metric[0].lower()}{metric[1:]} "
-        f"on {n_pairs:,} test pairs of {n_images:,} images"
+        f"{model} {IN_WORDS[decision]} {_baseline_in_words(study, results, baseline)} by "
+        f"{metric[0].lower()}{metric[1:]} on {_sizes(study, n_pairs, n_images)}"
     )
     if decision == "cannot tell":
-        return f"{sentence}, which are too few."
-    n_seeds = len(results["seeds"])
-    is_trained = study.models[name].kind != "baseline"
-    return f"{sentence}{', in one training run' if is_trained and n_seeds == 1 else ''}."
+        return f"{sentence}, {'which is' if n_pairs == 1 else 'which are'} too few."
+    return f"{sentence}{_training_runs(study, results, name)}."
+
+
+def _baseline_in_words(study: TrainingUnit, results: dict[str, Any], baseline: str) -> str:
+    """A baseline's name within a sentence; of the one that each unit chose for itself, how many chose which."""
+    if baseline != BEST_BASELINE:
+        return study.models[baseline].label
+    units = [*(["seed"] if len(results["seeds"]) > 1 else []), *(["fold"] if results["folds"] else [])]
+    chosen_in = sorted(results["comparison_baseline"]["chosen_in"].items(), key=lambda item: -item[1])
+    counts = ", ".join(f"{study.models[name].label} in {n}" for name, n in chosen_in if n)
+    return f"the baseline that the validation pairs of each {' and '.join(units)} preferred ({counts})"
+
+
+def _sizes(study: TrainingUnit, n_pairs: int, n_images: int) -> str:
+    pairs = f"{n_pairs:,} test {'pair' if n_pairs == 1 else 'pairs'}"
+    if not study.config.target_has_images:
+        return pairs
+    return f"{pairs} of {n_images:,} {'image' if n_images == 1 else 'images'}"
+
+
+def _training_runs(study: TrainingUnit, results: dict[str, Any], name: str) -> str:
+    """How often a model was trained, where that is too rare to know how much it varies; otherwise empty."""
+    kind, n_seeds = study.models[name].kind, len(results["seeds"])
+    n_runs = 1 if kind == "ensemble" else n_seeds
+    if kind == "baseline" or n_runs >= LEAST_SEEDS:
+        return ""
+    runs = "one training run" if n_runs == 1 else "two training runs"
+    averaged = f" of an ensemble over {n_seeds} seeds" if n_runs < n_seeds else ""
+    return f", in {runs}{averaged}{' per fold' if results['folds'] else ''}"
 
 
 def _write_recommended(study: TrainingUnit, results: dict[str, Any], folders: dict[str, Path]) -> None:
