@@ -1,6 +1,7 @@
 import pytest
 
 from emocap.errors import EmocapError
+from emocap.files import sha256_of
 from emocap.report.files.run import read_run
 from emocap.report.page import write_report
 
@@ -114,3 +115,22 @@ def test_reads_keys_of_earlier_versions(run_dir):
     run_dir.change("manifest.json", lambda it: rename(it, "quarantined", "rejected"))
     run_dir.change("audit.json", lambda it: rename(it, "targets", "label_type"))
     assert read_run(run_dir.folder) == before
+
+
+SHOWN = ("audit.json", "AnB/history.json", "gallery.json", "gallery/best-01.jpg")
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_refuses_shown_file_that_is_not_its_stages(run_dir, name):
+    folder = run_dir.folder
+    (folder / "gallery").mkdir(exist_ok=True)
+    (folder / "gallery/best-01.jpg").write_bytes(b"x")
+    run_dir.change("manifest.json", lambda it: it.update(stages=[{"name": "made"}]))
+    (folder / "stages").mkdir()
+    run_dir.write("stages/made.json", {"outputs": {shown: sha256_of(folder / shown) for shown in SHOWN}})
+    run_dir.write("stages/former.json", {"outputs": {name: "of a stage that the study no longer has"}})
+    read_run(folder)
+    with (folder / name).open("ab") as file:
+        file.write(b"\n")
+    with pytest.raises(EmocapError, match=f"{name}: missing or changed since the stage made wrote it; run the study"):
+        read_run(folder)

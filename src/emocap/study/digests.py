@@ -4,6 +4,7 @@ A stage's outputs are always read in full, since a damaged disk changes no time 
 hashed again only where size, time stamps or inode changed.
 """
 
+import fnmatch
 import json
 import os
 import time
@@ -72,19 +73,20 @@ def recorded_outputs(record: Path) -> dict[str, str] | None:
     return outputs if is_valid else None
 
 
-def require_undamaged(run_dir: Path, stage: str, names: Sequence[str]) -> None:
+def require_undamaged(run_dir: Path, stage: str, patterns: Sequence[str]) -> None:
     """Refuse files of a run that are not what a stage wrote; a run of an earlier version recorded nothing to check.
 
     Args:
         run_dir: the run directory.
         stage: that wrote the files.
-        names: of the files, relative to `run_dir`; those that are not recorded are not checked.
+        patterns: of their paths relative to `run_dir`, as in `fnmatch`; files that are not recorded are not checked.
 
     Raises:
         EmocapError: a file is missing or has changed; running the study again writes it again.
     """
     recorded = recorded_outputs(run_dir / RECORDS / f"{stage}.json") or {}
-    for name in damaged(run_dir, {name: recorded[name] for name in names if name in recorded}):
+    checked = {name: recorded[name] for pattern in patterns for name in fnmatch.filter(recorded, pattern)}
+    for name in damaged(run_dir, checked):
         raise EmocapError(
             f"{run_dir / name}: missing or changed since the stage {stage} wrote it; "
             "run the study again with the same --run-dir, which writes it again"

@@ -1,7 +1,7 @@
 """All files of a run directory that the report shows, checked when they are read; see `docs/RUN_DIR.md`."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TypeVar
 
 from pydantic import BaseModel, FiniteFloat, ValidationError
@@ -17,6 +17,7 @@ from emocap.study.models import MODELS
 from emocap.validation import first_error
 
 TRAINING_RUNS = (*(name for name, model in MODELS.items() if model.kind == "study"), "captioner")
+UNIT_FILES = ("audit.json", "*/history.json", "captioner/captions.json", "captioner/gallery/*")
 
 
 class Card(BaseModel):
@@ -59,16 +60,21 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_run(run_dir: Path) -> Run:
-    """Read and check the JSON files of a run directory.
+    """Read and check the JSON files of a run directory, and check the images that the report shows.
+
+    The last call of the study writes `manifest.json` itself, so no stage records its SHA-256.
 
     Raises:
-        EmocapError: `results.json` or `manifest.json` is missing, or a file is not as documented.
+        EmocapError: `results.json` or `manifest.json` is missing, a file is not as documented, or one is not what its
+            stage wrote.
     """
     folder = Path(run_dir)
     results = read_results(folder)
-    require_undamaged(folder, "evaluation", ["gallery.json"])
     manifest = _read(folder / "manifest.json", Manifest)
     unit = folder / manifest.units[0]
+    shown = [(PurePath(manifest.units[0]) / pattern).as_posix() for pattern in UNIT_FILES]
+    for stage in manifest.stages:
+        require_undamaged(folder, stage.name, ["gallery.json", "gallery/*", *shown])
     histories = {name: _read_optional(unit / name / "history.json", History) for name in TRAINING_RUNS}
     judged = any(stage.name == "captions" for stage in manifest.stages)  # else the file is of an earlier configuration
     return Run(
