@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from emocap.classifiers.training_pairs import pair_hashes, write_training_pairs
 from emocap.evaluation.verdicts import LEAST_IMAGES, LEAST_POSITIVES
 
 from .process import emocap
@@ -84,3 +85,11 @@ def test_predictions_in_place_of_labels_are_noticed(model_folder, tmp_path, exte
     done = emocap("evaluate", "--model", model_folder, "--data", out)
     assert "'emotions' seems to contain predictions, as emocap writes them, not annotations" in done.stderr
     assert "seems to contain predictions" in json.dumps(json.loads(emocap("inspect", out, "--json").stdout)["notes"])
+
+
+def test_training_pairs_are_noticed(evaluate, model_folder) -> None:
+    images, captions = ["", ""], ["a dog waits", "lost storm"]
+    write_training_pairs(model_folder / "model", pair_hashes(images, captions))
+    done = evaluate([("A dog  waits", ["happy"]), ("lost storm", ["sad"]), ("the child", ["sad"])])
+    assert done.stderr.count("2 of 3 pairs were in this model's training data; the scores are too high") == 1
+    assert "training data" not in evaluate([("the child", ["sad"])]).stderr

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from emocap.classifiers.familiarity import read_familiarity
+from emocap.classifiers.training_pairs import count_training_pairs
 from emocap.demo.scene import sample_scene
 from emocap.report.page import write_report
 from emocap.study.config.loading import load_config
@@ -39,7 +40,15 @@ def test_every_model_knows_its_training_data(tiny_study, tmp_path) -> None:
         teacher={"epochs": 1, "batch_size": 64},
     )
     run = tmp_path / "run"
-    run_study(load_config(path), run, report=write_report)
+    config = load_config(path)
+    run_study(config, run, report=write_report)
+    (unit,) = units_of(config, run)
+    parts = {name: unit.part(name) for name in ("train", "validation", "test")}
+    counts = {
+        name: count_training_pairs(run / "baselines" / "tfidf" / "model", part.images, part.captions)
+        for name, part in parts.items()
+    }
+    assert counts == {"train": len(parts["train"]), "validation": len(parts["validation"]), "test": 0}
     models = json.loads((run / "familiarity.json").read_text())["models"]
     assert {"teacher/model", "baselines/tfidf/model", "baselines/prior/model"} <= set(models)
     familiarity = read_familiarity(run / "teacher" / "model")

@@ -99,6 +99,7 @@ def evaluate_corpus(
     from emocap.api.scoring import corpus_probabilities, image_features, load_for_corpus
     from emocap.classifiers.evaluation_file import model_hash, read_evaluation
 
+    _warn_of_training_pairs(data, pairs, summary.folder)
     classifier = load_for_corpus(summary.folder)
     with image_features(classifier, pairs, Path(tempfile.gettempdir()), store, allow_other_features) as (features, _):
         probabilities = corpus_probabilities(classifier, pairs, features)
@@ -116,6 +117,15 @@ def evaluate_corpus(
         study=read_evaluation(classifier.folder),
         **compared,
     )
+
+
+def _warn_of_training_pairs(data: Path, pairs: Pairs, folder: Path) -> None:
+    from emocap.classifiers.training_pairs import count_training_pairs
+
+    known = count_training_pairs(folder, pairs.images, pairs.captions)
+    if known:
+        text = "%s: %d of %d pairs were in this model's training data; the scores are too high"
+        logger.warning(text, data, known, len(pairs))
 
 
 def _check_labels(data: Path, pairs: Pairs, known: tuple[str, ...], common: CommonLabels, labels: str) -> None:

@@ -13,7 +13,7 @@ from emocap.training.card_file import CARD, REMEDY
 from emocap.training.checkpoint import read_card
 
 EVALUATION = "evaluation.json"
-ADDED = (EVALUATION, "familiarity.safetensors")  # written after the model was evaluated
+ADDED = (EVALUATION, "familiarity.safetensors", "training_pairs.npy")  # written after the model was evaluated
 
 
 def model_hash(folder: Path, known: dict[Path, str] | None = None) -> str:

@@ -5,7 +5,7 @@ Its statistics are those of the target's training pairs: an image that only the 
 
 import io
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
@@ -20,6 +20,7 @@ from emocap.classifiers.familiarity import (
     signature,
     write_familiarity,
 )
+from emocap.classifiers.training_pairs import pair_hashes, write_training_pairs
 from emocap.demo.corpora import JPEG_QUALITY
 from emocap.demo.drawing import draw_scene
 from emocap.demo.scene import sample_scene
@@ -38,27 +39,42 @@ MODELS_OF_STUDY = ("models/*/model", "models/*/*/model")
 
 
 def familiarity(units: Sequence[TrainingUnit]) -> None:
-    """Write the statistics of its training pairs beside the card of every model that learns the target.
+    """Write the statistics and hashes of its training pairs beside the card of every model that learns the target.
 
-    An ensemble over several units gets those of the first one.
+    An ensemble over several units gets the statistics of the first one, and the hashes of all.
     """
     study = units[0]
+    hashes = [_pair_hashes(unit) for unit in units]
     sizes = [len(_described_images(unit)) for unit in units]
     if 0 < min(sizes) < MIN_EXAMPLES:
         text = "familiarity: %d training images are too few to tell which images are unlike them (at least %d)"
         logger.info(text, min(sizes), MIN_EXAMPLES)
     drawn = lru_cache(1)(partial(drawn_signatures, study))
     written: dict[str, dict[str, float | None]] = {}
-    for unit in units:
-        statistics = unit_familiarity(unit, drawn)
-        places = [unit.run.glob(pattern) for pattern in MODELS_OF_UNIT]
-        if unit is study and len(units) > 1:
-            places += [study.root.glob(pattern) for pattern in MODELS_OF_STUDY]
-        for folder in sorted(chain.from_iterable(places)):
+
+    def write(folders: Iterable[Path], statistics: Familiarity, pairs: np.ndarray) -> None:
+        for folder in folders:
             if _learns_target(study, folder):
                 write_familiarity(folder, statistics)
+                write_training_pairs(folder, pairs)
                 written[folder.relative_to(study.root).as_posix()] = _limits(statistics)
+
+    for unit, pairs in zip(units, hashes, strict=True):
+        statistics = unit_familiarity(unit, drawn)
+        write(_found(unit.run, MODELS_OF_UNIT), statistics, pairs)
+        if unit is study and len(units) > 1:
+            write(_found(study.root, MODELS_OF_STUDY), statistics, np.concatenate(hashes))
     write_json(study.root / OUTPUT, {"models": written})
+
+
+def _found(root: Path, patterns: Iterable[str]) -> list[Path]:
+    return sorted(chain.from_iterable(root.glob(pattern) for pattern in patterns))
+
+
+def _pair_hashes(study: TrainingUnit) -> np.ndarray:
+    """Hashes of the training pairs, and of the validation pairs, which decide settings and the epoch."""
+    parts = [study.part(name) for name in ("train", "validation")]
+    return np.concatenate([pair_hashes(part.images, part.captions) for part in parts])
 
 
 def unit_familiarity(study: TrainingUnit, drawn: Callable[[], np.ndarray | None] | None = None) -> Familiarity:

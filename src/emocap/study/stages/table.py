@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from emocap.classifiers import evaluation_file
+from emocap.classifiers import evaluation_file, training_pairs
 from emocap.classifiers import familiarity as familiarity_file
 from emocap.classifiers.places import RECOMMENDED
 from emocap.regions.extractors.registry import extractor_module
@@ -310,7 +310,7 @@ _STAGES = (
         scope="units",
         inputs=["model_folders"],
         outputs=[familiarity.OUTPUT],
-        adds=[familiarity_file.FILE],
+        adds=[familiarity_file.FILE, training_pairs.FILE],
         config_keys=["keep_models"],
         plugins=_extractor_modules,
     ),
