@@ -104,6 +104,14 @@ def test_store_replaces_images(model, data, tmp_path, caplog) -> None:
     assert stored["AnB+"]["bce"] != captions_only["AnB+"]["bce"]
 
 
+def test_refuses_store_with_a_flipped_bit(model, data, tmp_path) -> None:
+    extract(["a.jpg", "b.jpg"], tmp_path / "pics", GridExtractor(rows=1, columns=2, dim=16), tmp_path / "store")
+    features = tmp_path / "store/features-00000.npy"
+    features.write_bytes(features.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(EmocapError, match=r"features-00000\.npy: SHA-256 is .*, expected .*has changed"):
+        label_corpus(model, data, tmp_path / "out.csv", format_=None, images=None, store=tmp_path / "store")
+
+
 def test_rejects_images_with_store(model, data, tmp_path) -> None:
     extract(["a.jpg"], tmp_path / "pics", GridExtractor(rows=1, columns=2, dim=16), tmp_path / "store")
     with pytest.raises(EmocapError, match=r"give the images \(.*pics\) or their features \(.*store\), not both"):

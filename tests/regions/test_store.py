@@ -2,11 +2,13 @@
 
 import json
 import pickle
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 
 from emocap.errors import EmocapError
+from emocap.regions.store import reader
 from emocap.regions.store import writer as store_writer
 from emocap.regions.store.format import feature_fingerprint, key_hash
 from emocap.regions.store.reader import FeatureStore
@@ -286,3 +288,30 @@ def test_opening_refuses_other_folders(tmp_path):
     for place in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(EmocapError, match="not a feature store"):
             FeatureStore.open(place)
+
+
+@pytest.mark.parametrize(
+    ("name", "most_bytes", "is_found"),
+    [
+        ("features-00000.npy", 2**30, True),
+        ("features-00000.npy", 10, False),
+        ("rows.npy", 10, True),
+    ],
+)
+def test_damage_is_found_before_use(tmp_path, monkeypatch, caplog, name, most_bytes, is_found):
+    write_example(tmp_path / "store")
+    monkeypatch.setattr(reader, "MOST_VERIFIED_BYTES", most_bytes)
+    data = bytearray((tmp_path / "store" / name).read_bytes())
+    data[-1] ^= 1
+    (tmp_path / "store" / name).write_bytes(data)
+    with pytest.raises(EmocapError, match=f"{name}: SHA-256 is") if is_found else nullcontext():
+        with caplog.at_level("INFO", "emocap"):
+            FeatureStore.open(tmp_path / "store").verify_before_use()
+    assert ("'emocap store verify" in caplog.text) is (most_bytes == 10)
+
+
+def test_truncated_header_says_line_and_remedy(tmp_path):
+    write_example(tmp_path / "store")
+    (tmp_path / "store/header.json").write_text('{"schema": 2,')
+    with pytest.raises(EmocapError, match=r"header\.json: not valid JSON at line 1.*; delete the folder and extract"):
+        FeatureStore.open(tmp_path / "store")

@@ -59,6 +59,7 @@ def image_features(
         store, faults = None, {}
         if stored is not None:
             store = FeatureStore.open(stored)
+            store.verify_before_use()
             model.require_features(store.fingerprint, store.header.dim, allow_other=allow_other_features)
             faults = dict.fromkeys(_absent(pairs, store, stored, consequence), f"no features in {stored}")
         elif model.uses_images and pairs.image_root is not None:

@@ -143,7 +143,7 @@ def read_header(path: Path) -> Header:
     where = path / "header.json"
     if not is_complete(path):
         raise EmocapError(f"{path}: not a feature store (it has no header.json); extract the features first")
-    fields = read_json(where)
+    fields = read_json(where, EXTRACT_AGAIN)
     schema = fields.get("schema") if isinstance(fields, dict) else None
     if schema != SCHEMA:
         raise EmocapError(f"{where}: schema is {schema!r}, expected {SCHEMA}; extract the features again")

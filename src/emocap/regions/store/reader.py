@@ -6,6 +6,7 @@ All files are memory-mapped: opening a store reads only the header, and looking 
 import json
 import math
 from bisect import bisect_right
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ import numpy as np
 
 from emocap.errors import EmocapError
 from emocap.files import read_json, sha256_of
+from emocap.progress import logger
 from emocap.regions.extractors.base import OBJECT, Names
 from emocap.regions.store.format import DIGEST_BYTES, EXTRACT_AGAIN, Header, key_hash, read_header, shard_file
+
+MOST_VERIFIED_BYTES = 2**30  # read and hashed within about a second and a half
 
 
 class FeatureStore:
@@ -133,7 +137,6 @@ class FeatureStore:
         """What the store holds, as text for display."""
         header = self.header
         counts = np.diff(self._offsets) if len(self) else np.zeros(1, np.int64)
-        n_bytes = sum((self.path / name).stat().st_size for name in header.sha256)
         return {
             "extractor": header.extractor,
             "settings": json.dumps(header.settings),
@@ -144,7 +147,7 @@ class FeatureStore:
             "regions": f"{header.n_regions:,}, {counts.min()} to {counts.max()} per image",
             "features": f"{header.dim:,}, float16",
             "objects": "named" if header.objects else "class ids only" if self._objects is not None else "none",
-            "size": f"{n_bytes / 2**20:,.1f} MiB in {len(header.shards)} shards",
+            "size": f"{self._n_bytes() / 2**20:,.1f} MiB in {len(header.shards)} shards",
         }
 
     def verify(self) -> None:
@@ -153,9 +156,34 @@ class FeatureStore:
         Raises:
             EmocapError: a file has changed since it was written.
         """
+        self._verify(self.header.sha256)
+
+    def verify_before_use(self) -> None:
+        """As `verify`, but of a store above 1 GiB the files beside the features alone, which is logged.
+
+        Raises:
+            EmocapError: a file has changed since it was written.
+        """
+        features = {shard_file(number) for number in range(len(self.header.shards))}
+        if self._n_bytes() <= MOST_VERIFIED_BYTES:
+            features = set()
+        else:
+            logger.info(
+                "%s: above 1 GiB, so its features are not compared with their checksums; "
+                "'emocap store verify %s' does so",
+                self.path,
+                self.path,
+            )
+        self._verify(name for name in self.header.sha256 if name not in features)
+
+    def _n_bytes(self) -> int:
+        return sum((self.path / name).stat().st_size for name in self.header.sha256)
+
+    def _verify(self, names: Iterable[str]) -> None:
         if read_json(self.path / "header.json").get("digest") != self.header.digest:
             raise EmocapError(f"{self.path / 'header.json'}: has changed since it was written; {EXTRACT_AGAIN}")
-        for name, expected in self.header.sha256.items():
+        for name in names:
+            expected = self.header.sha256[name]
             try:
                 actual = sha256_of(self.path / name)
             except OSError as error:
