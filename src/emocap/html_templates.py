@@ -6,7 +6,10 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 
 def templates_of(package: str) -> Environment:
-    """The templates in a package's folder `templates` and those that all pages share, with the filter `percent`."""
+    """The templates in a package's folder `templates` and those that all pages share.
+
+    Filters: `percent` and `signed`.
+    """
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(package, "templates"), PackageLoader("emocap", "templates")]),
         autoescape=True,
@@ -15,6 +18,7 @@ def templates_of(package: str) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = percent
+    environment.filters["signed"] = signed
     return environment
 
 
@@ -29,3 +33,12 @@ def percent(share: float) -> str:
     if 0 < share < 0.005:
         return "<1%"
     return f"{math.floor(100 * share + 0.5)}%".replace("-", "−")
+
+
+def signed(value: float, digits: int) -> str:
+    """A number with its sign and this many decimals; what rounds to zero has a plus sign.
+
+    >>> signed(0.14, 1), signed(-0.26, 1), signed(-0.04, 1)
+    ('+0.1', '-0.3', '+0.0')
+    """
+    return f"{round(value, digits) + 0.0:+.{digits}f}"

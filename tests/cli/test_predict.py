@@ -52,6 +52,11 @@ def test_explain_prints_words_and_writes_image(model_folder, tmp_path) -> None:
     assert "\x1b" not in done.stdout
     assert "contains control characters" in done.stderr
     assert re.search(r"^ +[+-][0-9.]+  waits$", done.stdout, re.M)
+    parts = [float(line.split()[0]) for line in done.stdout.splitlines() if re.match(r" +[+-]\d\.\d\d  ", line)]
+    log_odds, baseline = map(float, re.findall(r"(?:log-odds|empty\)) (-?[0-9.]+)", done.stdout))
+    assert "error of the numerical integration and of rounding" in done.stdout
+    assert sum(parts) == pytest.approx(log_odds - baseline, abs=1e-9)
+    assert "-0.0 points" not in done.stdout
     assert re.search(r'points  leave out "waits"$', done.stdout, re.M)
     assert re.search(r'points  replace "waits" by "\w+"$', done.stdout, re.M)
     assert Image.open(tmp_path / "a.png").width > 300

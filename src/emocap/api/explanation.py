@@ -83,6 +83,13 @@ class Explanation:
     method: Literal["gradients", "deletion"] = "gradients"
     remarks: list[str] = field(default_factory=list)
 
+    @property
+    def rest(self) -> float:
+        """The log-odds minus the baseline's and the effects, each rounded to two decimals, as they are shown."""
+        regions = [sum(region.effect for region in self.regions)]
+        effects = [*(word.effect for word in self.words), *regions]
+        return round(self.log_odds, 2) - round(self.baseline_log_odds, 2) - sum(round(effect, 2) for effect in effects)
+
 
 def region_effects(regions: Regions, effect: np.ndarray) -> list[RegionEffect]:
     """Regions with their effects, as many as there are effects."""

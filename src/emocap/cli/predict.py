@@ -231,13 +231,16 @@ def _check_explanation_file(out: Path, image: Path | None) -> None:
 
 def _print_explanation(explanation: Any) -> None:
     from emocap.api.explanation_file import MAX_REWORDINGS
+    from emocap.html_templates import signed
 
     typer.echo(f"{explanation.probability:6.1%}  {explanation.emotion}\n")
     for word in explanation.words:
-        typer.echo(f"{word.effect:+7.2f}  {printable(word.word)}")
+        typer.echo(f"{signed(word.effect, 2):>7}  {printable(word.word)}")
     if explanation.regions:
         effect = sum(region.effect for region in explanation.regions)
-        typer.echo(f"{effect:+7.2f}  all {len(explanation.regions)} regions of the image")
+        typer.echo(f"{signed(effect, 2):>7}  all {len(explanation.regions)} regions of the image")
+    if explanation.method == "gradients":
+        typer.echo(f"{signed(explanation.rest, 2):>7}  error of the numerical integration and of rounding")
     baseline = "every word masked, every region empty"
     if explanation.method == "deletion":
         baseline = "empty caption, no image"
@@ -245,7 +248,8 @@ def _print_explanation(explanation: Any) -> None:
     for rewording in explanation.rewordings[:MAX_REWORDINGS]:
         word = printable(rewording.word)
         wording = f'replace "{word}" by "{rewording.replacement}"' if rewording.replacement else f'leave out "{word}"'
-        typer.echo(f"{100 * rewording.probability_changes[explanation.emotion]:+6.1f} points  {wording}")
+        points = signed(100 * rewording.probability_changes[explanation.emotion], 1)
+        typer.echo(f"{points:>6} points  {wording}")
 
 
 def _image_and_caption(command: str, words: list[str]) -> tuple[Path | None, str]:
