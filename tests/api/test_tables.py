@@ -302,6 +302,23 @@ def test_own_file_of_rejected_rows_is_replaced_then_removed(model, data, tmp_pat
     assert "out-rejected.csv: removed, since no row is rejected this time" in caplog.text
 
 
+def test_rejected_rows_without_columns_keep_their_text(model, tmp_path) -> None:
+    data, rejected = tmp_path / "own.csv", tmp_path / "out-rejected.csv"
+    data.write_text("id,caption,line\n 5 ,a dog,1\n6,a dog,2,too,many\n7,,3\n")
+    label_corpus(model, data, tmp_path / "out.csv", format_=None, images=None, rejected=rejected)
+    assert '" 5 "' in (tmp_path / "out.csv").read_text()
+    rows = rejected.read_text().splitlines()
+    assert rows[0] == '"row","reason","id","caption","line","line_emocap"'
+    assert rows[1].endswith(',,,"6,a dog,2,too,many"')
+    assert rows[2].endswith('"7","","3",')
+
+
+def test_refuses_link_to_nowhere_as_output(model, data, tmp_path) -> None:
+    (tmp_path / "link.csv").symlink_to(tmp_path / "nowhere.csv")
+    with pytest.raises(EmocapError, match=r"link\.csv: is a link to .*nowhere\.csv, which does not exist; remove it"):
+        label_corpus(model, data, tmp_path / "link.csv", format_=None, images=None)
+
+
 def test_leftovers_of_killed_runs_are_removed(model, data, tmp_path) -> None:
     dead = subprocess.Popen(["true"])
     dead.wait()

@@ -53,3 +53,26 @@ def test_names_of_a_header_that_is_cut_are_unknown() -> None:
     assert csv_names('# a comment\n"my  caption";image\na;b') == ["my caption", "image"]
     assert csv_names("caption,ima") is None, "the rest of the header may follow"
     assert csv_names("") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a,b\n 5 ,  x\n", {"a": " 5 ", "b": "  x"}),
+        ('a,b\n 5 ,"he said, ""so, "", then "\n', {"a": " 5 ", "b": 'he said, "so, ", then '}),
+        ("a, b\n5, x \n", {"a": "5", "b": "x "}),
+        ('a,b\n5, "x, y"\n', {"a": "5", "b": "x, y"}),
+    ],
+)
+def test_keeps_blanks_unless_they_separate_cells(tmp_path, text, expected) -> None:
+    _, rows, rejected = read(tmp_path, text)
+    assert [row for _, row in rows] == [expected]
+    assert rejected == []
+
+
+def test_keeps_text_of_rows_without_columns(tmp_path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text('a,b\n1,2,3\n1,"two\nlines",3\n4,5\n6,"open\n')
+    builder = PairsBuilder(path)
+    list(csv_rows(path, builder)[1])
+    assert [row.line for row in builder.rejected] == ["1,2,3", '1,"two\nlines",3', '6,"open']

@@ -105,3 +105,19 @@ def test_parquet_reads_needed_columns_and_rejects_broken_text(tmp_path) -> None:
     pq.write_table(pa.table({"caption": broken}), path)
     with pytest.raises(EmocapError, match="not a Parquet file .*Invalid UTF8"):
         read_table(path)
+
+
+@pytest.mark.parametrize("twice", ['{"caption": "a", "caption": "b"}', '{"caption": "a", "x": {"k": 1, "k": 2}}'])
+def test_row_with_a_key_twice_is_rejected(tmp_path, twice) -> None:
+    (tmp_path / "t.jsonl").write_text(twice + '\n{"caption": "fine"}\n')
+    pairs = read_table(tmp_path / "t.jsonl")
+    assert pairs.captions == ["fine"]
+    key = "caption" if "x" not in twice else "k"
+    assert [(row.reason, row.line) for row in pairs.rejected] == [(f"has the key {key!r} twice", twice)]
+
+
+def test_parquet_with_two_columns_of_one_name_is_refused(tmp_path) -> None:
+    table = pa.table([["a"], ["b"]], names=["caption", "caption"])
+    pq.write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(EmocapError, match=r"t\.parquet: has two columns 'caption'; rename one"):
+        read_table(tmp_path / "t.parquet")

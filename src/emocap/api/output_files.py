@@ -14,6 +14,8 @@ def require_writable(out: Path, *, is_folder: bool = False) -> None:
         EmocapError: the name is a folder's (or a file's, for a folder), it lies below a file, or its folder cannot be
             written.
     """
+    if out.is_symlink() and not out.exists():
+        raise EmocapError(f"{out}: is a link to {out.readlink()}, which does not exist; remove it or give another name")
     if out.is_dir() and not is_folder:
         raise EmocapError(f"{out}: is a folder; give the name of a file to write")
     if out.exists() and is_folder and not out.is_dir():

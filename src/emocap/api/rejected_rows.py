@@ -15,6 +15,7 @@ from emocap.files import atomic_file
 from emocap.progress import logger
 
 COLUMNS = ("row", "reason")
+LINE = "line"
 
 
 @dataclass
@@ -25,17 +26,20 @@ class Rejections:
         places: where each row is.
         reasons: why it cannot be used.
         rows: its row of the table that was read; None where it has none, such as a line that is no CSV.
+        lines: its text in the file where it has no columns, else None.
     """
 
     places: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     rows: list[int | None] = field(default_factory=list)
+    lines: list[str | None] = field(default_factory=list)
 
-    def add(self, place: str, reason: str, row: int | None) -> None:
+    def add(self, place: str, reason: str, row: int | None, line: str | None = None) -> None:
         """Add a row."""
         self.places.append(place)
         self.reasons.append(reason)
         self.rows.append(row)
+        self.lines.append(line)
 
 
 def require_own_file(path: Path) -> None:
@@ -64,6 +68,8 @@ def _is_own(path: Path) -> bool:
 def write_rejected_rows(path: Path, rejected: Rejections, pairs: Pairs) -> None:
     """Write a CSV of `row`, `reason` and the columns of the table that was read, whole or not at all.
 
+    A row that could not be divided into columns has its text in a last column `line`, which other files lack.
+
     Without rejected rows, the file of an earlier run is removed, since it would tell of other rows.
 
     Args:
@@ -77,8 +83,9 @@ def write_rejected_rows(path: Path, rejected: Rejections, pairs: Pairs) -> None:
     given = {} if pairs.source is None else _columns(rejected.rows, pairs, path)
     names = [name + SUFFIX if name in given else name for name in COLUMNS]
     own = dict(zip(names, (rejected.places, rejected.reasons), strict=True))
+    lines = {} if not any(rejected.lines) else {LINE + SUFFIX if LINE in given else LINE: rejected.lines}
     with atomic_file(path) as temporary:
-        pyarrow.csv.write_csv(pa.table(own | given), temporary)
+        pyarrow.csv.write_csv(pa.table(own | given | lines), temporary)
     logger.warning("%s: %d rejected rows", path, len(rejected.places))
 
 

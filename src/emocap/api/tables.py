@@ -65,6 +65,7 @@ def label_corpus(
     _check_files(out, rejected, corpus_files(format_, data))
     options = replace(options or ReadOptions(), labels=False, keep_columns=True)
     pairs = read_pairs(data, format_, images, options, store)
+    from emocap.api.corpus_remarks import corpus_remarks
     from emocap.api.scoring import CAPTION_ONLY, corpus_probabilities, image_features, load_for_corpus
 
     classifier = load_for_corpus(summary.folder)
@@ -73,6 +74,8 @@ def label_corpus(
     with image_features(classifier, pairs, scratch, store, allow_other_features, consequence) as (features, faults):
         usable = pairs if rejected is None else _readable(pairs, faults)
         probabilities = corpus_probabilities(classifier, usable, features)
+        for remark in corpus_remarks(classifier, usable, features):
+            logger.warning("%s", remark)
     write_predictions(out, classifier, usable, probabilities, p)
     if rejected is not None:
         write_rejected_rows(rejected, _rejected_rows(data, pairs, faults), pairs)
@@ -120,7 +123,7 @@ def _rejected_rows(data: Path, pairs: Pairs, faults: Mapping[str, str]) -> Rejec
     places = [] if pairs.source is None else pairs.source.places.to_pylist()
     row_at = {place: row for row, place in enumerate(places)}
     for fault in pairs.rejected:
-        rejected.add(fault.where, fault.reason, row_at.get(fault.where))
+        rejected.add(fault.where, fault.reason, row_at.get(fault.where), fault.line)
     for number, (pair_id, image) in enumerate(zip(pairs.pair_ids, pairs.images, strict=True)):
         if image in faults:
             row = None if pairs.source is None else int(pairs.source.rows[number])

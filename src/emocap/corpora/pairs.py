@@ -43,10 +43,17 @@ STRICTEST_FIRST = ("test", "validation", "train")  # what a group is in, if the 
 
 @dataclass(frozen=True)
 class RejectedRow:
-    """A row or image that was rejected: where it is and why."""
+    """A row or image that was rejected.
+
+    Attributes:
+        where: it is.
+        reason: why.
+        line: its text in the file, where it could not be divided into columns.
+    """
 
     where: str
     reason: str
+    line: str | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

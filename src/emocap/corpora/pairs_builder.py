@@ -187,9 +187,9 @@ class PairsBuilder:
             self._unknown_splits[str(split)] += 1
         return part
 
-    def reject(self, where: str, reason: str) -> None:
-        """Record a row as rejected."""
-        self.rejected.append(RejectedRow(f"{self.source}: {where}", reason))
+    def reject(self, where: str, reason: str, line: str | None = None) -> None:
+        """Record a row as rejected; `line` is its text where it has no columns."""
+        self.rejected.append(RejectedRow(f"{self.source}: {where}", reason, line and line.rstrip("\r\n")))
 
     def build(self, *, open_vocabulary: bool = False) -> Pairs:
         """The pairs of all accepted rows; image names become those of the files that they mean.

@@ -2,7 +2,8 @@
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,15 +72,27 @@ def _jsonl(path: Path, builder: PairsBuilder, options: ReadOptions) -> tuple[lis
         if not one.strip():
             continue
         try:
-            row = json.loads(one)
+            row = json.loads(one, object_pairs_hook=_unique_keys)
+        except KeyError as error:
+            builder.reject(f"line {line}", f"has the key {error.args[0]!r} twice", one)
+            continue
         except (ValueError, RecursionError):
-            builder.reject(f"line {line}", "is not JSON")
+            builder.reject(f"line {line}", "is not JSON", one)
             continue
         if isinstance(row, dict):
             rows.append((f"line {line}", line, row))
         else:
-            builder.reject(f"line {line}", f"is {type(row).__name__}, expected an object")
+            builder.reject(f"line {line}", f"is {type(row).__name__}, expected an object", one)
     return _all_names(rows), iter(rows)
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; one with a key twice raises KeyError, since one of its values would be lost."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise KeyError(next(name for name in names if names.count(name) > 1))
+    return values
 
 
 def _json(path: Path, builder: PairsBuilder, options: ReadOptions) -> tuple[list[str], Iterator[Row]]:
@@ -148,6 +161,7 @@ def _all_names(rows: list[Row]) -> list[str]:
 def _parquet(path: Path, builder: PairsBuilder, options: ReadOptions) -> tuple[list[str], Iterator[Row]]:
     try:
         schema = pq.read_schema(path)
+        _require_distinct(path, schema.names)
         kept = [field.name for field in schema if is_readable(field.type) or may_have_role(field.name, options)]
         whole = pq.read_table(path, columns=None if options.keep_columns else kept)
         whole.validate(full=True)
@@ -162,6 +176,12 @@ def _parquet(path: Path, builder: PairsBuilder, options: ReadOptions) -> tuple[l
     table = whole.select(kept)
     builder.kept = KeptTable(whole) if options.keep_columns else None
     return table.column_names, arrow_rows(table)
+
+
+def _require_distinct(path: Path, names: Sequence[str]) -> None:
+    duplicate = next((name for name, count in Counter(names).items() if count > 1), None)
+    if duplicate is not None:
+        raise EmocapError(f"{path}: has two columns {duplicate!r}; rename one")
 
 
 def arrow_rows(table: pa.Table) -> Iterator[Row]:

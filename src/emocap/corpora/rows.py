@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -46,7 +47,8 @@ def csv_rows(
     n_needed = max((column + 1 for column, name in enumerate(header) if name), default=0)
     if with_unnamed:
         header = [name or _free_name(f"Unnamed: {column}", header) for column, name in enumerate(header)]
-    return header, _rows(lines, end, header, n_needed, delimiter, builder)
+    skips_blanks = _has_blanks_between(lines[first], delimiter) or _has_blanks_before_quotes(lines, delimiter)
+    return header, _rows(lines, end, header, n_needed, delimiter, builder, skips_blanks=skips_blanks)
 
 
 def csv_names(start: str) -> list[str] | None:
@@ -110,14 +112,41 @@ def delimiter_of(header: str) -> str:
     return _header([header], 0)[0]
 
 
+def _has_blanks_between(header: str, delimiter: str) -> bool:
+    """Whether all names but the first have a blank before them, so that blanks there are no part of a cell's text.
+
+    >>> _has_blanks_between("image, caption, emotions", ","), _has_blanks_between("caption", ",")
+    (True, False)
+    """
+    return 0 < header.count(delimiter) == header.count(f"{delimiter} ")
+
+
+def _has_blanks_before_quotes(lines: Iterable[str], delimiter: str) -> bool:
+    """Whether a quoted cell has blanks before it, which are no part of its text then.
+
+    >>> _has_blanks_before_quotes(['a.jpg, "A dog, alone"'], ","), _has_blanks_before_quotes(['"a, ""b"" c, ",d'], ",")
+    (True, False)
+    """
+    mark = re.escape(delimiter)
+    opening = re.compile(rf'(?:^|{mark}) +"(?!["\r\n]|{mark}|$)')  # no closing quote, and no quote within a cell
+    return any(opening.search(line) for line in lines if '"' in line)
+
+
 def _rows(
-    lines: list[str], first: int, header: list[str], n_needed: int, delimiter: str, builder: PairsBuilder
+    lines: list[str],
+    first: int,
+    header: list[str],
+    n_needed: int,
+    delimiter: str,
+    builder: PairsBuilder,
+    *,
+    skips_blanks: bool,
 ) -> Iterator[tuple[int, dict[str, str]]]:
     named = [(column, name) for column, name in enumerate(header) if name]
     names, in_order = [name for _, name in named], all(column == i for i, (column, _) in enumerate(named))
     while first < len(lines):
         remaining = (lines[i] for i in range(first, len(lines)))  # islice would go through all before them each time
-        reader = csv.reader(remaining, delimiter=delimiter, strict=True, skipinitialspace=True)
+        reader = csv.reader(remaining, delimiter=delimiter, strict=True, skipinitialspace=skips_blanks)
         base = start = first
         first = len(lines)
         try:
@@ -126,13 +155,14 @@ def _rows(
                 if not row:
                     continue
                 if len(row) < n_needed or (len(row) > len(header) and any(map(str.strip, row[len(header) :]))):
-                    builder.reject(f"line {line}", f"has {len(row)} fields, expected {len(header)}")
+                    reason = f"has {len(row)} fields, expected {len(header)}"
+                    builder.reject(f"line {line}", reason, "".join(lines[line - 1 : start]))
                 elif in_order:
                     yield line, dict(zip(names, row, strict=False))
                 else:
                     yield line, {name: row[column] for column, name in named}
         except csv.Error as error:
-            builder.reject(f"line {start + 1}", f"is not CSV ({error})")
+            builder.reject(f"line {start + 1}", f"is not CSV ({error})", lines[start])
             first = start + 1
 
 
