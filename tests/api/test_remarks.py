@@ -1,13 +1,20 @@
 """Remarks on models, pairs and rankings."""
 
+import inspect
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from emocap import EmotionPredictor
+from emocap.api import caption_checks
+from emocap.api import remarks as pair_remarks
+from emocap.api.corpus_remarks import TEXTS
 from emocap.api.remarks import remarks_on_image, remarks_on_ranking
+from emocap.api.tables import label_corpus
 from emocap.classifiers.familiarity import Familiarity, fit_captions, fit_images, write_familiarity
 
 from ..small_captioner import write_captioner
@@ -56,8 +63,6 @@ def test_foreign_caption_is_said_once(folder) -> None:
 
 
 def test_unlike_image_and_caption_are_said(folder, photo, tmp_path) -> None:
-    from PIL import Image
-
     known = EmotionPredictor.from_pretrained(folder)
     write_familiarity(folder, Familiarity(fit_images(signatures(known, photo)), fit_captions(CAPTIONS, CAPTIONS)))
     predictor = EmotionPredictor.from_pretrained(folder)
@@ -96,3 +101,24 @@ def test_base_rate_itself_is_no_gain() -> None:
     labels = ["happy", "sad", "awe"]
     assert codes(remarks_on_ranking(labels, probabilities, rates, labels)) == ["no_gain"] * 3
     assert remarks_on_ranking(labels, probabilities + np.float32(0.01), rates, labels) == []
+
+
+def test_corpus_has_one_counted_line_of_each_kind(folder, photo, tmp_path, caplog) -> None:
+    known = EmotionPredictor.from_pretrained(folder)
+    write_familiarity(folder, Familiarity(fit_images(signatures(known, photo)), fit_captions(CAPTIONS, CAPTIONS)))
+    Image.new("RGB", (60, 40), "red").save(tmp_path / "red.png")
+    rows = [(photo.name, CAPTIONS[0]), ("red.png", "a dog sits"), ("red.png", "a dog sits"), (photo.name, "!?")]
+    (tmp_path / "in.csv").write_text("\n".join(["image,caption", *map(",".join, rows)]))
+    with caplog.at_level("WARNING", logger="emocap"):
+        label_corpus(folder, tmp_path / "in.csv", tmp_path / "out.csv", format_=None, images=tmp_path)
+    unlike = "2 of 4 captions are unlike those of the training data, so that their predictions are uncertain, such as"
+    assert caplog.messages.count(f"{unlike} {tmp_path / 'in.csv'}: line 3") == 1
+    assert f"1 of 4 captions contain no words, such as {tmp_path / 'in.csv'}: line 5" in caplog.messages
+    assert sum("1 of 2 images are unlike those of the training data" in line for line in caplog.messages) == 1
+    assert any(line.endswith("effect is uncertain, such as red.png") for line in caplog.messages)
+
+
+def test_every_remark_on_a_pair_has_a_text_for_many() -> None:
+    written = "".join(inspect.getsource(module) for module in (caption_checks, pair_remarks))
+    found = set(re.findall(r'(?:Remark\(|append\(\()"(\w+)"', written))
+    assert found - {"synthetic", "no_gain"} == set(TEXTS)
