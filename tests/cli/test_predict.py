@@ -20,6 +20,12 @@ def test_predict_prints_top_emotions_of_a_caption(model_folder) -> None:
     assert {line.split()[-1] for line in lines} < {"happy", "sad", "awe"}
 
 
+def test_refuses_more_emotions_than_the_model_knows(model_folder) -> None:
+    done = emocap_process("predict", "--model", model_folder, "--top", 99, "a dog")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "--top 99: the model knows 3 emotions" in done.stderr
+
+
 def test_image_refusal_names_a_model_that_uses_images(model_folder, pixel, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     run = tmp_path / "run"

@@ -148,6 +148,8 @@ def predict(
         raise EmocapError("predict takes a caption, or --input with --output; see emocap predict --help")
     image, caption = _image_and_caption("predict", words)
     summary = check_pair(model, image, caption)
+    if top is not None and top > len(summary.labels):
+        raise EmocapError(f"--top {top}: the model knows {len(summary.labels)} emotions")
     from emocap.api.predictor import EmotionPredictor
 
     predictor = EmotionPredictor.from_pretrained(summary.folder, allow_other_features=allow_other_features)
