@@ -174,7 +174,12 @@ def test_truncated_archive_is_one_line(tmp_path: Path) -> None:
 def test_socratis_is_downloaded_by_hand(tmp_path: Path, socratis) -> None:
     with pytest.raises(EmocapError, match="must be downloaded by hand: get imCaptionEmotionExplanation"):
         download("socratis", tmp_path / "data")
+    with pytest.raises(EmocapError, match=r"that read cleaned_data.csv, such as socratis-text.yaml, need that file"):
+        download("socratis", tmp_path / "data")
     (tmp_path / "data" / "socratis").mkdir(parents=True)
+    table = tmp_path / "data" / "socratis" / "cleaned_data.csv"
+    table.write_text("image_name,caption,emotions\na.jpg,a dog,\"['happy']\"\n")
+    assert download("socratis", tmp_path / "data") == [table]
     path = socratis().rename(tmp_path / "data" / "socratis" / "imCaptionEmotionExplanation_formatted.json")
     assert download("socratis", tmp_path / "data") == [path]
     with pytest.raises(EmocapError, match="no such dataset, expected coco, socratis, flickr8k, "):

@@ -12,7 +12,7 @@ GOEMOTIONS = "https://raw.githubusercontent.com/google-research/google-research/
 GOEMOTIONS_RAW = "https://storage.googleapis.com/gresearch/goemotions/data/full_dataset"
 CONCEPTUAL = "https://storage.googleapis.com/gcc-data"
 MVSA_PAGE = "https://mcrlab.net/research/mvsa-sentiment-analysis-on-multi-view-social-data"
-SOCRATIS_FILE = "imCaptionEmotionExplanation_formatted.json"
+SOCRATIS_FILE, SOCRATIS_CSV = "imCaptionEmotionExplanation_formatted.json", "cleaned_data.csv"
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Published:
         path: what is read, below the folder; "" for the folder itself.
         by_hand: what to do by hand to get the rest; "" if nothing is left to do.
         needed: the files by whose presence the work by hand is done; `path` if empty.
+        instead: format and path of another form of the corpus, which is enough alone; None if it has one form.
         remotes: what is downloaded.
         images: folder of the images, below the corpus's; None where it has none.
         folder: name of its folder; None for the corpus's own name.
@@ -46,6 +47,7 @@ class Published:
     path: str
     by_hand: str = ""
     needed: tuple[str, ...] = ()
+    instead: tuple[str, str] | None = None
     remotes: tuple[Remote, ...] = ()
     images: str | None = None
     folder: str | None = None
@@ -63,8 +65,12 @@ CATALOGUE: dict[str, Published] = {
         f"get {SOCRATIS_FILE} from https://github.com/arijitray1993/socratis (the link 'Data' on "
         "https://kdeng55.github.io/socratis-website/) and put it there; unpack the images "
         "(https://drive.google.com/file/d/1J8SiUEfKqc5rfxE1nwZUrG1Hcz7Djc3G) into the folder images beside it, or get "
-        "them from Visual News, Conceptual Captions and COCO",
+        f"them from Visual News, Conceptual Captions and COCO. Configurations that read {SOCRATIS_CSV}, such as "
+        "socratis-text.yaml, need that file there, a table image_name,caption,emotions with Python lists, which is not "
+        f"published there; with the JSON give them --set target.format=socratis --set target.path=socratis/"
+        f"{SOCRATIS_FILE}",
         images="images",
+        instead=("socratis-csv", SOCRATIS_CSV),
     ),
     "flickr8k": Published(
         "flickr8k",

@@ -80,6 +80,9 @@ def _check(published: Published, root: Path) -> list[Path]:
     """
     needed = [root / name for name in published.needed or (published.path,)]
     absent = next((file for file in needed if not file.is_file()), None)
+    if absent is not None and published.instead is not None and (root / published.instead[1]).is_file():
+        published = replace(published, format=published.instead[0], path=published.instead[1])
+        needed, absent = [root / published.path], None
     if absent is not None:
         raise EmocapError(f"{absent}: must be downloaded by hand: {published.by_hand}")
     _log_counts(published, root, needed)
