@@ -154,6 +154,13 @@ def test_damaged_record_reruns_its_stage(stages, text):
     assert stages.go() == []
 
 
+@pytest.mark.parametrize("name", ["first.json", "second.begun.json"])
+def test_folder_in_place_of_record_is_refused(stages, name):
+    (stages.folder / "stages" / name).mkdir(parents=True)
+    with pytest.raises(EmocapError, match=rf"stages/{name}: is a folder, expected the record of a stage; remove it"):
+        stages.go()
+
+
 def test_damaged_file_is_refused_where_it_is_read(stages):
     stages.go()
     require_undamaged(stages.folder, "second", ["results.json"])

@@ -7,7 +7,7 @@ from typing import Any
 from emocap.classifiers.places import find_model, run_directory
 from emocap.errors import EmocapError
 from emocap.files import read_json
-from emocap.training.card_file import CARD
+from emocap.training.card_file import CARD, REMEDY
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def model_summary(path: Path) -> ModelSummary:
 
 
 def _summary(folder: Path) -> ModelSummary:
-    values: Any = read_json(folder / CARD)
+    values: Any = read_json(folder / CARD, REMEDY)
     labels = values.get("labels") if isinstance(values, dict) else None
     if not isinstance(labels, list) or not labels or not all(isinstance(label, str) for label in labels):
         raise EmocapError(f"{folder / CARD}: names no emotions; train the model again")

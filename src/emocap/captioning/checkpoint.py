@@ -18,6 +18,7 @@ from emocap.captioning.model import VisualBertForCaptioning
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.files import atomic_folder, read_json, write_json
+from emocap.training.card_file import REMEDY
 from emocap.training.checkpoint import FeatureCard, load_tokenizer, validated
 
 SCHEMA = 1
@@ -122,7 +123,7 @@ def find_captioner(folder: Path) -> Path | None:
 def _belongs_to_run(manifest: Path) -> bool:
     if not manifest.is_file():
         return True
-    values = read_json(manifest)
+    values = read_json(manifest, REMEDY)
     config = values.get("config") if isinstance(values, dict) else None
     if not isinstance(config, dict):
         raise EmocapError(f"{manifest}: not the manifest of a run; restore it, or give the path of captioner/model")
@@ -149,7 +150,7 @@ def load_captioner(folder: Path) -> SavedCaptioner:
         EmocapError: not a captioner's folder, of a different version, or with inconsistent files.
     """
     folder = captioner_folder(Path(folder))
-    values = read_json(folder / CARD)
+    values = read_json(folder / CARD, REMEDY)
     if not isinstance(values, dict) or values.get("schema") != SCHEMA:
         raise EmocapError(f"{folder / CARD}: not of schema {SCHEMA}; use a matching emocap")
     card = validated(CaptionerCard, folder / CARD, values)

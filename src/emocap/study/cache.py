@@ -116,6 +116,9 @@ class RunDir:
 
         Returns:
             Whether it ran.
+
+        Raises:
+            EmocapError: a folder is in the place of its record.
         """
         depends_on = {
             "config": config,
@@ -125,6 +128,7 @@ class RunDir:
         basis = _hash([depends_on, KnownDigests(self.path / KNOWN).of(files)])
         fingerprint = basis if additive_config is None else _hash([basis, additive_config])
         recorded = outputs if recorded is None else recorded
+        self._require_no_folders(name)
         records = map(_record, self._records(name))
         before = next((record for record in records if record.get("basis") == basis), None)
         if before is None:
@@ -178,6 +182,11 @@ class RunDir:
         """The record of a finished stage, and that of one that has begun."""
         folder = self.path / RECORDS
         return folder / f"{name}.json", folder / f"{name}.begun.json"
+
+    def _require_no_folders(self, name: str) -> None:
+        for path in self._records(name):
+            if path.is_dir():
+                raise EmocapError(f"{path}: is a folder, expected the record of a stage; remove it and run again")
 
     def _written(self, name: str, recorded: Sequence[str], adds: Sequence[str]) -> dict[str, str]:
         """The SHA-256 of a stage's files; not of those that a later stage has written among them."""
