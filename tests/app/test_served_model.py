@@ -7,6 +7,7 @@ import shutil
 import pytest
 from PIL import Image
 
+from emocap.api.predictor import EmotionPredictor
 from emocap.app.limits import Limits
 from emocap.app.page_actions import predict
 from emocap.app.page_html import intro_html
@@ -80,6 +81,16 @@ def test_damaged_results_and_gallery_do_not_prevent_serving(run_without_captione
     served = load_served(run_without_captioner / "AnB+")
     assert served.measured is None
     assert [len(example.captions) for example in served.examples] == [3, 3, 3]
+
+
+def test_explains_once_before_it_serves(run_without_captioner, monkeypatch) -> None:
+    """The first explanation imports captum, during which no other request is answered."""
+    explained, explain = [], EmotionPredictor.explain
+    monkeypatch.setattr(
+        EmotionPredictor, "explain", lambda *given, **more: explained.append(given) or explain(*given, **more)
+    )
+    load_served(run_without_captioner / "AnB+")
+    assert len(explained) == 1
 
 
 def test_examples_alternate_best_and_worst_of_the_gallery(run_without_captioner) -> None:

@@ -119,9 +119,10 @@ def load_served(folder: Path | None, *, allow_other_features: bool = False) -> S
         predictor = EmotionPredictor.from_pretrained(folder, allow_other_features=allow_other_features)
     run = run_directory(predictor.folder)
     examples = load_examples(run, predictor)
-    # The first prediction loads what is loaded lazily.
+    # The first prediction and explanation load what is loaded lazily, which would hold up other requests later.
     predictor.predict(examples[0].image, examples[0].captions[0])
     predictor.remarks(examples[0].image, examples[0].captions[0])
+    predictor.explain(None, examples[0].captions[0])
     frequencies = predictor.frequencies
     return ServedModel(
         predictor=predictor,
