@@ -63,7 +63,9 @@ def test_unscaled_model_has_one_curve():
 
 def test_figure_counts_emotions_with_skill():
     drawing = trust.brier_skill(results(), ["tfidf", "AnB+"])
-    assert drawing.caption.startswith("tfidf’s Brier score is below the prior’s on 4 of 6 emotions; AnB+’s")
+    assert drawing.caption.startswith(
+        "tfidf’s Brier score is below the prior’s on 4 of the 5 emotions with at least 10 test positives; AnB+’s"
+    )
     assert {"happy", "the prior", "AnB+"} <= {*texts(drawing)}
 
 

@@ -238,7 +238,7 @@ def test_draws_many_strengths(captioned):
 
 
 def test_shows_training_loss_where_there_is_one(captioned):
-    assert "Over 60 batches the loss on captions falls from" in report_of(captioned).text
+    assert "Over 60 batches the loss on captions is" in report_of(captioned).text
     (captioned.folder / "captioner/history.json").unlink()
     html = report_of(captioned)
     assert "loss on captions" not in html.text

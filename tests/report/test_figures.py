@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from emocap.report.files.run import read_run
 from emocap.report.files.training import Audit, History
-from emocap.report.plots import pseudo_labels, scores, training
+from emocap.report.plots import pseudo_labels, scores, training, trust
 from emocap.report.plots.curves import MAX_POINTS, running_mean, thinned
 from emocap.report.plots.svg import INK, SERIES, inline_svg
 
@@ -45,11 +45,25 @@ def test_thinned_series_keeps_peaks():
 def test_teacher_caption_states_the_numbers():
     drawing = training.teacher_loss(history(20), prior_bce=0.345)
     assert drawing.caption == (
-        "Training loss falls from 1.000 to 0.050; validation loss is lowest, 0.050, at epoch 2; "
+        "Training loss is 1.000 at first and 0.050 at last; validation loss is lowest, 0.050, at epoch 2; "
         "the weights of epoch 1 were kept. The prior scores 0.345 on the test pairs."
     )
     assert "prior, test pairs" in texts(drawing)
     assert "prior, test pairs" not in texts(training.teacher_loss(history(20), prior_bce=None))
+
+
+@pytest.mark.parametrize(
+    ("losses", "said"),
+    [
+        ([0.487, 0.6, 0.426], "is 0.487 at first and 0.426 at last, at most 0.600 in between"),
+        ([0.487, 0.3, 0.426], "is 0.487 at first and 0.426 at last"),
+        ([0.3, 0.4], "is 0.300 at first and 0.400 at last"),
+    ],
+)
+def test_caption_states_highest_loss_in_between(losses, said):
+    rows = [{"step": step, "epoch": step, "loss": loss} for step, loss in enumerate(losses)]
+    drawing = training.teacher_loss(History.model_validate({"train": rows}), None)
+    assert drawing.caption == f"Training loss {said}."
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 1000])
@@ -88,10 +102,23 @@ def test_transfer_metrics_compare_anb_with_anb_plus(run_dir):
 def test_states_emotions_without_test_pairs(run_dir):
     drawing = scores.emotion_scores(read_run(run_dir.folder).results, ["prior", "teacher", "AnB+"])
     assert "no test pair" in texts(drawing)
-    assert (
-        drawing.caption
-        == "AnB+ scores higher than the prior on 5 of 5 emotions; 1 emotion has no test pair and no score."
+    assert drawing.caption == (
+        "AnB+ scores higher than the prior on 5 of the 5 emotions with at least 10 test positives; 1 emotion has no "
+        "test pair and no score."
     )
+
+
+def test_claims_nothing_of_rare_emotions(run_dir):
+    positives = {"happy": 9, "sad": 1, "awe": 10, "calm": 60, "fear": 12, "tired": 0}
+    run_dir.change("results.json", lambda it: it["emotions"].update(positives=positives))
+    results = read_run(run_dir.folder).results
+    drawing = scores.emotion_scores(results, ["prior", "AnB+"])
+    assert "on 3 of the 3 emotions with at least 10 test positives;" in drawing.caption
+    assert "on 2 of the 3 emotions with" in trust.brier_skill(results, ["AnB+"]).caption
+    run_dir.change("results.json", lambda it: it["emotions"].update(positives=dict.fromkeys(positives, 9)))
+    results = read_run(run_dir.folder).results
+    assert "No emotion has 10 test positives;" in scores.emotion_scores(results, ["prior", "AnB+"]).caption
+    assert "No emotion has 10 test positives." in trust.brier_skill(results, ["AnB+"]).caption
 
 
 def test_caption_states_shares_of_pseudo_labels(run_dir):

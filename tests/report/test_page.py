@@ -269,7 +269,7 @@ def test_shows_audit_warning_prominently(run_dir):
     html = report_of(run_dir)
     assert [a for _, a in html.tags if a.get("role") == "alert"]
     assert html.text.count("Pseudo-labels collapse: <two> emotions hold 96%.") == 2
-    assert html.text.index("Warning: the pseudo-labels") < html.text.index("Scores on held-out images")
+    assert html.text.index("Warning: the pseudo-labels") < html.text.index("Scores on held-out pairs")
 
 
 def test_shows_data_rejections_configuration_versions_and_times(run_dir):

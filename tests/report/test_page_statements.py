@@ -7,6 +7,9 @@ import pytest
 from .synthetic import comparison_parts, sample
 from .test_page import report_of, set_difference
 
+LEFT_OUT = ("pairs with one annotator", "annotators without a known emotion", "answers of no emotion")
+NOUNS = "pair|image|caption|sample|emotion|epoch|batch|fold|seed|annotator|split|metric|label|unit|note|answer|model"
+PLURALS = NOUNS.replace("batch", "batche").replace("|", "s|") + "s"
 SHARE = 100 * (0.300 - 0.100) / (0.350 - 0.100)  # AnB+: 80% of the possible gain from prior to oracle
 
 
@@ -29,7 +32,7 @@ def test_verdict_is_first_with_intervals_and_shares(run_dir):
         "score. AnB+ reaches 90% [84%, 96%] of what one annotator reaches against the others in recall@3."
     )
     assert verdict in text
-    assert text.index(verdict) < text.index("Scores on held-out images")
+    assert text.index(verdict) < text.index("Scores on held-out pairs")
     assert "60% of the possible gain (71% of the oracle’s score)" in text
     assert "below the prior: −4% of the possible gain" in text
 
@@ -127,20 +130,96 @@ def test_layers_of_zero_differ_from_the_papers(run_dir):
     )
 
 
-def test_says_what_it_counts_without_images(run_dir):
-    counted = "No pair has an image: where this page counts images, it counts groups of pairs with the same caption."
+def test_counts_captions_where_no_pair_has_an_image(run_dir):
+    counted = "No pair has an image: pairs with the same caption are kept together and count as one caption."
     assert counted not in report_of(run_dir).text
+    run_dir.change("manifest.json", lambda it: it["data"].update(source=None, target={"images": 0}))
+    run_dir.change("results.json", lambda it: it.update(folds=5, seeds=[0, 1, 2], human=None, modality_ablation=None))
+    run_dir.change("results.json", lambda it: it.update(transfer_study=None, pseudo_label_study=None))
+    text = report_of(run_dir).text
+    assert counted in text
+    assert "240 test pairs on 238 captions, each held out" in text
+    assert "5-fold cross-validation by caption, every caption tested once" in text
+    assert "Folds 5, by caption" in text
+    before_gallery = text[: text.index("The test pairs whose emotions")]
+    assert not re.findall(r"(?<!has )(?<!of )an image|images", before_gallery)
+
+
+def test_counts_held_out_captions_in_a_tile(run_dir):
+    run_dir.drop_source()
+    assert "Test pairs 240 on 238 held-out images" in report_of(run_dir).text
     run_dir.change("manifest.json", lambda it: it["data"]["target"].update(images=0))
-    assert counted in report_of(run_dir).text
+    assert "Test pairs 240 on 238 held-out captions" in report_of(run_dir).text
+
+
+def test_headings_name_what_sections_show(run_dir):
+    text = report_of(run_dir).text
+    assert "Training and transfer" in text
+    assert "Calibration and human agreement" in text
+    run_dir.drop_source()
+    text = report_of(run_dir).text
+    assert "Training and transfer" not in text
+    assert "human agreement" not in text
+
+
+def test_running_mean_is_explained_only_where_drawn(run_dir):
+    explained = "Raw values are drawn faintly behind their running mean."
+    assert explained in report_of(run_dir).text
+    for name in ("teacher", "student", "AnB", "AnB+"):
+        run_dir.change(f"{name}/history.json", lambda it: it.update(train=it["train"][:30]))
+    text = report_of(run_dir).text
+    assert explained not in text
+    assert "running mean" not in text
+
+
+def lowest_at(epoch, history):
+    for row in history["validation"]:
+        row["loss"] = 0.5 + abs(row["epoch"] - epoch)
+
+
+def test_says_which_models_may_need_more_epochs(run_dir):
+    assert "more epochs may be better" not in report_of(run_dir).text
+    run_dir.change("teacher/history.json", lambda it: lowest_at(4, it))
+    remark = "The validation loss is lowest at the last epoch of the teacher: more epochs may be better."
+    assert remark in report_of(run_dir).text
+    units = [".", "units/s0_f1", "units/s0_f2"]
+    run_dir.change("manifest.json", lambda it: it.update(units=units))
+    run_dir.change("results.json", lambda it: it.update(folds=3))
+    for unit in units[1:]:
+        run_dir.write(f"{unit}/teacher/history.json", run_dir.read("teacher/history.json"))
+    run_dir.change("units/s0_f1/teacher/history.json", lambda it: lowest_at(2, it))
+    assert "at the last epoch of the teacher (in 2 of 3 units): more" in report_of(run_dir).text
+    run_dir.change("units/s0_f2/teacher/history.json", lambda it: lowest_at(1, it))
+    assert "more epochs may be better" not in report_of(run_dir).text
 
 
 def test_counts_of_one_are_singular(run_dir):
-    run_dir.change("results.json", lambda it: it.update(n_test_pairs=1, n_test_images=1, n_bootstrap=1))
-    run_dir.change("audit.json", lambda it: it.update(n_source_pairs=1))
+    """Every count of the page at once, and any noun after a 1 that ends like a plural."""
+
+    def one(it):
+        it.update(n_test_pairs=1, n_test_images=1, n_bootstrap=1, labels=["happy"], sample=sample(1, 1))
+        it["emotions"] = {"positives": {"happy": 1}, "notes": ["'happy' has 1 positive pair"]}
+        it["human"] |= {"n_pairs": 1, "left_out": dict.fromkeys(LEFT_OUT, 1)}
+        it["human"]["annotators"] = {"least": 1, "median": 1, "most": 1}
+        it["human"]["split_half"]["n_splits"] = 1
+        it["modality_ablation"]["n_pairs"] = 1
+        for compared in it["differences"].values():
+            for by_metric in compared.values():
+                for difference in by_metric.values():
+                    difference.update(deciding_images=1)
+
+    run_dir.change("results.json", one)
+    run_dir.change("manifest.json", lambda it: it["data"]["target"].update(dict.fromkeys(it["data"]["target"], 1)))
+    run_dir.change("audit.json", lambda it: it.update(n_source_pairs=1, n_candidates=1, n_selected=1))
+    for name in ("teacher", "student", "AnB", "AnB+"):
+        run_dir.change(f"{name}/history.json", lambda it: it.update(train=it["train"][:1]))
     text = report_of(run_dir).text
     assert "1 test pair on 1 image, each held out" in text
-    assert "The teacher scored 1 source pair;" in text
-    assert not re.search(r"\b1 (\w+ )?(pairs|images|samples)\b", text)
+    assert "The teacher scored 1 source pair; 1 of them became the student’s training pairs" in text
+    assert "left out: 1 pair with one annotator, 1 annotator without a known emotion, 1 answer of no emotion" in text
+    assert "Over 1 batch the loss on pseudo-labels was logged once" in text
+    assert not re.findall(rf"(?<![\d.,])1 (?!of |Top-K )(?:[\w-]+ )?(?:{PLURALS})\b", text)
+    assert not re.findall(rf"(?<![\d.,])1 (?:{NOUNS}) (?:are|have|were|evoke)\b", text)
 
 
 def test_states_when_no_model_has_a_score(run_dir):

@@ -256,3 +256,23 @@ def test_oracle_no_better_than_prior_allows_no_share():
     prior = synthetic.SCORES["prior"][5]
     assert oracle_share(results(ceiling=ceiling | {PRIMARY: prior + 1e-8}), "AnB+") is None
     assert oracle_share(results(ceiling=ceiling | {PRIMARY: prior + 0.01}), "AnB+") is not None
+
+
+def test_says_that_interval_leans_on_rare_emotions():
+    leans = "mean average precision weighs every emotion alike, so that its interval leans on"
+    assert leans not in text_of(verdict(results()))
+    rare = synthetic.results()["emotions"] | {"positives": {"happy": 60, "sad": 9, "awe": 1, "calm": 10, "fear": 0}}
+    outcome = verdict(results(emotions=rare))
+    assert outcome.rest[0] == f"2 of the 4 emotions with test positives have fewer than 10; {leans} these."
+    rare["positives"]["awe"] = 10
+    assert verdict(results(emotions=rare)).rest[0].startswith("1 of the 4 emotions with test positives has fewer")
+    rare["positives"] = {"happy": 1}
+    assert verdict(results(emotions=rare)).rest[0].startswith("The only emotion with test positives has fewer than 10")
+
+
+def test_pairs_needed_over_folds_need_the_same_models():
+    changes = with_difference("AnB+", "tfidf", low=-0.01, high=0.2)
+    needed = "about 1,900 test pairs would show it"
+    assert f"If the observed difference is the true one, {needed}" in text_of(verdict(results(**changes)))
+    over_folds = text_of(verdict(results(**changes, folds=5)))
+    assert f"If the observed difference is the true one and the models stayed the same, {needed}" in over_folds

@@ -25,7 +25,7 @@ def marks_in_words(comparison: Comparison, *, several_metrics: bool = False) -> 
         return "No difference is marked, since the test set is too small for a verdict."
     marked = "A difference is in bold where its 95% interval excludes zero"
     if several_metrics:
-        marked += f", unless fewer than {LEAST_DECIDING} images decide it"
+        marked += f", unless fewer than {LEAST_DECIDING} {comparison.drawn}s decide it"
     if not comparison.is_simultaneous:
         return (
             f"{marked}. The intervals are not corrected for multiple comparisons: about one in twenty excludes a true "

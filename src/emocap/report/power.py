@@ -2,11 +2,12 @@
 
 import math
 
+from emocap.corpora.splits import FEW_POSITIVES
 from emocap.evaluation.metrics import PRIMARY
 from emocap.report.files.comparison import Comparison, Difference, Sample
 from emocap.report.files.results import Results
 from emocap.report.outcome import Outcome
-from emocap.report.text import EQUAL, about, counted, metric_in_sentence, number
+from emocap.report.text import EQUAL, about, counted, counted_images, metric_in_sentence, number
 
 
 def too_small(comparison: Comparison) -> str:
@@ -14,13 +15,42 @@ def too_small(comparison: Comparison) -> str:
     sample = comparison.sample
     if sample is None or sample.is_enough:
         return ""
-    has = f"{counted(sample.n_images, 'image', 'images')} and {_positives(sample.n_positives)}"
-    least = f"{counted(sample.least_images, 'image', 'images')} and {_positives(sample.least_positives)}"
+    has = f"{counted_images(sample.n_images, comparison)} and {_positives(sample.n_positives)}"
+    least = f"{counted_images(sample.least_images, comparison)} and {_positives(sample.least_positives)}"
     return f"the test set has {has}; a verdict needs at least {least}"
 
 
 def _positives(count: int) -> str:
     return counted(count, "positive label", "positive labels")
+
+
+def is_rare(results: Results, label: str) -> bool:
+    """Whether an emotion is known to have fewer than `FEW_POSITIVES` test positives, so that its score is rough."""
+    return results.emotions.positives.get(label, FEW_POSITIVES) < FEW_POSITIVES
+
+
+def of_frequent(count: int) -> str:
+    """How many emotions a claim is about that leaves out rare ones.
+
+    >>> of_frequent(4), of_frequent(1)
+    ('the 4 emotions with at least 10 test positives', 'the 1 emotion with at least 10 test positives')
+    """
+    return f"the {counted(count, 'emotion', 'emotions')} with at least {FEW_POSITIVES} test positives"
+
+
+def rare_emotions(results: Results) -> list[str]:
+    """How many emotions have few test positives, on which the interval of mean average precision leans."""
+    counts = [count for count in results.emotions.positives.values() if count]
+    n_rare = sum(count < FEW_POSITIVES for count in counts)
+    if not n_rare:
+        return []
+    of_all = f"{n_rare} of the {len(counts)}" if len(counts) > 1 else "The only"
+    has = "has" if n_rare == 1 else "have"
+    return [
+        f"{of_all} {'emotion' if len(counts) == 1 else 'emotions'} with test positives {has} fewer than "
+        f"{FEW_POSITIVES}; {metric_in_sentence(PRIMARY)} weighs every emotion alike, so that its interval leans on "
+        f"{'that one' if n_rare == 1 else 'these'}."
+    ]
 
 
 def detectable(difference: Difference, results: Results, outcome: Outcome) -> list[str]:
@@ -43,14 +73,17 @@ def detectable(difference: Difference, results: Results, outcome: Outcome) -> li
 
 def _pairs_needed(difference: Difference, results: Results) -> str:
     needed, sample = difference.pairs_needed, results.sample
+    is_true = "If the observed difference is the true one"
+    if results.folds is not None:  # more pairs would be training pairs of the other folds too
+        is_true += " and the models stayed the same"
     if needed is not None and sample is not None and not sample.is_enough:
         least_images = _least_images(sample)
         if needed * sample.n_images / results.n_test_pairs <= least_images:
-            least = f"the {counted(least_images, 'image', 'images')} that a verdict needs"
-            return f"If the observed difference is the true one, {least} would show it with 80% power."
+            least = f"the {counted_images(least_images, results)} that a verdict needs"
+            return f"{is_true}, {least} would show it with 80% power."
     if needed is not None:
         return (
-            f"If the observed difference is the true one, {about(needed)} test pairs would show it with 80% power; "
+            f"{is_true}, {about(needed)} test pairs would show it with 80% power; "
             f"this study has {results.n_test_pairs:,}."
         )
     if abs(difference.difference) <= EQUAL:

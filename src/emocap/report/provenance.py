@@ -25,9 +25,7 @@ def data_remarks(manifest: Manifest) -> list[str]:
     remarks = []
     sizes = manifest.data.get("target") or {}
     if sizes.get("images") == 0:
-        remarks.append(
-            "No pair has an image: where this page counts images, it counts groups of pairs with the same caption."
-        )
+        remarks.append("No pair has an image: pairs with the same caption are kept together and count as one caption.")
     for domain, corpus in manifest.data.items():
         counts = corpus or {}
         images = counts.get("images") or 0

@@ -22,6 +22,7 @@ from emocap.report.modality import ablation_sentence
 from emocap.report.notes import model_notes
 from emocap.report.plots import pseudo_labels, scores, training, transfer, trust
 from emocap.report.plots.figure import Drawing
+from emocap.report.plots.losses import has_running_mean
 from emocap.report.summary import repeats
 from emocap.report.tables import (
     Cell,
@@ -34,7 +35,8 @@ from emocap.report.tables import (
     summary_metrics,
     summary_table,
 )
-from emocap.report.text import label_of, number
+from emocap.report.text import capitalized, label_of, number
+from emocap.report.training_length import briefly_trained
 from emocap.report.verdict import verdict
 from emocap.study.models import display_name
 
@@ -48,16 +50,20 @@ class Section:
     Attributes:
         anchor: its id on the page.
         link: its name in the navigation.
-        title: its heading.
+        title: its heading, or a function that makes it from what the section shows.
         template: file in `templates/`, rendered with `content`.
         build: returns what the template shows; None where the run has nothing for the section, which is then left out.
     """
 
     anchor: str
     link: str
-    title: str
+    title: str | Callable[[Run], str]
     template: str
     build: Callable[[Run], Any | None]
+
+    def heading(self, run: Run) -> str:
+        """The heading on the page of a run."""
+        return self.title if isinstance(self.title, str) else self.title(run)
 
 
 def score_section(run: Run) -> Content:
@@ -79,12 +85,32 @@ def score_section(run: Run) -> Content:
 def training_section(run: Run) -> Content | None:
     """Loss curves, and the metrics of the transferred models."""
     histories, prior_bce = run.histories, run.results.models["prior"].get("bce")
-    return _figures(
+    figures = _figures(
         training.teacher_loss(histories["teacher"], prior_bce) if "teacher" in histories else None,
         training.student_loss(histories["student"]) if "student" in histories else None,
         training.transfer_loss(histories),
         scores.transfer_metrics(run.results),
     )
+    if figures is None:
+        return None
+    shown = [history for name, history in histories.items() if name in run.results.models]
+    return {
+        **figures,
+        "is_averaged": any(map(has_running_mean, shown)),
+        "is_cross_entropy": all(row.bce is None for history in shown for row in history.validation),
+        "remark": briefly_trained(run),
+    }
+
+
+def training_heading(run: Run) -> str:
+    """Whether models with copied layers are among those that were trained."""
+    return "Training and transfer" if any(name in run.results.models for name in training.TRANSFERRED) else "Training"
+
+
+def trust_heading(run: Run) -> str:
+    """What the section shows of calibration and human agreement."""
+    parts = [*(["calibration"] if run.results.calibration else []), *(["human agreement"] if run.results.human else [])]
+    return capitalized(" and ".join(parts))
 
 
 def trust_section(run: Run) -> Content | None:
@@ -207,10 +233,10 @@ def _emotion_rows(results: Results, models: list[str]) -> list[tuple[str, list[t
 
 
 SECTIONS = (
-    Section("scores", "Scores", "Scores on held-out images", "scores.html", score_section),
+    Section("scores", "Scores", "Scores on held-out pairs", "scores.html", score_section),
     Section("captions", "Captions", "Captions for emotions", "captions.html", caption_section),
-    Section("training", "Training", "Training and transfer", "training.html", training_section),
-    Section("trust", "Calibration", "Calibration and human agreement", "trust.html", trust_section),
+    Section("training", "Training", training_heading, "training.html", training_section),
+    Section("trust", "Calibration", trust_heading, "trust.html", trust_section),
     Section("ablation", "Modality ablation", "Modality ablation", "ablation.html", ablation_section),
     Section("transfer", "Transfer study", "Transfer study", "transfer.html", transfer_section),
     Section("pseudo-labels", "Pseudo-label study", "Pseudo-label study", "pseudo_labels.html", pseudo_label_section),

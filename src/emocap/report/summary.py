@@ -7,7 +7,7 @@ from emocap.report.files.results import Results
 from emocap.report.files.run import Run
 from emocap.report.outcome import HUMAN_METRIC, human_share, oracle_share
 from emocap.report.text import (
-    counted,
+    counted_images,
     interval_text,
     metric_in_sentence,
     metric_name,
@@ -28,7 +28,7 @@ def tiles(run: Run, outcome: Verdict) -> list[tuple[str, str, str]]:
     score = number(results.models[name][PRIMARY])
     shown = [(f"{metric_name(PRIMARY)}, {display_name(name)}", score, _score_remark(results, name))]
     if results.sample is not None and not results.is_enough:
-        return [*shown, *_sizes(results.sample)]
+        return [*shown, *_sizes(results.sample, results.drawn)]
     if difference is not None:
         what = f"{display_name(name)} minus {display_name(outcome.baseline)}"
         shown.append((what, signed(difference.difference), _remark(difference)))
@@ -43,14 +43,14 @@ def tiles(run: Run, outcome: Verdict) -> list[tuple[str, str, str]]:
     elif share is not None:
         shown.append(("Share of the possible gain", percent(share.of_gain), "from the prior to the oracle"))
     if len(shown) < MAX_TILES:
-        images = f"on {counted(results.n_test_images, 'held-out image', 'held-out images')}"
+        images = f"on {counted_images(results.n_test_images, results, 'held-out')}"
         shown.append(("Test pairs", f"{results.n_test_pairs:,}", images))
     return shown
 
 
-def _sizes(sample: Sample) -> list[tuple[str, str, str]]:
+def _sizes(sample: Sample, drawn: str) -> list[tuple[str, str, str]]:
     return [
-        ("Test images", f"{sample.n_images:,}", f"a verdict needs at least {sample.least_images:,}"),
+        (f"Test {drawn}s", f"{sample.n_images:,}", f"a verdict needs at least {sample.least_images:,}"),
         (
             "Positive labels of test pairs",
             f"{sample.n_positives:,}",
@@ -73,7 +73,10 @@ def repeats(results: Results) -> str:
     parts = (
         []
         if results.folds is None
-        else [f"{results.folds}-fold cross-validation by image, every image tested once and all predictions pooled"]
+        else [
+            f"{results.folds}-fold cross-validation by {results.drawn}, every {results.drawn} tested once and all "
+            "predictions pooled"
+        ]
     )
     if len(results.seeds) > 1:
         parts.append(f"means over {len(results.seeds)} seeds")

@@ -8,7 +8,7 @@ from emocap.evaluation.metrics import METRICS, PRIMARY
 from emocap.report.files.comparison import Comparison, MetricInfo
 from emocap.report.files.results import Results
 from emocap.report.outcome import best_models, outcome_of
-from emocap.report.text import EQUAL, counted, interval_text, metric_name, number, signed, signed_interval
+from emocap.report.text import EQUAL, counted_images, interval_text, metric_name, number, signed, signed_interval
 from emocap.study.models import display_name
 
 GROUPS = {"Baselines": ("baseline", "selection"), "Models": ("study", "ensemble")}
@@ -166,5 +166,5 @@ def difference_cell(comparison: Comparison, model: str, reference: str, metric: 
         # Where no sample changes the difference, as between models that predict the same, it has no interval.
         signed_interval(difference, several=True) if high - low > EQUAL else "",
         outcome=outcome if outcome in ("better", "worse") else "",
-        spread="" if n is None else counted(n, "image", "images"),
+        spread="" if n is None else counted_images(n, comparison),
     )

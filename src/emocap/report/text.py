@@ -5,7 +5,7 @@ from datetime import datetime
 
 from emocap.evaluation.metrics import METRICS
 from emocap.html_templates import percent
-from emocap.report.files.comparison import Difference, Interval
+from emocap.report.files.comparison import Comparison, Difference, Interval
 from emocap.study.models import MODELS
 
 EQUAL = 1e-9
@@ -85,6 +85,26 @@ def counted(count: int, singular: str, plural: str) -> str:
     ('1 pair', '1,675 pairs')
     """
     return f"{count:,} {singular if count == 1 else plural}"
+
+
+def counted_images(count: int, comparison: Comparison, kind: str = "") -> str:
+    """A number of images, or of captions where no pair has an image.
+
+    >>> counted_images(3, Comparison(models={}, intervals={}, drawn="caption"), "held-out")
+    '3 held-out captions'
+    """
+    what = f"{kind} {comparison.drawn}".strip()
+    return counted(count, what, f"{what}s")
+
+
+def counted_reason(count: int, reason: str) -> str:
+    """A count before a description whose first word is a plural.
+
+    >>> counted_reason(1, "pairs with one annotator"), counted_reason(2, "pairs with one annotator")
+    ('1 pair with one annotator', '2 pairs with one annotator')
+    """
+    noun, _, rest = reason.partition(" ")
+    return f"{counted(count, noun.removesuffix('s'), noun)} {rest}".rstrip()
 
 
 def about(count: float) -> str:

@@ -18,7 +18,7 @@ from emocap.report.outcome import (
     oracle_share,
     outcome_of,
 )
-from emocap.report.power import detectable, too_small
+from emocap.report.power import detectable, rare_emotions, too_small
 from emocap.report.text import capitalized, label_of, metric_in_sentence, number, with_interval
 
 Tone = Literal["good", "bad", "open"]
@@ -65,7 +65,7 @@ def verdict(results: Results) -> Verdict:
         return Verdict("open", capitalized(headline), _further(results, name), name, baseline)
     numbers = f"{score} against {other}, a difference of {with_interval(difference)}{training_runs(results, name)}."
     outcome = outcome_of(difference, results.metrics[PRIMARY], is_enough=results.is_enough, several=False)
-    power = detectable(difference, results, outcome)
+    power = [*rare_emotions(results), *detectable(difference, results, outcome)]
     if outcome == "cannot tell":
         headline = f"Cannot tell whether {model} is better than {words}: {too_small(results)}."
         rest = [capitalized(f"measured {BY_PRIMARY}: {numbers}"), *power]
@@ -122,13 +122,13 @@ def _intervals_over(results: Results, name: str) -> list[str]:
     if n_seeds == 1:
         return []
     if results.intervals_over == "images":
-        return [f"Intervals describe the variation over images alone, of means over {n_seeds} seeds."]
+        return [f"Intervals describe the variation over {results.drawn}s alone, of means over {n_seeds} seeds."]
     if results.kinds[name] == "ensemble":
         return [
-            f"Intervals combine the variation over images and over {n_seeds} seeds; that of {label_of(name)}, "
-            "which averages over the seeds, is over images alone."
+            f"Intervals combine the variation over {results.drawn}s and over {n_seeds} seeds; that of "
+            f"{label_of(name)}, which averages over the seeds, is over {results.drawn}s alone."
         ]
-    return [f"Intervals combine the variation over images and over {n_seeds} seeds."]
+    return [f"Intervals combine the variation over {results.drawn}s and over {n_seeds} seeds."]
 
 
 def _against_teacher(results: Results, name: str) -> list[str]:

@@ -88,6 +88,8 @@ class Comparison(BaseModel):
     Attributes:
         intervals_over: what the intervals draw with replacement.
         sample: None where a run did not record it.
+        drawn: what is counted and drawn as an image; the captions where no pair has an image, which the reader of the
+            run finds out from its manifest.
     """
 
     models: dict[str, dict[str, Any]]
@@ -96,6 +98,7 @@ class Comparison(BaseModel):
     differences: dict[str, dict[str, dict[str, Difference | None]]] = {}
     intervals_over: Literal["images", "images and seeds"] = "images"
     sample: Sample | None = None
+    drawn: Literal["image", "caption"] = "image"
 
     def interval(self, model: str, metric: str) -> Interval | None:
         """The 95% interval of a score, None where it is undefined or the model has none."""

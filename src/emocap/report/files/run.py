@@ -45,12 +45,14 @@ class Run:
 
     Attributes:
         histories, audit: of the first unit.
+        other_histories: of the other units, by model.
     """
 
     folder: Path
     manifest: Manifest
     results: Results
     histories: dict[str, History] = field(default_factory=dict)
+    other_histories: dict[str, list[History]] = field(default_factory=dict)
     audit: Audit | None = None
     gallery: Gallery | None = None
     captions: Captions | None = None
@@ -71,8 +73,10 @@ def read_run(run_dir: Path) -> Run:
     folder = Path(run_dir)
     results = read_results(folder)
     manifest = _read(folder / "manifest.json", Manifest)
-    unit = folder / manifest.units[0]
-    shown = [(PurePath(manifest.units[0]) / pattern).as_posix() for pattern in UNIT_FILES]
+    if (manifest.data.get("target") or {}).get("images") == 0:
+        results = results.model_copy(update={"drawn": "caption"})
+    unit, *others = (folder / unit for unit in manifest.units)
+    shown = [(PurePath(unit) / pattern).as_posix() for unit in manifest.units for pattern in UNIT_FILES]
     for stage in manifest.stages:
         require_undamaged(folder, stage.name, ["gallery.json", "gallery/*", *shown])
     histories = {name: _read_optional(unit / name / "history.json", History) for name in TRAINING_RUNS}
@@ -82,6 +86,15 @@ def read_run(run_dir: Path) -> Run:
         results=results,
         manifest=manifest,
         histories={name: history for name, history in histories.items() if history is not None},
+        other_histories={
+            name: [
+                history
+                for other in others
+                if (history := _read_optional(other / name / "history.json", History)) is not None
+            ]
+            for name, first in histories.items()
+            if first is not None
+        },
         audit=_read_optional(unit / "audit.json", Audit),
         gallery=_read_optional(folder / "gallery.json", Gallery),
         captions=_read_optional(folder / "captioner" / "captions.json", Captions) if judged else None,
@@ -105,7 +118,7 @@ def read_results(run_dir: Path) -> Results:
 def _read(path: Path, model: type[Model], schemas: tuple[int, ...] = (1,)) -> Model:
     if not path.is_file():
         raise EmocapError(f"{path.parent}: contains no {path.name}; finish the study with 'emocap run' first")
-    value = read_json(path)
+    value = read_json(path, "delete it and run the study again with the same --run-dir")
     if not isinstance(value, dict):
         raise EmocapError(
             f"{path}: contains a {type(value).__name__}, expected an object; delete it and run the study again"

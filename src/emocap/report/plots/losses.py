@@ -26,19 +26,26 @@ def kept_epoch(history: History) -> tuple[float, float] | None:
 
 
 def draw_training(axes: Axes, history: History, across: str, colour: str, label: str, faint: bool = False) -> None:
-    """The running mean of the training loss with its raw values drawn faintly behind it; a single value is a dot."""
+    """The training loss, a single value as a dot; of many values a running mean over the raw ones."""
     if not history.train:
         return
     curve = thinned(*train_values(history, across))
     if len(curve.x) == 1:
         axes.plot(curve.x, curve.mean, marker=".", markersize=9, color=colour, linestyle="none", label=label)
         return
-    if np.array_equal(curve.low, curve.high):
+    if curve.window == 1:
+        pass
+    elif np.array_equal(curve.low, curve.high):
         axes.plot(curve.x, curve.low, color=colour, alpha=0.16 if faint else 0.35, linewidth=0.9)
     else:
         axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.09 if faint else 0.2, linewidth=0)
     dashes = (0, (2.5, 1.5)) if faint else "-"
     axes.plot(curve.x, curve.mean, color=colour, linewidth=1.3 if faint else 1.9, linestyle=dashes, label=label)
+
+
+def has_running_mean(history: History) -> bool:
+    """Whether a running mean of the training loss is drawn, not the losses alone."""
+    return bool(history.train) and thinned(*train_values(history, "step")).window > 1
 
 
 def draw_validation(axes: Axes, history: History, colour: str, marker: str, label: str) -> None:
@@ -71,16 +78,15 @@ def finish_loss(axes: Axes, across: str) -> None:
 
 
 def change_in_words(what: str, history: History) -> str:
-    """From which to which value the training loss changes; empty without any loss."""
+    """The first and the last training loss, and the highest where it is neither; empty without any loss."""
     if not history.train:
         return ""
-    curve = thinned(*train_values(history, "step"))
-    first, last = curve.mean[0], curve.mean[-1]
+    mean = thinned(*train_values(history, "step")).mean
+    first, last, highest = number(mean[0]), number(mean[-1]), number(mean.max())
     if len(history.train) == 1:
-        return f"{what} was logged once, {number(last)}"
-    if last == first:
-        return f"{what} stays at {number(last)}"
-    return f"{what} {'falls' if last < first else 'rises'} from {number(first)} to {number(last)}"
+        return f"{what} was logged once, {last}"
+    words = f"{what} is {first} at first and {last} at last"
+    return words if highest in (first, last) else f"{words}, at most {highest} in between"
 
 
 def lowest_in_words(what: str, history: History) -> str:

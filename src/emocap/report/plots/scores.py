@@ -7,6 +7,7 @@ from emocap.report.outcome import gain
 from emocap.report.plots.axes import dots, look_of
 from emocap.report.plots.figure import Drawing, drawing_of, sentence_of
 from emocap.report.plots.training import TRANSFERRED
+from emocap.report.power import FEW_POSITIVES, is_rare, of_frequent
 from emocap.report.text import counted, interval_text, label_of, metric_in_sentence, metric_name, number
 from emocap.study.models import display_name
 
@@ -56,10 +57,18 @@ def emotion_scores(results: Results, models: list[str]) -> Drawing | None:
     parts = []
     if len(models) > 1:
         first, last = models[0], models[-1]
-        pairs = list(zip(every[last], every[first], strict=True))
-        both = [(own, other) for own, other in pairs if own is not None and other is not None]
+        columns = zip(labels, every[last], every[first], strict=True)
+        both = [
+            (own, other)
+            for label, own, other in columns
+            if own is not None and other is not None and not is_rare(results, label)
+        ]
         higher = sum(own > other for own, other in both)
-        parts.append(f"{label_of(last)} scores higher than {label_of(first)} on {higher} of {len(both)} emotions")
+        parts.append(
+            f"{label_of(last)} scores higher than {label_of(first)} on {higher} of {of_frequent(len(both))}"
+            if both
+            else f"no emotion has {FEW_POSITIVES} test positives"
+        )
     without = sum(all(column[row] is None for column in every.values()) for row in range(len(labels)))
     if without:
         parts.append(f"{counted(without, 'emotion has', 'emotions have')} no test pair and no score")

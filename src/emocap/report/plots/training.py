@@ -12,6 +12,7 @@ from emocap.report.plots.losses import (
     draw_training,
     draw_validation,
     finish_loss,
+    has_running_mean,
     kept_epoch,
     lowest_in_words,
     train_values,
@@ -34,7 +35,8 @@ def teacher_loss(history: History, prior_bce: float | None) -> Drawing | None:
         prior_bce = None
 
     def draw(axes: Axes) -> None:
-        draw_training(axes, history, "epoch", SERIES[1], "training, running mean")
+        mean = "training, running mean" if has_running_mean(history) else "training"
+        draw_training(axes, history, "epoch", SERIES[1], mean)
         draw_validation(axes, history, SERIES[0], "o", "validation")
         if prior_bce is not None:
             axes.axhline(prior_bce, color=INK, linewidth=1.2, linestyle=(0, (4, 3)), label="prior, test pairs")
@@ -56,13 +58,13 @@ def student_loss(history: History) -> Drawing | None:
 
 
 def batch_loss(name: str, title: str, what: str, history: History) -> Drawing | None:
-    """Training loss by batch, raw values drawn faintly behind their running mean; None without any loss."""
+    """Training loss by batch, of many values a running mean with the raw ones behind it; None without any loss."""
     if not history.train:
         return None
     window = thinned(*train_values(history, "step")).window
 
     def draw(axes: Axes) -> None:
-        mean = "running mean" if window == 1 else f"running mean of {window} logged losses"
+        mean = "logged losses" if window == 1 else f"running mean of {window} logged losses"
         draw_training(axes, history, "step", SERIES[0], mean)
         finish_loss(axes, "batch")
 

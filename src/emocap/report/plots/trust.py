@@ -10,7 +10,8 @@ from emocap.report.plots.axes import Look, dots, look_of
 from emocap.report.plots.figure import HEIGHT, Drawing, drawing_of, sentence_of
 from emocap.report.plots.intervals import Estimate, estimates, places_of, reliability_lines
 from emocap.report.plots.svg import SERIES
-from emocap.report.text import counted, label_of, metric_in_sentence, metric_name, number
+from emocap.report.power import FEW_POSITIVES, is_rare, of_frequent
+from emocap.report.text import counted, counted_reason, label_of, metric_in_sentence, metric_name, number
 from emocap.study.models import display_name
 from emocap.study.views import VIEWS
 
@@ -66,10 +67,12 @@ def brier_skill(results: Results, models: list[str]) -> Drawing | None:
     }
     parts = []
     for name, emotions in entries.items():
-        skills = [emotions[label].brier_skill for label in labels if label in emotions]
-        known = [skill for skill in skills if skill is not None]
+        frequent = [label for label in labels if label in emotions and not is_rare(results, label)]
+        known = [skill for label in frequent if (skill := emotions[label].brier_skill) is not None]
         above = sum(skill > 0 for skill in known)
-        parts.append(f"{label_of(name)}’s Brier score is below the prior’s on {above} of {len(known)} emotions")
+        if known:
+            words = f"{label_of(name)}’s Brier score is below the prior’s"
+            parts.append(f"{words} on {above} of {of_frequent(len(known))}")
     if len(labels) > MAX_ROWS:
         parts.append(f"only the {MAX_ROWS} most frequent of {len(labels)} emotions are shown")
     draw = dots(
@@ -81,7 +84,8 @@ def brier_skill(results: Results, models: list[str]) -> Drawing | None:
         columns=3,
     )
     caption = (
-        sentence_of(parts) + " Skill is 1 − Brier score ÷ the prior’s; below zero, base rates are the better forecast."
+        sentence_of(parts or [f"no emotion has {FEW_POSITIVES} test positives"])
+        + " Skill is 1 − Brier score ÷ the prior’s; below zero, base rates are the better forecast."
     )
     height = 0.24 * len(labels[:MAX_ROWS]) + 1.0
     return drawing_of("brier-skill", height, draw, "Brier skill by emotion", caption)
@@ -140,11 +144,11 @@ def _pairs_and_annotators(human: Human) -> str:
     if {"least", "median", "most"} <= set(annotators):
         least, most = annotators["least"], annotators["most"]
         words += (
-            f" with {least:g} annotators each"
+            f" with {least:g} {'annotator' if least == 1 else 'annotators'} each"
             if least == most
             else f" with {least:g} to {most:g} annotators, median {annotators['median']:g}"
         )
-    left_out = [f"{count:,} {reason}" for reason, count in human.left_out.items() if count]
+    left_out = [counted_reason(count, reason) for reason, count in human.left_out.items() if count]
     return words + (f"; left out: {', '.join(left_out)}." if left_out else ".")
 
 
