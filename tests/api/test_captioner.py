@@ -182,6 +182,7 @@ def test_rejects_missing_or_changed_folder(captioner_run, tmp_path) -> None:
         with pytest.raises(EmocapError, match=message):
             EmotionCaptioner.from_pretrained(run)
         write_json(path, before)
+    write_json(path, read_json(path) | {"files": {}})
     (path.parent / "model.safetensors").write_bytes(b"nothing")
     with pytest.raises(EmocapError, match="weights cannot be read"):
         EmotionCaptioner.from_pretrained(run)
@@ -293,3 +294,18 @@ def test_reads_generation_settings_of_earlier_versions(captioner_run) -> None:
     assert load_captioner(folder).generation_config == GenerationConfig(2.0, 0.5)
     write_json(folder / GENERATION, {"guidance": 3.0, "strength": 1.5})
     assert load_captioner(folder).generation_config == GenerationConfig(3.0, 1.5)
+
+
+def test_refuses_captioner_whose_files_changed(captioner_run) -> None:
+    folder = captioner_run() / "captioner" / "model"
+    load_captioner(folder)
+    weights = folder / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-2] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(EmocapError, match=r"model\.safetensors: missing or changed since the captioner was saved"):
+        load_captioner(folder)
+    card = read_json(folder / CARD)
+    del card["files"]
+    write_json(folder / CARD, card)
+    load_captioner(folder)

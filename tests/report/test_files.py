@@ -25,6 +25,7 @@ def test_rejects_missing_directory(tmp_path):
     ("text", "message"),
     [
         ('{"schema": 1,', "not valid JSON at line 1"),
+        ('{"schema": 1,', "; delete it and run the study again"),
         ('{"schema": 7}', "schema is 7, expected "),
         ("[1, 2]", "contains a list, expected an object"),
         ("{}", "schema is None, expected "),

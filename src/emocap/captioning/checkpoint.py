@@ -5,7 +5,7 @@ judged, `generation.json` holds the default guidance and strength, and `ranker/`
 """
 
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ from emocap.captioning.generation import CaptionGenerator
 from emocap.captioning.model import VisualBertForCaptioning
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
-from emocap.files import atomic_folder, read_json, write_json
+from emocap.files import atomic_folder, read_json, sha256_of, write_json
 from emocap.training.card_file import REMEDY
 from emocap.training.checkpoint import FeatureCard, load_tokenizer, validated
 
@@ -39,6 +39,7 @@ class CaptionerCard:
         features: of the store it was trained on; None if it was trained without images.
         candidates: generated for each caption that is kept.
         training: provenance (study, backbone, seed ...), for information only.
+        files: SHA-256 of the files of model and tokenizer by name; empty in folders of earlier versions.
     """
 
     labels: list[str]
@@ -47,6 +48,7 @@ class CaptionerCard:
     features: FeatureCard | None
     candidates: int = 8
     training: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
@@ -97,7 +99,7 @@ class SavedCaptioner:
 
 
 def save_captioner(folder: Path, model: VisualBertForCaptioning, tokenizer: Any, card: CaptionerCard) -> None:
-    """Write a captioner's folder atomically."""
+    """Write a captioner's folder atomically, with the SHA-256 of its files."""
     logging.disable_progress_bar()
     with atomic_folder(folder) as temporary:
         try:
@@ -105,7 +107,8 @@ def save_captioner(folder: Path, model: VisualBertForCaptioning, tokenizer: Any,
         except SafetensorError as error:
             raise OSError(str(error).splitlines()[0]) from error
         tokenizer.save_pretrained(temporary)
-        write_json(temporary / CARD, asdict(card))
+        files = {file.name: sha256_of(file) for file in sorted(temporary.iterdir()) if file.is_file()}
+        write_json(temporary / CARD, asdict(card) | {"files": files})
 
 
 def find_captioner(folder: Path) -> Path | None:
@@ -159,6 +162,9 @@ def load_captioner(folder: Path) -> SavedCaptioner:
             f"{folder / CARD}: max_length is {card.max_length} and candidates {card.candidates}, expected 3 and 1 or "
             "more; restore the file"
         )
+    for name, digest in card.files.items():
+        if PurePath(name).name != name or not (folder / name).is_file() or sha256_of(folder / name) != digest:
+            raise EmocapError(f"{folder / name}: missing or changed since the captioner was saved; {REMEDY}")
     generation_config = _load_generation_config(folder)
     vocabulary = Vocabulary(tuple(card.labels))
     if vocabulary.hash != card.vocabulary:
