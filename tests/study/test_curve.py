@@ -26,8 +26,11 @@ def curve_of(tiny_study, folder: Path, **changes) -> dict:
     return json.loads(file.read_text())
 
 
-def test_scores_every_size_on_the_same_pairs(tiny_study, finished: dict[str, Path]) -> None:
-    curve = curve_of(tiny_study, finished["folder"])
+def test_scores_every_size_on_the_same_pairs(tiny_study, finished: dict[str, Path], caplog) -> None:
+    with caplog.at_level("INFO", logger="emocap"):
+        curve = curve_of(tiny_study, finished["folder"])
+    assert "curve: up to 16 trainings: tfidf, teacher at 4 sizes in 2 divisions" in caplog.text
+    assert "; 8 are of a network" in caplog.text
     assert (curve["n_test_pairs"], curve["folds"]) == (120, 2)
     for model in ("tfidf", "teacher"):
         points = curve["models"][model]["points"]
@@ -109,3 +112,9 @@ def test_too_few_test_pairs_give_no_verdict(tiny_study, finished: dict[str, Path
     assert sentence(found, 48, small).startswith("Cannot tell what 96 instead of 48 training pairs would bring")
     unsure = Extrapolation(PowerLaw(0.5, 1.0, 0.5, 0.001), None, {}, 96, 0.02, (-0.01, 0.03))
     assert sentence(unsure, 48, enough).startswith("Cannot tell whether 96 instead of 48")
+
+
+def test_refuses_too_many_folds_before_features(tiny_study, tmp_path) -> None:
+    with pytest.raises(EmocapError, match="999 folds of .* images; use fewer folds or more data"):
+        run_curve(load_config(tiny_study(folds=999, source=None)), tmp_path / "run", models=["tfidf"], n_sizes=4)
+    assert not (tmp_path / "run/features").exists()

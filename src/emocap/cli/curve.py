@@ -24,7 +24,8 @@ def curve(
     """Compute a study's learning curve: scores by number of training pairs, and what twice as many would bring.
 
     Trains the baselines and the teacher on nested parts of the training pairs, drawn by image, and tests them on the
-    same pairs. Fits a power law with intervals. Writes curve.json and curve.html; an interrupted run resumes.
+    same pairs. Fits a power law with intervals. Writes curve.json and curve.html; an interrupted run resumes. Each size
+    trains anew in each fold; on 60 captions the teacher's 25 of 100 trainings take nine tenths of the time.
 
     Example: `emocap curve configs/socratis-folds.yaml --set data_root=data --model vectors --model teacher`
     """

@@ -13,10 +13,12 @@ import numpy as np
 
 from emocap.errors import EmocapError
 from emocap.files import write_json
+from emocap.progress import logger
 from emocap.study.artifacts import read_value
 from emocap.study.cache import RunDir
 from emocap.study.config.study import StudyConfig
 from emocap.study.curve_results import point_name, results_of
+from emocap.study.fitting_settings import require_fitting_settings
 from emocap.study.folds import with_folds
 from emocap.study.models import BASELINES, MODELS
 from emocap.study.run import run_study_stage, unit_name, units_of
@@ -72,6 +74,8 @@ def run_curve(config: StudyConfig, run_dir: Path, *, models: Sequence[str] = (),
     with run.locked():
         run_study_stage(run, units_of(config, run_dir), STAGES["prepare"])
         config = with_folds(config, run_dir)
+        require_fitting_settings(config, run_dir)
+        _log_trainings(len(units_of(config, run_dir)), names, n_sizes)
         run_study_stage(run, units_of(config, run_dir), STAGES["features"])
         units = [_drawn(run, unit) for unit in units_of(config, run_dir)]
         shares = shares_of(max(len(unit.rows["train"]) for unit in units), n_sizes)
@@ -82,6 +86,17 @@ def run_curve(config: StudyConfig, run_dir: Path, *, models: Sequence[str] = (),
                     _train(run, unit, name, rows[number])
         write_json(run_dir / FILE, results_of(units, points, names))
     return run_dir / FILE
+
+
+def _log_trainings(n_units: int, models: Sequence[str], n_sizes: int) -> None:
+    """Say how many models will be trained: a network takes seconds to hours, a baseline much less."""
+    n_networks = n_units * n_sizes * sum(name not in BASELINES for name in models)
+    logger.info(
+        "curve: up to %d trainings: %s at %d sizes in %d divisions of the pairs (seeds and folds)%s",
+        n_units * n_sizes * len(models), ", ".join(models), n_sizes, n_units,
+        f"; {n_networks} are of a network and take most of the time; leave them out with --model BASELINE, or give "
+        "fewer --sizes" if n_networks else "",
+    )  # fmt: skip
 
 
 def _drawn(run: RunDir, unit: TrainingUnit) -> TrainingUnit:
