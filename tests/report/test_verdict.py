@@ -266,6 +266,8 @@ def test_says_that_interval_leans_on_rare_emotions():
     assert outcome.rest[0] == f"2 of the 4 emotions with test positives have fewer than 10; {leans} these."
     rare["positives"]["awe"] = 10
     assert verdict(results(emotions=rare)).rest[0].startswith("1 of the 4 emotions with test positives has fewer")
+    rare["positives"] = {"happy": 1, "awe": 2}
+    assert verdict(results(emotions=rare)).rest[0].startswith("All 2 emotions with test positives have fewer than 10")
     rare["positives"] = {"happy": 1}
     assert verdict(results(emotions=rare)).rest[0].startswith("The only emotion with test positives has fewer than 10")
 
@@ -276,3 +278,10 @@ def test_pairs_needed_over_folds_need_the_same_models():
     assert f"If the observed difference is the true one, {needed}" in text_of(verdict(results(**changes)))
     over_folds = text_of(verdict(results(**changes, folds=5)))
     assert f"If the observed difference is the true one and the models stayed the same, {needed}" in over_folds
+
+
+def test_difference_without_spread_has_no_power():
+    same = {"difference": 0.0, "low": 0.0, "high": 0.0, "minimum_detectable": 0.0, "pairs_needed": None}
+    text = text_of(verdict(results(**with_difference("AnB+", "tfidf", **same))))
+    assert "The difference is the same in every bootstrap sample of this test set" in text
+    assert "80% power" not in text

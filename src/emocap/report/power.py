@@ -9,6 +9,8 @@ from emocap.report.files.results import Results
 from emocap.report.outcome import Outcome
 from emocap.report.text import EQUAL, about, counted, counted_images, metric_in_sentence, number
 
+DRAWN_ALIKE = "The difference is the same in every bootstrap sample of this test set"
+
 
 def too_small(comparison: Comparison) -> str:
     """Why the test set allows no verdict; empty where it does."""
@@ -44,7 +46,8 @@ def rare_emotions(results: Results) -> list[str]:
     n_rare = sum(count < FEW_POSITIVES for count in counts)
     if not n_rare:
         return []
-    of_all = f"{n_rare} of the {len(counts)}" if len(counts) > 1 else "The only"
+    of_all = f"All {n_rare}" if n_rare == len(counts) else f"{n_rare} of the {len(counts)}"
+    of_all = of_all if len(counts) > 1 else "The only"
     has = "has" if n_rare == 1 else "have"
     return [
         f"{of_all} {'emotion' if len(counts) == 1 else 'emotions'} with test positives {has} fewer than "
@@ -61,6 +64,8 @@ def detectable(difference: Difference, results: Results, outcome: Outcome) -> li
     smallest = difference.minimum_detectable
     if outcome in ("better", "worse") or smallest is None:
         return []
+    if smallest <= EQUAL:
+        return [f"{DRAWN_ALIKE}, so that what it could show is unknown."]
     sentences = [
         f"The smallest true difference in {metric_in_sentence(PRIMARY)} that this test set would show with 80% power "
         f"is about {number(smallest)}.",
