@@ -4,16 +4,19 @@ They are checked in every call: most of them do not make `prepare` run again.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emocap.corpora.groups import Groups
 from emocap.corpora.splits import fold_sizes
 from emocap.errors import EmocapError
 from emocap.study.artifacts import read_value
-from emocap.study.config.study import StudyConfig
 from emocap.study.unit import Study
 
+if TYPE_CHECKING:
+    from emocap.study.config.study import StudyConfig
 
-def require_fitting_settings(config: StudyConfig, root: Path) -> None:
+
+def require_fitting_settings(config: "StudyConfig", root: Path) -> None:
     """Refuse settings beyond what `prepare` found.
 
     Args:
@@ -32,7 +35,7 @@ def require_fitting_settings(config: StudyConfig, root: Path) -> None:
         fold_sizes(len(groups.keys), config.folds, config.splits.validation)
 
 
-def require_p(config: StudyConfig, n_emotions: int) -> None:
+def require_p(config: "StudyConfig", n_emotions: int) -> None:
     """Refuse more pseudo-labels per pair than there are emotions."""
     study = config.pseudo_labels.study
     most = max([config.pseudo_labels.p, *(study.p if study is not None else [])])
@@ -40,7 +43,7 @@ def require_p(config: StudyConfig, n_emotions: int) -> None:
         raise EmocapError(f"pseudo_labels.p is {most}, expected 1 to {n_emotions}, the number of emotions")
 
 
-def require_layers(config: StudyConfig, backbone: str, n_layers: int) -> None:
+def require_layers(config: "StudyConfig", backbone: str, n_layers: int) -> None:
     """Refuse to copy or use more layers than the backbone has."""
     for key, numbers in (
         ("transfer.n_transferred", [config.transfer.n_transferred or 0]),
