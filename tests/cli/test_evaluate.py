@@ -68,7 +68,7 @@ def test_study_shows_a_baseline_and_no_internal_name(evaluate, model_folder) -> 
     (model_folder / "model" / "evaluation.json").write_text(json.dumps(evaluation))
     shown = evaluate([("a dog waits", ["happy"])]).stdout
     assert "in its study (socratis, 240 pairs, 120 images): mAP 0.300 [0.200, 0.400], the baseline that" in shown
-    assert "the validation pairs chose, vectors, 0.350 [0.300, 0.400]; worse than vectors" in shown
+    assert "the validation pairs chose, vectors, 0.350 [0.300, 0.400]. worse than vectors" in shown
     several = json.dumps(evaluation | {"baseline": "best_baseline"})
     (model_folder / "model" / "evaluation.json").write_text(several)
     shown = evaluate([("a dog waits", ["happy"])]).stdout

@@ -23,7 +23,7 @@ METRIC_NAMES = ("top1_accuracy", "top3_accuracy", "recall_at_3", "mean_average_p
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the model scored in its study, beside the strongest baseline; from the model folder's `evaluation.json`.
+    """What the model scored in its study, beside the baseline that validation chose; from the model folder's `evaluation.json`.
 
     Attributes:
         data: name of the study.
@@ -31,7 +31,7 @@ class Evaluation:
         metric: key of the metric of the scores.
         score, baseline_score: None if the metric cannot vary in this study.
         interval, baseline_interval, difference: 95% intervals, and the difference with its own.
-        baseline: name of the strongest baseline.
+        baseline: name of that baseline.
         verdict: what the test pairs show, in a sentence or two.
         version: of emocap.
         model_hash: SHA-256 of the model's files.

@@ -86,7 +86,7 @@ def _study(study: dict[str, Any] | None) -> str:
     if study.get("baseline") is not None:
         baseline = f"{shown_value(study.get('baseline_score'))}{_interval(study.get('baseline_interval'))}"
         parts.append(f"{compared_baseline(study['baseline'])} {baseline}")
-    verdict = f"; {study['verdict']}" if study.get("verdict") else ""
+    verdict = f". {study['verdict']}" if study.get("verdict") else ""
     return (
         f"in its study ({study.get('data')}, {study.get('n_pairs')} pairs, {study.get('n_images')} images): "
         f"{', '.join(parts)}{verdict}"

@@ -126,7 +126,7 @@ def _emotions(inspection: "Inspection") -> Iterator[Row]:
     if emotions.unlabelled:
         yield "", f"{emotions.unlabelled:,} pairs have no labels"
     if emotions.rare:
-        yield "", f"{emotions.rare:,} are named for fewer than {RARE} pairs"
+        yield "", f"{emotions.rare:,} {'is' if emotions.rare == 1 else 'are'} named for fewer than {RARE} pairs"
     if emotions.differ_in_case:
         groups = [" and ".join(map(repr, several)) for several in emotions.differ_in_case]
         yield "", f"differ in case only: {_first(groups, MAX_REASONS)}"
