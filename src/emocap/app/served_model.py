@@ -23,7 +23,7 @@ METRIC_NAMES = ("top1_accuracy", "top3_accuracy", "recall_at_3", "mean_average_p
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the model scored in its study, beside the baseline that validation chose; from the model folder's `evaluation.json`.
+    """What the model scored in its study, beside the baseline that validation chose, from `evaluation.json`.
 
     Attributes:
         data: name of the study.
