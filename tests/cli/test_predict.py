@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from ..classifiers.folders import write_baseline
 from .process import emocap, emocap_process
 
 
@@ -147,3 +148,13 @@ def test_label_and_evaluate_a_table(model_folder, tmp_path) -> None:
     assert re.search(
         r"measured on .*pairs.csv: 3 pairs, no images, 3 emotions; emocap .* with hash [0-9a-f]{16}$", done.stdout, re.M
     )
+
+
+def test_parts_of_a_deletion_sum_too(tmp_path) -> None:
+    write_baseline(tmp_path / "tfidf" / "model", "tfidf")
+    done = emocap("explain", "--model", tmp_path / "tfidf", "a party in the storm")
+    assert done.returncode == 0, done.stderr
+    parts = [float(line.split()[0]) for line in done.stdout.splitlines() if re.match(r" +[+-]\d\.\d\d  ", line)]
+    log_odds, baseline = map(float, re.findall(r"(?:log-odds|image\)) (-?[0-9.]+)", done.stdout))
+    assert "joint effects, since each part is left out alone" in done.stdout
+    assert sum(parts) == pytest.approx(log_odds - baseline, abs=1e-9)

@@ -241,11 +241,10 @@ def _print_explanation(explanation: Any) -> None:
     if explanation.regions:
         effect = sum(region.effect for region in explanation.regions)
         typer.echo(f"{signed(effect, 2):>7}  all {len(explanation.regions)} regions of the image")
-    if explanation.method == "gradients":
-        typer.echo(f"{signed(explanation.rest, 2):>7}  error of the numerical integration and of rounding")
-    baseline = "every word masked, every region empty"
+    rest, baseline = "error of the numerical integration and of rounding", "every word masked, every region empty"
     if explanation.method == "deletion":
-        baseline = "empty caption, no image"
+        rest, baseline = "joint effects, since each part is left out alone", "empty caption, no image"
+    typer.echo(f"{signed(explanation.rest, 2):>7}  {rest}")
     typer.echo(f"  log-odds {explanation.log_odds:.2f}, baseline ({baseline}) {explanation.baseline_log_odds:.2f}\n")
     for rewording in explanation.rewordings[:MAX_REWORDINGS]:
         word = printable(rewording.word)
