@@ -9,7 +9,7 @@ pairs. Scores are logits of the frequencies plus normal noise. "Correlated" mode
 "informative" ones all have 1.5 more for true emotions, and with "three seeds" the model is trained three times, its
 runs differing by 0.3 in that number. A trial goes through the product's own functions: the comparison baseline is
 chosen on the validation pairs, `compare_models` gives intervals (100 draws) and `decide` the verdict, without the
-minimum sample except for "verdict given". The rule of version 0.1 stands beside: the baseline of highest score on the
+minimum sample except for "verdict given". The rule of version 0.1 is shown too: the baseline of highest score on the
 test pairs, and percentiles shifted by the draws' bias. For power the model has 1.0 more for true emotions than the
 baselines.
 """

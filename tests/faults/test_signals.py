@@ -122,5 +122,6 @@ def test_ignored_signal_stays_ignored():
     try:
         with stopped_by_signals():
             os.kill(os.getpid(), signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)

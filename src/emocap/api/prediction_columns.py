@@ -36,7 +36,7 @@ class PairColumns:
 
 
 def pair_columns(pairs: Pairs, added: Iterable[str], extension: str, where: object = "") -> PairColumns:
-    """What stands beside the predictions of pairs.
+    """The columns of a file of predictions besides the predictions themselves.
 
     Pairs of a table have all its columns; `pair_id`, `image` and `caption` are added where the table has no column of
     this name. Other pairs have these three.

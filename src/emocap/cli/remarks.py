@@ -30,7 +30,7 @@ def print_ranking_remarks(
 
     Args:
         image: as for `EmotionPredictor.predict`.
-        captions: all that were ranked; the remarks on each stand beside it.
+        captions: all that were ranked; the remarks on each are printed with it.
     """
     from emocap.api.remarks import remarks_on_ranking
 

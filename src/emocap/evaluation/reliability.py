@@ -1,6 +1,6 @@
 """How reliable a model's probabilities are: over all cells, for each pair's likeliest emotion, and for each emotion.
 
-An error pooled over many rare emotions is small for every model, so that each value stands beside that of the prior:
+An error pooled over many rare emotions is small for every model, so that each value is given with that of the prior:
 a skill is 1 for perfect probabilities, 0 for those as good as the prior's and below 0 for worse ones.
 """
 
