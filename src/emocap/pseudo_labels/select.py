@@ -1,8 +1,9 @@
 """Selection of pseudo-labels: the top-P emotions per pair, the top-K pairs per emotion, and a random sample.
 
-After Yalniz et al. 2019 (arXiv 1905.00546): each pair is a candidate for its top-P emotions; for each emotion the K
-candidates with the highest probability are kept. Without K every candidate is kept, as in the founding study. If an
-image has several captions, the teacher's agreement across them can filter or weight the pseudo-labels.
+After Yalniz et al. 2019 (arXiv 1905.00546): each pair is a candidate for its top-P emotions, by probability as there or
+by lift (`lift.py`); for each emotion the K candidates with the highest probability are kept. Without K every candidate
+is kept, as in the founding study. If an image has several captions, the teacher's agreement across them can filter or
+weight the pseudo-labels.
 """
 
 from collections.abc import Sequence
@@ -28,13 +29,24 @@ class Selection:
     n_candidates: int
 
 
-def top_p_emotions(probabilities: np.ndarray, p: int) -> np.ndarray:
-    """(N, E) bool: each pair's p most probable emotions, ties in vocabulary order.
+def top_p_emotions(probabilities: np.ndarray, p: int, lifts: np.ndarray | None = None) -> np.ndarray:
+    """(N, E) bool: each pair's p emotions of highest probability or, where lifts are given, of highest lift.
 
-    >>> top_p_emotions(np.array([[.1, .9, .5], [.4, .4, .4]]), 2).tolist()
+    Equal lifts are ranked by probability, equal probabilities in vocabulary order.
+
+    Args:
+        probabilities: (N, E).
+        p: 1 <= p <= E.
+        lifts: (N, E), as `lift.lift` gives them.
+
+    >>> probabilities = np.array([[.1, .9, .5], [.4, .4, .4]])
+    >>> top_p_emotions(probabilities, 2).tolist()
     [[False, True, True], [True, True, False]]
+    >>> top_p_emotions(probabilities, 1, np.array([[2., 1., 0.], [0., 0., 1.]])).tolist()
+    [[True, False, False], [False, False, True]]
     """
-    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :p]
+    ranks = (-probabilities,) if lifts is None else (-probabilities, -lifts)
+    order = np.lexsort(ranks, axis=1)[:, :p]
     kept = np.zeros(probabilities.shape, dtype=bool)
     np.put_along_axis(kept, order, True, axis=1)
     return kept
@@ -67,6 +79,7 @@ def select(
     *,
     images: Sequence[str] = (),
     min_agreement: float | None = None,
+    lifts: np.ndarray | None = None,
 ) -> Selection:
     """Keep the top-P emotions per pair and the top-K pairs per emotion, then draw a sample of the pairs.
 
@@ -78,6 +91,8 @@ def select(
         seed: of the draw.
         images: N image keys, required for `min_agreement`.
         min_agreement: an emotion is kept if it is among the top p for at least this share of its image's captions.
+        lifts: (N, E), by which the top p are chosen instead of by probability. Both give an emotion's pairs the same
+            order, so that K is not affected.
 
     Raises:
         EmocapError: p, k or fraction is out of range, no pair is given or left, or a probability is not finite.
@@ -93,7 +108,7 @@ def select(
         raise EmocapError(f"pseudo_labels.k is {k}, expected 1 or more")
     if not 0 < fraction <= 1:
         raise EmocapError(f"pseudo_labels.fraction is {fraction}, expected above 0, at most 1")
-    kept = top_p_emotions(probabilities, p)
+    kept = top_p_emotions(probabilities, p, lifts)
     if min_agreement is not None:
         kept &= agreement_over_captions(kept, images) >= min_agreement - 1e-6
         if not kept.any():
@@ -118,7 +133,13 @@ def _top_k_pairs(probabilities: np.ndarray, candidates: np.ndarray, k: int) -> n
 
 
 def student_targets(
-    probabilities: np.ndarray, selection: Selection, label_type: str, *, p: int = 4, images: Sequence[str] = ()
+    probabilities: np.ndarray,
+    selection: Selection,
+    label_type: str,
+    *,
+    p: int = 4,
+    images: Sequence[str] = (),
+    lifts: np.ndarray | None = None,
 ) -> np.ndarray:
     """(M, E) float32 targets, 0 for every emotion that is not kept.
 
@@ -129,6 +150,7 @@ def student_targets(
             that have the emotion among their top p.
         p: of the selection; for "votes".
         images: N image keys; for "votes".
+        lifts: (N, E), where the selection is by lift; for "votes".
 
     Raises:
         EmocapError: unknown label type.
@@ -138,6 +160,6 @@ def student_targets(
     if label_type == "soft":
         return np.where(selection.kept, probabilities[selection.rows], 0).astype(np.float32)
     if label_type == "votes":
-        agreement = agreement_over_captions(top_p_emotions(probabilities, p), images)
+        agreement = agreement_over_captions(top_p_emotions(probabilities, p, lifts), images)
         return np.where(selection.kept, agreement[selection.rows], 0).astype(np.float32)
     raise EmocapError(f"pseudo_labels.label_type is {label_type!r}, expected 'hard', 'soft' or 'votes'")
