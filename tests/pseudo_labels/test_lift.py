@@ -54,11 +54,12 @@ def test_emotion_without_spread_has_lift_0() -> None:
     assert lift(np.array([[0.5, 0.5, 0.99]]), scale)[0, 2] == 0
 
 
-def test_without_any_spread_probabilities_decide() -> None:
-    same = np.tile([0.1, 0.9, 0.5], (4, 1))
+@pytest.mark.parametrize("n", [1, 4])
+def test_without_any_spread_probabilities_decide(n: int) -> None:
+    same = np.tile([0.1, 0.9, 0.5], (n, 1))
     lifts = lift(same, LiftScale.of(same))
     assert (top_p_emotions(same, 2, lifts) == top_p_emotions(same, 2)).all()
-    assert condition_targets(same, 2, LiftScale.of(same)).tolist() == np.zeros((4, 3)).tolist()
+    assert condition_targets(same, 2, LiftScale.of(same)).tolist() == np.zeros((n, 3)).tolist()
 
 
 def test_probabilities_of_0_and_1_are_finite() -> None:
@@ -71,8 +72,7 @@ def test_probabilities_of_0_and_1_are_finite() -> None:
 @pytest.mark.parametrize(
     ("corpus", "message"),
     [
-        (CORPUS[:1], "1 pairs, expected at least 2"),
-        (CORPUS[:0], "0 pairs, expected at least 2"),
+        (CORPUS[:0], "the corpus has no pairs"),
         (CORPUS + 1, "not within 0 to 1"),
         (CORPUS * np.nan, "not within 0 to 1"),
     ],

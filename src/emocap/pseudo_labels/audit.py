@@ -1,10 +1,14 @@
-"""An audit of pseudo-labels: the emotions' shares before and after selection, and whether they collapse onto a few."""
+"""An audit of pseudo-labels: the emotions' shares before and after selection, and whether they collapse onto a few.
+
+It also shows how many emotions captions of the same image share, where they are ranked by probability and by lift.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from emocap.pseudo_labels.contrast import contrast
 from emocap.pseudo_labels.select import Selection, top_p_emotions
 
 MIN_ENTROPY_RATIO = 0.75
@@ -27,6 +31,9 @@ def audit(
     labels: Sequence[str],
     training_targets: np.ndarray,
     settings: dict[str, Any],
+    *,
+    lifts: np.ndarray,
+    images: Sequence[str],
 ) -> dict[str, Any]:
     """What `docs/RUN_DIR.md` describes as `audit.json`.
 
@@ -35,16 +42,20 @@ def audit(
         selection: the sample drawn from it.
         labels: E emotions.
         training_targets: (M, E) of the target's training pairs.
-        settings: p, k, fraction, label_type and min_agreement.
+        settings: p, k, fraction, label_type, min_agreement and rank.
+        lifts: (N, E) of the probabilities.
+        images: N image keys of the source.
     """
-    before = _shares(top_p_emotions(probabilities, settings["p"]))
+    p = settings["p"]
+    chosen = {"probability": top_p_emotions(probabilities, p), "lift": top_p_emotions(probabilities, p, lifts)}
+    before = _shares(chosen[settings["rank"]])
     after = _shares(selection.kept)
     target = _shares(training_targets > 0)
     never = [label for label, share in zip(labels, after, strict=True) if share == 0]
     return {
         "schema": 1,
         "labels": list(labels),
-        **{key: settings[key] for key in ("p", "k", "fraction", "label_type", "min_agreement")},
+        **{key: settings[key] for key in ("p", "k", "fraction", "label_type", "min_agreement", "rank")},
         "n_source_pairs": len(probabilities),
         "n_candidates": selection.n_candidates,
         "n_selected": len(selection.rows),
@@ -57,7 +68,8 @@ def audit(
         "entropy_max": float(np.log(len(labels))),
         "never_chosen": never,
         "largest_share": float(after.max()),
-        "warning": _warning(after, target, labels, never, settings["p"]),
+        "contrast": {rank: contrast(emotions, images) for rank, emotions in chosen.items()},
+        "warning": _warning(after, target, labels, never, settings),
     }
 
 
@@ -66,8 +78,10 @@ def _shares(chosen: np.ndarray) -> np.ndarray:
     return counts / max(counts.sum(), 1.0)
 
 
-def _warning(after: np.ndarray, target: np.ndarray, labels: Sequence[str], never: list[str], p: int) -> str | None:
-    faults = []
+def _warning(
+    after: np.ndarray, target: np.ndarray, labels: Sequence[str], never: list[str], settings: dict[str, Any]
+) -> str | None:
+    faults, p = [], settings["p"]
     if entropy(after) < MIN_ENTROPY_RATIO * entropy(target):
         leading = [labels[i] for i in np.argsort(-after, kind="stable")[:p]]
         share = float(np.sort(after)[::-1][:p].sum())
@@ -79,4 +93,5 @@ def _warning(after: np.ndarray, target: np.ndarray, labels: Sequence[str], never
         faults.append(f"{len(never)} of {len(labels)} emotions are never chosen")
     if not faults:
         return None
-    return "Pseudo-labels collapse: " + "; ".join(faults) + ". Train the teacher better, or set pseudo_labels.k."
+    advice = "set pseudo_labels.k" if settings["rank"] == "lift" else "set pseudo_labels.k or pseudo_labels.rank: lift"
+    return f"Pseudo-labels collapse: {'; '.join(faults)}. Train the teacher better, or {advice}."

@@ -33,20 +33,20 @@ class LiftScale:
 
     @classmethod
     def of(cls, probabilities: np.ndarray) -> "LiftScale":
-        """The scale of a corpus of N pairs.
+        """The scale of a corpus of N pairs; of one pair it has no spread.
 
         Args:
             probabilities: (N, E), 0 to 1.
 
         Raises:
-            EmocapError: there are fewer than two pairs, or a probability is not within 0 to 1.
+            EmocapError: there is no pair, or a probability is not within 0 to 1.
 
         >>> scale = LiftScale.of(np.array([[.5, .2], [.9, .2]]))
         >>> scale.mean.round(3).tolist(), scale.sd.round(3).tolist()  # logits 0 and 2.197; -1.386 twice
         ([1.099, -1.386], [1.099, 0.0])
         """
-        if len(probabilities) < 2:
-            raise EmocapError(f"lift: {len(probabilities)} pairs, expected at least 2; rank by probability instead")
+        if not len(probabilities):
+            raise EmocapError("lift: the corpus has no pairs")
         logits = _logits(probabilities)
         equal = (logits == logits[0]).all(axis=0)  # whose standard deviation may be a rounding error
         return cls(logits.mean(axis=0), np.where(equal, 0.0, logits.std(axis=0)))

@@ -23,6 +23,7 @@ SETTINGS = {
     "fraction": "fraction {}",
     "label_type": "{} labels",
     "min_agreement": "agreement ≥ {}",
+    "rank": "ranked by {}",
     "control": "control: {}",
 }
 

@@ -7,16 +7,18 @@ from pydantic import Field, field_validator, model_validator
 from emocap.study.config.sections import Section, Seed, distinct
 
 LabelType = Literal["hard", "soft", "votes"]
+Rank = Literal["probability", "lift"]
 Share = Annotated[float, Field(gt=0, le=1)]
 Control = Literal["random", "shuffled", "none"]
-SAMPLE_KEYS = ("p", "k", "fraction", "label_type", "min_agreement")  # settings that decide the student's sample
+# What decides the student's sample.
+SAMPLE_KEYS = ("p", "k", "fraction", "label_type", "min_agreement", "rank")
 
 
 class PseudoLabelStudyConfig(Section):
     """Which settings of the pseudo-labels are varied, one at a time, the others as the study has them.
 
     Attributes:
-        p, k, fraction, label_type, min_agreement: further values of these settings.
+        p, k, fraction, label_type, min_agreement, rank: further values of these settings.
         controls: "random" draws as many pairs from the whole source, which is informative only where K or the filter
             selected the sample; "shuffled" assigns the pseudo-labels to other pairs of the sample; "none" continues to
             train the teacher for as many steps instead. None means all that are informative.
@@ -30,12 +32,13 @@ class PseudoLabelStudyConfig(Section):
     fraction: list[Share] = Field(default_factory=list)
     label_type: list[LabelType] = Field(default_factory=list)
     min_agreement: list[Share | None] = Field(default_factory=list)
+    rank: list[Rank] = Field(default_factory=list)
     controls: list[Control] | None = None
     seeds: list[Seed] = Field(default_factory=lambda: [0], min_length=1)
 
-    _distinct_values = field_validator("p", "k", "fraction", "label_type", "min_agreement", "controls", "seeds")(
-        distinct
-    )
+    _distinct_values = field_validator(
+        "p", "k", "fraction", "label_type", "min_agreement", "rank", "controls", "seeds"
+    )(distinct)
 
 
 class PseudoLabelConfig(Section):
@@ -49,6 +52,8 @@ class PseudoLabelConfig(Section):
             an image's captions that have the emotion in their top P.
         min_agreement: an emotion is kept only if at least this share of an image's captions have it in their top P;
             None keeps all.
+        rank: what decides a pair's top P: "probability", as in the founding study, or "lift", how far an emotion's
+            logit is above its mean over the source, in standard deviations.
         study: measures the effect of the settings on AnB+, with controls; None leaves it out.
     """
 
@@ -59,6 +64,7 @@ class PseudoLabelConfig(Section):
     fraction: Share = 0.1
     label_type: LabelType = "soft"
     min_agreement: Share | None = None
+    rank: Rank = "probability"
     study: PseudoLabelStudyConfig | None = None
 
     @model_validator(mode="after")

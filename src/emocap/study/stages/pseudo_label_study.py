@@ -15,7 +15,7 @@ from emocap.models.classifier import VisualBertForEmotion
 from emocap.pseudo_labels.select import Selection, student_targets, top_p_emotions
 from emocap.study.config.pseudo_labels import SAMPLE_KEYS, PseudoLabelConfig
 from emocap.study.stages.fitting import fit_on_target, move_layers, point_seed, pretrain, start_at_frequencies
-from emocap.study.stages.selection import pseudo_labels
+from emocap.study.stages.selection import lifts_for, pseudo_labels
 from emocap.study.training_unit import TrainingUnit
 from emocap.training.resume import discard_checkpoints
 
@@ -78,9 +78,10 @@ def _sample(study: TrainingUnit, point: dict[str, Any], seed: int) -> tuple[Sele
         targets = targets[generator.permutation(len(targets))]
     if point["value"] == "random":
         rows = np.sort(generator.choice(len(probabilities), len(sample.rows), replace=False))
-        sample = Selection(rows, top_p_emotions(probabilities, settings.p)[rows], len(probabilities))
+        lifts = lifts_for(settings, probabilities)
+        sample = Selection(rows, top_p_emotions(probabilities, settings.p, lifts)[rows], len(probabilities))
         images = study.pairs("source").images
-        targets = student_targets(probabilities, sample, settings.label_type, p=settings.p, images=images)
+        targets = student_targets(probabilities, sample, settings.label_type, p=settings.p, images=images, lifts=lifts)
     return sample, targets
 
 

@@ -214,7 +214,7 @@ _STAGES = (
         selection.selection,
         scope="unit",
         inputs=["scores"],
-        outputs=["selection.parquet", "audit.json"],
+        outputs=["selection.parquet", selection.LIFT, "audit.json"],
         config_keys=SAMPLE,
         when=_has_source,
     ),
