@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 
 from emocap.captioning.checkpoint import RANKER
-from emocap.captioning.data import CaptionDataset, Prompts, caption_loss
+from emocap.captioning.data import CaptionDataset, caption_loss
 from emocap.captioning.model import VisualBertForCaptioning
+from emocap.captioning.prompts import Prompts
 from emocap.emotions import Vocabulary
 from emocap.models.classifier import VisualBertForEmotion
 from emocap.regions.images import open_image

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from emocap.captioning.data import IGNORED, CaptionDataset, ImageWords, Prompts, caption_loss
+from emocap.captioning.data import CaptionDataset, ImageWords, caption_loss
 from emocap.captioning.model import build_captioner
+from emocap.captioning.prompts import IGNORED, Prompts
 from emocap.captioning.region_words import RegionProjector, RegionWordClassifier, region_word_loss
 from emocap.training.optimizer import build_optimizer
 from emocap.training.settings import TrainSettings

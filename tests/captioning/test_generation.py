@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from emocap.captioning.data import Prompts
 from emocap.captioning.generation import CaptionGenerator, batch_slices, detokenize
 from emocap.captioning.model import build_captioner
+from emocap.captioning.prompts import Prompts
 from emocap.training.checkpoint import load_tokenizer
 
 LABELS = ["happy", "sad", "awe"]
@@ -45,7 +45,7 @@ def test_guidance_raises_likelihood_ratio_of_the_emotion(generator, features) ->
         ratios = []
         for regions, captions in zip(features, generated, strict=True):
             for caption in captions:
-                ids = torch.tensor([generator.tokenizer(caption)["input_ids"]])
+                ids = torch.tensor([generator.tokens.tokenizer(caption)["input_ids"]])
                 values = [_log_probability(generator, regions, emotions, ids) for emotions in ([1], [])]
                 ratios.append(values[0] - values[1])
         return np.mean(ratios)
@@ -54,7 +54,7 @@ def test_guidance_raises_likelihood_ratio_of_the_emotion(generator, features) ->
 
 
 def _log_probability(generator, regions, emotions, ids) -> float:
-    states, mask = generator._encode([regions], [emotions])
+    states, mask = generator._encode([regions], [emotions], [None])
     with torch.inference_mode():
         logits = generator.model(encoder_outputs=(states,), attention_mask=mask, decoder_input_ids=ids[:, :-1]).logits
     return torch.log_softmax(logits, -1)[0].gather(1, ids[0, 1:, None]).sum().item()
@@ -62,7 +62,7 @@ def _log_probability(generator, regions, emotions, ids) -> float:
 
 @pytest.mark.parametrize("guidance", [1.0, 3.0])
 def test_never_generates_special_tokens(generator, features, guidance) -> None:
-    unknown = generator.tokenizer.unk_token_id
+    unknown = generator.tokens.tokenizer.unk_token_id
     with torch.no_grad():
         generator.model.decoder.cls.predictions.bias[unknown] = (
             1e4  # without suppression it would generate nothing else

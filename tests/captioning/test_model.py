@@ -5,7 +5,8 @@ import pytest
 import torch
 from transformers.modeling_outputs import BaseModelOutput
 
-from emocap.captioning.model import ClassifierFreeGuidance, VisualBertForCaptioning, build_captioner
+from emocap.captioning.guidance import ClassifierFreeGuidance
+from emocap.captioning.model import VisualBertForCaptioning, build_captioner
 
 
 class Tokens:

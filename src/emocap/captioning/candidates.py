@@ -1,12 +1,14 @@
 """Candidate captions of several images: generation, faithfulness, emotions by the ranker, and the best candidate."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from emocap.captioning.checkpoint import GenerationConfig
 from emocap.captioning.generation import CaptionGenerator, batch_slices
 from emocap.captioning.rerank import RankedCaption, rerank
+from emocap.pseudo_labels.lift import LiftScale, lift
 from emocap.training.checkpoint import SavedModel
 from emocap.training.predict import predict_captions
 
@@ -18,8 +20,8 @@ class Candidates:
     """The distinct candidate captions of one image.
 
     Attributes:
-        captions: n captions.
-        faithfulness: (n,) mean log-likelihood of their tokens without an emotion.
+        captions: n captions; of beam search the most likely first.
+        faithfulness: (n,) mean log-likelihood of their tokens without an emotion and a style.
     """
 
     captions: list[str]
@@ -30,7 +32,14 @@ class Candidates:
         """The candidate of highest faithfulness, whatever emotions it evokes."""
         return self.captions[int(np.argmax(self.faithfulness))]
 
-    def best(self, probabilities: np.ndarray, labels: Sequence[str], emotion: int, strength: float) -> RankedCaption:
+    def best(
+        self,
+        probabilities: np.ndarray,
+        labels: Sequence[str],
+        emotion: int,
+        strength: float,
+        scale: LiftScale | None = None,
+    ) -> RankedCaption:
         """The best candidate after re-ranking.
 
         Args:
@@ -38,41 +47,80 @@ class Candidates:
             labels: E emotions.
             emotion: index of the target emotion.
             strength: weight of the emotion against faithfulness.
+            scale: of the ranker, to re-rank by lift; None re-ranks by log-probability.
         """
         ranked = rerank(
-            self.captions, probabilities, labels, [emotion], faithfulness=self.faithfulness, strength=strength
+            self.captions,
+            probabilities,
+            labels,
+            [emotion],
+            faithfulness=self.faithfulness,
+            strength=strength,
+            lift=None if scale is None else lift(probabilities, scale),
         )
         return ranked[0]
 
 
 @dataclass(frozen=True)
 class CandidateGenerator:
-    """A captioner that generates `n` candidates per image, and the classifier that ranks them."""
+    """A captioner that generates `n` candidates per image, and the classifier that ranks them.
+
+    Attributes:
+        config: of the generation; its guidance and strength are not used here.
+    """
 
     generator: CaptionGenerator
     ranker: SavedModel
     n: int
+    config: GenerationConfig = field(default_factory=GenerationConfig)
 
     def generate(
-        self, features: Sequence[np.ndarray | None], emotions: Sequence[Sequence[int]], guidance: float = 1.0
+        self,
+        features: Sequence[np.ndarray | None],
+        emotions: Sequence[Sequence[int]],
+        guidance: float = 1.0,
+        styles: Sequence[str | None] | None = None,
     ) -> list[Candidates]:
-        """Candidates for each of N images.
+        """Candidates for each of N images: the n best of beam search where the configuration has beams, else samples.
 
         Args:
             features: N times (R, D), or None.
             emotions: N lists of emotion indices; an empty list requests none.
-            guidance: scale of classifier-free guidance.
+            guidance: scale of classifier-free guidance of the emotions.
+            styles: N names of styles, or None where none is requested; None requests none at all.
+
+        Raises:
+            EmocapError: a style that the captioner does not know.
         """
         candidates = []
         for number, rows in enumerate(batch_slices(len(emotions), BATCH_SIZE)):
             generated = self.generator.generate(
-                features[rows], emotions[rows], n=self.n, guidance=guidance, seed=number
+                features[rows],
+                emotions[rows],
+                None if styles is None else styles[rows],
+                n=self.n,
+                guidance=guidance,
+                seed=number,
+                **self.config.decoding(),
             )
             for image_features, captions in zip(features[rows], generated, strict=True):
                 distinct = [caption for caption in dict.fromkeys(captions) if caption] or captions[:1]
                 faithfulness = self.generator.mean_log_likelihood([image_features], distinct)
                 candidates.append(Candidates(distinct, faithfulness))
         return candidates
+
+    def captions(
+        self, features: Sequence[np.ndarray | None], emotions: Sequence[Sequence[int]], guidance: float = 1.0,
+        styles: Sequence[str | None] | None = None,
+    ) -> list[str]:  # fmt: skip
+        """For each of N images one caption without re-ranking: the most likely of beam search, else the most faithful.
+
+        Arguments and exceptions as for `generate`.
+        """
+        generated = self.generate(features, emotions, guidance, styles)
+        if self.config.beams is None:
+            return [candidates.most_faithful for candidates in generated]
+        return [candidates.captions[0] for candidates in generated]
 
     def probabilities(
         self, features: Sequence[np.ndarray | None], candidates: Sequence[Candidates]

@@ -6,15 +6,15 @@ judged, `generation.json` holds the default guidance and strength, and `ranker/`
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
 from transformers.utils import logging
 
-from emocap.captioning.data import Prompts
 from emocap.captioning.generation import CaptionGenerator
 from emocap.captioning.model import VisualBertForCaptioning
+from emocap.captioning.prompts import Prompts
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.files import atomic_folder, read_json, sha256_of, write_json
@@ -38,6 +38,7 @@ class CaptionerCard:
         max_length: tokens of a caption, special ones included.
         features: of the store it was trained on; None if it was trained without images.
         candidates: generated for each caption that is kept.
+        styles: that can be requested; empty if it was trained without.
         training: provenance (study, backbone, seed ...), for information only.
         files: SHA-256 of the files of model and tokenizer by name; empty in folders of earlier versions.
     """
@@ -47,6 +48,7 @@ class CaptionerCard:
     max_length: int
     features: FeatureCard | None
     candidates: int = 8
+    styles: list[str] = field(default_factory=list)
     training: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
@@ -60,14 +62,37 @@ class GenerationConfig:
     Attributes:
         guidance: scale of classifier-free guidance; 1 is the trained model.
         strength: weight of the emotions against faithfulness in re-ranking.
+        style_guidance: scale of classifier-free guidance of the style.
+        guidance_steps: number of first tokens that are guided; None guides all.
+        beams: width of beam search; None samples.
+        length_penalty: exponent of the length that a beam's log-likelihood is divided by.
+        top_p: of nucleus sampling, where there are no beams.
+        rerank: what re-ranking adds for a requested emotion: its log-probability by the ranker, or its lift.
     """
 
     guidance: float = 1.0
     strength: float = 1.0
+    style_guidance: float = 1.0
+    guidance_steps: int | None = None
+    beams: int | None = None
+    length_penalty: float = 1.0
+    top_p: float = 0.9
+    rerank: Literal["probability", "lift"] = "probability"
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     def __post_init__(self) -> None:
         check_strengths(self.guidance, self.strength)
+        check_strengths(self.style_guidance, self.strength)
+        wrong = [
+            name for name in ("beams", "guidance_steps") if getattr(self, name) is not None and getattr(self, name) < 1
+        ]
+        if wrong or not 0 < self.top_p <= 1:
+            raise EmocapError(f"captioner: {wrong[0] if wrong else 'top_p'} is out of range; restore the file")
+
+    def decoding(self) -> dict[str, Any]:
+        """The arguments of `CaptionGenerator.generate` but guidance, which is tuned and may be requested."""
+        names = ("style_guidance", "guidance_steps", "beams", "length_penalty", "top_p")
+        return {name: getattr(self, name) for name in names}
 
 
 def check_strengths(guidance: float, strength: float) -> None:
@@ -94,7 +119,9 @@ class SavedCaptioner:
 
     def generator(self, device: torch.device) -> CaptionGenerator:
         """The captioner on a device, ready to generate."""
-        prompts = Prompts.of(self.vocabulary.labels, self.tokenizer)
+        labels, styles = self.vocabulary.labels, self.card.styles
+        light = self.model.is_light
+        prompts = Prompts.numbered(labels, styles) if light else Prompts.of(labels, self.tokenizer, styles)
         return CaptionGenerator(self.model, self.tokenizer, prompts, self.card.max_length, device)
 
 
@@ -177,10 +204,10 @@ def load_captioner(folder: Path) -> SavedCaptioner:
             "restore the file"
         )
     tokenizer = load_tokenizer(folder)
-    if len(tokenizer) > model.config.decoder.vocab_size:
+    n_read = model.config.decoder.vocab_size if model.kept_tokens is None else int(model.kept_tokens.max()) + 1
+    if len(tokenizer) > n_read if model.kept_tokens is None else len(tokenizer) < n_read:
         raise EmocapError(
-            f"{folder}: the tokenizer has {len(tokenizer)} tokens, the captioner {model.config.decoder.vocab_size}; "
-            "restore its files"
+            f"{folder}: the tokenizer has {len(tokenizer)} tokens, the captioner {n_read}; restore its files"
         )
     return SavedCaptioner(model.eval(), tokenizer, vocabulary, card, generation_config, folder)
 

@@ -1,4 +1,4 @@
-"""Generation with a trained captioner: captions for emotions, and the likelihood of a given caption."""
+"""Generation with a trained captioner: captions for emotions and a style, and the likelihood of a given caption."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,8 +10,10 @@ from torch import nn
 from transformers import SuppressTokensLogitsProcessor
 from transformers.modeling_outputs import BaseModelOutput
 
-from emocap.captioning.data import IGNORED, Prompts
-from emocap.captioning.model import ClassifierFreeGuidance, VisualBertForCaptioning
+from emocap.captioning.caption_tokens import CaptionTokens
+from emocap.captioning.guidance import ClassifierFreeGuidance
+from emocap.captioning.model import VisualBertForCaptioning
+from emocap.captioning.prompts import IGNORED, Prompts
 from emocap.training.batching import pad_regions, pad_tokens
 
 Features = Sequence[np.ndarray | None]
@@ -22,37 +24,37 @@ _OPENED = re.compile(r"([(\[{]) ")
 
 
 class CaptionGenerator:
-    """Generates and scores captions: a captioner with its tokenizer, the emotions' prompts and a device.
+    """Generates and scores captions: a captioner with its tokenizer, the prompts of its conditions and a device.
 
     Args:
         model: set to evaluation mode.
         tokenizer: of subword tokens.
-        prompts: the emotions as text.
+        prompts: the emotions and styles as input of the encoder.
         max_length: tokens of a caption, special ones included.
     """
 
     def __init__(
         self, model: VisualBertForCaptioning, tokenizer: Any, prompts: Prompts, max_length: int, device: torch.device
     ) -> None:
-        self.model, self.tokenizer, self.prompts, self.device = model.to(device).eval(), tokenizer, prompts, device
+        self.model, self.prompts, self.device = model.to(device).eval(), prompts, device
+        self.tokens = CaptionTokens(tokenizer, model.kept_tokens)
         self.max_length = max_length
-        end = tokenizer.sep_token_id
-        special = {
-            *tokenizer.all_special_ids,
-            *(i for t, i in tokenizer.get_vocab().items() if t.startswith("[unused")),
-            *range(len(tokenizer), model.config.decoder.vocab_size),  # rows that only pad the embeddings
-        }
-        self._suppress_special = SuppressTokensLogitsProcessor(sorted(special - {end}), device=str(device))
+        suppressed = self.tokens.never_generated(model.config.decoder.vocab_size)
+        self._suppress_special = SuppressTokensLogitsProcessor(suppressed, device=str(device))
 
     @torch.inference_mode()
     def generate(
         self,
         features: Features,
         emotions: Sequence[Sequence[int]],
+        styles: Sequence[str | None] | None = None,
         *,
         n: int = 1,
         guidance: float = 1.0,
+        style_guidance: float = 1.0,
+        guidance_steps: int | None = None,
         beams: int | None = None,
+        length_penalty: float = 1.0,
         top_p: float = 0.9,
         seed: int = 0,
     ) -> list[list[str]]:
@@ -61,19 +63,31 @@ class CaptionGenerator:
         Args:
             features: B times (R, D), or None without an image.
             emotions: B lists of emotion indices; an empty list requests none.
+            styles: B names of styles, or None where no style is requested; None requests none at all.
             n: captions per image.
-            guidance: scale of classifier-free guidance; 1 is the trained model, 0 ignores the emotions.
+            guidance: scale of classifier-free guidance against the same image and style without emotions; 1 is the
+                trained model, 0 ignores the emotions.
+            style_guidance: the same for the style, against the same image and emotions without it.
+            guidance_steps: number of first tokens that are guided; None guides all.
             beams: width of beam search; None samples with nucleus sampling (`top_p`).
+            length_penalty: exponent of the length that a beam's log-likelihood is divided by.
             seed: of the sampling.
+
+        Raises:
+            EmocapError: a style that the captioner does not know.
         """
-        states, mask = self._encode(features, emotions)
-        processors: list[Any] = [self._suppress_special]
+        styles = [None] * len(emotions) if styles is None else styles
+        states, mask = self._encode(features, emotions, styles)
+        processors: list[Any] = []
         if guidance != 1.0 and any(map(len, emotions)):
-            unconditional = self._encode(features, [[] for _ in emotions])
-            processors = [ClassifierFreeGuidance(self.model, *unconditional, guidance), self._suppress_special]
+            reference = self._encode(features, [[] for _ in emotions], styles)
+            processors.append(ClassifierFreeGuidance(self.model, *reference, guidance, guidance_steps))
+        if style_guidance != 1.0 and any(style is not None for style in styles):
+            reference = self._encode(features, emotions, [None] * len(styles))
+            processors.append(ClassifierFreeGuidance(self.model, *reference, style_guidance, guidance_steps))
         options: dict[str, Any] = {"do_sample": True, "top_p": top_p, "top_k": 0}
         if beams is not None:
-            options = {"do_sample": False, "num_beams": max(beams, n)}
+            options = {"do_sample": False, "num_beams": max(beams, n), "length_penalty": length_penalty}
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(seed)
             sequences = self.model.generate(
@@ -81,23 +95,21 @@ class CaptionGenerator:
                 attention_mask=mask,
                 num_return_sequences=n,
                 max_new_tokens=self.max_length - 1,
-                logits_processor=processors,
+                logits_processor=[*processors, self._suppress_special],
                 **options,
             )
-        texts = [self._decode(ids) for ids in sequences]
+        texts = [detokenize(self.tokens.decode(ids.tolist())) for ids in sequences]
         return [texts[start : start + n] for start in range(0, len(texts), n)]
 
     @torch.inference_mode()
     def mean_log_likelihood(self, features: Features, captions: Sequence[str]) -> np.ndarray:
-        """(B,) mean log-probability in nats of each caption's tokens, its end included, without an emotion.
+        """(B,) mean log-probability in nats of each caption's tokens, its end included, without emotion and style.
 
         Args:
             features: B times (R, D) or None; or one entry for all captions.
         """
-        encoded = self.tokenizer(
-            list(captions), truncation=True, max_length=self.max_length, return_attention_mask=False
-        )["input_ids"]
-        states, mask = self._encode(features, [[] for _ in features])
+        encoded = self.tokens.encode(captions, self.max_length)
+        states, mask = self._encode(features, [[] for _ in features], [None] * len(features))
         if len(features) < len(captions):
             states, mask = (tensor.expand(len(captions), *tensor.shape[1:]) for tensor in (states, mask))
         inputs, targets = pad_tokens([ids[:-1] for ids in encoded]), pad_tokens([ids[1:] for ids in encoded])
@@ -112,12 +124,15 @@ class CaptionGenerator:
         losses = nn.functional.cross_entropy(logits.transpose(1, 2), labels, ignore_index=IGNORED, reduction="none")
         return -(losses.sum(1) / (labels != IGNORED).sum(1)).cpu().numpy().astype(np.float64)
 
-    def _encode(self, features: Features, emotions: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        batch = self.prompts.batch(emotions) | pad_regions(features)
+    def _encode(
+        self, features: Features, emotions: Sequence[Sequence[int]], styles: Sequence[str | None]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        conditions = [
+            [*indices, *([] if style is None else [self.prompts.style_index(style)])]
+            for indices, style in zip(emotions, styles, strict=True)
+        ]
+        batch = self.prompts.batch(conditions) | pad_regions(features)
         return self.model.encode(**{key: tensor.to(self.device) for key, tensor in batch.items()})
-
-    def _decode(self, ids: torch.Tensor) -> str:
-        return detokenize(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
 def detokenize(words: str) -> str:

@@ -1,24 +1,24 @@
-"""The captioner: a VisualBERT encoder of image regions and emotions, and a BERT decoder that generates the caption.
+"""The captioner: an encoder of image regions and conditions, and a BERT decoder that generates the caption.
 
 Both are parts of transformers' encoder-decoder, so that its `generate` (beam search, sampling, key-value cache) works.
-The content of regions reaches the decoder in two ways: through the encoder, which was trained on emotions rather than
-objects, and through a projection of regions to word vectors that is added (`emocap.captioning.region_words`).
-Emotions are amplified by classifier-free guidance (Ho and Salimans 2022, arXiv 2207.12598) against the same image
-without emotions. Left out: weights shared between the embeddings of encoder and decoder.
+The encoder is a student's VisualBERT or a small one (`emocap.captioning.light_encoder`). VisualBERT was trained on
+emotions rather than objects, so a projection of regions to word vectors (`emocap.captioning.region_words`) is added to
+its states; the small encoder reads the projected regions. The conditions are emotions and a style.
+Left out: weights shared between the embeddings of encoder and decoder.
 """
 
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
-from transformers import LogitsProcessor
-from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
+from transformers.modeling_outputs import Seq2SeqLMOutput
 from transformers.models.bert.configuration_bert import BertConfig
-from transformers.models.bert.modeling_bert import BertLMHeadModel
+from transformers.models.bert.modeling_bert import BertLMHeadModel, BertModel
 from transformers.models.encoder_decoder.configuration_encoder_decoder import EncoderDecoderConfig
 from transformers.models.encoder_decoder.modeling_encoder_decoder import EncoderDecoderModel
 from transformers.models.visual_bert.modeling_visual_bert import VisualBertModel
 
+from emocap.captioning.light_encoder import encode_light
 from emocap.captioning.region_words import RegionProjector
 from emocap.models.encoder import encode_pairs, use_sdpa
 
@@ -32,17 +32,31 @@ CACHE = "cache" if "cache" in Seq2SeqLMOutput.__dataclass_fields__ else "past_ke
 
 
 class VisualBertForCaptioning(EncoderDecoderModel):
-    """VisualBERT as the encoder of regions and emotions, BERT with cross-attention as the decoder of captions."""
+    """An encoder of regions and conditions, and BERT with cross-attention as the decoder of captions.
+
+    Attributes:
+        kept_tokens: (V,) tokenizer ids of the decoder's tokens, ascending; None if it has all of the tokenizer's.
+    """
+
+    kept_tokens: torch.Tensor | None
 
     def __init__(
         self,
         config: EncoderDecoderConfig | None = None,
-        encoder: VisualBertModel | None = None,
+        encoder: VisualBertModel | BertModel | None = None,
         decoder: BertLMHeadModel | None = None,
     ) -> None:
         super().__init__(config, encoder, decoder)
-        use_sdpa(self.encoder)
+        if not self.is_light:
+            use_sdpa(self.encoder)
         self.regions = RegionProjector(self.encoder.config.visual_embedding_dim, self.encoder.config.hidden_size)
+        n_kept = getattr(self.config, "n_kept_tokens", None)
+        self.register_buffer("kept_tokens", None if n_kept is None else torch.zeros(n_kept, dtype=torch.long))
+
+    @property
+    def is_light(self) -> bool:
+        """Whether the encoder is the small one of `emocap.captioning.light_encoder`."""
+        return isinstance(self.encoder, BertModel)
 
     def encode(
         self,
@@ -54,10 +68,13 @@ class VisualBertForCaptioning(EncoderDecoderModel):
         """What the decoder attends to: states (B, T + R, H) and their mask (B, T + R).
 
         Args:
-            input_ids, attention_mask: (B, T) the emotions' subword tokens; only the special tokens where no emotion
+            input_ids, attention_mask: (B, T) the conditions' tokens by `Prompts`; only the special tokens where nothing
                 is requested.
             visual_embeds, visual_attention_mask: (B, R, D) and (B, R), or None without images.
         """
+        regions = None if visual_embeds is None else self.regions(visual_embeds)
+        if self.is_light:
+            return encode_light(self.encoder, input_ids, attention_mask, regions, visual_attention_mask)
         output, mask = encode_pairs(
             self.encoder,
             self.config.encoder.visual_token_type,
@@ -67,9 +84,9 @@ class VisualBertForCaptioning(EncoderDecoderModel):
             visual_attention_mask=visual_attention_mask,
         )
         states = output.last_hidden_state
-        if visual_embeds is not None:
+        if regions is not None:
             n_tokens = input_ids.shape[1]
-            states = torch.cat([states[:, :n_tokens], states[:, n_tokens:] + self.regions(visual_embeds)], dim=1)
+            states = torch.cat([states[:, :n_tokens], states[:, n_tokens:] + regions], dim=1)
         return states, mask
 
     def forward(
@@ -89,8 +106,8 @@ class VisualBertForCaptioning(EncoderDecoderModel):
         Takes either the arguments of `encode`, or `encoder_outputs` with the whole mask (B, T + R) as `attention_mask`.
         """
         if encoder_outputs is None:
-            assert input_ids is not None, "emotions or encoder_outputs are needed"
-            assert attention_mask is not None, "emotions come with their mask"
+            assert input_ids is not None, "conditions or encoder_outputs are needed"
+            assert attention_mask is not None, "conditions come with their mask"
             states, attention_mask = self.encode(input_ids, attention_mask, visual_embeds, visual_attention_mask)
         else:
             states = encoder_outputs[0]
@@ -107,74 +124,66 @@ class VisualBertForCaptioning(EncoderDecoderModel):
 
 
 def build_captioner(
-    encoder: VisualBertModel, backbone: VisualBertModel, tokenizer: Any, *, layers: int | None, seed: int
+    encoder: VisualBertModel | BertModel,
+    backbone: VisualBertModel,
+    tokens: Any,
+    *,
+    layers: int | None,
+    seed: int,
+    copy_layers: bool = True,
+    dropout: float | None = None,
+    kept: np.ndarray | None = None,
 ) -> VisualBertForCaptioning:
     """A captioner ready to train.
 
     Args:
-        encoder: of the student; used without a copy.
+        encoder: of the student, or a new light one; used without a copy.
         backbone: the source of the decoder's embeddings and lowest layers.
+        tokens: `CaptionTokens`, or the tokenizer where all its tokens are kept.
         layers: of the decoder; None means as many as the backbone has.
-        seed: of the new weights: cross-attention, the layer before the output and the projector of regions.
+        seed: of the new weights.
+        copy_layers: whether the decoder's layers are the backbone's, apart from cross-attention, rather than new.
+        dropout: of the decoder; None means the backbone's.
+        kept: (V,) ascending tokenizer ids of the decoder's tokens; None keeps all.
     """
-    backbone_config = backbone.config
+    settings = {key: getattr(backbone.config, key) for key in BERT_KEYS}
+    if dropout is not None:
+        settings |= dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob"), dropout)
+    if kept is not None:
+        settings["vocab_size"] = len(kept)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         config = BertConfig(
-            **{key: getattr(backbone_config, key) for key in BERT_KEYS},
-            num_hidden_layers=backbone_config.num_hidden_layers if layers is None else layers,
+            **settings,
+            num_hidden_layers=backbone.config.num_hidden_layers if layers is None else layers,
             is_decoder=True,
             add_cross_attention=True,
         )
         decoder = BertLMHeadModel(config)
         joint_config = EncoderDecoderConfig.from_encoder_decoder_configs(encoder.config, config)
+        joint_config.n_kept_tokens = None if kept is None else len(kept)
         model = VisualBertForCaptioning(joint_config, encoder, decoder)
-    decoder_weights = decoder.bert.state_dict()
-    copied = {name: tensor for name, tensor in backbone.state_dict().items() if name in decoder_weights}
-    decoder.bert.load_state_dict(copied, strict=False)
-    for settings in (model.config, model.generation_config):
-        settings.decoder_start_token_id = tokenizer.cls_token_id
-        settings.eos_token_id = tokenizer.sep_token_id
-        settings.pad_token_id = tokenizer.pad_token_id
+    _copy_backbone(decoder, backbone, copy_layers, kept)
+    if kept is not None:
+        assert model.kept_tokens is not None, "the configuration has their number"
+        model.kept_tokens.copy_(torch.as_tensor(kept))
+    for target in (model.config, model.generation_config):
+        target.decoder_start_token_id = tokens.cls_token_id
+        target.eos_token_id = tokens.sep_token_id
+        target.pad_token_id = tokens.pad_token_id
     return model
 
 
-class ClassifierFreeGuidance(LogitsProcessor):
-    """Classifier-free guidance: moves next-token log-probabilities away from those of the same image without emotions.
-
-    guided = log_softmax(unconditional + scale * (conditional - unconditional)); a scale of 1 changes nothing.
-    """
-
-    def __init__(self, model: VisualBertForCaptioning, states: torch.Tensor, mask: torch.Tensor, scale: float) -> None:
-        self.model, self.states, self.mask, self.scale = model, states, mask, scale
-        self._prefix: torch.Tensor | None = None
-        self._cache: Any = None
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """Guided log-probabilities (B * copies, V) of the token that follows `input_ids` (B * copies, L)."""
-        copies = len(input_ids) // len(self.states)
-        continues = self._prefix is not None and self._prefix.shape == (len(input_ids), input_ids.shape[1] - 1)
-        if continues:
-            self._reorder_cache(input_ids[:, :-1], copies)
-        output = self.model(
-            encoder_outputs=BaseModelOutput(self.states.repeat_interleave(copies, 0)),
-            attention_mask=self.mask.repeat_interleave(copies, 0),
-            decoder_input_ids=input_ids[:, -1:] if continues else input_ids,
-            use_cache=True,
-            logits_to_keep=1,
-            **({CACHE: self._cache} if continues else {}),
-        )
-        self._prefix, self._cache = input_ids.clone(), output[CACHE]
-        unconditional = nn.functional.log_softmax(output.logits[:, -1].float(), dim=-1)
-        conditional = nn.functional.log_softmax(scores.float(), dim=-1)
-        return nn.functional.log_softmax(unconditional + self.scale * (conditional - unconditional), dim=-1)
-
-    def _reorder_cache(self, prefix: torch.Tensor, copies: int) -> None:
-        """Reorder the cache as beam search reordered its beams, which stay within their image."""
-        image_index = torch.arange(len(prefix), device=prefix.device) // copies
-        assert self._prefix is not None, "there is a previous step"
-        same = (prefix[:, None] == self._prefix[None]).all(dim=2) & (image_index[:, None] == image_index)
-        parents = same.int().argmax(dim=1)
-        assert bool(same.any(dim=1).all()), "every beam continues a beam of the previous step"
-        if not torch.equal(parents, torch.arange(len(parents), device=parents.device)):
-            self._cache.reorder_cache(parents)
+def _copy_backbone(
+    decoder: BertLMHeadModel, backbone: VisualBertModel, copy_layers: bool, kept: np.ndarray | None
+) -> None:
+    """Copy the backbone's embeddings, and its lowest layers if asked, into the decoder."""
+    own = decoder.bert.state_dict()
+    copied = {
+        name: tensor
+        for name, tensor in backbone.state_dict().items()
+        if name in own and (copy_layers or name.startswith("embeddings."))
+    }
+    if kept is not None:
+        copied["embeddings.word_embeddings.weight"] = copied["embeddings.word_embeddings.weight"][kept]
+    decoder.bert.load_state_dict(copied, strict=False)

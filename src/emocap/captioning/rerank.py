@@ -1,8 +1,8 @@
 """Re-ranking of candidate captions for an image: by the target emotions, with a lower bound on faithfulness.
 
-A caption's score is `strength` times the log-probability of the target emotions plus its faithfulness. A caption that
-is much less faithful than the best one, too long, or evokes an emotion to avoid is ranked below all others, with the
-reason as a remark. Captions are never changed.
+A caption's score is `strength` times the log-probability, or the lift, of the target emotions plus its faithfulness. A
+caption that is much less faithful than the best one, too long, or evokes an emotion to avoid is ranked below all
+others, with the reason as a remark. Captions are never changed.
 """
 
 from collections.abc import Sequence
@@ -48,6 +48,7 @@ def rerank(
     max_gap: float = 1.0,
     strength: float = 1.0,
     max_chars: int | None = None,
+    lift: np.ndarray | None = None,
 ) -> list[RankedCaption]:
     """Candidates for one image, best first; the sort is stable.
 
@@ -60,6 +61,7 @@ def rerank(
         max_gap: a candidate whose faithfulness is further below the best one is ranked below the others.
         strength: weight of the emotions against faithfulness.
         max_chars: longer candidates are ranked below the others.
+        lift: (N, E) by `emocap.pseudo_labels.lift`, which counts in place of the log-probabilities; or None.
 
     Raises:
         ValueError: lengths differ.
@@ -73,7 +75,8 @@ def rerank(
         raise ValueError(f"{len(captions)} captions, but probabilities {p.shape} and {len(labels)} labels")
     logs = np.log(np.clip(p, 1e-9, 1.0))
     log_target = logs[:, list(target_emotions)].sum(axis=1) if len(target_emotions) else np.zeros(len(captions))
-    scores = strength * log_target if faithfulness is None else strength * log_target + faithfulness
+    emotion_score = log_target if lift is None else np.asarray(lift, np.float64)[:, list(target_emotions)].sum(axis=1)
+    scores = strength * emotion_score + (0 if faithfulness is None else faithfulness)
     remarks = _remarks(captions, p, labels, avoid, faithfulness, max_gap, max_chars)
     ranked = [
         RankedCaption(

@@ -6,9 +6,11 @@ from typing import Any
 
 import torch
 
+from emocap.captioning.caption_tokens import CaptionTokens
 from emocap.captioning.checkpoint import CaptionerCard, save_captioner
-from emocap.captioning.data import CaptionDataset, ImageWords, Prompts, caption_loss
+from emocap.captioning.data import CaptionDataset, ImageWords, caption_loss
 from emocap.captioning.model import VisualBertForCaptioning, build_captioner
+from emocap.captioning.prompts import Prompts
 from emocap.captioning.region_words import RegionWordClassifier, region_word_loss
 from emocap.files import write_json
 from emocap.study.stages.selection import selected
@@ -38,7 +40,7 @@ def captioner(study: TrainingUnit) -> None:
         sample,
         targets,
         Prompts.of(study.vocabulary.labels, tokenizer),
-        tokenizer,
+        CaptionTokens(tokenizer),
         max_length=study.config.model.max_length,
         store=study.store("source"),
         drop_emotions=settings.drop_emotions,
