@@ -5,16 +5,15 @@ from typing import Any
 
 from jinja2 import Environment
 
-from emocap.evaluation.metrics import PRIMARY
 from emocap.files import write_text
 from emocap.html_templates import templates_of
 from emocap.report.files.run import Run, read_run
 from emocap.report.provenance import data_remarks, total_seconds
+from emocap.report.rating_verdict import primary_of, study_verdict
 from emocap.report.recommendation import recommendation
 from emocap.report.sections import SECTIONS
 from emocap.report.summary import first_unit, tiles
 from emocap.report.text import capitalized, counted, date_and_time, duration, metric_name, number
-from emocap.report.verdict import verdict
 from emocap.study.models import display_name
 
 
@@ -66,8 +65,8 @@ def page_environment() -> Environment:
 
 def _context(run: Run) -> dict[str, Any]:
     """What the page shows above its sections, the sections, and what their templates share."""
-    outcome = verdict(run.results)
-    contents = [(section, section.build(run)) for section in SECTIONS]
+    outcome = study_verdict(run.results)
+    contents = [(section, section.build(run)) for section in SECTIONS if section.has_data(run)]
     return {
         "run": run,
         "manifest": run.manifest,
@@ -76,7 +75,7 @@ def _context(run: Run) -> dict[str, Any]:
         "finished": max((stage.finished for stage in run.manifest.stages if stage.finished), default=None),
         "total_seconds": total_seconds(run.manifest),
         "first_unit": first_unit(run),
-        "primary": metric_name(PRIMARY),
+        "primary": metric_name(primary_of(run.results)),
         "verdict": outcome,
         "verdict_rest": [*outcome.rest, *data_remarks(run.manifest)],
         "tiles": tiles(run, outcome),

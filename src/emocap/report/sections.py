@@ -23,6 +23,7 @@ from emocap.report.notes import model_notes
 from emocap.report.plots import pseudo_labels, scores, training, transfer, trust
 from emocap.report.plots.figure import Drawing
 from emocap.report.plots.losses import has_running_mean
+from emocap.report.ratings import rating_section
 from emocap.report.summary import repeats
 from emocap.report.tables import (
     Cell,
@@ -53,6 +54,7 @@ class Section:
         title: its heading, or a function that makes it from what the section shows.
         template: file in `templates/`, rendered with `content`.
         build: returns what the template shows; None where the run has nothing for the section, which is then left out.
+        of_emotions: whether it is about emotions, so that a study of ratings alone has none.
     """
 
     anchor: str
@@ -60,6 +62,11 @@ class Section:
     title: str | Callable[[Run], str]
     template: str
     build: Callable[[Run], Any | None]
+    of_emotions: bool = False
+
+    def has_data(self, run: Run) -> bool:
+        """Whether the study predicts what the section is about."""
+        return bool(run.results.labels) or not self.of_emotions
 
     def heading(self, run: Run) -> str:
         """The heading on the page of a run."""
@@ -89,7 +96,7 @@ def training_section(run: Run) -> Content | None:
         training.teacher_loss(histories["teacher"], prior_bce) if "teacher" in histories else None,
         training.student_loss(histories["student"]) if "student" in histories else None,
         training.transfer_loss(histories),
-        scores.transfer_metrics(run.results),
+        scores.transfer_metrics(run.results) if run.results.labels else None,
     )
     if figures is None:
         return None
@@ -172,7 +179,10 @@ def emotion_section(run: Run) -> Content | None:
 
 def audit_section(run: Run) -> Content | None:
     """What the selection of pseudo-labels did to the emotions."""
-    return None if run.audit is None else {"audit": run.audit, "figures": [pseudo_labels.label_shares(run.audit)]}
+    if run.audit is None:
+        return None
+    figures = _figures(pseudo_labels.label_shares(run.audit), pseudo_labels.contrast(run.audit))
+    return {"audit": run.audit, **(figures or {})}
 
 
 def gallery_section(run: Run) -> Content | None:
@@ -233,16 +243,24 @@ def _emotion_rows(results: Results, models: list[str]) -> list[tuple[str, list[t
 
 
 SECTIONS = (
-    Section("scores", "Scores", "Scores on held-out pairs", "scores.html", score_section),
+    Section("scores", "Scores", "Scores on held-out pairs", "scores.html", score_section, of_emotions=True),
+    Section("ratings", "Ratings", "Ratings on held-out pairs", "ratings.html", rating_section),
     Section("captions", "Captions", "Captions for emotions", "captions.html", caption_section),
     Section("training", "Training", training_heading, "training.html", training_section),
-    Section("trust", "Calibration", trust_heading, "trust.html", trust_section),
-    Section("ablation", "Modality ablation", "Modality ablation", "ablation.html", ablation_section),
-    Section("transfer", "Transfer study", "Transfer study", "transfer.html", transfer_section),
-    Section("pseudo-labels", "Pseudo-label study", "Pseudo-label study", "pseudo_labels.html", pseudo_label_section),
-    Section("emotions", "Emotions", "Scores by emotion", "emotions.html", emotion_section),
+    Section("trust", "Calibration", trust_heading, "trust.html", trust_section, of_emotions=True),
+    Section("ablation", "Modality ablation", "Modality ablation", "ablation.html", ablation_section, of_emotions=True),
+    Section("transfer", "Transfer study", "Transfer study", "transfer.html", transfer_section, of_emotions=True),
+    Section(
+        "pseudo-labels",
+        "Pseudo-label study",
+        "Pseudo-label study",
+        "pseudo_labels.html",
+        pseudo_label_section,
+        of_emotions=True,
+    ),
+    Section("emotions", "Emotions", "Scores by emotion", "emotions.html", emotion_section, of_emotions=True),
     Section("audit", "Audit", "Audit of the pseudo-labels", "audit.html", audit_section),
-    Section("gallery", "Gallery", "Gallery", "gallery.html", gallery_section),
+    Section("gallery", "Gallery", "Gallery", "gallery.html", gallery_section, of_emotions=True),
     Section("data", "Data", "Data", "data.html", provenance.data_section),
     Section("provenance", "Provenance", "Provenance", "provenance.html", provenance.provenance_section),
 )

@@ -2,7 +2,8 @@
 
 from emocap.evaluation.metrics import PRIMARY
 from emocap.html_templates import percent
-from emocap.report.files.comparison import Difference, Sample
+from emocap.report.files.comparison import Difference, Interval, Sample
+from emocap.report.files.ratings import RATING_PRIMARY, RatingResults
 from emocap.report.files.results import Results
 from emocap.report.files.run import Run
 from emocap.report.outcome import HUMAN_METRIC, human_share, oracle_share
@@ -25,6 +26,8 @@ MAX_TILES = 4
 def tiles(run: Run, outcome: Verdict) -> list[tuple[str, str, str]]:
     """Name, value and remark of at most four key numbers."""
     results, name, difference = run.results, outcome.model, outcome.difference
+    if not results.labels and results.ratings is not None:
+        return _rating_tiles(results, results.ratings, outcome)
     score = number(results.models[name][PRIMARY])
     shown = [(f"{metric_name(PRIMARY)}, {display_name(name)}", score, _score_remark(results, name))]
     if results.sample is not None and not results.is_enough:
@@ -48,6 +51,30 @@ def tiles(run: Run, outcome: Verdict) -> list[tuple[str, str, str]]:
     return shown
 
 
+def _rating_tiles(results: Results, ratings: RatingResults, outcome: Verdict) -> list[tuple[str, str, str]]:
+    """Pearson's r of each rating, and the differences to the best baseline as far as there is room."""
+    name, baseline = outcome.model, outcome.baseline
+    compared = {rating: ratings.comparison(rating) for rating in ratings.names}
+    shown = [
+        (
+            f"Pearson’s r of {rating}, {display_name(name)}",
+            number(each.models[name][RATING_PRIMARY]),
+            _interval_remark(each.interval(name, RATING_PRIMARY)),
+        )
+        for rating, each in compared.items()
+    ]
+    differences = [
+        (f"{rating.capitalize()}, {display_name(name)} minus {display_name(baseline)}", difference)
+        for rating, each in compared.items()
+        if (difference := each.difference(name, baseline, RATING_PRIMARY)) is not None
+    ]
+    shown += [(what, signed(difference.difference), _remark(difference)) for what, difference in differences]
+    if len(shown) < MAX_TILES:
+        images = f"on {counted_images(results.n_test_images, results, 'held-out')}"
+        shown.append(("Test pairs", f"{results.n_test_pairs:,}", images))
+    return shown[:MAX_TILES]
+
+
 def _sizes(sample: Sample, drawn: str) -> list[tuple[str, str, str]]:
     return [
         (f"Test {drawn}s", f"{sample.n_images:,}", f"a verdict needs at least {sample.least_images:,}"),
@@ -60,7 +87,10 @@ def _sizes(sample: Sample, drawn: str) -> list[tuple[str, str, str]]:
 
 
 def _score_remark(results: Results, name: str) -> str:
-    interval = results.interval(name, PRIMARY)
+    return _interval_remark(results.interval(name, PRIMARY))
+
+
+def _interval_remark(interval: Interval | None) -> str:
     return "" if interval is None else f"95% interval {interval_text(interval)}"
 
 

@@ -9,6 +9,7 @@ from emocap.report.files.comparison import Comparison, Difference, Interval
 from emocap.study.models import MODELS
 
 EQUAL = 1e-9
+RATING_METRIC_NAMES = {"pearson_r": "Pearson’s r", "ccc": "Concordance (CCC)", "rmse": "RMSE"}
 MOST = 1_000_000
 MONTHS = (
     "January",
@@ -32,7 +33,7 @@ def metric_name(metric: str) -> str:
     >>> [metric_name(metric) for metric in ("top1_accuracy", "bce", "unknown_metric")]
     ['Top-1 accuracy', 'Binary cross-entropy', 'unknown_metric']
     """
-    return METRICS[metric].display_name if metric in METRICS else metric
+    return METRICS[metric].display_name if metric in METRICS else RATING_METRIC_NAMES.get(metric, metric)
 
 
 def metric_in_sentence(metric: str) -> str:
@@ -42,7 +43,7 @@ def metric_in_sentence(metric: str) -> str:
     ('mean average precision', 'micro F1')
     """
     name = metric_name(metric)
-    return name[:1].lower() + name[1:]
+    return name if metric in RATING_METRIC_NAMES else name[:1].lower() + name[1:]
 
 
 def label_of(model: str) -> str:

@@ -16,6 +16,7 @@ from emocap.report.files.comparison import (
     Unit,
     error_in_scores,
 )
+from emocap.report.files.ratings import RatingResults
 from emocap.report.files.studies import ModalityAblation, PseudoLabelStudy, TransferStudy
 from emocap.study.models import MODELS
 
@@ -127,9 +128,11 @@ class Results(Comparison):
         uses_images: whether each model reads region features; empty where a run did not record it.
         comparison_baseline: None where a run chose its best baseline on the test pairs.
         ceiling: scores of the oracle, None where the corpus does not know the true probabilities.
+        labels: the emotions; empty for a study of ratings alone, which then has no metrics of emotions either.
+        ratings: scores of numeric ratings, None where the study has none.
     """
 
-    labels: list[str] = Field(min_length=1)
+    labels: list[str]
     vocabulary: str
     n_test_pairs: Annotated[Count, Field(ge=1)]
     n_test_images: Annotated[Count, Field(ge=1)]
@@ -153,10 +156,13 @@ class Results(Comparison):
     transfer_study: TransferStudy | None = None
     pseudo_label_study: PseudoLabelStudy | None = None
     ceiling: dict[str, Any] | None = None
+    ratings: RatingResults | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> "Results":
-        if PRIMARY not in self.metrics:
+        if not self.labels and self.ratings is None:
+            raise ValueError("'labels' is empty, and there are no 'ratings'")
+        if self.labels and PRIMARY not in self.metrics:
             raise ValueError(f"'metrics' lacks {PRIMARY!r}")
         baseline = None if self.comparison_baseline is None else self.comparison_baseline.model
         for name in ("prior", self.reference, self.chosen, self.recommended, baseline):
@@ -182,6 +188,9 @@ class Results(Comparison):
                 raise ValueError(f"{part}: {message}")
         if self.modality_ablation is not None and "both" not in self.modality_ablation.models:
             raise ValueError("modality_ablation: 'models' lacks 'both'")
+        unknown = [] if self.ratings is None else [name for name in self.ratings.models if name not in self.models]
+        if unknown:
+            raise ValueError(f"'ratings' has {unknown[0]!r}, which 'models' lacks")
         if self.ceiling is not None and (message := error_in_scores(self.ceiling, self.metrics)):
             raise ValueError(f"ceiling: {message}")
         return self

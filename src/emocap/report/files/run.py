@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TypeVar
 
+import numpy as np
 from pydantic import BaseModel, FiniteFloat, ValidationError
 
 from emocap.errors import EmocapError
+from emocap.evaluation.predictions import Predictions, read_predictions
 from emocap.files import read_json
 from emocap.report.files.captions import Captions
 from emocap.report.files.manifest import Manifest
@@ -46,6 +48,7 @@ class Run:
     Attributes:
         histories, audit: of the first unit.
         other_histories: of the other units, by model.
+        predictions: of the test pairs; read only where there are ratings, of which a figure shows each pair.
     """
 
     folder: Path
@@ -56,6 +59,24 @@ class Run:
     audit: Audit | None = None
     gallery: Gallery | None = None
     captions: Captions | None = None
+    predictions: Predictions | None = None
+
+    def rating_points(self, name: str, model: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """The true and the predicted values of a rating in its own units, (N,) each, of the first seed's test pairs.
+
+        None where the run has no predictions of the model, or no test pair has the rating.
+        """
+        ratings, predictions = self.results.ratings, self.predictions
+        if ratings is None or predictions is None or not predictions.by_model.get(model):
+            return None
+        first = predictions.by_model[model][0]
+        column = len(self.results.labels) + ratings.names.index(name)
+        low, high = ratings.range[name]
+        true = predictions.targets[first.rows, column].astype(float)
+        known = ~np.isnan(true)
+        if not known.any():
+            return None
+        return low + (high - low) * true[known], low + (high - low) * first.probabilities[known, column].astype(float)
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -77,6 +98,9 @@ def read_run(run_dir: Path) -> Run:
         results = results.model_copy(update={"drawn": "caption"})
     unit, *others = (folder / unit for unit in manifest.units)
     shown = [(PurePath(unit) / pattern).as_posix() for unit in manifest.units for pattern in UNIT_FILES]
+    predictions = folder / "predictions.parquet"
+    has_points = results.ratings is not None and predictions.is_file()
+    shown += [predictions.name] if has_points else []
     for stage in manifest.stages:
         require_undamaged(folder, stage.name, ["gallery.json", "gallery/*", *shown])
     histories = {name: _read_optional(unit / name / "history.json", History) for name in TRAINING_RUNS}
@@ -98,6 +122,7 @@ def read_run(run_dir: Path) -> Run:
         audit=_read_optional(unit / "audit.json", Audit),
         gallery=_read_optional(folder / "gallery.json", Gallery),
         captions=_read_optional(folder / "captioner" / "captions.json", Captions) if judged else None,
+        predictions=read_predictions(predictions) if has_points else None,
     )
 
 

@@ -29,6 +29,15 @@ class History(BaseModel):
     n_train_pairs: int | None = None
 
 
+class Contrast(BaseModel):
+    """What the emotions kept for two captions have in common, as `emocap.pseudo_labels.contrast` gives it."""
+
+    n_images: int
+    same_image: FiniteFloat | None = None
+    other_images: FiniteFloat | None = None
+    n_occurring: int
+
+
 class Audit(BaseModel):
     """`audit.json`: what selection did to the emotions."""
 
@@ -37,6 +46,7 @@ class Audit(BaseModel):
     k: int | None = None
     fraction: FiniteFloat | None = None
     label_type: str | None = Field(default=None, validation_alias=AliasChoices("label_type", "targets"))
+    rank: str = "probability"
     n_source_pairs: int
     n_candidates: int | None = None
     n_selected: int
@@ -49,6 +59,7 @@ class Audit(BaseModel):
     entropy_max: FiniteFloat
     never_chosen: list[str] = []
     largest_share: FiniteFloat | None = None
+    contrast: dict[str, Contrast] = {}
     warning: str | None = None
 
     @model_validator(mode="after")

@@ -11,11 +11,13 @@ from emocap.report.plots.axes import Look, dots
 from emocap.report.plots.figure import Drawing, drawing_of, sentence_of
 from emocap.report.plots.intervals import Estimate, estimates, places_of
 from emocap.report.plots.svg import INK, SERIES
-from emocap.report.text import interval_text, metric_in_sentence, number
+from emocap.report.text import counted, interval_text, metric_in_sentence, number
 
-AUDIT_ROW, STUDY_ROW, MAX_ROWS = 0.24, 0.27, 40
+AUDIT_ROW, CONTRAST_ROW, STUDY_ROW, MAX_ROWS = 0.24, 0.4, 0.27, 40
 TARGET, BEFORE, AFTER = "target’s labels", "before selection", "after selection"
 LOOKS = {TARGET: Look(INK, "|", True), BEFORE: Look(SERIES[1], "s"), AFTER: Look(SERIES[0], "o", True)}
+SAME, OTHERS = "captions of the same image", "captions of different images"
+CONTRAST_LOOKS = {SAME: Look(SERIES[0], "o", True), OTHERS: Look(SERIES[1], "s")}
 BASE = "the study’s settings"
 SETTINGS = {
     "p": "P = {}",
@@ -48,6 +50,27 @@ def label_shares(audit: Audit) -> Drawing:
     draw = dots(shown, values, "share of labels", LOOKS, notes=never)
     height = AUDIT_ROW * len(shown) + 0.85
     return drawing_of("label-shares", height, draw, "Emotions among the pseudo-labels", sentence_of(parts))
+
+
+def contrast(audit: Audit) -> Drawing | None:
+    """How many emotions two captions share, by what ranks them; None where no image has two captions."""
+    found = {rank: of for rank, of in audit.contrast.items() if of.same_image is not None}
+    if not found:
+        return None
+    n_emotions = len(audit.labels)
+    kept = "" if audit.p is None else f" of {audit.p}"
+    shared = [f"{of.same_image:.2f}{kept} by {rank}" for rank, of in found.items()]
+    occurring = [f"{of.n_occurring} of {n_emotions} by {rank}" for rank, of in found.items()]
+    n_images = max(of.n_images for of in found.values())
+    parts = [
+        f"Two captions of the same image share {' and '.join(shared)}, a mean over "
+        f"{counted(n_images, 'image', 'images')} with several captions",
+        f"of the emotions, {' and '.join(occurring)} occur",
+    ]
+    values = {SAME: [of.same_image for of in found.values()], OTHERS: [of.other_images for of in found.values()]}
+    draw = dots([f"by {rank}" for rank in found], values, "emotions shared", CONTRAST_LOOKS)
+    height = CONTRAST_ROW * len(found) + 0.95
+    return drawing_of("caption-contrast", height, draw, "Emotions that two captions share", sentence_of(parts))
 
 
 def pseudo_label_study(results: Results) -> Drawing | None:
