@@ -18,6 +18,7 @@ ANNOTATIONS = [
     [],
     None,
 ]
+VALENCE = {"name": "valence", "value": 0.25, "sd": None, "n": None}
 
 
 @pytest.fixture
@@ -32,6 +33,8 @@ def pairs() -> Pairs:
         "annotations": [None] * 1500 + ANNOTATIONS,
         "group": [None] * 1502 + ["g"],
         "split": ["train"] * 1502 + [None],
+        "ratings": [None] * 1500 + [[VALENCE, VALENCE | {"name": "arousal", "n": 12.0}], [], None],
+        "style": [None] * 1502 + ["humorous"],
     }
     return Pairs(pa.table(rows, schema=SCHEMA))
 

@@ -22,7 +22,11 @@ def pairs() -> Pairs:
     builder.add_rating("1", "rated", "a.jpg", "A dog", [], None, explanations=[], gender="None")
     builder.add_rating("2", "NA", "", 'A cat, "sleeping"', ["joy"], "B", split="dev", group="g")
     builder.add("3", "unlabelled", "", "A lake", None)
-    builder.add("4", "negative", "b.jpg", "A sea", [])
+    rated = [
+        {"name": "valence", "value": 0.25, "sd": None, "n": None},
+        {"name": "v", "value": 1e-7, "sd": 0.1, "n": 9.0},
+    ]
+    builder.add("4", "negative", "b.jpg", "A sea", [], ratings=rated, style="romantic")
     builder.add("5", "labelled", "b.jpg", "A storm", ["awe", "fear"], split="test")
     return builder.build()
 
@@ -39,7 +43,7 @@ def write(pairs: Pairs, kind: str, path) -> None:
         pairs.to_dataset().to_csv(str(path))
     elif kind == "json":
         frame = pairs.to_pandas()
-        for name in ("emotions", "annotations"):
+        for name in ("emotions", "annotations", "ratings"):
             frame[name] = [None if cell is None else json.dumps(cell) for cell in frame[name]]
         frame.to_csv(path, index=False)
 
@@ -85,7 +89,7 @@ def test_annotations_that_pandas_shortened_are_noted(tmp_path) -> None:
 def test_own_table_of_the_same_columns(tmp_path, cells) -> None:
     names = ",".join(SCHEMA.names)
     emotions, annotations = (f'"{cell}"' for cell in cells)
-    (tmp_path / "mine.csv").write_text(f"{names}\n1,,a,{emotions},{annotations},,\n2,,b,,,,\n")
+    (tmp_path / "mine.csv").write_text(f"{names}\n1,,a,{emotions},{annotations},,,,\n2,,b,,,,,,\n")
     pairs = read_table(tmp_path / "mine.csv")
     assert pairs.emotions == [["awe", "joy"], []]
     assert pairs.notes == ()

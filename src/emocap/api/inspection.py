@@ -16,7 +16,17 @@ from emocap.corpora.image_counts import Images, summarise_images
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs, RejectedRow
 from emocap.corpora.read import FORMATS, corpus_files, guess_format, read_corpus
-from emocap.corpora.summary import Annotators, Emotions, annotators_of, emotions_of, parts_of, sample_rows
+from emocap.corpora.summary import (
+    Annotators,
+    Emotions,
+    RatingSummary,
+    annotators_of,
+    emotions_of,
+    parts_of,
+    ratings_of,
+    sample_rows,
+    value_counts,
+)
 from emocap.errors import EmocapError
 from emocap.files import is_system_file, sha256_of
 
@@ -100,6 +110,8 @@ class Inspection:
         images: what its images are, and where.
         captions: their length, repetition and languages.
         emotions: None if no pair is labelled.
+        ratings: name to its values; empty if none are read.
+        styles: style of captions to the number of pairs that have it; empty if there are none.
         annotators: None if the corpus does not keep them apart.
         groups: None if it declares none.
         split: None if it has none.
@@ -120,6 +132,8 @@ class Inspection:
     images: Images
     captions: Captions
     emotions: Emotions | None
+    ratings: dict[str, RatingSummary]
+    styles: dict[str, int]
     annotators: Annotators | None
     groups: Groups | None
     split: Split | None
@@ -173,6 +187,8 @@ def inspect_corpus(
         images=summarise_images(pairs, path, same),
         captions=summarise_captions(pairs, captions),
         emotions=emotions_of(pairs),
+        ratings=ratings_of(pairs),
+        styles=value_counts(pairs.table["style"].drop_null()),
         annotators=annotators_of(pairs),
         groups=_groups(pairs),
         split=_split(pairs, same, captions),
@@ -227,7 +243,7 @@ def _split(pairs: Pairs, same: Mapping[str, str], captions: pa.DictionaryArray) 
     part = _numbered(pairs.table["split"])
     contents = (
         _numbered(pairs.table["image"], {**same, "": None}),
-        captions.indices.to_numpy().astype(np.int64),
+        pc.fill_null(captions.indices, -1).to_numpy().astype(np.int64),
         _numbered(pairs.table["group"]),
     )
     image, caption, group = (_in_several_parts(number, part) for number in contents)

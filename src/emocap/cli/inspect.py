@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emocap.cli.options import Columns, FormatOption, ImagesOption, LabelSeparator, LabelThreshold, read_options
+from emocap.cli.options import (
+    Columns,
+    FormatOption,
+    ImagesOption,
+    LabelSeparator,
+    LabelThreshold,
+    RatingsOption,
+    read_options,
+)
 from emocap.cli.output import printable
 
 if TYPE_CHECKING:
@@ -28,17 +36,20 @@ def inspect(
     columns: Columns = None,
     label_separator: LabelSeparator = None,
     label_threshold: LabelThreshold = None,
+    ratings: RatingsOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all emotions and reasons.")] = False,
 ) -> None:
     """Show what is understood of a corpus: format, columns, images, captions, emotions, annotators, split and faults.
 
     Example: `emocap inspect pairs.csv --images images`
 
+    Example: `emocap inspect oasis.csv --format table --images images --ratings valence=1:7,arousal=1:7`
+
     Example: `emocap inspect metadata.jsonl --columns image=file_name,caption=text --json`
     """
     from emocap.api.inspection import inspect_corpus
 
-    options = read_options(columns, label_separator, label_threshold)
+    options = read_options(columns, label_separator, label_threshold, ratings)
     inspection = inspect_corpus(data, format_=format_, images=images, options=options)
     if as_json:
         typer.echo(json.dumps(inspection.to_json(), ensure_ascii=False, indent=1))
@@ -72,6 +83,7 @@ def _rows(inspection: "Inspection") -> Iterator[Row]:
     yield from _images(inspection.images)
     yield from _captions(inspection)
     yield from _emotions(inspection)
+    yield from _ratings(inspection)
     yield from _annotators_and_parts(inspection)
     for example in inspection.examples:
         named = "" if example.emotions is None else f" [{', '.join(example.emotions)}]"
@@ -103,6 +115,9 @@ def _images(images: "Images") -> Iterator[Row]:
 
 def _captions(inspection: "Inspection") -> Iterator[Row]:
     captions = inspection.captions
+    if captions.max_words == 0:
+        yield "captions", "none"
+        return
     yield "captions", f"{captions.min_words} to {captions.max_words} words, median {captions.median_words:g}"
     if captions.most_repeated is not None:
         caption, count = captions.most_repeated
@@ -130,6 +145,16 @@ def _emotions(inspection: "Inspection") -> Iterator[Row]:
     if emotions.differ_in_case:
         groups = [" and ".join(map(repr, several)) for several in emotions.differ_in_case]
         yield "", f"differ in case only: {_first(groups, MAX_REASONS)}"
+
+
+def _ratings(inspection: "Inspection") -> Iterator[Row]:
+    for name, rating in inspection.ratings.items():
+        text = f"{rating.pairs:,} pairs, {rating.min:g} to {rating.max:g}, mean {rating.mean:g}"
+        spread = "" if rating.sd is None else f"; people differ by {rating.sd:g} (SD)"
+        raters = "" if rating.raters is None else f"; {rating.raters:g} people per pair"
+        yield "rating", f"{name} on a scale from {rating.low:g} to {rating.high:g}: {text}{spread}{raters}"
+    if inspection.styles:
+        yield "styles", _first((f"{style} {count:,}" for style, count in inspection.styles.items()), MAX_EMOTIONS)
 
 
 def _annotators_and_parts(inspection: "Inspection") -> Iterator[Row]:

@@ -16,7 +16,7 @@ class Captions:
     """The captions of a corpus; those of one `normalised_caption` are the same.
 
     Attributes:
-        min_words: words between spaces of the shortest; writing systems without spaces have few.
+        min_words: words between spaces of the shortest; writing systems without spaces have few, an empty caption 0.
         median_words: of all pairs.
         max_words: of the longest.
         repeated: pairs that share their caption with another pair.
@@ -35,8 +35,10 @@ class Captions:
 
 
 def numbered_captions(pairs: Pairs) -> pa.DictionaryArray:
-    """The captions by `normalised_caption`, of which equal ones have one number."""
-    return pa.array(map(normalised_caption, pairs.captions), pa.string()).dictionary_encode()
+    """The captions by `normalised_caption`, of which equal ones have one number; null for an empty one."""
+    return pa.array(
+        (normalised_caption(caption) or None for caption in pairs.captions), pa.string()
+    ).dictionary_encode()
 
 
 def summarise_captions(pairs: Pairs, numbered: pa.DictionaryArray) -> Captions:
@@ -45,9 +47,9 @@ def summarise_captions(pairs: Pairs, numbered: pa.DictionaryArray) -> Captions:
     Args:
         numbered: of `numbered_captions`.
     """
-    number = numbered.indices.to_numpy()
-    n_words = pc.count_substring(numbered.dictionary, " ").to_numpy()[number] + 1
-    count = np.bincount(number)
+    number = pc.fill_null(numbered.indices, -1).to_numpy()
+    n_words = np.append(pc.count_substring(numbered.dictionary, " ").to_numpy() + 1, 0)[number]
+    count = np.bincount(number[number >= 0], minlength=1)
     most = int(np.argmax(count))
     caption = pairs.table["caption"][int(np.argmax(number == most))].as_py()
     return Captions(

@@ -122,7 +122,7 @@ def repeated_captions(pairs: Pairs, rows_by_part: Mapping[str, np.ndarray]) -> d
     parts: dict[str, set[str]] = {}
     row_of: dict[str, int] = {}
     for part, rows in rows_by_part.items():
-        for row in rows:
+        for row in (row for row in rows if captions[row]):
             plain = normalised_caption(captions[row])
             parts.setdefault(plain, set()).add(part)
             row_of[plain] = min(int(row), row_of.get(plain, int(row)))

@@ -62,7 +62,7 @@ class Groups:
         stock = {normalised_caption(caption) for caption in stock_captions}
         captions = [normalised_caption(caption) for caption in pairs.captions]
         keys, key_of = _numbered(image_key(pairs, same))
-        texts, caption_of = _numbered([None if caption in stock else caption for caption in captions])
+        texts, caption_of = _numbered([None if caption in stock else caption or None for caption in captions])
         declared, declared_of = _numbered(pairs.groups)
         shared = (caption_of, declared_of)
         rows, columns, offset = [], [], len(keys)

@@ -4,8 +4,10 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from emocap.errors import EmocapError
+from emocap.ratings import NO_RATINGS, Ratings
 
 # Role to the column names that are taken for it without `columns`, in this order.
 ROLES: dict[str, tuple[str, ...]] = {
@@ -16,6 +18,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "group": ("group",),
     "split": ("split",),
     "annotator": ("annotator", "annotator_id", "rater", "rater_id", "worker_id"),
+    "style": ("style",),
 }
 # Common other names, which an error proposes as `--columns`; they are not taken without being asked.
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -47,6 +50,10 @@ class ReadOptions:
         labels: whether labels are read at all; prediction needs none.
         keep_columns: whether all columns of a table are kept beside its pairs (`Pairs.source`); only without labels,
             since several rows may be the ratings of one pair.
+        ratings: numbers on a scale that are read of each row; `columns` may name their columns as NAME, NAME_sd and
+            NAME_n.
+        where: column to the values of which a row must have one, else it is left out.
+        has_images: whether the images are elsewhere than in a folder, such as features in a store.
     """
 
     columns: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
@@ -54,22 +61,32 @@ class ReadOptions:
     label_threshold: float = 0.5
     labels: bool = True
     keep_columns: bool = False
+    ratings: Ratings = NO_RATINGS
+    where: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    has_images: bool = False
 
     def __post_init__(self) -> None:
+        roles = [*ROLES, *(name + end for name in self.ratings.names for end in ("", "_sd", "_n"))]
         for role, names in self.columns.items():
-            if role not in ROLES:
-                raise EmocapError(f"columns: {role!r} is unknown, expected one of {', '.join(ROLES)}")
+            if role not in roles:
+                raise EmocapError(f"columns: {role!r} is unknown, expected one of {', '.join(roles)}")
             if not names or (role != "emotions" and not isinstance(names, str)):
                 raise EmocapError(f"columns: {role} is {names!r}, expected the name of one column")
         if not math.isfinite(self.label_threshold):
             raise EmocapError(f"label_threshold is {self.label_threshold}, expected a number")
+        for column, values in self.where.items():
+            if not values:
+                raise EmocapError(f"where: {column} has no values; give a list of those that are kept")
+        if reserved := [name for name in self.ratings.names if name in ROLES]:
+            raise EmocapError(f"ratings: {reserved[0]!r} is the name of a role of a column; name the rating otherwise")
         if self.label_separator == "":
             raise EmocapError("label_separator is empty; give a separator, or 'none' if a cell is one label")
 
     @property
     def is_default(self) -> bool:
         """Whether nothing is set that only a table has."""
-        return not self.columns and self.label_separator is None and self.label_threshold == ReadOptions.label_threshold
+        has_labels = self.label_separator is not None or self.label_threshold != ReadOptions.label_threshold
+        return not self.columns and not self.where and not has_labels
 
 
 def parse_columns(text: str | None) -> dict[str, str | list[str]]:
@@ -109,9 +126,21 @@ def column_of(role: str, names: Iterable[str], options: ReadOptions) -> str | No
 def may_have_role(column: str, options: ReadOptions) -> bool:
     """Whether a column is taken, or may be, for a role."""
     named = options.columns.values()
-    return any(column in names for names in ROLES.values()) or any(
-        column == name if isinstance(name, str) else column in name for name in named
+    return (
+        column in options.where
+        or any(column in names for names in ROLES.values())
+        or any(column == name if isinstance(name, str) else column in name for name in named)
     )
+
+
+def has_caption_alias(names: Iterable[str]) -> bool:
+    """Whether a column has a common other name of captions, so that a table without `caption` may have captions.
+
+    >>> has_caption_alias(["image", "Text"]), has_caption_alias(["image", "valence"])
+    (True, False)
+    """
+    aliases = {*ROLES["caption"], *ALIASES["caption"]}
+    return any(name.lower() in aliases for name in names)
 
 
 def is_unnamed(column: str) -> bool:

@@ -27,7 +27,7 @@ def without_held_out(
     images = {image for image in held_out.images if image}
     image_keys = {key for image in images for key in _keys_of(image)}
     copies = {image for image, same in (shared or {}).items() if images.intersection(same)}
-    captions = {normalised_caption(caption) for caption in held_out.captions}
+    captions = {normalised_caption(caption) for caption in held_out.captions if caption}
     held_out_images = {
         image for image in source.distinct_images() if image in copies or not image_keys.isdisjoint(_keys_of(image))
     }

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ from emocap.corpora.conversions import Conversions
 from emocap.corpora.source_table import SourceTable
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
+from emocap.ratings import NO_RATINGS, Ratings
 
 ANNOTATION = pa.struct(
     [
@@ -27,6 +29,14 @@ ANNOTATION = pa.struct(
         ("ethnicity", pa.list_(pa.string())),
     ]
 )
+RATING = pa.struct(
+    [
+        ("name", pa.string()),
+        ("value", pa.float64()),  # the mean of the people who rated, from 0 to 1 on the rating's scale
+        ("sd", pa.float64()),  # their standard deviation on the same scale; null where the corpus does not give it
+        ("n", pa.float64()),  # their number; null where the corpus does not give it
+    ]
+)
 SCHEMA = pa.schema(
     [
         pa.field("pair_id", pa.string(), nullable=False),  # unique in the corpus
@@ -36,8 +46,11 @@ SCHEMA = pa.schema(
         pa.field("annotations", pa.list_(ANNOTATION)),  # null where the corpus does not keep annotators apart
         pa.field("group", pa.string()),  # what no split divides, such as a video; null where the corpus has none
         pa.field("split", pa.string()),  # the corpus's own "train", "validation" or "test"; null where it has none
+        pa.field("ratings", pa.list_(RATING)),  # those that are not missing; null where none are read
+        pa.field("style", pa.string()),  # of the caption, such as "humorous"; null where the corpus has none
     ]
 )
+ADDED = ("ratings", "style")  # columns that tables of earlier versions lack
 STRICTEST_FIRST = ("test", "validation", "train")  # what a group is in, if the corpus's own split divides it
 
 
@@ -69,6 +82,7 @@ class Pairs(Conversions):
         columns: role to the names of the table's columns that were read for it; empty for formats with fixed fields.
         unused_columns: the table's other columns.
         n_rows: rows of the file, each accepted, rejected or joined with others to one pair; 0 if unknown.
+        scales: of the ratings that were read; empty where there are none, or where emocap wrote the table.
         source: all columns of the table that was read, if `ReadOptions.keep_columns` asked for them.
     """
 
@@ -80,9 +94,15 @@ class Pairs(Conversions):
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unused_columns: tuple[str, ...] = ()
     n_rows: int = 0
+    scales: Ratings = NO_RATINGS
     source: SourceTable | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if self.table.schema.names == [name for name in SCHEMA.names if name not in ADDED]:  # of an earlier version
+            table = self.table
+            for name in ADDED:
+                table = table.append_column(SCHEMA.field(name), pa.nulls(len(table), SCHEMA.field(name).type))
+            object.__setattr__(self, "table", table)
         if self.table.schema.names != SCHEMA.names:
             raise EmocapError(f"pairs: columns {self.table.schema.names}, expected {SCHEMA.names}")
 
@@ -114,6 +134,29 @@ class Pairs(Conversions):
     def splits(self) -> list[str | None]:
         return self.table["split"].to_pylist()
 
+    @cached_property
+    def styles(self) -> list[str | None]:
+        return self.table["style"].to_pylist()
+
+    @cached_property
+    def ratings(self) -> list[dict[str, dict[str, Any]]]:
+        """For each pair, the name of each of its ratings to its `value`, `sd` and `n`."""
+        return [{one["name"]: one for one in row or ()} for row in self.table["ratings"].to_pylist()]
+
+    def rating_values(self, names: Sequence[str], key: str = "value") -> np.ndarray:
+        """(N, R) float64: the ratings of these names from 0 to 1, NaN where missing.
+
+        Args:
+            names: R names.
+            key: "value", or "sd" on the same scale, or "n", the number of people who rated.
+        """
+        values = np.full((len(self), len(names)), np.nan)
+        for row, ratings in enumerate(self.ratings):
+            for column, name in enumerate(names):
+                value = ratings.get(name, {}).get(key)
+                values[row, column] = np.nan if value is None else value
+        return values
+
     @property
     def is_labelled(self) -> bool:
         return len(self) > 0 and self.table["emotions"].null_count == 0
@@ -131,7 +174,7 @@ class Pairs(Conversions):
         """The pairs at these row numbers, in this order; `rejected` and `notes` are empty."""
         taken = self.table.take(pa.array(np.asarray(rows, dtype=np.int64)))
         source = None if self.source is None else self.source.select(rows)
-        return Pairs(taken, self.image_root, (), self.open_vocabulary, source=source)
+        return Pairs(taken, self.image_root, (), self.open_vocabulary, scales=self.scales, source=source)
 
     def targets(self, vocabulary: Vocabulary) -> np.ndarray:
         """(N, E) float32 of 0 and 1.

@@ -12,8 +12,10 @@ import pyarrow as pa
 from emocap.corpora.image_names import plain_image_name, resolve_image_names
 from emocap.corpora.labels import is_absent
 from emocap.corpora.pairs import SCHEMA, STRICTEST_FIRST, Pairs, RejectedRow
+from emocap.corpora.rating_columns import Value, joined_ratings
 from emocap.corpora.source_table import KeptRows, SourceTable
 from emocap.errors import EmocapError
+from emocap.ratings import NO_RATINGS, Ratings
 
 MAX_CAPTION_CHARS = 10_000
 
@@ -48,6 +50,9 @@ class PairsBuilder:
         unused_columns: the table's other columns.
         kept: all columns of the table's rows, where they are to be kept.
         source_table: the same with the row of each pair, once all rows are read.
+        image_alone: whether the pairs have no captions, which are "" then.
+        left_out: number of rows that the options leave out.
+        scales: of the ratings that are read.
     """
 
     source: Path | str
@@ -58,12 +63,16 @@ class PairsBuilder:
     unused_columns: tuple[str, ...] = ()
     kept: KeptRows | None = None
     source_table: SourceTable | None = None
+    image_alone: bool = False
+    left_out: int = 0
+    scales: Ratings = NO_RATINGS
     _joined: int = 0
     _columns: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in SCHEMA.names})
     _row_of: dict[str, int] = field(default_factory=dict)
     _unknown_splits: Counter[str] = field(default_factory=Counter)
     _same_group: list[tuple[str, str]] = field(default_factory=list)
     _n_divided: int = 0
+    _of_raters: dict[int, list[Sequence[Value]]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """The number of pairs accepted so far."""
@@ -80,19 +89,24 @@ class PairsBuilder:
         *,
         group: Any = None,
         split: Any = None,
+        ratings: Sequence[Value] | None = None,
+        style: Any = None,
     ) -> bool:
         """Accept a pair or reject it; `where` names the row ("line 12", "pair 3KI0...").
 
         Args:
             group: what no split may divide, such as a video; empty for none.
             split: the corpus's own part, in one of the usual names (`SPLIT_NAMES`); empty for none.
+            ratings: values of the struct `pairs.RATING`; None where none are read.
+            style: of the caption; empty for none.
 
         Returns:
             Whether it was accepted.
         """
         named = None if emotions is None else sorted(set(emotions))
         image = None if is_absent(image) else image
-        reason = _fault(pair_id, image, caption, named)
+        caption = "" if self.image_alone and is_absent(caption) else caption
+        reason = _fault(pair_id, image, caption, named, image_alone=self.image_alone)
         if reason is None and pair_id in self._row_of:
             reason = f"pair id {pair_id!r} occurs twice"
         if reason is None:
@@ -112,6 +126,8 @@ class PairsBuilder:
         columns["annotations"].append(annotations)
         columns["group"].append(None if group is None or is_absent(group) else plain_id(group))
         columns["split"].append(None if split is None else self._split(split))
+        columns["ratings"].append(None if ratings is None else list(ratings))
+        columns["style"].append(None if style is None or is_absent(style) else plain_id(style))
         return True
 
     def add_rating(
@@ -120,26 +136,31 @@ class PairsBuilder:
         pair_id: str,
         image: Any,
         caption: Any,
-        emotions: Sequence[str],
+        emotions: Sequence[str] | None,
         annotator: str | None = None,
         *,
         group: Any = None,
         split: Any = None,
+        ratings: Sequence[Value] | None = None,
+        style: Any = None,
         **person: Any,
     ) -> bool:
         """Accept one annotator's emotions for a pair, which may have been added before with the same content.
 
         Args:
+            emotions: None where the corpus has ratings alone.
             annotator: the corpus's name for the person.
             person: `explanations`, `age`, `gender`, `education` and `ethnicity`, where the corpus has them.
 
         Returns:
             Whether it was accepted.
         """
-        annotation = dict.fromkeys(PERSON) | {"annotator": annotator, "emotions": list(emotions)} | person
+        annotation = dict.fromkeys(PERSON) | {"annotator": annotator, "emotions": list(emotions or ())} | person
         row = self._row_of.get(pair_id)
         if row is None:
-            return self.add(where, pair_id, image, caption, emotions, [annotation], group=group, split=split)
+            own = {"group": group, "split": split, "ratings": ratings, "style": style}
+            return self.add(where, pair_id, image, caption, emotions, [annotation], **own)
+        caption = "" if self.image_alone and is_absent(caption) else caption
         same_caption = isinstance(caption, str) and caption.strip() == self._columns["caption"][row]
         if not same_caption or not self._is_image_of(row, image):
             self.reject(
@@ -147,13 +168,16 @@ class PairsBuilder:
             )
             return False
         self._join_group_and_split(row, group, split)
+        if ratings is not None:
+            self._of_raters.setdefault(row, [self._columns["ratings"][row] or []]).append(ratings)
         annotations = self._columns["annotations"][row]
         known = next((one for one in annotations if annotator is not None and one["annotator"] == annotator), None)
         if known is None:
             annotations.append(annotation)
         else:
-            known["emotions"] = list(dict.fromkeys([*known["emotions"], *emotions]))
-        self._columns["emotions"][row] = sorted({*self._columns["emotions"][row], *emotions})
+            known["emotions"] = list(dict.fromkeys([*known["emotions"], *(emotions or ())]))
+        if emotions is not None:
+            self._columns["emotions"][row] = sorted({*(self._columns["emotions"][row] or ()), *emotions})
         self._joined += 1
         return True
 
@@ -205,6 +229,8 @@ class PairsBuilder:
         if self.image_root is not None:
             real = resolve_image_names(self._columns["image"], self.image_root)
             self._columns["image"] = [real.get(image, image) for image in self._columns["image"]]
+        for row, of_raters in self._of_raters.items():
+            self._columns["ratings"][row] = joined_ratings(of_raters)
         if self._unknown_splits:
             name, count = self._unknown_splits.most_common(1)[0]
             self.notes.append(
@@ -230,7 +256,8 @@ class PairsBuilder:
             tuple(self.notes),
             self.columns,
             self.unused_columns,
-            len(self) + self._joined + len(self.rejected),
+            len(self) + self._joined + len(self.rejected) + self.left_out,
+            self.scales,
             self.source_table,
         )
 
@@ -287,7 +314,9 @@ def is_text(value: Any) -> bool:
     return True
 
 
-def _fault(pair_id: Any, image: Any, caption: Any, emotions: list[str] | None) -> str | None:
+def _fault(
+    pair_id: Any, image: Any, caption: Any, emotions: list[str] | None, *, image_alone: bool = False
+) -> str | None:
     """What is wrong with a row, None for nothing."""
     plain = f"{pair_id} {image or ''} {caption}" if type(caption) is type(pair_id) is str else "\0"
     is_plain = plain.isascii() and plain.isprintable() and type(image) in (str, type(None))
@@ -295,7 +324,9 @@ def _fault(pair_id: Any, image: Any, caption: Any, emotions: list[str] | None) -
         return None if all(map(is_text, emotions or ())) else "an emotion is not Unicode text"
     if not isinstance(caption, str):
         return f"caption is {type(caption).__name__}, expected text"
-    if not caption.strip():
+    if image_alone and not image:
+        return "has neither an image nor a caption"
+    if not caption.strip() and not image_alone:
         return "caption is empty"
     if len(caption) > MAX_CAPTION_CHARS:
         return f"caption has {len(caption):,} characters, at most {MAX_CAPTION_CHARS:,} are read"

@@ -58,6 +58,7 @@ class Format:
         companions: names of further files that the reader reads in the same folder.
         parts: names of the files of the corpus's parts, if its reader takes their folder too.
         has_columns: whether it has columns that the options may name, and cells of labels.
+        has_ratings: whether its reader reads the ratings that the options name.
     """
 
     description: str
@@ -66,6 +67,7 @@ class Format:
     companions: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     has_columns: bool = False
+    has_ratings: bool = False
 
 
 # A format is guessed in this order: the first that matches.
@@ -128,7 +130,7 @@ FORMATS: dict[str, Format] = {
         (CAPTIONS_TABLE,),
         EMOTIC_FILES,
     ),
-    "oasis": Format("CSV of valence and arousal", read_oasis, lambda _, start: is_oasis(start)),
+    "oasis": Format("CSV of valence and arousal", read_oasis, lambda _, start: is_oasis(start), has_ratings=True),
     "nemo-plus": Format("CSV of answers", nemo.read_nemo, lambda _, start: has_columns(start, *nemo.COLUMNS)),
     "senticap-csv": Format(
         "flattened CSV of SentiCap",
@@ -193,7 +195,9 @@ def check_corpus(format_: str, path: Path, images: Path | None = None, options: 
         raise EmocapError(f"{images}: no such folder of images; check the path, or leave images out for captions alone")
     options = options or ReadOptions()
     if not options.is_default and not format_row.has_columns:
-        raise EmocapError(f"{path}: columns and label settings are for tables, but the format is {format_}")
+        raise EmocapError(f"{path}: columns, where and label settings are for tables, but the format is {format_}")
+    if options.ratings and not (format_row.has_columns or format_row.has_ratings):
+        raise EmocapError(f"{path}: the format {format_} has no ratings that can be read; give --format table")
     if format_ == "table":
         names = _header_names(path)
         if names:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from emocap.corpora.pairs import Pairs
+from emocap.ratings import Rating
 
 RARE = 10  # pairs; fewer are too few to learn or to measure an emotion
 TOP = 5
@@ -68,6 +69,56 @@ class Annotators:
     pairs: int
 
 
+@dataclass(frozen=True)
+class RatingSummary:
+    """The values of one rating in its own units, or from 0 to 1 where its scale is not known.
+
+    Attributes:
+        low: end of the scale.
+        high: end of the scale.
+        pairs: that have it.
+        min: of the values.
+        mean: of the values.
+        max: of the values.
+        sd: mean of the standard deviations of the people who rated a pair; None where the corpus does not give them.
+        raters: mean number of the people who rated a pair; None where the corpus does not give it.
+    """
+
+    low: float
+    high: float
+    pairs: int
+    min: float
+    mean: float
+    max: float
+    sd: float | None
+    raters: float | None
+
+
+def ratings_of(pairs: Pairs) -> dict[str, RatingSummary]:
+    """The ratings of a corpus by name; {} if it has none."""
+    found = {}
+    scales = {rating.name: rating for rating in pairs.scales}
+    for name in dict.fromkeys([*scales, *(name for row in pairs.ratings for name in row)]):
+        scale = scales.get(name, Rating(name, 0.0, 1.0))
+        values, sds, raters = (pairs.rating_values([name], key)[:, 0] for key in ("value", "sd", "n"))
+        values, sds, raters = (column[~np.isnan(column)] for column in (values, sds, raters))
+        if len(values):
+            least, mean, most = (
+                round(scale.low + scale.span * float(of), 3) for of in (values.min(), values.mean(), values.max())
+            )
+            found[name] = RatingSummary(
+                scale.low,
+                scale.high,
+                len(values),
+                least,
+                mean,
+                most,
+                round(scale.span * float(sds.mean()), 3) if len(sds) else None,
+                round(float(raters.mean()), 1) if len(raters) else None,
+            )
+    return found
+
+
 def emotions_of(pairs: Pairs) -> Emotions | None:
     """The labels of a corpus; None if no pair is labelled."""
     lists = pairs.table["emotions"].combine_chunks()
@@ -120,14 +171,14 @@ def sample_rows(n_rows: int, n: int) -> np.ndarray:
 
 
 def summary_lines(pairs: Pairs) -> list[str]:
-    """At most six lines about a corpus: its size, emotions, pairs without one, annotators, split and notes."""
+    """At most seven lines about a corpus: its size, emotions, ratings, annotators, split and notes."""
     images = pc.count_distinct(pairs.table["image"]).as_py()
     without_image = pc.sum(pc.equal(pairs.table["image"], "")).as_py() or 0
     size = f"{len(pairs):,} pairs, {images - bool(without_image):,} images, {len(pairs.rejected):,} rejected rows"
     lines = [f"{size}, {without_image:,} pairs without an image" if without_image else size]
     emotions = emotions_of(pairs)
     if emotions is None:
-        lines.append("no emotions")
+        lines.append("ratings instead of emotions" if ratings_of(pairs) else "no emotions")
     else:
         top = ", ".join(f"{label} {count:,}" for label, count in list(emotions.counts.items())[:TOP])
         more = len(emotions.counts) - TOP
@@ -135,6 +186,9 @@ def summary_lines(pairs: Pairs) -> list[str]:
         lines.append(f"emotions: {named}; {emotions.per_pair} per pair")
         if emotions.without_emotion:
             lines.append(f"{emotions.without_emotion:,} pairs name no emotion")
+    if ratings := ratings_of(pairs):
+        each = (f"{name} {rating.min:g} to {rating.max:g} ({rating.pairs:,} pairs)" for name, rating in ratings.items())
+        lines.append(f"ratings: {', '.join(each)}")
     if (people := annotators_of(pairs)) is not None:
         names = f"{people.people:,} annotators" if people.people else "annotators without names"
         lines.append(f"{names}: {people.ratings:,} ratings; {people.per_pair} per pair")

@@ -16,12 +16,14 @@ from emocap.corpora.embedded_images import EmbeddedImages, is_embedded
 from emocap.corpora.image_names import plain_image_name, resolve_image_names
 from emocap.corpora.label_columns import Labels, find_binary_columns, labels_of_column, labels_of_columns
 from emocap.corpora.labels import LabelFault, is_absent
-from emocap.corpora.options import EMOTION_COLUMNS, ROLES, ReadOptions, column_of, propose_columns
-from emocap.corpora.pairs import SCHEMA, Pairs
+from emocap.corpora.options import EMOTION_COLUMNS, ROLES, ReadOptions, column_of, has_caption_alias, propose_columns
+from emocap.corpora.pairs import ADDED, SCHEMA, Pairs
 from emocap.corpora.pairs_builder import PairsBuilder, plain_id
 from emocap.corpora.predicted_labels import ROWS as PREDICTED_ROWS
 from emocap.corpora.predicted_labels import are_predictions
+from emocap.corpora.rating_columns import RatingColumns, RatingFault, Value, find_rating_columns, ratings_of_rows
 from emocap.corpora.row_files import Row, open_rows
+from emocap.corpora.row_filter import kept_rows
 from emocap.corpora.source_table import KeptRows, SourceTable
 from emocap.corpora.written_pairs import is_written_by_pairs, read_written_pairs
 from emocap.errors import EmocapError
@@ -33,7 +35,8 @@ def read_table(path: Path, images: Path | None = None, options: ReadOptions | No
     Columns are found by the names in `options.ROLES`, or named by the options. Labels are in one column, in any
     notation that `LabelReader` reads, or in one column of 0 and 1 for each emotion. Rows of one `pair_id`, or with an
     annotator each for the same image and caption, are the ratings of one pair. The column `image` may be omitted for
-    captions alone; it may hold the bytes of images too, which are written to a folder once.
+    captions alone; it may hold the bytes of images too, which are written to a folder once. Where there are images, the
+    column `caption` may be omitted; all captions are "" then. Rows that `options.where` does not keep are left out.
 
     Raises:
         EmocapError: unknown file extension, damaged file, missing column, labels that may be one or several, or no
@@ -63,53 +66,68 @@ class Columns:
     """The names of a table's columns by role; None where it has none.
 
     Attributes:
+        caption: None where there are only images.
         emotions: one column of label cells, or one column for each emotion.
+        ratings: the columns of each rating that is read.
         unused: all other named columns.
     """
 
-    caption: str
+    caption: str | None
     image: str | None
     pair_id: str | None
     emotions: str | list[str] | None
     group: str | None
     split: str | None
     annotator: str | None
+    style: str | None
+    ratings: list[RatingColumns]
     unused: list[str]
 
     def by_role(self) -> dict[str, tuple[str, ...]]:
         """Role to the names of its columns, without roles that the table has not."""
         names = {role: getattr(self, role) for role in ROLES}
-        return {role: (name,) if isinstance(name, str) else tuple(name) for role, name in names.items() if name}
+        found = {role: (name,) if isinstance(name, str) else tuple(name) for role, name in names.items() if name}
+        return found | {columns.rating.name: tuple(columns.names) for columns in self.ratings}
 
     @staticmethod
     def find(source: object, names: Sequence[str], options: ReadOptions, *, needs_image: bool) -> "Columns":
         """The columns of a table with these names.
 
         Raises:
-            EmocapError: no caption, no image although images are given, or a column that `options` name is absent.
+            EmocapError: no caption and no image, no image although images are given, a rating without a column, or a
+                column that `options` name is absent.
         """
         wanted = options.columns.get("emotions") if options.labels else None
         several = None if wanted is None or isinstance(wanted, str) else list(wanted)
         try:
             roles = {
                 role: column_of(role, names, options)
-                for role in ("caption", "image", "pair_id", "emotions", "group", "split", "annotator")
+                for role in ROLES
                 if role != "emotions" or (several is None and options.labels)
             }
         except EmocapError as error:
             raise EmocapError(f"{source}: {error}") from None
         needed = ["caption", "image"] if needs_image else ["caption"]
+        if roles["image"] is not None and not has_caption_alias(names):
+            needed.remove("caption")
         for role in [role for role in needed if roles[role] is None]:
-            raise EmocapError(
-                f"{source}: has no column {role!r}, found {', '.join(names)}; name its columns, such as "
-                f"{propose_columns(names)}, or rename them"
-            )
+            raise missing_column(source, role, names)
+        ratings = find_rating_columns(source, names, options.ratings, options.columns)
         if (missing := next((name for name in several or () if name not in names), None)) is not None:
             raise EmocapError(f"{source}: has no column {missing!r} of emotions, found {', '.join(names)}")
         emotions = roles.pop("emotions", None) if several is None else several
         used = {*roles.values(), *(emotions if isinstance(emotions, list) else [emotions])}
+        used.update(name for columns in ratings for name in columns.names)
         unused = [name for name in names if name not in used]
-        return Columns(emotions=emotions, unused=unused, **roles)  # type: ignore[arg-type]
+        return Columns(emotions=emotions, ratings=ratings, unused=unused, **roles)
+
+
+def missing_column(source: object, role: str, names: Sequence[str]) -> EmocapError:
+    """The error for a table without a column for a role, which proposes one."""
+    return EmocapError(
+        f"{source}: has no column {role!r}, found {', '.join(names)}; name its columns, such as "
+        f"{propose_columns(names)}, or rename them"
+    )
 
 
 _NO_COLUMN = object()  # no row has this key
@@ -127,7 +145,9 @@ class _Cells(NamedTuple):
     emotions: Any
     group: Any
     split: Any
+    style: Any
     others: list[Any]
+    ratings: dict[str, Any]
 
 
 def pairs_of_rows(
@@ -147,7 +167,8 @@ def pairs_of_rows(
     """
     if not names:
         return builder.build()
-    if options.labels and not options.columns and set(names) >= set(SCHEMA.names):
+    rows = kept_rows(builder, names, rows, options.where)
+    if options.labels and not options.columns and not options.where and set(names) >= set(SCHEMA.names) - set(ADDED):
         rows = list(rows)
         if is_written_by_pairs(names, rows):
             return read_written_pairs(builder, names, _with_stored_images(builder, rows))
@@ -160,16 +181,28 @@ def pairs_of_rows(
         )
     cells = list(_cells(rows, columns, options))
     embedded = _embedded_images(builder) if any(is_embedded(row.image) for row in cells) else None
+    has_images = columns.image is not None and (builder.image_root is not None or options.has_images)
+    if columns.caption is None and not has_images:
+        raise missing_column(builder.source, "caption", names)
+    if has_images and all(is_absent(row.caption) for row in cells):
+        builder.image_alone = True
+        builder.notes.append("has no captions: images alone")
+    rating_rows: Sequence[list[Value] | RatingFault | None] = [None] * len(cells)
+    if columns.ratings and options.labels:
+        builder.scales = options.ratings
+        rating_rows = ratings_of_rows(builder.source, [row.ratings for row in cells], columns.ratings)
     labels: Sequence[list[str] | LabelFault | None] | None = _labels(builder, columns, cells, options)
     by_annotator = columns.annotator is not None
-    is_merged = labels is not None and (by_annotator or _has_repeated_ids(cells))
+    has_answers = labels is not None or bool(columns.ratings)
+    is_merged = has_answers and (by_annotator or _has_repeated_ids(cells))
     spellings = _file_names(cells, builder.image_root) if is_merged else {}
-    ids = _ids(builder, cells, stem, spellings, merged=labels is not None, by_annotator=by_annotator)
-    rated = labels is not None and (by_annotator or len(set(ids)) < len(ids))
+    ids = _ids(builder, cells, stem, spellings, merged=has_answers, by_annotator=by_annotator)
+    rated = has_answers and (by_annotator or len(set(ids)) < len(ids))
     accepted: list[int] = []
-    for number, (row, pair_id, named) in enumerate(zip(cells, ids, labels or [None] * len(cells), strict=True)):
-        if isinstance(named, LabelFault):
-            builder.reject(row.where, str(named))
+    of_rows = zip(cells, ids, labels or [None] * len(cells), rating_rows, strict=True)
+    for number, (row, pair_id, named, ratings) in enumerate(of_rows):
+        if isinstance(named, LabelFault) or isinstance(ratings, RatingFault):
+            builder.reject(row.where, str(named if isinstance(named, LabelFault) else ratings))
             continue
         try:
             image = embedded.store(row.image) if embedded is not None and is_embedded(row.image) else row.image
@@ -178,10 +211,10 @@ def pairs_of_rows(
         except EmocapError as error:
             builder.reject(row.where, str(error))
             continue
-        own = {"group": row.group, "split": row.split}
+        own = {"group": row.group, "split": row.split, "ratings": ratings, "style": row.style}
         if rated:
             image = spellings.get(image, image) if isinstance(image, str) else image
-            builder.add_rating(row.where, pair_id, image, row.caption, named or [], row.annotator, **own)
+            builder.add_rating(row.where, pair_id, image, row.caption, named, row.annotator, **own)
         elif builder.add(row.where, pair_id, image, row.caption, named, **own):
             accepted.append(number)
     if builder.kept is not None:
@@ -204,10 +237,20 @@ def _cells(rows: Iterable[Row], columns: Columns, options: ReadOptions) -> Itera
     others = columns.emotions if isinstance(columns.emotions, list) else columns.unused
     if not options.labels or single is not None:
         others = []
-    roles = (columns.pair_id, columns.annotator, columns.image, columns.caption, single, columns.group, columns.split)
+    roles = (
+        columns.pair_id,
+        columns.annotator,
+        columns.image,
+        columns.caption,
+        single,
+        columns.group,
+        columns.split,
+        columns.style,
+    )
+    rated = [name for rating in columns.ratings for name in rating.names]
     names: list[Any] = [_NO_COLUMN if name is None else name for name in roles]
     for where, number, row in rows:
-        pair_id, annotator, image, caption, emotions, group, split = map(row.get, names)
+        pair_id, annotator, image, caption, emotions, group, split, style = map(row.get, names)
         yield _Cells(
             where,
             number,
@@ -218,7 +261,9 @@ def _cells(rows: Iterable[Row], columns: Columns, options: ReadOptions) -> Itera
             emotions,
             group,
             split,
+            style,
             [row.get(name) for name in others] if others else [],
+            {name: row.get(name) for name in rated},
         )
 
 

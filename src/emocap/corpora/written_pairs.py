@@ -8,24 +8,29 @@ from typing import Any
 
 from emocap.corpora.labels import is_absent
 from emocap.corpora.options import ROLES
-from emocap.corpora.pairs import ANNOTATION, SCHEMA, Pairs
+from emocap.corpora.pairs import ADDED, ANNOTATION, RATING, SCHEMA, Pairs
 from emocap.corpora.pairs_builder import PairsBuilder, is_text, plain_id
 from emocap.corpora.row_files import Row
 
 _ANNOTATION_KEYS = {field.name for field in ANNOTATION}
+_RATING_KEYS = {field.name for field in RATING}
 _TOKEN = re.compile(
     r"""(?P<space>\s+|(?:np\.|numpy\.)?array\(|,\s*dtype=(?:object|'[^']*')|\))
-    |(?P<value>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|None|null|nan|[\[{])|[]}:,]""",
+    |(?P<value>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|None|null|nan|-?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|[\[{])
+    |[]}:,]""",
     re.DOTALL | re.VERBOSE,
 )
 
 
 def is_written_by_pairs(names: Iterable[str], rows: Sequence[Row]) -> bool:
-    """Whether a table has all columns of `SCHEMA`, and emotions and annotations are lists, or their text in a CSV."""
-    if not set(names) >= set(SCHEMA.names):
+    """Whether a table has the columns of `SCHEMA`, and those of lists contain them, or their text in a CSV.
+
+    Tables of earlier versions lack the columns `ADDED`.
+    """
+    if not set(names) >= set(SCHEMA.names) - set(ADDED):
         return False
-    for name, is_list in (("emotions", _are_words), ("annotations", _are_annotations)):
-        cells = [row[name] for _, _, row in rows if row.get(name) is not None]
+    for name, is_list in (("emotions", _are_words), ("annotations", _are_annotations), ("ratings", _are_ratings)):
+        cells = [row[name] for _, _, row in rows if row.get(name) is not None]  # none where there is no such column
         texts = {cell.strip() for cell in cells if isinstance(cell, str) and not is_absent(cell)}
         if not all(isinstance(cell, str) or is_list(cell) for cell in cells):
             return False
@@ -46,10 +51,15 @@ def read_written_pairs(builder: PairsBuilder, names: Sequence[str], rows: Iterab
     """
     builder.columns = {name: (name,) for name in SCHEMA.names if name in ROLES}
     builder.unused_columns = tuple(name for name in names if name not in SCHEMA.names)
+    rows = list(rows)
+    builder.image_alone = all(is_absent(row.get("caption")) for _, _, row in rows)
     unlabelled, unread = 0, []
     words: dict[str, Any] = {}
     for where, _, row in rows:
-        pair_id, image, caption, emotions, annotations, group, split = (row.get(name) for name in SCHEMA.names)
+        pair_id, image, caption, emotions, annotations, group, split, ratings, style = map(row.get, SCHEMA.names)
+        if isinstance(ratings, str):
+            ratings = None if is_absent(ratings) else _parsed(ratings)
+            ratings = ratings if _are_ratings(ratings) else None
         if isinstance(emotions, str):
             unlabelled += is_absent(emotions)
             if emotions not in words:
@@ -61,7 +71,8 @@ def read_written_pairs(builder: PairsBuilder, names: Sequence[str], rows: Iterab
                 annotations = None
                 unread += [] if is_absent(text) else [text]
         name = "" if is_absent(pair_id) and not isinstance(pair_id, str) else plain_id(pair_id)
-        builder.add(where, name, image, caption, emotions, annotations, group=group, split=split)
+        own = {"group": group, "split": split, "ratings": ratings, "style": style}
+        builder.add(where, name, image, caption, emotions, annotations, **own)
     if unlabelled:
         builder.notes.append(f"{unlabelled} rows have an empty cell of emotions and are unlabelled; [] is no emotion")
     if unread:
@@ -85,8 +96,21 @@ def _are_annotations(value: Any) -> bool:
     )
 
 
+def _are_ratings(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, Mapping) and _is_rating(one) for one in value)
+
+
+def _is_rating(value: Mapping[str, Any]) -> bool:
+    numbers = [value.get(key) for key in ("value", "sd", "n")]
+    return (
+        value.keys() == _RATING_KEYS
+        and is_text(value["name"])
+        and all(number is None or isinstance(number, int | float) for number in numbers)
+    )
+
+
 def _parsed(text: str) -> Any:
-    """The value of a list as JSON, Python or numpy print it, of texts, lists and objects; None if it is not that.
+    """The value of a list as JSON, Python or numpy print it, with texts, numbers and objects in it; None if it is none.
 
     >>> _parsed("[{'a': array(['x', 'y'], dtype=object)}\\n {'a': None}]")
     [{'a': ['x', 'y']}, {'a': None}]

@@ -72,7 +72,7 @@ def _add(
     reasons = _explanations(item)
     for annotator, answer in answers:
         emotions = _labels(answer, str(item.get("annotation task", "")))
-        given = {"explanations": reasons[annotator]} if annotator in reasons else {}
+        given: dict[str, Any] = {"explanations": reasons[annotator]} if annotator in reasons else {}
         builder.add_rating(where, item_id, None, text, emotions, annotator or None, split=item.get("split"), **given)
 
 

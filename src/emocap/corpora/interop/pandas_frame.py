@@ -66,7 +66,7 @@ def to_pandas(pairs: Pairs) -> Any:
         EmocapError: pandas is not installed.
     """
     pandas = library("pandas")
-    nested = ("emotions", "annotations")
+    nested = ("emotions", "annotations", "ratings")
     frame = pairs.table.drop_columns(list(nested)).to_pandas()
     for name in nested:
         cells = pandas.Series(pairs.table[name].to_pylist(), index=frame.index, dtype=object)

@@ -1,14 +1,15 @@
 """Where the pairs of a study come from, how the target is split, and which region features are used."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from emocap.corpora.embedded_images import contains_images
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.read import FORMATS, unknown_format
 from emocap.errors import EmocapError
+from emocap.ratings import Ratings
 from emocap.regions.extractors.registry import extractor_and_settings
 from emocap.study.config.sections import Section
 
@@ -25,6 +26,10 @@ class CorpusConfig(Section):
         label_separator: what separates the labels of a table's cell; "none" if a cell is one label; None detects it.
         label_threshold: the least score of a label that counts as named, where a table's labels have scores.
         negatives: whether pairs without an emotion are kept, as pairs that evoke none, or dropped.
+        ratings: name to [lowest, highest] of numbers that people gave, such as {valence: [1, 7]}; read from the column
+            NAME or NAME_mean, with NAME_sd and NAME_n where they exist, or as `columns` names them.
+        group: the column of groups that splits keep together.
+        where: column to the list of its values of which a row must have one, else it is left out.
         limit_images: read only so many images with all their captions, drawn by the seed; None reads all. Captions
             without images count as images.
         oracle: Parquet file of the true probabilities, where the corpus is synthetic and knows them.
@@ -38,8 +43,19 @@ class CorpusConfig(Section):
     label_separator: str | None = None
     label_threshold: float = 0.5
     negatives: Literal["keep", "drop"] = "keep"
+    ratings: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    group: str | None = None
+    where: dict[str, list[bool | int | float | str]] = Field(default_factory=dict)
     limit_images: int | None = Field(None, ge=1)
     oracle: Path | None = None
+
+    @field_validator("ratings", mode="before")
+    @classmethod
+    def _with_ranges(cls, value: Any) -> Any:
+        try:
+            return Ratings.of(value).ranges
+        except EmocapError as error:
+            raise ValueError(str(error)) from None
 
     @model_validator(mode="after")
     def _known_format(self) -> "CorpusConfig":
@@ -59,7 +75,17 @@ class CorpusConfig(Section):
 
     def read_options(self) -> ReadOptions:
         """How the corpus is read."""
-        return ReadOptions(self.columns, self.label_separator, self.label_threshold)
+        columns = self.columns if self.group is None else {**self.columns, "group": self.group}
+        if self.group is not None and self.columns.get("group", self.group) != self.group:
+            raise EmocapError(f"group is {self.group!r}, but columns.group is {self.columns['group']!r}; give one")
+        return ReadOptions(
+            columns,
+            self.label_separator,
+            self.label_threshold,
+            ratings=Ratings.of(self.ratings),
+            where=self.where,
+            has_images=self.images is not None or self.store is not None,
+        )
 
 
 class SplitConfig(Section):
