@@ -77,6 +77,11 @@ def history(run: str, steps: int, per_epoch: int, start: float, end: float) -> d
 def audit() -> dict[str, Any]:
     return {
         "schema": 1, "labels": LABELS, "p": 4, "k": None, "fraction": 0.5, "label_type": "soft",
+        "rank": "probability",
+        "contrast": {
+            "probability": {"n_images": 1200, "same_image": 3.4, "other_images": 3.125, "n_occurring": 5},
+            "lift": {"n_images": 1200, "same_image": 1.36, "other_images": 0.75, "n_occurring": 6},
+        },
         "n_source_pairs": 6000, "n_candidates": 6000, "n_selected": 3000,
         "target_share": [0.6, 0.4, 0.3, 0.2, 0.1, 0.1],
         "before": [0.30, 0.25, 0.20, 0.15, 0.09, 0.01], "after": [0.35, 0.25, 0.20, 0.12, 0.08, 0.0],

@@ -129,6 +129,24 @@ def test_caption_states_shares_of_pseudo_labels(run_dir):
     assert "never chosen" in texts(drawing)
 
 
+def test_caption_states_emotions_that_captions_share(run_dir):
+    drawing = pseudo_labels.contrast(Audit.model_validate(run_dir.read("audit.json")))
+    assert drawing.caption == (
+        "Two captions of the same image share 3.40 of 4 by probability and 1.36 of 4 by lift, a mean over 1,200 images "
+        "with several captions; of the emotions, 5 of 6 by probability and 6 of 6 by lift occur."
+    )
+    assert {"by probability", "by lift"} < set(texts(drawing))
+
+
+def test_no_contrast_without_several_captions_per_image(run_dir):
+    audit = run_dir.read("audit.json")
+    for found in audit["contrast"].values():
+        found.update(n_images=0, same_image=None)
+    assert pseudo_labels.contrast(Audit.model_validate(audit)) is None
+    audit.pop("contrast")
+    assert pseudo_labels.contrast(Audit.model_validate(audit)) is None
+
+
 def test_many_emotions_are_cut_and_caption_says_so(run_dir):
     labels = [f"emotion{number}" for number in range(100)]
     audit = run_dir.read("audit.json") | {

@@ -289,6 +289,9 @@ def test_shows_the_audit(run_dir):
     text = report_of(run_dir).text
     assert "Emotions never chosen 1 of 6: tired" in text
     assert "After selection 1.500 84%" in text
+    assert "each with its top-4 emotions by probability as soft labels" in text
+    assert "Emotions that occur, ranked by lift 6 of 6" in text
+    assert "share 3.40 of 4 by probability and 1.36 of 4 by lift" in text
 
 
 def test_page_is_deterministic(run_dir):
