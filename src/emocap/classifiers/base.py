@@ -10,6 +10,7 @@ import numpy as np
 
 from emocap.emotions import Vocabulary
 from emocap.evaluation.calibration import scale
+from emocap.ratings import Ratings
 from emocap.regions.store.reader import FeatureStore
 from emocap.training.checkpoint import ModelCard, SavedModel, require_features
 from emocap.training.predict import require_finite
@@ -36,6 +37,7 @@ class Classifier(ABC):
         card: its metadata.
         folder: the model folder.
         vocabulary: its E emotions, in order.
+        ratings: the R ratings that it predicts, in order.
         network: the VisualBERT, whose gradients explain predictions; None for models of other kinds.
         n_networks: number of neural networks that a prediction runs.
     """
@@ -46,6 +48,7 @@ class Classifier(ABC):
     def __init__(self, card: ModelCard, folder: Path) -> None:
         self.card, self.folder = card, folder
         self.vocabulary = Vocabulary(tuple(card.labels))
+        self.ratings = Ratings.of(card.ratings)
 
     @property
     def uses_images(self) -> bool:

@@ -63,6 +63,7 @@ class ModelCard:
         members: of an ensemble: the model folders, relative to this one.
         calibrated_members: of an ensemble: whether its members' probabilities are calibrated before their logits are
             averaged.
+        ratings: name of each rating that it predicts, in order, to the lowest and highest value of its scale.
     """
 
     labels: list[str]
@@ -80,6 +81,7 @@ class ModelCard:
     synthetic: bool = False
     members: list[str] = field(default_factory=list)
     calibrated_members: bool = False
+    ratings: dict[str, list[float]] = field(default_factory=dict)
     schema: int = SCHEMA
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
