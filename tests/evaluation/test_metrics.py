@@ -70,6 +70,13 @@ def test_weights_by_hand() -> None:
     assert ap == pytest.approx([1.0, 1.0, (5 / 6 + 1 + 1) / 3, np.nan], nan_ok=True)
 
 
+def test_roc_auc_leaves_out_emotions_of_all_or_no_pair() -> None:
+    scores = np.array([[0.9, 0.1, 0.5], [0.4, 0.2, 0.5], [0.4, 0.3, 0.5]])
+    targets = np.array([[1, 1, 0], [1, 1, 0], [0, 1, 1]])
+    assert METRICS["roc_auc"](scores, targets) == pytest.approx((0.75 + 0.5) / 2), "half for equal scores"
+    assert evaluate(scores[:2], targets[:2], ["a", "b", "c"])["roc_auc"] is None
+
+
 def test_breaks_ties_by_vocabulary_order() -> None:
     assert ranking(np.array([[0.5, 0.5, 0.9]])).tolist() == [[2, 0, 1]]
     assert top_k_accuracy(np.array([[0.5, 0.5]]), np.array([[1, 0]]), 1) == 1.0
@@ -90,6 +97,7 @@ def test_equals_scikit_learn(seed: int, with_weights: bool) -> None:
         "macro_f1": sk.f1_score(t, every, average="macro", zero_division=0, **options),
         "hamming_loss": sk.hamming_loss(t, p >= 0.5, **options),
         "mean_average_precision": sk.average_precision_score(t, p, average="macro", **options),
+        "roc_auc": sk.roc_auc_score(t, p, average="macro", **options),
         "bce": np.average(nats, weights=w),
     }
     if seed % 2 == 0:  # scikit-learn breaks ties differently

@@ -103,6 +103,7 @@ _METRICS = (
         in_summary=True,
         in_figure=True,
     ),
+    Metric("roc_auc", "Area under the ROC curve", "AUC", ranked.roc_statistic),
     Metric(
         "label_ranking_average_precision",
         "Label ranking average precision",
@@ -186,7 +187,7 @@ def evaluate(
     threshold: float | np.ndarray = 0.5,
     thresholds: float | np.ndarray = 0.5,
 ) -> dict[str, Any]:
-    """Every metric that can vary, `per_emotion_average_precision` by label (None where it does not occur), and counts.
+    """Every metric that can vary and `per_emotion_average_precision` by label, None where undefined, and counts.
 
     The counts are `n_pairs` and `n_ranked`, the pairs with an emotion, over which metrics of single pairs' rankings are
     averaged; all other metrics count every pair.
@@ -203,9 +204,8 @@ def evaluate(
         EmocapError: no row has a 1.
     """
     scored = ScoredPredictions(probabilities, targets, threshold, thresholds)
-    scores: dict[str, Any] = {
-        name: plain_value(METRICS[name].statistic(scored), len(scored.truth)) for name in varying_metrics(len(labels))
-    }
+    values = {name: plain_value(METRICS[name].statistic(scored), len(targets)) for name in varying_metrics(len(labels))}
+    scores: dict[str, Any] = {name: None if np.isnan(value) else value for name, value in values.items()}
     scores["per_emotion_average_precision"] = dict(
         zip(labels, ranked.average_precisions(probabilities, targets), strict=True)
     )

@@ -115,6 +115,36 @@ def equal_count_bins(probabilities: np.ndarray, bins: int = BINS, least: int = L
     return np.unique(numbers[number_of], return_inverse=True)[1]
 
 
+@dataclass(frozen=True)
+class RocAreas:
+    """The mean, over the emotions that some weighted pairs have and others lack, of the area under the ROC curve.
+
+    Attributes:
+        scores: (N, E); pairs of equal score count half.
+        truth: (N, E) bool.
+    """
+
+    scores: np.ndarray
+    truth: np.ndarray
+    per_pair: None = None
+
+    def __call__(self, weights: np.ndarray) -> np.ndarray:
+        labels = range(self.scores.shape[1])
+        areas = [self._area(self.scores[:, label], self.truth[:, label], weights) for label in labels]
+        return mean_of_defined(np.stack(areas, axis=1)) if areas else np.full(len(weights), np.nan)
+
+    @staticmethod
+    def _area(scores: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """(B,) shares of the pairs of a positive and a negative in which the positive has the higher score."""
+        order = np.argsort(scores, kind="stable")
+        starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
+        by_pair = np.asarray(weights, dtype=np.float64)[:, order]
+        positive = np.add.reduceat(np.where(truth[order], by_pair, 0), starts, axis=1)
+        negative = np.add.reduceat(np.where(truth[order], 0, by_pair), starts, axis=1)
+        below = np.cumsum(negative, axis=1) - negative / 2
+        return weighted_share((positive * below).sum(axis=1), positive.sum(axis=1) * negative.sum(axis=1))
+
+
 class AveragePrecisions:
     """The mean of average precision over the emotions whose positives have any weight.
 
