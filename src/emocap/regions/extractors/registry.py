@@ -12,6 +12,7 @@ from emocap.regions.extractors.base import Extractor
 EXTRACTORS = {
     "grid": "emocap.regions.extractors.grid:GridExtractor",
     "frcnn-vg": "emocap.regions.extractors.frcnn_vg:VisualGenomeExtractor",
+    "timm": "emocap.regions.extractors.timm_backbone:TimmExtractor",
     "torchvision": "emocap.regions.extractors.torchvision_detector:TorchvisionExtractor",
     "vit": "emocap.regions.extractors.vit:VitExtractor",
 }
