@@ -10,10 +10,13 @@ from emocap import EmotionCaptioner
 from emocap.captioning import tuning
 from emocap.captioning.candidates import CandidateGenerator, Candidates
 from emocap.captioning.checkpoint import find_captioner
+from emocap.captioning.judging import Judge
 from emocap.captioning.rerank import UNFAITHFUL
-from emocap.captioning.systems import caption_systems, nearest_captions
+from emocap.captioning.retrieval import CaptionRetrieval
+from emocap.captioning.systems import caption_systems
 from emocap.errors import EmocapError
 from emocap.files import read_json, write_json
+from emocap.pseudo_labels.lift import LiftScale
 from emocap.report.page import write_report
 from emocap.study.config.loading import load_config
 from emocap.study.run import run_study, units_of
@@ -22,6 +25,7 @@ from emocap.study.stages import captions as captions_stage
 
 CAPTIONER = {
     "held_out_images": 24,
+    "controls": ["shuffled"],
     "guidance": [1.0, 2.0],
     "strength": [0.0, 1.0],
     "candidates": 4,
@@ -195,13 +199,14 @@ def test_nearest_image_provides_its_caption(finished, tiny_study) -> None:
     pairs, store = study.pairs("source"), study.store("source")
     images = list(dict.fromkeys(pairs.images))[::7]
     expected = [pairs.captions[pairs.images.index(image)] for image in images]
-    assert nearest_captions([store[image][0] for image in images], pairs, store) == expected
+    retrieval = CaptionRetrieval.of(pairs.images, pairs.captions, store)
+    assert retrieval.nearest([store[image][0] for image in images]) == expected
 
 
 class ScriptedGenerator(CandidateGenerator):
     """Captions depend on guidance only; the ranker prefers one of them."""
 
-    def generate(self, features, emotions, guidance=1.0):
+    def generate(self, features, emotions, guidance=1.0, styles=None):
         word = "plain" if not any(emotions) else f"g{guidance:g}"
         return [Candidates([f"{word} a", f"{word} b"], np.array([-1.0, -1.5])) for _ in emotions]
 
@@ -223,11 +228,13 @@ def test_ranker_decides_and_guidance_reaches_the_judge(finished, tiny_study, mon
     eval_set.emotions = [0] * len(eval_set.images)
     labels, settings = study.vocabulary.labels, study.config.captioner
     generator = ScriptedGenerator(None, None, settings.candidates)
+    scale = LiftScale(np.zeros(3), np.ones(3))
     config, trade_off = tuning.choose_generation_config(
         generator,
         eval_set,
-        judge,
+        Judge(judge, scale),
         labels,
+        scale,
         guidance=settings.guidance,
         strength=settings.strength,
         max_loss=settings.max_loss,
@@ -237,8 +244,10 @@ def test_ranker_decides_and_guidance_reaches_the_judge(finished, tiny_study, mon
     points = {(p["guidance"], p["strength"]): p for p in trade_off["points"]}
     assert (points[2, 1]["alignment"]["mean"], points[2, 1]["judged_alignment"]["mean"]) == (1.0, 0.0)
     assert (points[1, 0]["alignment"]["mean"], points[1, 0]["judged_alignment"]["mean"]) == (0.0, 1.0)
-    systems = caption_systems(generator, eval_set, labels, config, study.pairs("source"), study.store("source"))
-    assert {name: texts[0] for name, texts in systems.items() if name not in ("nearest image", "human")} == {
+    ranker = tuning.ranker_of(generator, labels, config.strength, scale)
+    retrieval = CaptionRetrieval.of([], [], None)
+    systems = caption_systems(generator, eval_set, config, ranker, retrieval, seed=0)
+    assert {name: texts[0] for name, texts in systems.items() if name != "human"} == {
         "without emotion": "plain a", "emotion, not guided": "g1 a", "guided": "g2 a", "guided and re-ranked": "g2 b",
     }  # fmt: skip
 
@@ -252,7 +261,7 @@ def test_warns_of_captioner_that_ignores_emotions(finished, tiny_study, monkeypa
     monkeypatch.setattr(
         CandidateGenerator,
         "generate",
-        lambda self, features, emotions, guidance=1.0: generate(self, features, [[] for _ in emotions]),
+        lambda self, features, emotions, guidance=1.0, styles=None: generate(self, features, [[] for _ in emotions]),
     )
     captions_stage.captions(study)
     assert "100% are identical with and without the emotion; the captioner ignores it" in caplog.text
@@ -283,7 +292,9 @@ def test_bare_emotion_word_does_not_win(finished, tiny_corpora) -> None:
 def test_chosen_settings_are_the_saved_defaults(finished, tiny_corpora) -> None:
     results = read_json(finished / "captioner" / "captions.json")
     config = read_json(finished / "captioner" / "model" / "generation.json")
-    assert config == {"guidance": results["guidance"], "strength": results["strength"]}
+    assert {key: config[key] for key in ("guidance", "strength")} == {
+        "guidance": results["guidance"], "strength": results["strength"],
+    }  # fmt: skip
     (best, *_) = EmotionCaptioner.from_pretrained(finished).caption(
         tiny_corpora / "source" / "000000000003.jpg", ["sad"]
     )

@@ -113,14 +113,21 @@ class CandidateGenerator:
         self, features: Sequence[np.ndarray | None], emotions: Sequence[Sequence[int]], guidance: float = 1.0,
         styles: Sequence[str | None] | None = None,
     ) -> list[str]:  # fmt: skip
-        """For each of N images one caption without re-ranking: the most likely of beam search, else the most faithful.
+        """For each of N images one caption without re-ranking, as by `chosen`.
 
         Arguments and exceptions as for `generate`.
         """
-        generated = self.generate(features, emotions, guidance, styles)
+        return self.chosen(self.generate(features, emotions, guidance, styles))
+
+    def chosen(self, candidates: Sequence[Candidates]) -> list[str]:
+        """For each of N images the caption without re-ranking: the most likely of beam search, else the most faithful.
+
+        Args:
+            candidates: of N images.
+        """
         if self.config.beams is None:
-            return [candidates.most_faithful for candidates in generated]
-        return [candidates.captions[0] for candidates in generated]
+            return [own.most_faithful for own in candidates]
+        return [own.captions[0] for own in candidates]
 
     def probabilities(
         self, features: Sequence[np.ndarray | None], candidates: Sequence[Candidates]

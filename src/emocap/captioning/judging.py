@@ -1,21 +1,50 @@
 """Independent judges of generated captions, and the scores of several systems.
 
-A judge is a classifier that reads only captions and is fitted to pairs that none of the study's models saw.
+A judge is a classifier that reads only captions and is fitted to pairs that none of the study's models saw. By its raw
+probabilities the frequent emotions of its training pairs are highest for nearly every caption, whatever its words. By
+lift, its logit compared with that of people's captions of other images, an emotion is high where a caption evokes it
+more than captions usually do.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from emocap.captioning.eval_set import EvalSet
+from emocap.captioning.metrics import bleu, cider_d, rouge_l
+from emocap.captioning.nouns import Tagger, noun_faithfulness
 from emocap.captioning.scores import alignment_hits, score_captions, summarise
-from emocap.captioning.system_names import WITHOUT_EMOTION
+from emocap.captioning.system_names import HUMAN, WITHOUT_EMOTION
 from emocap.evaluation.baselines import PredictFunction, fit_baseline
 from emocap.evaluation.ranking_metrics import mean_average_precision, recall_at_k, top_k_accuracy
 from emocap.evaluation.sentence_vectors import sentence_vectors
+from emocap.pseudo_labels.lift import LiftScale, lift
 
 JUDGES = ("tfidf", "vectors")
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A judge with the scale of its lift.
+
+    Attributes:
+        probabilities: of n captions, (n, E).
+        scale: of its logits over people's captions of other images.
+    """
+
+    probabilities: PredictFunction
+    scale: LiftScale
+
+    @classmethod
+    def of(cls, probabilities: PredictFunction, captions: Sequence[str]) -> "Judge":
+        """With the scale of these human captions, at least one."""
+        return cls(probabilities, LiftScale.of(probabilities(captions)))
+
+    def lift(self, captions: Sequence[str]) -> np.ndarray:
+        """(n, E) of n captions."""
+        return lift(self.probabilities(captions), self.scale)
 
 
 def fit_judge(
@@ -72,29 +101,66 @@ def _judge_metrics(probabilities: np.ndarray, targets: np.ndarray) -> dict[str, 
 
 
 def score_systems(
-    systems: Mapping[str, Sequence[str]], eval_set: EvalSet, judge: PredictFunction, labels: Sequence[str], seed: int
+    systems: Mapping[str, Sequence[str]],
+    eval_set: EvalSet,
+    judge: Judge,
+    labels: Sequence[str],
+    tagger: Tagger | None,
+    seed: int,
 ) -> dict[str, Any]:
     """All scores of every system, and paired differences from the captioner without an emotion.
 
     Args:
         systems: name to N captions.
         labels: E emotions.
+        tagger: of nouns; None leaves noun faithfulness out.
         seed: of the bootstrap.
     """
-    scores = {
-        name: score_captions(captions, eval_set.references, eval_set.emotions, judge(captions), labels)
-        for name, captions in systems.items()
-    }
+    scores = {}
+    for name, captions in systems.items():
+        probabilities = judge.probabilities(captions)
+        scores[name] = {
+            **score_captions(captions, eval_set.references, eval_set.emotions, probabilities, labels),
+            "lift_alignment": alignment_hits(lift(probabilities, judge.scale), eval_set.emotions),
+            **content_scores(captions, eval_set, tagger, is_human=name == HUMAN),
+        }
     summary, differences = summarise(scores, WITHOUT_EMOTION, seed=seed)
     return {"n_images": len(eval_set.images), "systems": summary, "differences": differences}
 
 
+def content_scores(
+    captions: Sequence[str], eval_set: EvalSet, tagger: Tagger | None, *, is_human: bool = False
+) -> dict[str, Any]:
+    """Noun faithfulness, where there is a tagger, and scores against all of an image's factual captions.
+
+    Args:
+        captions: N captions.
+        is_human: whether they are among the factual captions themselves, so that they are compared with the others
+            alone.
+    """
+    references = eval_set.references if is_human else eval_set.all_references
+    scores: dict[str, Any] = {}
+    if tagger is not None:
+        scores["noun_faithfulness"] = noun_faithfulness(captions, references, tagger)
+    if not is_human:
+        scores["all_references"] = {
+            "cider_d": float(cider_d(captions, references).mean()),
+            "bleu_4": float(bleu(captions, references)[3]),
+            "rouge_l": float(rouge_l(captions, references).mean()),
+        }
+    return scores
+
+
 def score_with_judge(
-    systems: Mapping[str, Sequence[str]], eval_set: EvalSet, judge: PredictFunction, seed: int
+    systems: Mapping[str, Sequence[str]], eval_set: EvalSet, judge: Judge, seed: int
 ) -> dict[str, Any]:
     """The alignment of the same captions according to one more judge, and its differences."""
-    hits = {
-        name: {"alignment": alignment_hits(judge(captions), eval_set.emotions)} for name, captions in systems.items()
-    }
+    hits = {}
+    for name, captions in systems.items():
+        probabilities = judge.probabilities(captions)
+        hits[name] = {
+            "alignment": alignment_hits(probabilities, eval_set.emotions),
+            "lift_alignment": alignment_hits(lift(probabilities, judge.scale), eval_set.emotions),
+        }
     summary, differences = summarise(hits, WITHOUT_EMOTION, seed=seed)
     return {"systems": summary, "differences": differences}

@@ -22,6 +22,7 @@ from emocap.captioning.metrics import (
 from emocap.evaluation.scored_predictions import ranking
 
 N_BOOTSTRAP = 1000
+COMPARED = ("alignment", "lift_alignment", "cider_d", "noun_faithfulness")
 
 
 def judge_top_k(n_emotions: int) -> int:
@@ -45,6 +46,22 @@ def alignment_hits(probabilities: np.ndarray, emotions: Sequence[int]) -> np.nda
     """
     top = ranking(probabilities)[:, : judge_top_k(np.shape(probabilities)[1])]
     return (top == np.asarray(emotions)[:, None]).any(axis=1).astype(np.float64)
+
+
+def top_k_hits(scores: np.ndarray, labels: Sequence[int], k: int) -> np.ndarray:
+    """(N,) probability that the label is among the k highest scores of its row, with equal scores in random order.
+
+    Args:
+        scores: (N, E), of which only the order in a row matters.
+        labels: N column indices.
+        k: 1 or more.
+
+    >>> top_k_hits(np.array([[2, 1, 0], [1, 1, 1], [0, 1, 1]]), [0, 0, 0], k=1).round(2).tolist()
+    [1.0, 0.33, 0.0]
+    """
+    own = scores[np.arange(len(scores)), labels][:, None]
+    n_above, n_equal = (scores > own).sum(axis=1), (scores == own).sum(axis=1)
+    return np.clip((k - n_above) / n_equal, 0.0, 1.0)
 
 
 def score_captions(
@@ -91,8 +108,8 @@ def summarise(
 
     Returns:
         The scores of each system, with arrays replaced by {"mean", "low", "high"}; and for each other system the
-        differences of "alignment" and "cider_d", each with "difference", "low" and "high", and "cider_d_share", its
-        CIDEr-D divided by that of the reference, with "share", "low" and "high", None where that is 0.
+        differences of those of `COMPARED` that it has, each with "difference", "low" and "high", and "cider_d_share",
+        its CIDEr-D divided by that of the reference, with "share", "low" and "high", None where that is 0.
     """
     n = len(next(iter(systems.values()))["alignment"])
     draws = np.random.default_rng(seed).integers(n, size=(n_bootstrap, n))
@@ -104,7 +121,7 @@ def summarise(
             scores[name][key] = estimate(value, draws) if isinstance(value, np.ndarray) else value
         if name != reference:
             differences[name] = {}
-            for key in ("alignment", "cider_d"):
+            for key in COMPARED:
                 if key in values:
                     paired = estimate(values[key] - systems[reference][key], draws)
                     differences[name][key] = {"difference": paired.pop("mean"), **paired}

@@ -1,74 +1,139 @@
-"""The systems whose captions are compared: the captioner in four settings, the nearest training image, and humans."""
+"""The systems whose captions are compared: the captioner in several settings, its controls, retrieval, and humans."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from emocap.captioning.candidates import CandidateGenerator
+from emocap.captioning.candidates import CandidateGenerator, Candidates
 from emocap.captioning.checkpoint import GenerationConfig
 from emocap.captioning.eval_set import EvalSet
-from emocap.captioning.system_names import GUIDED, HUMAN, NEAREST, NOT_GUIDED, RERANKED, WITHOUT_EMOTION
-from emocap.corpora.pairs import Pairs
-from emocap.regions.store.reader import FeatureStore
+from emocap.captioning.retrieval import CaptionRetrieval
+from emocap.captioning.system_names import (
+    BLANKED,
+    CONSENSUS,
+    GUIDED,
+    HUMAN,
+    NEAREST,
+    NOT_GUIDED,
+    OTHER_EMOTION,
+    RANDOM,
+    RERANKED,
+    SHUFFLED,
+    SHUFFLED_RERANKED,
+    WITHOUT_EMOTION,
+)
+from emocap.pseudo_labels.lift import LiftScale
+
+Features = Sequence[np.ndarray | None]
+
+
+@dataclass(frozen=True)
+class EmotionRanker:
+    """How the candidates for an emotion are ranked.
+
+    Attributes:
+        labels: E emotions.
+        strength: weight of the emotion against faithfulness.
+        scale: of the ranker's logits, to rank by lift; None ranks by log-probability.
+    """
+
+    labels: Sequence[str]
+    strength: float
+    scale: LiftScale | None = None
+
+    def best(
+        self, candidates: Sequence[Candidates], probabilities: Sequence[np.ndarray], emotions: Sequence[int]
+    ) -> list[int]:
+        """For each image the index of its best candidate.
+
+        Args:
+            candidates: of N images.
+            probabilities: N times (n, E), by the ranker.
+            emotions: N requested emotions.
+        """
+        return [
+            own.best(p, self.labels, emotion, self.strength, self.scale).number
+            for own, p, emotion in zip(candidates, probabilities, emotions, strict=True)
+        ]
+
+    def captions(
+        self,
+        generator: CandidateGenerator,
+        features: Features,
+        candidates: Sequence[Candidates],
+        emotions: Sequence[int],
+    ) -> list[str]:
+        """For each image its best candidate; arguments as for `best`."""
+        numbers = self.best(candidates, generator.probabilities(features, candidates), emotions)
+        return [own.captions[number] for own, number in zip(candidates, numbers, strict=True)]
 
 
 def caption_systems(
     generator: CandidateGenerator,
     eval_set: EvalSet,
-    labels: Sequence[str],
     config: GenerationConfig,
-    training_pairs: Pairs,
-    store: FeatureStore | None,
+    ranker: EmotionRanker,
+    retrieval: CaptionRetrieval,
+    seed: int,
 ) -> dict[str, list[str]]:
-    """For each system one caption per image.
+    """For each system one caption per image; retrieval is left out where no training image has features.
 
     Args:
-        labels: E emotions.
-        training_pairs, store: captions and region features of the captioner's training images.
+        config: with the chosen guidance.
+        ranker: with the chosen strength.
+        seed: of the random captions.
     """
-    features = eval_set.features
-    requested = [[emotion] for emotion in eval_set.emotions]
+    features, emotions = eval_set.features, eval_set.emotions
+    requested = [[emotion] for emotion in emotions]
     guided = generator.generate(features, requested, config.guidance)
-    probabilities = generator.probabilities(features, guided)
-    return {
-        WITHOUT_EMOTION: most_faithful(generator, features, [[] for _ in requested]),
-        NOT_GUIDED: most_faithful(generator, features, requested),
-        GUIDED: [candidates.most_faithful for candidates in guided],
-        RERANKED: [
-            candidates.best(p, labels, emotion, config.strength).caption
-            for candidates, p, emotion in zip(guided, probabilities, eval_set.emotions, strict=True)
-        ],
-        NEAREST: nearest_captions(features, training_pairs, store),
-        HUMAN: eval_set.human,
+    systems = {
+        WITHOUT_EMOTION: generator.captions(features, [[] for _ in requested]),
+        NOT_GUIDED: generator.captions(features, requested) if config.guidance != 1 else generator.chosen(guided),
+        GUIDED: generator.chosen(guided),
+        RERANKED: ranker.captions(generator, features, guided, emotions),
     }
+    if retrieval:
+        systems |= {
+            RANDOM: retrieval.random(len(features), seed),
+            NEAREST: retrieval.nearest(features),
+            CONSENSUS: retrieval.consensus(features),
+        }
+    return systems | {HUMAN: eval_set.human}
 
 
-def most_faithful(
-    generator: CandidateGenerator, features: Sequence[np.ndarray | None], emotions: Sequence[Sequence[int]]
-) -> list[str]:
-    """For each image the most faithful candidate, generated without guidance."""
-    return [candidates.most_faithful for candidates in generator.generate(features, emotions)]
+def control_systems(
+    generator: CandidateGenerator,
+    shuffled: CandidateGenerator | None,
+    eval_set: EvalSet,
+    config: GenerationConfig,
+    ranker: EmotionRanker,
+    blank: np.ndarray | None,
+) -> dict[str, list[str]]:
+    """Captions with a wrong input each: another emotion, another image, or emotions learnt for other captions.
+
+    Args:
+        shuffled: the captioner trained on shuffled emotions, where there is one.
+        blank: (D,) the region that replaces all regions of an image, or None without images.
+    """
+    features, requested = eval_set.features, [[emotion] for emotion in eval_set.emotions]
+    others = eval_set.other_emotions
+    systems = {}
+    if others is not None:
+        candidates = generator.generate(features, [[emotion] for emotion in others], config.guidance)
+        systems[OTHER_EMOTION] = ranker.captions(generator, features, candidates, others)
+    if blank is not None:
+        blanked = [None if regions is None else np.tile(blank, (len(regions), 1)) for regions in features]
+        candidates = generator.generate(blanked, requested, config.guidance)
+        systems[BLANKED] = ranker.captions(generator, blanked, candidates, eval_set.emotions)
+    if shuffled is not None:
+        candidates = shuffled.generate(features, requested, config.guidance)
+        systems[SHUFFLED] = shuffled.chosen(candidates)
+        systems[SHUFFLED_RERANKED] = ranker.captions(shuffled, features, candidates, eval_set.emotions)
+    return systems
 
 
-def nearest_captions(
-    features: Sequence[np.ndarray | None], training_pairs: Pairs, store: FeatureStore | None
-) -> list[str]:
-    """For each image the first caption of the most similar training image, by cosine similarity of mean regions."""
-    first_captions: dict[str, str] = {}
-    for image, caption in zip(training_pairs.images, training_pairs.captions, strict=True):
-        if store is not None and image in store:
-            first_captions.setdefault(image, caption)
-    if not first_captions:
-        return [training_pairs.captions[0]] * len(features)
-    assert store is not None, "its images were found in it"
-    known = np.stack([_unit_mean(store[image][0]) for image in first_captions])
-    captions = list(first_captions.values())
-    return [
-        captions[int(np.argmax(known @ _unit_mean(regions)))] if regions is not None else captions[0]
-        for regions in features
-    ]
-
-
-def _unit_mean(features: np.ndarray) -> np.ndarray:
-    mean = features.astype(np.float32).mean(axis=0)
-    return mean / max(float(np.linalg.norm(mean)), 1e-12)
+def styled_captions(generator: CandidateGenerator, features: Features, styles: Sequence[str]) -> dict[str, list[str]]:
+    """For each style one caption per image, without an emotion."""
+    n = len(features)
+    return {style: generator.captions(features, [[] for _ in range(n)], styles=[style] * n) for style in styles}

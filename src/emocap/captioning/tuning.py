@@ -1,10 +1,11 @@
 """Choice of guidance and re-ranking strength on images of their own.
 
-The ranker selects the setting; the judge only reports.
+The ranker selects the setting, by whether the requested emotion is among those of highest lift; the judge only reports.
 """
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,12 @@ import numpy as np
 from emocap.captioning.candidates import CandidateGenerator, Candidates
 from emocap.captioning.checkpoint import GenerationConfig
 from emocap.captioning.eval_set import EvalSet
+from emocap.captioning.judging import Judge
 from emocap.captioning.metrics import cider_d
 from emocap.captioning.scores import N_BOOTSTRAP, alignment_hits, estimate, select_operating_point
-from emocap.captioning.systems import most_faithful
-from emocap.evaluation.baselines import PredictFunction
+from emocap.captioning.systems import EmotionRanker
 from emocap.progress import track
+from emocap.pseudo_labels.lift import LiftScale, lift
 
 logger = logging.getLogger("emocap")
 
@@ -24,8 +26,9 @@ logger = logging.getLogger("emocap")
 def choose_generation_config(
     generator: CandidateGenerator,
     eval_set: EvalSet,
-    judge: PredictFunction,
+    judge: Judge,
     labels: Sequence[str],
+    scale: LiftScale,
     *,
     guidance: Sequence[float],
     strength: Sequence[float],
@@ -36,30 +39,27 @@ def choose_generation_config(
 
     Args:
         labels: E emotions.
+        scale: of the ranker's logits over captions of other images.
         guidance, strength: the values of the grid.
         max_loss: relative to the captioner without an emotion.
         seed: of the bootstrap.
     """
     n = len(eval_set.images)
     draws = np.random.default_rng(seed).integers(n, size=(N_BOOTSTRAP, n))
-    plain = most_faithful(generator, eval_set.features, [[] for _ in eval_set.images])
-    without_emotion = {
-        "cider_d": estimate(cider_d(plain, eval_set.references), draws),
-        "judged_alignment": estimate(alignment_hits(judge(plain), eval_set.emotions), draws),
-    }
+    plain = generator.captions(eval_set.features, [[] for _ in eval_set.images])
+    without_emotion = _judged(plain, eval_set, judge, draws)
     reference = without_emotion["cider_d"]["mean"]
     points: list[dict[str, Any]] = []
-    for scale in track(guidance, "captions: guidance", len(guidance), "values"):
-        candidates = generator.generate(eval_set.features, [[emotion] for emotion in eval_set.emotions], scale)
+    for value in track(guidance, "captions: guidance", len(guidance), "values"):
+        candidates = generator.generate(eval_set.features, [[emotion] for emotion in eval_set.emotions], value)
         probabilities = generator.probabilities(eval_set.features, candidates)
-        points += [
-            {"guidance": scale, "strength": weight}
-            | _score_point(candidates, probabilities, eval_set, judge, labels, weight, draws)
-            for weight in strength
-        ]
+        for weight in strength:
+            ranker = ranker_of(generator, labels, weight, scale)
+            point = _score_point(candidates, probabilities, eval_set, judge, ranker, scale, draws)
+            points.append({"guidance": value, "strength": weight} | point)
     means = [{key: point[key]["mean"] for key in ("alignment", "cider_d")} for point in points]
     index = select_operating_point(means, reference, max_loss)
-    chosen = GenerationConfig(points[index]["guidance"], points[index]["strength"])
+    chosen = replace(generator.config, guidance=points[index]["guidance"], strength=points[index]["strength"])
     if means[index]["cider_d"] < (1 - max_loss) * reference:
         logger.warning(
             "captions: every setting loses more than %.0f%% of CIDEr-D; guidance %g and strength %g lose least",
@@ -70,24 +70,32 @@ def choose_generation_config(
     return chosen, {"n_images": n, "plain": without_emotion, "points": points}
 
 
+def ranker_of(generator: CandidateGenerator, labels: Sequence[str], strength: float, scale: LiftScale) -> EmotionRanker:
+    """How candidates are ranked: by lift only where the generator's configuration says so."""
+    return EmotionRanker(labels, strength, scale if generator.config.rerank == "lift" else None)
+
+
 def _score_point(
     candidates: Sequence[Candidates],
     probabilities: Sequence[np.ndarray],
     eval_set: EvalSet,
-    judge: PredictFunction,
-    labels: Sequence[str],
-    strength: float,
+    judge: Judge,
+    ranker: EmotionRanker,
+    scale: LiftScale,
     draws: np.ndarray,
 ) -> dict[str, Any]:
-    """Alignment by the ranker and by the judge, and CIDEr-D, of the best candidates at one strength."""
-    best = [
-        own.best(p, labels, emotion, strength)
-        for own, p, emotion in zip(candidates, probabilities, eval_set.emotions, strict=True)
-    ]
-    captions = [candidate.caption for candidate in best]
-    by_ranker = np.stack([p[candidate.number] for p, candidate in zip(probabilities, best, strict=True)])
+    """Alignment by the ranker's lift and by the judge, and CIDEr-D, of the best candidates at one strength."""
+    numbers = ranker.best(candidates, probabilities, eval_set.emotions)
+    captions = [own.captions[number] for own, number in zip(candidates, numbers, strict=True)]
+    by_ranker = np.stack([p[number] for p, number in zip(probabilities, numbers, strict=True)])
+    hits = alignment_hits(lift(by_ranker, scale), eval_set.emotions)
+    return {"alignment": estimate(hits, draws)} | _judged(captions, eval_set, judge, draws)
+
+
+def _judged(captions: Sequence[str], eval_set: EvalSet, judge: Judge, draws: np.ndarray) -> dict[str, Any]:
+    probabilities = judge.probabilities(captions)
     return {
-        "alignment": estimate(alignment_hits(by_ranker, eval_set.emotions), draws),
-        "judged_alignment": estimate(alignment_hits(judge(captions), eval_set.emotions), draws),
+        "judged_alignment": estimate(alignment_hits(probabilities, eval_set.emotions), draws),
+        "judged_lift_alignment": estimate(alignment_hits(lift(probabilities, judge.scale), eval_set.emotions), draws),
         "cider_d": estimate(cider_d(captions, eval_set.references), draws),
     }

@@ -1,0 +1,79 @@
+"""Whether a reader could perceive the emotions that captions were asked for, with the controls of the comparison."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from emocap.captioning.eval_set import EvalSet
+from emocap.captioning.judging import Judge
+from emocap.captioning.key_words import KeyWordRule
+from emocap.captioning.perception import (
+    independent_difference,
+    mean_with_power,
+    moved,
+    perceived,
+    summarise_perceived,
+)
+from emocap.captioning.scores import judge_top_k
+from emocap.captioning.system_names import BLANKED, OTHER_EMOTION, RERANKED, WITHOUT_EMOTION
+
+
+def emotion_perception(
+    systems: Mapping[str, Sequence[str]],
+    eval_set: EvalSet,
+    judge: Judge,
+    rule: KeyWordRule,
+    labels: Sequence[str],
+    labelled: tuple[Sequence[str], np.ndarray],
+    seed: int,
+) -> dict[str, Any]:
+    """Every system's captions by the judge's lift, beside the rule of key words, and what the controls show.
+
+    Args:
+        systems: name to N captions; "another emotion" and "image blanked" are compared with "guided and re-ranked".
+        rule: mined from the judge's training captions.
+        labels: E emotions.
+        labelled: M captions that people wrote and others labelled, unknown to the judge, and (M, E) their emotions.
+            Their alignment is the ceiling.
+        seed: of the bootstrap.
+
+    Returns:
+        As docs/RUN_DIR.md documents the key "perception".
+    """
+    k = judge_top_k(len(labels))
+    values = {
+        name: perceived(captions, eval_set.emotions, judge.lift, rule, k)
+        for name, captions in systems.items()
+        if name != OTHER_EMOTION
+    }
+    captions, targets = labelled
+    rows, emotions = (index.tolist() for index in np.nonzero(np.asarray(targets) > 0))
+    human = perceived([captions[row] for row in rows], emotions, judge.lift, rule, k)
+    groups = [str(row) for row in rows]
+    plain = values[WITHOUT_EMOTION]["judge"]
+    result: dict[str, Any] = {
+        "k": k,
+        "chance": k / len(labels),
+        "key_words": dict(zip(labels, rule.words, strict=True)),
+        "systems": {name: summarise_perceived(own, seed) for name, own in values.items()},
+        "gains": {
+            name: mean_with_power(own["judge"] - plain, seed).as_difference()
+            for name, own in values.items()
+            if name != WITHOUT_EMOTION
+        },
+        "labelled": {"n_captions": len(set(rows)), **summarise_perceived(human, seed, groups)},
+        "above_labelled": independent_difference(
+            values[RERANKED]["judge"], human["judge"], seed, eval_set.images, groups
+        ),
+    }
+    if OTHER_EMOTION in systems and eval_set.other_emotions is not None:
+        pairs = moved(
+            systems[RERANKED], systems[OTHER_EMOTION], eval_set.emotions, eval_set.other_emotions, judge.lift, rule
+        )
+        result["paired"] = summarise_perceived(pairs, seed)
+    if BLANKED in systems:
+        changed = [one != other for one, other in zip(systems[RERANKED], systems[BLANKED], strict=True)]
+        mean = mean_with_power(np.array(changed, dtype=np.float64), seed, lowest=0.0, highest=1.0)
+        result["changed_by_blanking"] = {"mean": mean.value, "low": mean.low, "high": mean.high}
+    return result
