@@ -1,4 +1,4 @@
-"""The captioner: an encoder of image regions and conditions, and a BERT decoder that generates the caption.
+"""The captioner: an encoder of image regions and conditions, and a decoder that generates the caption.
 
 Both are parts of transformers' encoder-decoder, so that its `generate` (beam search, sampling, key-value cache) works.
 The encoder is a student's VisualBERT or a small one (`emocap.captioning.light_encoder`). VisualBERT was trained on
@@ -12,27 +12,23 @@ from typing import Any
 import numpy as np
 import torch
 from transformers.modeling_outputs import Seq2SeqLMOutput
-from transformers.models.bert.configuration_bert import BertConfig
 from transformers.models.bert.modeling_bert import BertLMHeadModel, BertModel
 from transformers.models.encoder_decoder.configuration_encoder_decoder import EncoderDecoderConfig
 from transformers.models.encoder_decoder.modeling_encoder_decoder import EncoderDecoderModel
+from transformers.models.gpt2.modeling_gpt2 import GPT2LMHeadModel
 from transformers.models.visual_bert.modeling_visual_bert import VisualBertModel
 
+from emocap.captioning.decoders import bert_decoder, copy_backbone, gpt2_decoder
 from emocap.captioning.light_encoder import encode_light
 from emocap.captioning.region_words import RegionProjector
 from emocap.models.encoder import encode_pairs, use_sdpa
 
-BERT_KEYS = (
-    "vocab_size", "hidden_size", "num_attention_heads", "intermediate_size", "hidden_act", "hidden_dropout_prob",
-    "attention_probs_dropout_prob", "max_position_embeddings", "type_vocab_size", "initializer_range",
-    "layer_norm_eps", "pad_token_id",
-)  # fmt: skip
 # transformers 5.24 renamed the argument of cached keys; `generate` passes it under the new name only.
 CACHE = "cache" if "cache" in Seq2SeqLMOutput.__dataclass_fields__ else "past_key_values"
 
 
 class VisualBertForCaptioning(EncoderDecoderModel):
-    """An encoder of regions and conditions, and BERT with cross-attention as the decoder of captions.
+    """An encoder of regions and conditions, and BERT or GPT-2 with cross-attention as the decoder of captions.
 
     Attributes:
         kept_tokens: (V,) tokenizer ids of the decoder's tokens, ascending; None if it has all of the tokenizer's.
@@ -44,7 +40,7 @@ class VisualBertForCaptioning(EncoderDecoderModel):
         self,
         config: EncoderDecoderConfig | None = None,
         encoder: VisualBertModel | BertModel | None = None,
-        decoder: BertLMHeadModel | None = None,
+        decoder: BertLMHeadModel | GPT2LMHeadModel | None = None,
     ) -> None:
         super().__init__(config, encoder, decoder)
         if not self.is_light:
@@ -142,28 +138,21 @@ def build_captioner(
         tokens: `CaptionTokens`, or the tokenizer where all its tokens are kept.
         layers: of the decoder; None means as many as the backbone has.
         seed: of the new weights.
-        copy_layers: whether the decoder's layers are the backbone's, apart from cross-attention, rather than new.
+        copy_layers: whether the decoder is BERT with the backbone's layers, apart from cross-attention, or GPT-2 with
+            new ones.
         dropout: of the decoder; None means the backbone's.
         kept: (V,) ascending tokenizer ids of the decoder's tokens; None keeps all.
     """
-    settings = {key: getattr(backbone.config, key) for key in BERT_KEYS}
-    if dropout is not None:
-        settings |= dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob"), dropout)
-    if kept is not None:
-        settings["vocab_size"] = len(kept)
+    layers = backbone.config.num_hidden_layers if layers is None else layers
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        config = BertConfig(
-            **settings,
-            num_hidden_layers=backbone.config.num_hidden_layers if layers is None else layers,
-            is_decoder=True,
-            add_cross_attention=True,
-        )
-        decoder = BertLMHeadModel(config)
-        joint_config = EncoderDecoderConfig.from_encoder_decoder_configs(encoder.config, config)
+        size = backbone.config.vocab_size if kept is None else len(kept)
+        build = bert_decoder if copy_layers else gpt2_decoder
+        decoder = build(backbone.config, tokens, layers=layers, vocab_size=size, dropout=dropout)
+        joint_config = EncoderDecoderConfig.from_encoder_decoder_configs(encoder.config, decoder.config)
         joint_config.n_kept_tokens = None if kept is None else len(kept)
         model = VisualBertForCaptioning(joint_config, encoder, decoder)
-    _copy_backbone(decoder, backbone, copy_layers, kept)
+    copy_backbone(decoder, backbone, kept)
     if kept is not None:
         assert model.kept_tokens is not None, "the configuration has their number"
         model.kept_tokens.copy_(torch.as_tensor(kept))
@@ -172,18 +161,3 @@ def build_captioner(
         target.eos_token_id = tokens.sep_token_id
         target.pad_token_id = tokens.pad_token_id
     return model
-
-
-def _copy_backbone(
-    decoder: BertLMHeadModel, backbone: VisualBertModel, copy_layers: bool, kept: np.ndarray | None
-) -> None:
-    """Copy the backbone's embeddings, and its lowest layers if asked, into the decoder."""
-    own = decoder.bert.state_dict()
-    copied = {
-        name: tensor
-        for name, tensor in backbone.state_dict().items()
-        if name in own and (copy_layers or name.startswith("embeddings."))
-    }
-    if kept is not None:
-        copied["embeddings.word_embeddings.weight"] = copied["embeddings.word_embeddings.weight"][kept]
-    decoder.bert.load_state_dict(copied, strict=False)

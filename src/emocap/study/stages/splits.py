@@ -31,7 +31,9 @@ def splits(study: Unit) -> None:
     for note in size_notes(split, groups):
         logger.warning(note)
     rows = rows_of(pairs, split.parts, study.same_content, split.left_out)
-    _require_emotions(pairs, vocabulary, rows)
+    if len(vocabulary):
+        _require_emotions(pairs, vocabulary, rows)
+    _require_ratings(study, rows)
     sizes = {
         part: {"asked_images": split.asked[part], "images": len(keys), "pairs": len(rows[part])}
         for part, keys in split.parts.items()
@@ -79,6 +81,20 @@ def _require_emotions(pairs: Pairs, vocabulary: Vocabulary, rows: Mapping[str, n
                 f"splits: none of the {len(numbers)} {part} pairs has an emotion of the vocabulary, so nothing can be "
                 f"learned or measured there; use more data, a larger share for {part}, or target.negatives: drop"
             )
+
+
+def _require_ratings(study: Unit, rows: Mapping[str, np.ndarray]) -> None:
+    names = study.ratings.names
+    values = study.pairs("target").rating_values(names)
+    for part, numbers in rows.items():
+        for name, column in zip(names, values[numbers].T, strict=True):
+            known = column[~np.isnan(column)]
+            if len(known) < 2 or np.ptp(known) == 0:
+                found = f"{len(known)} pairs with the rating {name!r}" if len(known) < 2 else f"one value of {name!r}"
+                raise EmocapError(
+                    f"splits: the {part} part has {found} alone, so nothing can be learned or measured there; use more "
+                    f"data, a larger share for {part}, or leave the rating out"
+                )
 
 
 def _split(study: Unit, groups: Groups) -> Split:
@@ -137,8 +153,8 @@ def _hold_out(study: Unit, source: Pairs, rows: np.ndarray, unknown: np.ndarray)
             "two captions or more that are not in the target; hold out less than half"
         )
     drawn = np.random.default_rng([study.seed, 5]).permutation(len(images))[: settings.held_out_images]
-    half = len(drawn) // 2
-    parts = {"choose": sorted(images[i] for i in drawn[:half]), "judge": sorted(images[i] for i in drawn[half:])}
+    n = len(drawn) // 2 if settings.tuning_images is None else settings.tuning_images
+    parts = {"choose": sorted(images[i] for i in drawn[:n]), "judge": sorted(images[i] for i in drawn[n:])}
     write_json(study.run / "caption_images.json", parts)
     removed = {*parts["choose"], *parts["judge"]}
     held_out = source.select([row for row in rows if names[row] in removed])

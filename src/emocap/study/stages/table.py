@@ -44,6 +44,13 @@ EVALUATION = ("results.json", "predictions.parquet", "gallery.json", "gallery")
 RESULTS = (*EVALUATION, RECOMMENDED, model_folders.FOLDER, familiarity.OUTPUT, "report.html")
 SAMPLE = tuple(f"pseudo_labels.{key}" for key in SAMPLE_KEYS)
 
+CAPTIONER = (
+    "pseudo_labels.p",
+    *(f"captioner.{key}" for key in ("encoder", "encoder_layers", "decoder_layers", "decoder_init", "tokens")),
+    *(f"captioner.{key}" for key in ("dropout", "pairs", "rank", "styles", "drop_emotions", "contrast")),
+    *(f"captioner.{key}" for key in ("words", "training", "candidates")),
+)
+
 
 def _always(config: StudyConfig) -> bool:
     return True
@@ -59,6 +66,10 @@ def _has_labelled_source(config: StudyConfig) -> bool:
 
 def _has_captioner(config: StudyConfig) -> bool:
     return config.captioner is not None
+
+
+def _has_shuffled_captioner(config: StudyConfig) -> bool:
+    return config.captioner is not None and "shuffled" in config.captioner.controls
 
 
 @dataclass(frozen=True)
@@ -142,11 +153,12 @@ _STAGES = (
         prepare.prepare,
         scope="study",
         inputs=[],
-        outputs=["target.parquet", "vocabulary.json", "backbone.json", "data.json"],
+        outputs=["target.parquet", "vocabulary.json", "ratings.json", "backbone.json", "data.json"],
         optional_outputs=[
             ("source.parquet", _has_source),
             ("labelled_source.parquet", _has_labelled_source),
             ("labelled_vocabulary.json", _has_labelled_source),
+            ("labelled_ratings.json", _has_labelled_source),
         ],
         config_keys=["target", "source", "labelled_source", "min_count", "model", "label_aggregation", "seed"],
         files=prepare.input_files,
@@ -181,14 +193,14 @@ _STAGES = (
         inputs=["prepare"],
         outputs=["splits.json"],
         optional_outputs=[("source_rows.npy", _has_source), ("caption_images.json", _has_captioner)],
-        config_keys=["splits", "folds", "captioner.held_out_images"],
+        config_keys=["splits", "folds", "captioner.held_out_images", "captioner.tuning_images"],
         trains=False,
     ),
     Stage(
         "baselines",
         baselines_stage.baselines,
         scope="unit",
-        inputs=["splits"],
+        inputs=["splits", "features"],
         outputs=["baselines"],
         config_keys=["baselines"],
         trains=False,
@@ -200,6 +212,15 @@ _STAGES = (
         inputs=["splits", "features"],
         outputs=_model_outputs("teacher"),
         config_keys=["label_aggregation", "teacher"],
+    ),
+    Stage(
+        "teacher_text",
+        teacher.teacher_text,
+        scope="unit",
+        inputs=["splits"],
+        outputs=_model_outputs("teacher_text"),
+        config_keys=["label_aggregation", "teacher"],
+        when=lambda config: config.evaluation.text_alone,
     ),
     Stage(
         "scores",
@@ -259,18 +280,25 @@ _STAGES = (
         "captioner",
         captioner.captioner,
         scope="unit",
-        inputs=["selection", "student"],
+        inputs=["scores", "selection", "student"],
         outputs=[captioner.RUN, f"{captioner.RUN}/model", f"{captioner.RUN}/history.json"],
-        config_keys=[
-            f"captioner.{key}" for key in ("decoder_layers", "drop_emotions", "words", "training", "candidates")
-        ],
+        config_keys=CAPTIONER,
         when=_has_captioner,
+    ),
+    Stage(
+        "captioner_shuffled",
+        captioner.shuffled_captioner,
+        scope="unit",
+        inputs=["scores", "selection", "student"],
+        outputs=[captioner.SHUFFLED, f"{captioner.SHUFFLED}/model", f"{captioner.SHUFFLED}/history.json"],
+        config_keys=CAPTIONER,
+        when=_has_shuffled_captioner,
     ),
     Stage(
         "captions",
         captions.captions,
         scope="unit",
-        inputs=["splits", "captioner", "AnB+"],
+        inputs=["splits", "captioner", "captioner_shuffled", "AnB+"],
         outputs=[
             f"{captioner.RUN}/{name}" for name in ("captions.json", "gallery", "model/ranker", "model/generation.json")
         ],
