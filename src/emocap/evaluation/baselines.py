@@ -1,28 +1,28 @@
-"""Baselines: label frequencies, and simple classifiers on the captions only.
+"""Baselines: label frequencies, and simple models of a caption, of an image's mean features, or of both.
 
 "tfidf" and "vectors" are one-vs-rest logistic regression on words and word pairs, or on sentence vectors; "neighbours"
-is k nearest neighbours among the training captions. Their one setting is selected on the validation pairs, on which
-they are not fitted. scikit-learn fits; `fitted_baselines` predicts. Left out: anything that uses an image.
+is k nearest neighbours among the training captions; "image_probe" is logistic regression on the mean of an image's
+region features, and "vectors_image" on that beside the sentence vector. Ratings have ridge regression on the same
+inputs, or the neighbours' mean. Each has one setting, which is selected on the validation pairs, on which it is not
+fitted. scikit-learn fits; `fitted_baselines` predicts.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
-from scipy.special import logit
 
 from emocap.errors import EmocapError
-from emocap.evaluation.fitted_baselines import FittedBaseline, Frequencies, LinearModel, Model, Neighbours
-from emocap.evaluation.probability_metrics import bce
-from emocap.evaluation.ranking_metrics import mean_average_precision
+from emocap.evaluation.baseline_selection import select_fit, select_rating_fit
+from emocap.evaluation.fitted_baselines import Embed, FittedBaseline, Frequencies, Model, Neighbours
+from emocap.evaluation.image_vectors import ImageVectors
+from emocap.evaluation.linear_fits import image_logistic_fits, logistic_fits, mean_ratings, ridge_fits, smoothed
 from emocap.evaluation.tfidf import Tfidf
 
-REGULARISATION = (0.1, 0.3, 1.0, 3.0, 10.0)
 NEIGHBOURS = (160, 80, 40, 20, 10, 5)
-NEARLY_BEST = 0.01
 
 PredictFunction = Callable[[Sequence[str]], np.ndarray]
-Embed = Callable[[Sequence[str]], np.ndarray]
 
 
 def prior(training_targets: np.ndarray, n_pairs: int) -> np.ndarray:
@@ -34,6 +34,23 @@ def prior(training_targets: np.ndarray, n_pairs: int) -> np.ndarray:
     return np.tile(np.asarray(training_targets, dtype=np.float64).mean(axis=0), (n_pairs, 1))
 
 
+@dataclass(frozen=True)
+class _Recipe:
+    """What a baseline reads of a pair, and how it is fitted to the training pairs' inputs.
+
+    Attributes:
+        caption: what it makes of a caption; "vectors or tfidf" depends on whether there are sentence vectors.
+        image: whether it reads the mean of the image's region features.
+        fit: (inputs, truth (N, E), seed) to the fits to select from, the most regularised first.
+        fit_ratings: the same for (inputs, ratings (N, R) with NaN).
+    """
+
+    caption: Literal["nothing", "tfidf", "vectors", "vectors or tfidf"]
+    image: bool
+    fit: Callable[[Any, np.ndarray, int], list[Model]]
+    fit_ratings: Callable[[Any, np.ndarray], list[Model]]
+
+
 def fit_baseline(
     name: str,
     captions: Sequence[str],
@@ -42,62 +59,118 @@ def fit_baseline(
     validation_targets: np.ndarray,
     *,
     embed: Embed | None = None,
+    features: Sequence[np.ndarray | None] | None = None,
+    validation_features: Sequence[np.ndarray | None] | None = None,
+    ratings: np.ndarray | None = None,
+    validation_ratings: np.ndarray | None = None,
     seed: int = 0,
 ) -> FittedBaseline:
     """Fit a baseline on training pairs, its setting selected on validation pairs.
 
-    An emotion that none or all of the training pairs have gets the same probability for every caption,
+    An emotion that none or all of the training pairs have gets the same probability for every pair,
     (positives + 1) / (pairs + 2). The setting is the one of lowest cross-entropy on the validation pairs among those
     within 0.01 of the best mean average precision: with so few pairs smaller differences in it are noise, and the
     cross-entropy also measures calibration. If no validation pair has an emotion, the most regularised setting is used.
+    Ratings have their own setting by the same rule, with Pearson's r and the squared error. "image_probe" is fitted to
+    the pairs whose image has features; for any other it predicts the label frequencies and mean ratings.
 
     Args:
         name: one of `BASELINES`.
         captions: N training captions.
-        targets: (N, E); above 0 is positive.
+        targets: (N, E); above 0 is positive. E may be 0 where there are ratings.
         validation_captions: V captions.
         validation_targets: (V, E); above 0 is positive.
-        embed: n captions to their vectors (n, H); required for "vectors"; "neighbours" uses TF-IDF without it.
+        embed: n captions to their vectors (n, H); required for "vectors" and "vectors_image"; "neighbours" uses TF-IDF
+            without it.
+        features: per training pair the (R, D) region features of its image, or None; required for "image_probe" and
+            "vectors_image".
+        validation_features: the same of the validation pairs.
+        ratings: (N, number of ratings) within 0 to 1, NaN where a pair has none; None where there are no ratings.
+        validation_ratings: the same of the validation pairs.
         seed: of the classifiers.
 
     Returns:
-        The arrays that predict, a function from n captions to (n, E) float64 probabilities.
+        The arrays that predict, a function from n captions and features to (n, E) float64 probabilities, followed by
+        the predicted ratings where there are some.
 
     Raises:
-        EmocapError: unknown name, no pairs, sizes that do not match, or no `embed` although it is required.
+        EmocapError: unknown name, no pairs, sizes that do not match, no `embed` although it is required, or no image
+            with features although they are.
     """
     if name not in BASELINES:
         raise EmocapError(f"baseline is {name!r}, expected one of {', '.join(BASELINES)}")
-    if name == "vectors" and embed is None:
-        raise EmocapError("baseline vectors: needs sentence vectors; give embed, such as sentence_vectors('offline')")
-    truth, validation_truth = np.asarray(targets) > 0, np.asarray(validation_targets) > 0
-    sizes_match = len(captions) > 0 and truth.ndim == 2 and len(truth) == len(captions)
-    if not sizes_match or validation_truth.shape != (len(validation_captions), truth.shape[1]):
+    if BASELINES[name].caption == "vectors" and embed is None:
+        raise EmocapError(f"baseline {name}: needs sentence vectors; give embed, such as sentence_vectors('offline')")
+    training = _Pairs.of(captions, targets, features, ratings)
+    validation = _Pairs.of(validation_captions, validation_targets, validation_features, validation_ratings)
+    if not len(captions) or not training.matches() or not validation.matches(training):
         raise EmocapError(
             f"baseline {name}: {len(captions)} and {len(validation_captions)} captions do not match targets "
-            f"{truth.shape} and {validation_truth.shape}, expected (N, E) and (V, E) with N above 0"
+            f"{training.truth.shape} and {validation.truth.shape}, expected (N, E) and (V, E) with N above 0, or the "
+            "features or ratings, which have one row per caption too"
         )
-    read = _reader(name, captions, embed)
-    candidates = BASELINES[name](None if read is None else read(captions), truth, seed)
-    best = candidates[0]
-    if read is not None and len(candidates) > 1 and validation_truth.any():
-        best = _select(candidates, read(validation_captions), validation_truth)
-    return FittedBaseline(name, read, best)
+    return _fit(name, training, validation, embed, seed)
 
 
-def _reader(name: str, captions: Sequence[str], embed: Embed | None) -> Callable[[Sequence[str]], Any] | None:
-    """The function from captions to the baseline's inputs; None for the prior, which reads none."""
-    if name == "prior":
+def _fit(name: str, training: "_Pairs", validation: "_Pairs", embed: Embed | None, seed: int) -> FittedBaseline:
+    recipe = BASELINES[name]
+    images = ImageVectors.fit(training.features) if recipe.image else None
+    fitted = FittedBaseline(name, _reader(recipe, training.captions, embed), Frequencies(np.empty(0)), images=images)
+    if recipe.image and recipe.caption == "nothing":
+        constant = np.concatenate([smoothed(training.truth), mean_ratings(training.ratings)])
+        fitted = replace(fitted, without_image=constant)
+        training, validation = training.with_image(), validation.with_image()
+    inputs = fitted.inputs(training.captions, training.features)
+    models = recipe.fit(inputs, training.truth, seed)
+    rating_models = recipe.fit_ratings(inputs, training.ratings) if training.ratings.shape[1] else []
+    is_selected = len(validation.captions) > 0 and max(len(models), len(rating_models)) > 1
+    held_out = fitted.inputs(validation.captions, validation.features) if is_selected else None
+    return replace(
+        fitted,
+        model=select_fit(models, held_out, validation.truth),
+        rating_model=select_rating_fit(rating_models, held_out, validation.ratings) if rating_models else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """N pairs: captions, features, (N, E) bool truth, and (N, R) float64 ratings, where R may be 0."""
+
+    captions: Sequence[str]
+    truth: np.ndarray
+    features: Sequence[np.ndarray | None]
+    ratings: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        captions: Sequence[str],
+        targets: np.ndarray,
+        features: Sequence[np.ndarray | None] | None,
+        ratings: np.ndarray | None,
+    ) -> "_Pairs":
+        known = np.empty((len(captions), 0)) if ratings is None else np.asarray(ratings, dtype=np.float64)
+        return cls(captions, np.asarray(targets) > 0, [None] * len(captions) if features is None else features, known)
+
+    def matches(self, other: "_Pairs | None" = None) -> bool:
+        """Whether everything has one row per caption, and as many columns as in the other pairs."""
+        n, same = len(self.captions), other or self
+        truth, ratings = (n, *same.truth.shape[1:]), (n, *same.ratings.shape[1:])
+        is_table = self.truth.ndim == self.ratings.ndim == 2
+        return is_table and (self.truth.shape, self.ratings.shape, len(self.features)) == (truth, ratings, n)
+
+    def with_image(self) -> "_Pairs":
+        """The pairs whose image has features."""
+        rows = [row for row in range(len(self.features)) if (found := self.features[row]) is not None and len(found)]
+        captions, features = [self.captions[row] for row in rows], [self.features[row] for row in rows]
+        return _Pairs(captions, self.truth[rows], features, self.ratings[rows])
+
+
+def _reader(recipe: _Recipe, captions: Sequence[str], embed: Embed | None) -> Embed | Tfidf | None:
+    """The function from captions to the baseline's inputs; None where it reads none."""
+    if recipe.caption == "nothing":
         return None
-    return _tfidf(captions) if name == "tfidf" or embed is None else embed
-
-
-def _select(candidates: Sequence[Model], held_out: Any, truth: np.ndarray) -> Model:
-    """The fit of lowest cross-entropy among those whose mean average precision on held-out pairs is nearly the best."""
-    predictions = [predict(held_out) for predict in candidates]
-    scores = [mean_average_precision(probabilities, truth) for probabilities in predictions]
-    near = [number for number, score in enumerate(scores) if score >= max(scores) - NEARLY_BEST]
-    return candidates[min(near, key=lambda number: bce(predictions[number], truth))]
+    return _tfidf(captions) if recipe.caption == "tfidf" or embed is None else embed
 
 
 def _tfidf(captions: Sequence[str]) -> Tfidf:
@@ -110,51 +183,30 @@ def _tfidf(captions: Sequence[str]) -> Tfidf:
         ) from None
 
 
-def _smoothed(truth: np.ndarray) -> np.ndarray:
-    """(E,) label frequencies with Laplace smoothing, never 0 or 1.
-
-    >>> _smoothed(np.array([[True, False], [True, True]])).tolist()
-    [0.75, 0.5]
-    """
-    return (truth.sum(axis=0) + 1) / (len(truth) + 2)
-
-
-def _fit_prior(vectors: Any, truth: np.ndarray, seed: int) -> list[Model]:
+def _fit_prior(inputs: Any, truth: np.ndarray, seed: int) -> list[Model]:
     return [Frequencies(truth.mean(axis=0, dtype=np.float64))]
 
 
-def _fit_logistic(vectors: Any, truth: np.ndarray, seed: int) -> list[Model]:
-    return [_logistic(vectors, truth, c, seed) for c in REGULARISATION]
+def _fit_mean_ratings(inputs: Any, ratings: np.ndarray) -> list[Model]:
+    return [Frequencies(mean_ratings(ratings))]
 
 
-def _fit_neighbours(vectors: Any, truth: np.ndarray, seed: int) -> list[Model]:
-    frequencies, settings = _smoothed(truth), dict.fromkeys(min(k, len(truth)) for k in NEIGHBOURS)
-    return [Neighbours(vectors, truth, frequencies, k) for k in settings]
+def _fit_neighbours(inputs: Any, truth: np.ndarray, seed: int) -> list[Model]:
+    frequencies, settings = smoothed(truth), dict.fromkeys(min(k, len(truth)) for k in NEIGHBOURS)
+    return [Neighbours(inputs, truth, frequencies, k) for k in settings]
 
 
-def _logistic(vectors: Any, truth: np.ndarray, c: float, seed: int) -> LinearModel:
-    """One-vs-rest logistic regression on (N, H) vectors; `c` is the inverse strength of the L2 penalty."""
-    from sklearn.linear_model import LogisticRegression
-
-    settings = {
-        "solver": "liblinear",  # ten times faster here than the library's default
-        "dual": vectors.shape[1] > vectors.shape[0],
-        "intercept_scaling": 3.0,  # this solver penalises the intercept, which encodes the frequency
-        "max_iter": 5000,
-        "random_state": seed,
-    }
-    weights = np.zeros((vectors.shape[1], truth.shape[1]), dtype=np.float32)
-    intercepts = logit(_smoothed(truth))
-    for label in np.flatnonzero(truth.any(axis=0) & ~truth.all(axis=0)):
-        fitted = LogisticRegression(C=c, **settings).fit(vectors, truth[:, label])
-        weights[:, label], intercepts[label] = fitted.coef_[0], fitted.intercept_[0]
-    return LinearModel(weights, intercepts)
+def _fit_rated_neighbours(inputs: Any, ratings: np.ndarray) -> list[Model]:
+    known = ~np.isnan(ratings)
+    means, settings = mean_ratings(ratings), dict.fromkeys(min(k, len(ratings)) for k in NEIGHBOURS)
+    return [Neighbours(inputs, np.where(known, ratings, 0.0), means, k, known) for k in settings]
 
 
-# By name: (training inputs, truth (N, E), seed) to the fits to select from, the most regularised first.
-BASELINES: dict[str, Callable[[Any, np.ndarray, int], list[Model]]] = {
-    "prior": _fit_prior,
-    "tfidf": _fit_logistic,
-    "vectors": _fit_logistic,
-    "neighbours": _fit_neighbours,
+BASELINES: dict[str, _Recipe] = {
+    "prior": _Recipe("nothing", False, _fit_prior, _fit_mean_ratings),
+    "tfidf": _Recipe("tfidf", False, logistic_fits, ridge_fits),
+    "vectors": _Recipe("vectors", False, logistic_fits, ridge_fits),
+    "neighbours": _Recipe("vectors or tfidf", False, _fit_neighbours, _fit_rated_neighbours),
+    "image_probe": _Recipe("nothing", True, image_logistic_fits, ridge_fits),
+    "vectors_image": _Recipe("vectors", True, image_logistic_fits, ridge_fits),
 }

@@ -26,6 +26,7 @@ from emocap.study.stages import learning_curve as point_stage
 from emocap.study.stages.splits import splits
 from emocap.study.stages.table import STAGES
 from emocap.study.training_unit import TrainingUnit
+from emocap.study.unit import Study
 
 FOLDER, FILE = "curve", "curve.json"
 N_SIZES = 5
@@ -38,7 +39,7 @@ def curve_models(config: StudyConfig, named: Sequence[str] = ()) -> list[str]:
     Raises:
         EmocapError: a name that is not one of these.
     """
-    known = [*(name for name in config.baselines.all_names if name != "prior"), "teacher"]
+    known = [*(name for name in config.baseline_names if name != "prior"), "teacher"]
     unknown = next((name for name in named if name not in known), None)
     if unknown is not None:
         raise EmocapError(f"curve: --model {unknown}: the models of this curve are {', '.join(known)}")
@@ -73,6 +74,8 @@ def run_curve(config: StudyConfig, run_dir: Path, *, models: Sequence[str] = (),
     names, run = curve_models(config, models), RunDir(run_dir)
     with run.locked():
         run_study_stage(run, units_of(config, run_dir), STAGES["prepare"])
+        if not len(Study(config, run_dir).vocabulary):
+            raise EmocapError("curve: a learning curve is of emotions, but the target has ratings alone")
         config = with_folds(config, run_dir)
         require_fitting_settings(config, run_dir)
         _log_trainings(len(units_of(config, run_dir)), names, n_sizes)

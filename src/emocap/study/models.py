@@ -27,8 +27,10 @@ class StudyModel:
         starts_from: "backbone", or the model whose layers it copies; None for what is not trained by gradient descent.
         frozen: whether the copied layers keep their weights; `models/transfer.py` decides which parameters these are.
         settings: key of its training settings in the configuration; None where it has none.
-        features_from: corpora whose region features it has seen, the first that has some decides their fingerprint.
+        features_from: corpora whose region features it has seen, the first that has some decides their fingerprint;
+            a model without any is trained on captions alone.
         in_ensemble: whether the ensemble holds it unless the configuration says otherwise.
+        needs_images: of a baseline: whether it reads images, and exists only where the target has some.
     """
 
     name: str
@@ -45,6 +47,7 @@ class StudyModel:
     settings: str | None = None
     features_from: tuple[str, ...] = ("target",)
     in_ensemble: bool = False
+    needs_images: bool = False
 
     @property
     def structure(self) -> dict[str, Any]:
@@ -74,6 +77,26 @@ _ROWS = (
         marker="D",
     ),
     StudyModel(
+        "image_probe",
+        "baseline",
+        "logistic regression on the mean of the image’s region features",
+        label="the image probe",
+        series=4,
+        marker="D",
+        display_name="image probe",
+        needs_images=True,
+    ),
+    StudyModel(
+        "vectors_image",
+        "baseline",
+        "logistic regression on the caption’s sentence vector and the mean of the image’s region features",
+        label="vectors with the image",
+        series=4,
+        marker="D",
+        display_name="vectors + image",
+        needs_images=True,
+    ),
+    StudyModel(
         "best_baseline",
         "selection",
         "in each unit the baseline with the highest mean average precision on the validation pairs",
@@ -81,6 +104,18 @@ _ROWS = (
         series=4,
         marker="D",
         display_name="best baseline",
+    ),
+    StudyModel(
+        "teacher_text",
+        "study",
+        "the teacher’s architecture, trained on the target’s captions alone",
+        label="the teacher of captions alone",
+        series=4,
+        marker="^",
+        display_name="teacher, text alone",
+        starts_from="backbone",
+        settings="teacher",
+        features_from=(),
     ),
     StudyModel(
         "teacher",
@@ -245,14 +280,22 @@ def compared_baseline(model: str) -> str:
     return f"the baseline that the validation pairs chose, {display_name(model)},"
 
 
-def trained_models(corpora: Collection[str]) -> list[str]:
+def trained_models(corpora: Collection[str], *, text_alone: bool = False) -> list[str]:
     """The models that are trained and evaluated on the target in a study of these corpora, in order.
+
+    Args:
+        corpora: domains.
+        text_alone: whether a model that sees captions alone is trained too.
 
     >>> trained_models(["target", "source"])
     ['teacher', 'student', 'AnB', 'AnB+']
+    >>> trained_models(["target"], text_alone=True)
+    ['teacher_text', 'teacher']
     """
     return [
         name
         for name, model in MODELS.items()
-        if model.kind == "study" and (model.corpus is None or model.corpus in corpora)
+        if model.kind == "study"
+        and (model.corpus is None or model.corpus in corpora)
+        and (model.features_from or text_alone)
     ]

@@ -75,10 +75,15 @@ class StudyConfig(Section):
         if len(set(self.evaluation.ensemble or ())) < len(self.evaluation.ensemble or ()):
             raise ValueError("evaluation.ensemble names a model twice")
         for key, names in (("reference", [self.evaluation.reference]), ("ensemble", self.evaluation.ensemble or [])):
-            known = [*self.baselines.all_names, *self.models] if key == "reference" else self.models
+            known = [*self.baseline_names, *self.models] if key == "reference" else self.models
             for name in names:
                 if name not in known:
                     raise ValueError(f"evaluation.{key} names {name!r}, but this study has {', '.join(known)}")
+        unseen = [name for name in self.baseline_names if MODELS[name].needs_images and not self.target_has_images]
+        if unseen:
+            raise ValueError(f"baselines.names names {unseen[0]!r}, which reads images, but the target has none")
+        if self.evaluation.text_alone and not self.target_has_images:
+            raise ValueError("evaluation.text_alone is true, but every model of this study sees captions alone")
         images = self.source is not None and self.source.has_images(self.data_root)
         if self.captioner is not None and (self.features is None or not images):
             raise ValueError("captioner needs a source with images and features of them; give both or leave it out")
@@ -104,7 +109,12 @@ class StudyConfig(Section):
     @property
     def models(self) -> list[str]:
         """The models that are trained and evaluated, in order."""
-        return trained_models(self.corpora)
+        return trained_models(self.corpora, text_alone=self.evaluation.text_alone)
+
+    @property
+    def baseline_names(self) -> list[str]:
+        """The baselines that are fitted and evaluated, the prior first."""
+        return self.baselines.fitted(self.target_has_images)
 
     def training_settings(self, model: str) -> TrainSettings:
         """How a model of the table is trained."""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, ConfigDict, Field, field_validator
 
 from emocap.study.config.sections import Section, Seed, distinct
-from emocap.study.models import BASELINES
+from emocap.study.models import BASELINES, MODELS
 from emocap.training.settings import TrainSettings
 
 
@@ -66,19 +66,25 @@ class BaselineConfig(Section):
     """What the models are compared with.
 
     Attributes:
-        names: the baselines that are fitted; `prior` always is.
-        vectors: sentence vectors for "vectors" and "neighbours": "offline", or a sentence-transformers model.
+        names: the baselines that are fitted; `prior` always is. None fits all, those that read images only where the
+            target's models see features.
+        vectors: sentence vectors for "vectors", "neighbours" and "vectors_image": "offline", or a sentence-transformers
+            model.
     """
 
-    names: list[Annotated[str, AfterValidator(_fitted_baseline)]] = Field(list(OPTIONAL))
+    names: list[Annotated[str, AfterValidator(_fitted_baseline)]] | None = None
     vectors: str = "offline"
 
     _distinct_names = field_validator("names")(distinct)
 
-    @property
-    def all_names(self) -> list[str]:
-        """The baselines of the study, the prior first."""
-        return ["prior", *self.names]
+    def fitted(self, has_images: bool) -> list[str]:
+        """The baselines of a study, the prior first.
+
+        Args:
+            has_images: whether the target's models see features.
+        """
+        every = [name for name in OPTIONAL if has_images or not MODELS[name].needs_images]
+        return ["prior", *(every if self.names is None else self.names)]
 
 
 class EvaluationConfig(Section):
@@ -89,8 +95,11 @@ class EvaluationConfig(Section):
         n_bootstrap: draws of the bootstrap over images, and over seeds where there are several.
         ensemble: models whose logits are averaged over all seeds into "ensemble"; None takes every fine-tuned one
             (teacher, AnB+, labelled_AnB+), an empty list none.
+        text_alone: also train the teacher on the captions alone, "teacher_text", so that what images add is tested. The
+            modality ablation shows only what a model that was trained on both makes of one.
     """
 
     reference: str = "teacher"
     n_bootstrap: int = Field(1000, ge=100, le=100_000)
     ensemble: list[str] | None = None
+    text_alone: bool = False

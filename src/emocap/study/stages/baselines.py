@@ -1,39 +1,33 @@
 """The stage that fits the baselines, saves them as model folders, and predicts the held-out pairs with them."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 
+from emocap.classifiers.base import StoredFeatures
 from emocap.classifiers.baseline_files import save_baseline
 from emocap.evaluation.baselines import fit_baseline
+from emocap.evaluation.fitted_baselines import FittedBaseline
 from emocap.evaluation.sentence_vectors import sentence_vectors
 from emocap.files import write_array
-from emocap.study.model_card import model_card, validation_calibration
+from emocap.study.model_card import feature_card, model_card, validation_calibration
 from emocap.study.unit import HELD_OUT, Unit
+
+READ_VECTORS = ("vectors", "neighbours", "vectors_image")
 
 logger = logging.getLogger("emocap")
 
 
 def baselines(study: Unit) -> None:
-    """Fit the baselines on the training pairs' captions, save each with its calibration, and predict the held-out ones.
+    """Fit the baselines on the training pairs, save each with its calibration, and predict the held-out pairs.
 
     The probabilities in the files are uncalibrated, as for every model.
     """
-    settings = study.config.baselines
-    embed = sentence_vectors(settings.vectors) if {"vectors", "neighbours"} & set(settings.names) else None
-    train_pairs, validation = study.part("train"), study.part("validation")
-    for name in settings.all_names:
-        fitted = fit_baseline(
-            name,
-            train_pairs.captions,
-            study.truth("train"),
-            validation.captions,
-            study.truth("validation"),
-            embed=embed,
-            seed=study.seed,
-        )
+    for name in study.config.baseline_names:
+        fitted = fit(study, name)
         folder = study.run / "baselines" / name
-        predictions = {part: fitted(study.part(part).captions).astype(np.float32) for part in HELD_OUT}
+        predictions = {part: predict(study, fitted, part) for part in HELD_OUT}
         for part, probabilities in predictions.items():
             write_array(folder / f"{part}_probabilities.npy", probabilities)
         card = model_card(
@@ -44,5 +38,31 @@ def baselines(study: Unit) -> None:
             language=study.language,
             synthetic=study.is_synthetic,
         )
+        if fitted.images is not None:
+            card = replace(card, features=feature_card(study.store("target")))
         save_baseline(folder / "model", fitted, card)
         logger.info("baselines: fitted %s", name)
+
+
+def fit(study: Unit, name: str) -> FittedBaseline:
+    """A baseline fitted on a unit's training pairs, with its setting from the validation pairs."""
+    training, validation = study.part("train"), study.part("validation")
+    return fit_baseline(
+        name,
+        training.captions,
+        study.truth("train"),
+        validation.captions,
+        study.truth("validation"),
+        embed=sentence_vectors(study.config.baselines.vectors) if name in READ_VECTORS else None,
+        features=StoredFeatures(study.store("target"), training.images),
+        validation_features=StoredFeatures(study.store("target"), validation.images),
+        ratings=study.true_ratings("train"),
+        validation_ratings=study.true_ratings("validation"),
+        seed=study.seed,
+    )
+
+
+def predict(study: Unit, fitted: FittedBaseline, part: str) -> np.ndarray:
+    """(N, E + R) float32 predictions for a part of the target."""
+    pairs = study.part(part)
+    return fitted(pairs.captions, StoredFeatures(study.store("target"), pairs.images)).astype(np.float32)

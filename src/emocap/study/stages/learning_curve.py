@@ -6,9 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from emocap.errors import EmocapError
-from emocap.evaluation.baselines import fit_baseline
-from emocap.evaluation.sentence_vectors import sentence_vectors
 from emocap.files import write_array
+from emocap.study.stages.baselines import fit, predict
 from emocap.study.stages.teacher import fit_teacher
 from emocap.study.training_unit import TrainingUnit
 
@@ -61,14 +60,4 @@ def learning_curve_point(study: TrainingUnit, name: str, model: str, rows: np.nd
     if study.models[model].kind != "baseline":
         fit_teacher(point, name, point.seed, keep_model=False)
         return
-    embed = sentence_vectors(study.config.baselines.vectors) if model in ("vectors", "neighbours") else None
-    fitted = fit_baseline(
-        model,
-        point.part("train").captions,
-        point.truth("train"),
-        point.part("validation").captions,
-        point.truth("validation"),
-        embed=embed,
-        seed=point.seed,
-    )
-    write_array(point.run / name / TEST, fitted(point.part("test").captions).astype(np.float32))
+    write_array(point.run / name / TEST, predict(point, fit(point, model), "test"))

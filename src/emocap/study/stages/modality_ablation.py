@@ -1,7 +1,7 @@
 """The modality ablation: the last model's predictions without image or caption, or with those of another pair.
 
 The model was trained on both, so that an input with one part removed is also one that it has not seen in training. A
-model trained on captions alone is another study (`features: null`), which `emocap compare` compares with this one.
+model trained on captions alone is `teacher_text` (`evaluation.text_alone`), which the study compares with the others.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,6 @@
-"""The stage that trains the teacher on the target."""
+"""The stages that train the teacher on the target, on images with captions and on captions alone."""
+
+from dataclasses import replace
 
 from emocap.study.stages.fitting import fit_on_target, start_at_frequencies
 from emocap.study.training_unit import TrainingUnit
@@ -7,6 +9,12 @@ from emocap.study.training_unit import TrainingUnit
 def teacher(study: TrainingUnit) -> None:
     """Train the teacher on the target."""
     fit_teacher(study, "teacher", study.seed)
+
+
+def teacher_text(study: TrainingUnit) -> None:
+    """Train the same model on the target's captions alone."""
+    alone = replace(study, config=study.config.model_copy(update={"features": None}))
+    fit_teacher(alone, "teacher_text", study.seed)
 
 
 def fit_teacher(study: TrainingUnit, run: str, seed: int, *, keep_model: bool = True) -> None:
