@@ -280,7 +280,7 @@ def test_rejects_unknown_emotion_and_empty_caption(predictor, image) -> None:
     with pytest.raises(EmocapError, match="the most similar name is sad"):
         predictor.explain(image, "a dog", "sadd")
     with pytest.raises(EmocapError, match="caption is empty"):
-        predictor.explain(image, " ")
+        predictor.explain(None, " ")
 
 
 def test_tints_image_by_region_effects() -> None:

@@ -14,6 +14,7 @@ from emocap import EmocapError
 from emocap.api.prediction_files import write_predictions
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.table import read_table
+from emocap.ratings import Ratings
 
 BIG = 2**53 + 1
 
@@ -24,7 +25,7 @@ def written(vocabulary, tmp_path):
 
     def write(name, out, columns=None):
         pairs = read_table(tmp_path / name, None, ReadOptions(columns or {}, labels=False, keep_columns=True))
-        model = SimpleNamespace(vocabulary=vocabulary, folder=tmp_path / "model")
+        model = SimpleNamespace(vocabulary=vocabulary, ratings=Ratings(), folder=tmp_path / "model")
         write_predictions(tmp_path / out, model, pairs, np.tile([0.5, 0.25, 0.75], (len(pairs), 1)), 1)
         return tmp_path / out
 

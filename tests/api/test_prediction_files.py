@@ -15,6 +15,7 @@ from emocap.api.prediction_files import WRITERS, require_prediction_format, writ
 from emocap.corpora.pairs import SCHEMA, Pairs
 from emocap.corpora.table import read_table
 from emocap.errors import EmocapError
+from emocap.ratings import Ratings
 
 PROBABILITIES = np.array([[0.9, 0.25, 0.5], [0.1, 0.75, 0.625], [0.0, 1e-4, 1.0]], dtype=np.float32)
 TOP = [["happy", "awe"], ["sad", "awe"], ["awe", "sad"]]
@@ -22,7 +23,7 @@ TOP = [["happy", "awe"], ["sad", "awe"], ["awe", "sad"]]
 
 @pytest.fixture
 def saved(vocabulary):
-    return SimpleNamespace(vocabulary=vocabulary, folder=Path("models/teacher"))
+    return SimpleNamespace(vocabulary=vocabulary, ratings=Ratings(), folder=Path("models/teacher"))
 
 
 @pytest.fixture

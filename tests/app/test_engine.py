@@ -25,7 +25,7 @@ class BlockedPredictor:
     def features(self, images):
         return list(images)
 
-    def pair_probabilities(self, features, captions):
+    def pair_outputs(self, features, captions):
         self.go.wait(LONG)
         self.batches.append(list(captions))
         if "bad" in captions:
@@ -180,9 +180,9 @@ def test_times_of_jobs_exclude_what_runs_within() -> None:
     now = [0.0]
 
     class SlowPredictor(BlockedPredictor):
-        def pair_probabilities(self, features, captions):
+        def pair_outputs(self, features, captions):
             now[0] += 3.0
-            return super().pair_probabilities(features, captions)
+            return super().pair_outputs(features, captions)
 
     engine = Engine(SlowPredictor(), batch=4, clock=lambda: now[0])
     engine._predictor.go.set()

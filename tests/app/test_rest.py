@@ -339,7 +339,7 @@ def test_internal_error_reveals_no_details(client, monkeypatch, caplog) -> None:
     def broken(*_):
         raise RuntimeError("secret insides")
 
-    monkeypatch.setattr(client.service.served.predictor, "pair_probabilities", broken)
+    monkeypatch.setattr(client.service.served.predictor, "pair_outputs", broken)
     message = detail(client.post("/v1/predict", json={"captions": ["a dog"]}), 500)
     assert "internal error" in message
     assert "secret" not in message

@@ -43,7 +43,7 @@ def effects(
     steps: int = STEPS,
     between: Callable[[], None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, float, float]:
-    """Effects of W words and R regions on an emotion's calibrated log-odds, and those of the pair and of the baseline.
+    """Effects of W words and R regions on calibrated log-odds, and the log-odds of the pair and of the baseline.
 
     The model holds no hooks while this runs, so that `between` may use it. A region's effect is that of its projection
     too, which is linear.
@@ -52,12 +52,13 @@ def effects(
         ids: T token ids.
         positions: of each word's tokens.
         features: (R, D), or None without an image.
+        emotion: column of the emotion or rating; ratings are not calibrated.
         steps: of the numerical integration.
         between: called before each forward pass.
     """
     from captum.attr import IntegratedGradients
 
-    model = saved.model
+    model, temperature = saved.model, saved.card.temperature if emotion < len(saved.vocabulary) else 1.0
     tokens = torch.tensor([list(ids)], device=model.device)
     masked = tokens.clone()
     for position in (position for word in positions for position in word):
@@ -74,7 +75,7 @@ def effects(
         if between is not None:
             between()
         output = model(inputs_embeds=inputs_embeds, visual_embeds=visual_embeds)
-        return output.logits[:, emotion].float() / saved.card.temperature
+        return output.logits[:, emotion].float() / temperature
 
     with torch.no_grad():
         endpoints = [float(log_odds(*pair)[0]) for pair in (inputs, baselines)]

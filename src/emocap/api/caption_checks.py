@@ -10,13 +10,16 @@ from emocap.errors import EmocapError
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
-def check_caption(caption: str, where: str = "") -> None:
+def check_caption(caption: str, where: str = "", *, may_be_empty: bool = False) -> None:
     """Refuse a caption that cannot be scored.
+
+    Args:
+        may_be_empty: whether there is an image, which can be scored alone.
 
     Raises:
         EmocapError: it is empty or not Unicode text.
     """
-    if not isinstance(caption, str) or not caption.strip():
+    if not isinstance(caption, str) or not (caption.strip() or may_be_empty):
         raise EmocapError(f"{where}the caption is empty; give some text")
     if not is_text(caption):
         raise EmocapError(f"{where}the caption is not Unicode text; give it in UTF-8")

@@ -14,6 +14,7 @@ from emocap.regions.store.reader import FeatureStore
 TEXTS = {
     "control_characters": "captions contain control characters",
     "no_words": "captions contain no words",
+    "no_caption": "pairs have no caption, unlike the training data; their images are scored alone",
     "truncated": "captions are truncated: only their beginning is scored",
     "unknown_words": "captions consist mostly of words that the model does not know",
     "language": "captions are not in {language}, the language of the training captions",

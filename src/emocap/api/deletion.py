@@ -25,7 +25,7 @@ class Deletions:
     Attributes:
         spans: W words as (start, end) in the caption, at most `MAX_WORDS`.
         captions: W times the caption without the word.
-        probabilities: (E,) of the pair itself.
+        probabilities: (E,) outputs of the pair itself, ratings after the emotions.
         without_word: (W, E).
         without_region: (R, E), at most `MAX_REGIONS`.
         without_all: (E,) of an empty caption without an image.

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from emocap.api.explanation import Explanation, RegionEffect
 from emocap.errors import EmocapError
 from emocap.files import atomic_file, write_text
-from emocap.html_templates import percent, templates_of
+from emocap.html_templates import templates_of
 
 RAISES, LOWERS = (0, 114, 178), (213, 94, 0)
 MAX_SIDE, MIN_SIDE = 640, 480
@@ -127,7 +127,7 @@ def card(explanation: Explanation, tinted_image: Image.Image | None) -> Image.Im
     height = top + (0 if tinted_image is None else tinted_image.height + MARGIN) + len(rows) * (LINE + 4) + MARGIN
     sheet = Image.new("RGB", (width, height), "white")
     pen = ImageDraw.Draw(sheet)
-    pen.text((MARGIN, MARGIN - 4), f"{explanation.emotion}  {percent(explanation.probability)}", "black", font)
+    pen.text((MARGIN, MARGIN - 4), f"{explanation.emotion}  {explanation.shown}", "black", font)
     if tinted_image is not None:
         sheet.paste(tinted_image, (MARGIN, top))
         top += tinted_image.height + MARGIN

@@ -7,16 +7,23 @@ from typing import Any
 from emocap.classifiers.places import find_model, run_directory
 from emocap.errors import EmocapError
 from emocap.files import read_json
+from emocap.ratings import Ratings
 from emocap.training.card_file import CARD, REMEDY
 
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """A model folder, its emotions in order, and whether it was trained on images too."""
+    """A model folder, its emotions and ratings in order, and whether it was trained on images too."""
 
     folder: Path
     labels: tuple[str, ...]
     uses_images: bool
+    ratings: Ratings
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names of all that it predicts: emotions, then ratings."""
+        return (*self.labels, *self.ratings.names)
 
 
 def model_summary(path: Path) -> ModelSummary:
@@ -31,9 +38,12 @@ def model_summary(path: Path) -> ModelSummary:
 def _summary(folder: Path) -> ModelSummary:
     values: Any = read_json(folder / CARD, REMEDY)
     labels = values.get("labels") if isinstance(values, dict) else None
-    if not isinstance(labels, list) or not labels or not all(isinstance(label, str) for label in labels):
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise EmocapError(f"{folder / CARD}: names no emotions; train the model again")
-    return ModelSummary(folder, tuple(labels), values.get("features") is not None)
+    ratings = Ratings.of(values.get("ratings") or {})
+    if not labels and not ratings:
+        raise EmocapError(f"{folder / CARD}: names no emotions and no ratings; train the model again")
+    return ModelSummary(folder, tuple(labels), values.get("features") is not None, ratings)
 
 
 def image_refused(folder: Path) -> str:
@@ -54,7 +64,7 @@ def _model_with_images(folder: Path) -> Path | None:
     for place in sorted(places, key=lambda place: (place.parent.name != "ensemble", place.parent.name)):
         try:
             found = _summary(place)
-            if found.uses_images and found.labels == _summary(folder).labels:
+            if found.uses_images and found.targets == _summary(folder).targets:
                 return place.parent
         except EmocapError:  # a damaged model is no advice
             continue

@@ -20,6 +20,7 @@ from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.evaluation.scored_predictions import ranking
 from emocap.files import atomic_file, atomic_folder
+from emocap.ratings import Ratings
 
 DATASET = ".dataset"
 DATASET_FILE = "state.json"  # what `save_to_disk` writes in every folder
@@ -32,6 +33,10 @@ class Predicting(Protocol):
     @property
     def vocabulary(self) -> Vocabulary:
         """Its emotions in order."""
+
+    @property
+    def ratings(self) -> Ratings:
+        """Its ratings in order."""
 
     @property
     def folder(self) -> Path:
@@ -52,32 +57,44 @@ def require_prediction_format(out: Path) -> None:
             raise EmocapError(f"{out}: exists and is not a saved dataset; choose another name")
 
 
-def write_predictions(out: Path, model: Predicting, pairs: Pairs, probabilities: np.ndarray, p: int) -> None:
-    """Write each pair's top-p emotions and all probabilities, in the order of the pairs.
+def write_predictions(out: Path, model: Predicting, pairs: Pairs, outputs: np.ndarray, p: int) -> None:
+    """Write each pair's top-p emotions, all probabilities and all ratings, in the order of the pairs.
 
     Parquet and a dataset have the columns of the pairs (`pair_columns`), emotions and probabilities. The last one holds
     one number per emotion of the model, whose names are in the Parquet's metadata `labels`, or in the dataset's
     description, a JSON object. CSV and JSONL have a column or key for each emotion; a WebDataset shard has the
-    probabilities as an object in KEY.json, and the image beside it.
+    probabilities as an object in KEY.json, and the image beside it. Every format has a column or key `rating_NAME` for
+    each rating of the model, in the rating's own units; a model of ratings alone has no emotions and probabilities.
 
     Args:
-        probabilities: (N, E) float.
+        outputs: (N, E + R) float, probabilities and then ratings from 0 to 1 on their scales.
 
     Raises:
         EmocapError: it cannot be written.
     """
     labels = model.vocabulary.labels
+    probabilities, values = outputs[:, : len(labels)], model.ratings.in_units(outputs[:, len(labels) :])
     top = [[labels[i] for i in row] for row in ranking(probabilities)[:, :p]]
-    added = ["emotions", *(labels if out.suffix in (".csv", ".jsonl") else ["probabilities"])]
+    of_emotions = ["emotions", *(labels if out.suffix in (".csv", ".jsonl") else ["probabilities"])]
+    added = [*(of_emotions if labels else []), *map(rating_column, model.ratings.names)]
     columns = pair_columns(pairs, added, out.suffix, out)
     whole = atomic_folder if out.suffix == DATASET else atomic_file
     with whole(out) as temporary:
-        WRITERS[out.suffix](temporary, Predictions(out, model, pairs, columns, top, probabilities))
+        WRITERS[out.suffix](temporary, Predictions(out, model, pairs, columns, top, probabilities, values))
+
+
+def rating_column(name: str) -> str:
+    """The column of a rating.
+
+    >>> rating_column("valence")
+    'rating_valence'
+    """
+    return f"rating_{name}"
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a writer writes: the pairs' columns, their top emotions and all probabilities (N, E)."""
+    """What a writer writes: the pairs' columns, their top emotions, all probabilities (N, E) and ratings (N, R)."""
 
     out: Path
     model: Predicting
@@ -85,21 +102,30 @@ class Predictions:
     columns: PairColumns
     top: list[list[str]]
     probabilities: np.ndarray
+    values: np.ndarray
 
     def table(self) -> pa.Table:
         """The columns of Parquet."""
         names, values = self.columns.names, self.columns.values
         given = {name: arrow_column(name, column, self.out) for name, column in values.items()}
-        return pa.table(given | {names["emotions"]: self.top, names["probabilities"]: list(self.probabilities)})
+        if self.model.vocabulary.labels:
+            given |= {names["emotions"]: self.top, names["probabilities"]: list(self.probabilities)}
+        return pa.table(given | self.by_rating())
 
     def by_label(self) -> dict[str, np.ndarray]:
         """The column of each emotion, with its rounded probabilities."""
         columns = zip(self.model.vocabulary.labels, self.probabilities.T, strict=True)
         return {self.columns.names[label]: np.round(column.astype(float), DECIMALS) for label, column in columns}
 
+    def by_rating(self) -> dict[str, np.ndarray]:
+        """The column of each rating, rounded, in its own units."""
+        columns = zip(self.model.ratings.names, np.round(self.values, DECIMALS).T, strict=True)
+        return {self.columns.names[rating_column(name)]: column for name, column in columns}
+
     def metadata(self) -> dict[str, str]:
-        """What the file tells of the model: its labels as JSON, its vocabulary's hash and its folder."""
-        return {
+        """What the file tells of the model: its labels and ratings as JSON, its vocabulary's hash and its folder."""
+        ratings = {"ratings": json.dumps(self.model.ratings.ranges)} if self.model.ratings else {}
+        return ratings | {
             "labels": json.dumps(self.model.vocabulary.labels),
             "vocabulary": self.model.vocabulary.hash,
             "model": str(self.model.folder),
@@ -111,7 +137,9 @@ def _parquet(path: Path, predictions: Predictions) -> None:
 
 
 def _dataset(folder: Path, predictions: Predictions) -> None:
-    description = predictions.metadata() | {"labels": list(predictions.model.vocabulary.labels)}
+    model = predictions.model
+    ratings = {"ratings": model.ratings.ranges} if model.ratings else {}
+    description = predictions.metadata() | {"labels": list(model.vocabulary.labels)} | ratings
     try:
         save_dataset(predictions.table(), json.dumps(description, ensure_ascii=False), folder)
     except (ValueError, NotImplementedError) as error:  # of a column's type, such as a map
@@ -121,14 +149,17 @@ def _dataset(folder: Path, predictions: Predictions) -> None:
 
 def _csv(path: Path, predictions: Predictions) -> None:
     given = {name: text_column(column) for name, column in predictions.columns.values.items()}
-    emotions = {predictions.columns.names["emotions"]: [json.dumps(row) for row in predictions.top]}
-    pyarrow.csv.write_csv(pa.table(given | emotions | predictions.by_label()), path)
+    if predictions.model.vocabulary.labels:
+        given |= {predictions.columns.names["emotions"]: [json.dumps(row) for row in predictions.top]}
+    pyarrow.csv.write_csv(pa.table(given | predictions.by_label() | predictions.by_rating()), path)
 
 
 def _jsonl(path: Path, predictions: Predictions) -> None:
     columns = {name: json_column(column) for name, column in predictions.columns.values.items()}
-    columns[predictions.columns.names["emotions"]] = predictions.top
-    columns |= {name: column.tolist() for name, column in predictions.by_label().items()}
+    if predictions.model.vocabulary.labels:
+        columns[predictions.columns.names["emotions"]] = predictions.top
+    added = predictions.by_label() | predictions.by_rating()
+    columns |= {name: column.tolist() for name, column in added.items()}
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for row in zip(*columns.values(), strict=True):
             file.write(json_text(dict(zip(columns, row, strict=True))) + "\n")
@@ -138,13 +169,15 @@ def _shard(path: Path, predictions: Predictions) -> None:
     pairs, names = predictions.pairs, predictions.columns.names
     rounded = np.round(predictions.probabilities.astype(float), DECIMALS).tolist()
     columns = {name: json_column(column) for name, column in predictions.columns.values.items()}
+    labels, ratings = predictions.model.vocabulary.labels, predictions.by_rating()
 
     def samples() -> Iterator[tuple[dict[str, Any], Path | None]]:
         for row, (image, values) in enumerate(zip(pairs.images, zip(*columns.values(), strict=True), strict=True)):
             record = dict(zip(columns, values, strict=True))
-            record[names["emotions"]] = predictions.top[row]
-            by_label = dict(zip(predictions.model.vocabulary.labels, rounded[row], strict=True))
-            record[names["probabilities"]] = by_label
+            if labels:
+                record[names["emotions"]] = predictions.top[row]
+                record[names["probabilities"]] = dict(zip(labels, rounded[row], strict=True))
+            record |= {name: float(column[row]) for name, column in ratings.items()}
             file = pairs.image_root / image if pairs.image_root and image else None
             yield record, file if file is not None and file.is_file() else None
 

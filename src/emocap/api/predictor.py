@@ -1,8 +1,7 @@
-"""EmotionPredictor: predicts the emotions that an image with a caption evokes, and explains the predictions."""
+"""EmotionPredictor: predicts the emotions and ratings that an image with a caption evokes, and explains them."""
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from emocap.api.caption_checks import check_caption
 from emocap.api.explanation import Explanation, explain_pair
 from emocap.api.images import ImageInput, ImageSource, image_source, model_extractor
 from emocap.api.model_folders import image_refused
+from emocap.api.prediction import Prediction, predictions_of
 from emocap.api.remarks import (
     Remark,
     remarks_on_caption,
@@ -20,24 +20,15 @@ from emocap.api.remarks import (
     remarks_on_model,
     remarks_on_ranking,
 )
-from emocap.api.requested_emotions import resolve_emotions
+from emocap.api.requested_emotions import output_index, resolve_emotions
 from emocap.captioning.generation import batch_slices
 from emocap.classifiers.base import CaptionReader, Classifier
 from emocap.classifiers.familiarity import Familiarity, read_familiarity
 from emocap.classifiers.load import load_classifier
 from emocap.errors import EmocapError
-from emocap.evaluation.scored_predictions import ranking
 from emocap.regions.describe import Prepared, prepare_source
 from emocap.regions.extractors.base import Extractor, Regions
 from emocap.regions.images import MAX_PIXELS
-
-
-@dataclass(frozen=True)
-class EmotionProbability:
-    """The probability that at least one of a pair's annotators names this emotion."""
-
-    emotion: str
-    probability: float
 
 
 class EmotionPredictor:
@@ -59,7 +50,8 @@ class EmotionPredictor:
 
     def __repr__(self) -> str:
         card = self._classifier.card
-        return f"EmotionPredictor({card.run}, kind {card.kind}, {len(self.labels)} emotions, from {self.folder})"
+        what = f"{len(self.labels)} emotions" + (f", {len(self.ratings)} ratings" if self.ratings else "")
+        return f"EmotionPredictor({card.run}, kind {card.kind}, {what}, from {self.folder})"
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, allow_other_features: bool = False) -> "EmotionPredictor":
@@ -80,12 +72,21 @@ class EmotionPredictor:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The emotions that the model predicts, in their fixed order.
+        """The emotions that the model predicts, in their fixed order; none for a model of ratings alone.
 
         >>> EmotionPredictor.from_pretrained(model_folder).labels
         ('happy', 'sad', 'awe')
         """
         return self._classifier.vocabulary.labels
+
+    @property
+    def ratings(self) -> dict[str, tuple[float, float]]:
+        """The ratings that the model predicts, each with the lowest and highest value of its scale.
+
+        >>> EmotionPredictor.from_pretrained(model_folder).ratings
+        {}
+        """
+        return {rating.name: (rating.low, rating.high) for rating in self._classifier.ratings}
 
     @property
     def folder(self) -> Path:
@@ -132,17 +133,17 @@ class EmotionPredictor:
         """
         return self._classifier.uses_images
 
-    def predict(self, image: ImageInput, caption: str) -> list[EmotionProbability]:
-        """The probability of every emotion, highest first.
+    def predict(self, image: ImageInput, caption: str = "") -> Prediction:
+        """The probability of every emotion, highest first, and the ratings (`Prediction.ratings`).
 
         Args:
             image: a file, its bytes, an open binary file, a Pillow image, an array of uint8 (height, width, 3) in RGB
                 (OpenCV gives BGR: `array[..., ::-1]`), (height, width, 4) in RGBA or (height, width) in grey, the
                 result of `prepare` or `regions` for one, or None to use only the caption.
-            caption: any text that is not empty.
+            caption: any text; empty for an image alone.
 
         Raises:
-            EmocapError: the image cannot be read, the caption is empty, or the model uses no images.
+            EmocapError: the image cannot be read, the model uses no images, or there is neither image nor caption.
 
         >>> predictor = EmotionPredictor.from_pretrained(model_folder)
         >>> best, *others = predictor.predict(image_path, "the child celebrates in the sun")
@@ -151,7 +152,7 @@ class EmotionPredictor:
         """
         return self.predict_many([(image, caption)])[0]
 
-    def predict_many(self, pairs: Sequence[tuple[ImageInput, str]]) -> list[list[EmotionProbability]]:
+    def predict_many(self, pairs: Sequence[tuple[ImageInput, str]]) -> list[Prediction]:
         """`predict` for several pairs in one batch, in their order.
 
         >>> predictor = EmotionPredictor.from_pretrained(model_folder)
@@ -161,22 +162,19 @@ class EmotionPredictor:
         """
         if not pairs:
             return []
-        for number, (_, caption) in enumerate(pairs, 1):
-            check_caption(caption, f"pair {number}: ")
+        for number, (image, caption) in enumerate(pairs, 1):
+            check_caption(caption, f"pair {number}: ", may_be_empty=image is not None)
         features = self.features([image for image, _ in pairs])
-        return self.with_labels(self.pair_probabilities(features, [caption for _, caption in pairs]))
+        return self.with_labels(self.pair_outputs(features, [caption for _, caption in pairs]))
 
-    def with_labels(self, probabilities: np.ndarray) -> list[list[EmotionProbability]]:
-        """(N, E) probabilities with their emotions, highest first.
+    def with_labels(self, outputs: np.ndarray) -> list[Prediction]:
+        """(N, E + R) outputs of `pair_outputs` as predictions, with the names of emotions and ratings.
 
         >>> predictor = EmotionPredictor.from_pretrained(model_folder)
         >>> predictor.with_labels(np.array([[0.2, 0.7, 0.4]]))[0][0]
         EmotionProbability(emotion='sad', probability=0.7)
         """
-        return [
-            [EmotionProbability(self.labels[i], float(row[i])) for i in order]
-            for row, order in zip(probabilities, ranking(probabilities), strict=True)
-        ]
+        return predictions_of(self.labels, self._classifier.ratings, outputs)
 
     def probabilities_for(self, features: np.ndarray | None, captions: Sequence[str]) -> np.ndarray:
         """(N, E) calibrated probabilities of N captions of one image, emotions as in `labels`.
@@ -193,17 +191,26 @@ class EmotionPredictor:
         return self.pair_probabilities([features] * len(captions), captions)
 
     def pair_probabilities(self, features: Sequence[np.ndarray | None], captions: Sequence[str]) -> np.ndarray:
-        """(N, E) float32 calibrated probabilities of N pairs, emotions as in `labels`.
+        """(N, E) float32 calibrated probabilities of N pairs, emotions as in `labels`; arguments as `pair_outputs`.
+
+        >>> predictor = EmotionPredictor.from_pretrained(model_folder)
+        >>> predictor.pair_probabilities([None], ["the dog waits alone at night"]).shape
+        (1, 3)
+        """
+        return self.pair_outputs(features, captions)[:, : len(self.labels)]
+
+    def pair_outputs(self, features: Sequence[np.ndarray | None], captions: Sequence[str]) -> np.ndarray:
+        """(N, E + R) float32 of N pairs: probabilities as in `labels`, then the ratings from 0 to 1 on their scales.
 
         Args:
-            features: N times (R, D) by `features`, or None.
+            features: N times (regions, D) by `features`, or None.
             captions: N texts.
 
         Raises:
             EmocapError: no pairs, or different lengths.
 
         >>> predictor = EmotionPredictor.from_pretrained(model_folder)
-        >>> predictor.pair_probabilities([None], ["the dog waits alone at night"]).shape
+        >>> predictor.pair_outputs([None], ["the dog waits alone at night"]).shape
         (1, 3)
         """
         if len(features) != len(captions) or not len(captions):
@@ -349,13 +356,14 @@ class EmotionPredictor:
         *,
         between: Callable[[], None] | None = None,
     ) -> Explanation:
-        """The effects of words and regions on an emotion, and those of other wordings.
+        """The effects of words and regions on an emotion or a rating, and those of other wordings.
 
         Effects are integrated gradients of a neural network, else the changes as each word or region is deleted.
 
         Args:
             image: as for `predict`.
-            emotion: one of `labels`; None takes the most probable.
+            emotion: one of `labels` or of `ratings`; None takes the most probable emotion, of a model without emotions
+                the first rating.
             between: called between the model's forward passes, which are short, so that other work, such as predictions
                 of the same model, can run in the same thread.
 
@@ -367,8 +375,8 @@ class EmotionPredictor:
         >>> max(explanation.words, key=lambda word: word.effect).word
         'waits'
         """
-        check_caption(caption)
-        requested, _ = resolve_emotions(self.labels, [] if emotion is None else [emotion])
+        check_caption(caption, may_be_empty=image is not None)
+        requested = [] if emotion is None else [output_index(self.labels, list(self.ratings), emotion)]
         (regions,) = self.regions([image])
         return explain_pair(self._classifier, regions, caption, requested[0] if requested else None, between)
 

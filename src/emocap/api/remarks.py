@@ -15,6 +15,7 @@ from emocap.corpora.languages import LANGUAGE_NAMES, is_foreign
 from emocap.training.checkpoint import ModelCard
 
 SYNTHETIC = "the model was trained on drawn scenes with synthetic captions; it says little about real photographs"
+NO_CAPTION = "there is no caption, unlike in the training data; the prediction is of the image alone"
 UNLIKE_IMAGE = "the image is unlike the images of the training data; its effect on the prediction is uncertain"
 UNLIKE_CAPTION = "the caption is unlike the captions of the training data; the prediction is uncertain"
 
@@ -24,8 +25,8 @@ class Remark:
     """A remark.
 
     Attributes:
-        code: "synthetic", "language", "unlike_image", "unlike_caption", "no_gain", or one of the checks of a caption:
-            "control_characters", "no_words", "truncated", "unknown_words".
+        code: "synthetic", "language", "unlike_image", "unlike_caption", "no_gain", "no_caption", or one of the checks
+            of a caption: "control_characters", "no_words", "truncated", "unknown_words".
         text: one sentence, which starts in lower case and has no full stop.
     """
 
@@ -59,6 +60,8 @@ def remarks_on_caption(
         readers: how the model splits it into tokens; these must not truncate.
         language: ISO 639 code of the language of the training captions; None if it is unknown.
     """
+    if not caption.strip():
+        return [] if familiarity.captions is None else [Remark("no_caption", NO_CAPTION)]
     found = [warnings_for(caption, reader.tokenizer, reader.max_length) for reader in readers]
     remarks = [Remark(code, text) for code, text in dict(pair for warnings in found for pair in warnings).items()]
     if language is not None and is_foreign(caption, language):

@@ -41,6 +41,8 @@ def emotion_indices(
     for what, names in (("emotion", emotions), ("avoid", avoid)):
         if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
             raise EmocapError(f"{what}: {names!r} is not a list of emotions; write [{str(names)!r}]")
+        if names and not labels:
+            raise EmocapError(f"{what} {names[0]!r}: this model predicts ratings alone, no emotions; leave it out")
         distinct: dict[int, None] = {}
         for name in names:
             plain = name.strip().lower()
@@ -55,6 +57,37 @@ def emotion_indices(
     if both := [labels[i] for i in target_emotions if i in avoided]:
         raise EmocapError(f"{both[0]} is both a target emotion and an emotion to avoid; remove it from one list")
     return target_emotions, avoided
+
+
+def check_top(labels: Sequence[str], top: int | None, option: str) -> None:
+    """Check how many of the likeliest emotions are asked for; None asks for a default.
+
+    Raises:
+        EmocapError: the model predicts fewer, or ratings alone.
+    """
+    if top is not None and not labels:
+        raise EmocapError(f"{option} {top}: the model predicts ratings alone, no emotions; leave it out")
+    if top is not None and not 1 <= top <= len(labels):
+        raise EmocapError(f"{option} {top}: the model knows {len(labels)} emotions")
+
+
+def output_index(labels: Sequence[str], ratings: Sequence[str], name: str) -> int:
+    """The column of an emotion or a rating among a model's outputs: emotions first, then ratings.
+
+    Raises:
+        EmocapError: the model predicts neither an emotion nor a rating of this name.
+
+    >>> output_index(["happy", "sad"], ["valence"], "valence")
+    2
+    """
+    plain = name.strip().lower() if isinstance(name, str) else name
+    places = {rating.lower(): len(labels) + place for place, rating in enumerate(ratings)}
+    if plain in places and plain not in labels:
+        return places[plain]
+    if not labels:
+        raise EmocapError(f"emotion {name!r}: this model predicts ratings alone: {', '.join(ratings)}")
+    (index,), _ = emotion_indices(labels, [name])
+    return index
 
 
 def conflict_warning(emotions: Sequence[str]) -> str | None:

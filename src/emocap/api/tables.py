@@ -11,6 +11,7 @@ from emocap.api.model_folders import model_summary
 from emocap.api.output_files import require_other_file, require_writable
 from emocap.api.prediction_files import DATASET, require_prediction_format, write_predictions
 from emocap.api.rejected_rows import Rejections, require_own_file, write_rejected_rows
+from emocap.api.requested_emotions import check_top
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.read import corpus_files, guess_format, read_corpus
@@ -35,11 +36,10 @@ def label_corpus(
     options: ReadOptions | None = None,
     p_option: str = "--p",
 ) -> int:
-    """Write each pair's top-p emotions and all probabilities, in the data's order; labels of the data are not read.
+    """Write each pair's predictions in the data's order: top-p emotions, all probabilities, and ratings.
 
-    The columns are those of the data, if it is a table, with pair_id, image and caption, then emotions and
-    probabilities (`pair_columns`). The last one holds one number per emotion of the model, whose names are the
-    Parquet's metadata `labels`; CSV and JSONL have a column or key for each emotion.
+    Labels of the data are not read. The columns are those of the data, if it is a table, with pair_id, image and
+    caption, then those of `write_predictions`.
 
     Args:
         store: feature store of the images; None extracts their features.
@@ -58,9 +58,8 @@ def label_corpus(
             named; then nothing is written.
     """
     summary = model_summary(model)
+    check_top(summary.labels, p, p_option)
     p = min(DEFAULT_P, len(summary.labels)) if p is None else p
-    if not 1 <= p <= len(summary.labels):
-        raise EmocapError(f"{p_option} {p}: the model knows {len(summary.labels)} emotions")
     format_ = format_ or guess_format(data, options)
     _check_files(out, rejected, corpus_files(format_, data))
     options = replace(options or ReadOptions(), labels=False, keep_columns=True)

@@ -45,7 +45,7 @@ class Engine:
     """Runs jobs: waiting predictions in batches, and other jobs in turn with these.
 
     Args:
-        predictor: predicts the emotions of captions.
+        predictor: predicts the emotions and ratings of captions.
         batch: captions per forward pass, except where one job has more.
         on_batch: called with the number of jobs and captions of each batch.
         clock: time in seconds.
@@ -87,7 +87,7 @@ class Engine:
             return sum(not job.future.done() for job in (*self._running, *self._predictions, *self._others))
 
     async def predict(self, image: ImageInput, captions: Sequence[str]) -> tuple[np.ndarray, np.ndarray | None]:
-        """(N, E) probabilities of N captions of one image, and the (R, D) features of the image, if any.
+        """(N, E + R) outputs of N captions of one image, and the (regions, D) features of the image, if any.
 
         Raises:
             EmocapError: the image or a caption cannot be used.
@@ -183,11 +183,11 @@ class Engine:
         features = self._predictor.features([job.image for job in jobs])
         sizes = [len(job.captions) for job in jobs]
         self._on_batch(len(jobs), sum(sizes))
-        probabilities = self._predictor.pair_probabilities(
+        outputs = self._predictor.pair_outputs(
             [image_features for image_features, size in zip(features, sizes, strict=True) for _ in range(size)],
             [caption for job in jobs for caption in job.captions],
         )
-        return list(zip(np.split(probabilities, np.cumsum(sizes[:-1])), features, strict=True))
+        return list(zip(np.split(outputs, np.cumsum(sizes[:-1])), features, strict=True))
 
 
 def _started(jobs: Sequence[Job]) -> list[Job]:

@@ -31,11 +31,11 @@ SCENES = (
 
 @dataclass(frozen=True)
 class Example:
-    """An example for the page: JPEG bytes or None, captions, and a target emotion."""
+    """An example for the page: JPEG bytes or None, captions, and a target emotion if the model has any."""
 
     image: bytes | None
     captions: list[str]
-    emotion: str
+    emotion: str | None
 
 
 def load_examples(run: Path | None, predictor: EmotionPredictor) -> list[Example]:
@@ -45,7 +45,8 @@ def load_examples(run: Path | None, predictor: EmotionPredictor) -> list[Example
     if examples:
         return examples
     generator = np.random.default_rng(0)
-    target = next((emotion for emotion in ("hopeful", "happy") if emotion in emotions), emotions[0])
+    preferred = [emotion for emotion in ("hopeful", "happy") if emotion in emotions]
+    target = next(iter([*preferred, *emotions]), None)
     for scene, caption in SCENES:
         image = None
         if predictor.uses_images:
@@ -85,7 +86,7 @@ def _gallery_examples(run: Path, gallery: Any, emotions: tuple[str, ...]) -> lis
         Example(
             (run / entry["image"]).read_bytes(),
             [entry["caption"], *_other_tones(generator, entry["caption"])],
-            next((label for label in entry["true"] if label in emotions), emotions[0]),
+            next(iter([*(label for label in entry["true"] if label in emotions), *emotions]), None),
         )
         for entry in shown
     ]

@@ -14,7 +14,7 @@ import gradio as gr
 from emocap.app import page_actions
 from emocap.app.examples import Example
 from emocap.app.page_actions import caption_lines, or_error
-from emocap.app.page_html import empty_html, intro_html
+from emocap.app.page_html import IMAGE_ALONE, empty_html, intro_html
 from emocap.app.service import Service
 
 MOST_LIKELY = "most likely"
@@ -27,7 +27,8 @@ def build_page(service: Service, folder: Path) -> gr.Blocks:
     Args:
         folder: for the images of the examples.
     """
-    served, labels = service.served, list(service.served.predictor.labels)
+    served = service.served
+    explained = [*served.predictor.labels, *served.predictor.ratings]
     with gr.Blocks(title="emocap: what will people feel?", analytics_enabled=False, delete_cache=(60, 1800)) as page:
         gr.HTML(intro_html(served))
         with gr.Row():
@@ -37,7 +38,7 @@ def build_page(service: Service, folder: Path) -> gr.Blocks:
             with gr.Column():
                 results = gr.HTML(empty_html(served), elem_id="results")
         image, captions, targets, avoid = inputs
-        outputs = [results, *_add_explanation(service, image, labels)]
+        outputs = [results, *_add_explanation(service, image, explained)]
         if served.captioner is not None:
             _add_generation(service, image, captions, targets, avoid)
         rows = _example_rows(served.examples, folder)
@@ -56,7 +57,8 @@ def _inputs(service: Service) -> list[Any]:
     """The image, the captions, the target emotions and the emotions to avoid."""
     predictor = service.served.predictor
     captions = gr.Textbox(
-        label=f"Captions, one per line, at most {service.limits.captions}",
+        label=f"Captions, one per line, at most {service.limits.captions}"
+        + ("; none to predict for the image alone" if predictor.uses_images else ""),
         lines=5,
         max_lines=20,
         placeholder="A dog waits at the door, all alone.",
@@ -64,8 +66,9 @@ def _inputs(service: Service) -> list[Any]:
         render=False,
     )
     labels = list(predictor.labels)
-    targets = gr.Dropdown(labels, multiselect=True, label="Target emotions (optional)", elem_id="targets", render=False)
-    avoid = gr.Dropdown(labels, multiselect=True, label="Emotions to avoid (optional)", elem_id="avoid", render=False)
+    chosen: dict[str, Any] = {"choices": labels, "multiselect": True, "visible": bool(labels), "render": False}
+    targets = gr.Dropdown(label="Target emotions (optional)", elem_id="targets", **chosen)
+    avoid = gr.Dropdown(label="Emotions to avoid (optional)", elem_id="avoid", **chosen)
     inputs = [_image_input(predictor.uses_images), *map(_raw, (captions, targets, avoid))]
     for component in inputs[1:]:
         component.render()
@@ -92,14 +95,23 @@ def _raw(component: Any) -> Any:
     return component
 
 
-def _add_explanation(service: Service, image: Any, labels: list[str]) -> list[Any]:
-    """Add the part that explains a prediction; returns the components of its caption, its emotion and its output."""
-    with gr.Accordion("Explanation: words and regions that raise or lower an emotion", open=False):
+def _add_explanation(service: Service, image: Any, names: list[str]) -> list[Any]:
+    """Add the part that explains a prediction; returns the components of its caption, its emotion and its output.
+
+    Args:
+        names: of the emotions and ratings that can be explained.
+    """
+    predictor, default = service.served.predictor, _default_explained(service)
+    kinds = [*(["emotion"] if predictor.labels else []), *(["rating"] if predictor.ratings else [])]
+    title = f"Explanation: words and regions that raise or lower an {' or '.join(kinds)}".replace(
+        "an rating", "a rating"
+    )
+    with gr.Accordion(title, open=False):
         with gr.Row():
             caption = _raw(gr.Dropdown([], label="Caption", elem_id="explained-caption"))
-            emotion = _raw(
-                gr.Dropdown([MOST_LIKELY, *labels], value=MOST_LIKELY, label="Emotion", elem_id="explained-emotion")
-            )
+            choices = list(dict.fromkeys([default, *names]))
+            label = " or ".join(kinds).capitalize()
+            emotion = _raw(gr.Dropdown(choices, value=default, label=label, elem_id="explained-emotion"))
         button = gr.Button("Explain", elem_id="explain")
         output = gr.HTML(elem_id="explanation")
 
@@ -110,6 +122,12 @@ def _add_explanation(service: Service, image: Any, labels: list[str]) -> list[An
 
     button.click(explain, [image, caption, emotion], [output], **PRIVATE)
     return [caption, emotion, output]
+
+
+def _default_explained(service: Service) -> str:
+    """What the explanation's dropdown shows first: the most likely emotion; without emotions the first rating."""
+    predictor = service.served.predictor
+    return MOST_LIKELY if predictor.labels else next(iter(predictor.ratings))
 
 
 def _add_generation(service: Service, image: Any, captions: Any, targets: Any, avoid: Any) -> None:
@@ -148,11 +166,13 @@ def _connect(
         rows: values of the first three inputs for each example.
     """
 
+    default = _default_explained(service)
+
     async def predict(image: Path | None, text: str, targets: list[str], avoid: list[str]) -> tuple[str, Any, Any, str]:
         action = page_actions.predict(service, image, text, targets or [], avoid or [])
         html, ranked = await or_error(action, ("", []))
-        choices = [(f"{place}. {caption[:80]}", caption) for place, caption in enumerate(ranked, 1)]
-        emotion = targets[0] if ranked and targets else MOST_LIKELY
+        choices = [(f"{place}. {caption[:80] or IMAGE_ALONE}", caption) for place, caption in enumerate(ranked, 1)]
+        emotion = targets[0] if ranked and targets else default
         return html, gr.Dropdown(choices=choices, value=ranked[0] if ranked else None), emotion, ""
 
     def fill_in(number: Any) -> list[Any]:
@@ -163,7 +183,7 @@ def _connect(
     button.click(predict, inputs, outputs, **PRIVATE)
     _raw(examples).click(fill_in, [examples], inputs[:3], **PRIVATE).then(predict, inputs, outputs, **PRIVATE)
     # In the browser, so that it cannot overwrite the results of a later request.
-    reset = f"() => [{json.dumps(empty_html(service.served))}, null, {json.dumps(MOST_LIKELY)}, '']"
+    reset = f"() => [{json.dumps(empty_html(service.served))}, null, {json.dumps(default)}, '']"
     image = inputs[0]
     for event in (image.upload, image.clear):
         event(None, None, outputs, js=reset, **PRIVATE)
@@ -177,5 +197,5 @@ def _example_rows(examples: Sequence[Example], folder: Path) -> list[list[Any]]:
             with tempfile.NamedTemporaryFile(suffix=".jpg", dir=folder, delete=False) as file:
                 file.write(example.image)
             path = file.name
-        rows.append([path, "\n".join(example.captions), [example.emotion]])
+        rows.append([path, "\n".join(example.captions), [] if example.emotion is None else [example.emotion]])
     return rows

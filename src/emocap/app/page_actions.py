@@ -19,8 +19,8 @@ N_GENERATED, MAX_CHARACTERS = 5, 10_000
 async def predict(
     service: Service, image: Path | None, text: Any, targets: list[str], avoid: list[str]
 ) -> tuple[str, list[str]]:
-    """The predictions as HTML, and the captions in the order shown."""
-    captions = caption_lines(text)
+    """The predictions as HTML, and the captions in the order shown; an empty one stands for the image alone."""
+    captions = caption_lines(text) or ([""] if image is not None and not targets and not avoid else [])
     if not captions:
         raise EmocapError("no captions; write at least one")
     found = await service.rank(_image_bytes(image), captions, targets, avoid)
@@ -29,8 +29,8 @@ async def predict(
 
 
 async def explain(service: Service, image: Path | None, caption: Any, emotion: str | None) -> tuple[str]:
-    """The explanation as HTML; None explains the most likely emotion."""
-    if not isinstance(caption, str) or not caption:
+    """The explanation as HTML; None explains the most likely emotion or the first rating."""
+    if not isinstance(caption, str) or not (caption or image):
         raise EmocapError("no caption to explain; press Predict, then choose one")
     explanation, shown = await service.explain(_image_bytes(image), caption, emotion)
     return (explanation_html(service.served, explanation, caption, shown),)

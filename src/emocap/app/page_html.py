@@ -12,16 +12,17 @@ from PIL import Image
 
 from emocap.api.explanation import Explanation
 from emocap.api.explanation_file import fragment, tint
+from emocap.api.prediction_files import rating_column
 from emocap.api.requested_emotions import conflict_warning
 from emocap.app.served_model import ServedModel
 from emocap.app.service import Generated, Prediction, Predictions
-from emocap.captioning.rerank import RankedCaption
 from emocap.corpora.languages import LANGUAGE_NAMES
 from emocap.evaluation.metrics import METRICS
 from emocap.html_templates import templates_of
 from emocap.study.models import compared_baseline, display_name
 
 TOP_EMOTIONS = 5
+IMAGE_ALONE = "The image alone"
 
 
 def intro_html(served: ServedModel) -> str:
@@ -38,6 +39,7 @@ def intro_html(served: ServedModel) -> str:
         remarks=[remark.text for remark in served.predictor.model_remarks()],
         language=None if language is None else LANGUAGE_NAMES.get(language, language),
         n_emotions=len(served.predictor.labels),
+        ratings=served.predictor.ratings,
         uses_images=served.predictor.uses_images,
     )
 
@@ -62,7 +64,7 @@ def results_html(
     labels, frequencies = served.predictor.labels, served.frequencies
     base_rates = {} if frequencies is None else dict(zip(labels, frequencies.tolist(), strict=True))
     cards = [
-        _card(found.predictions[candidate.number], targets, avoid)
+        _card(served, found.predictions[candidate.number], targets, avoid)
         | {"probability": candidate.probability, "remarks": candidate.remarks}
         for candidate in found.ranked
     ]
@@ -74,7 +76,7 @@ def results_html(
         uses_faithfulness=any(candidate.faithfulness is not None for candidate in found.ranked),
         base_rates=base_rates,
         notes=list(filter(None, notes)),
-        csv=_csv_base64(found.predictions, found.ranked, labels, targets),
+        csv=_csv_base64(served, found, targets),
     )
 
 
@@ -89,7 +91,7 @@ def explanation_html(served: ServedModel, explanation: Explanation, caption: str
     coloured = None if image is None else tint(image, explanation.regions)
     shown = replace(explanation, remarks=_without_model(served, explanation.remarks))
     body = Markup(fragment(shown, coloured))  # noqa: S704  escaped there
-    return _render("explanation.html", explanation=shown, caption=caption, body=body)
+    return _render("explanation.html", explanation=shown, caption=caption or IMAGE_ALONE, body=body)
 
 
 def _without_model(served: ServedModel, remarks: Sequence[str]) -> list[str]:
@@ -114,8 +116,8 @@ def _interval(values: tuple[float, float] | None) -> str:
     return "" if values is None else f" (95% interval {values[0]:.3f} to {values[1]:.3f})"
 
 
-def _card(prediction: Prediction, targets: Sequence[str], avoid: Sequence[str]) -> dict[str, Any]:
-    """The top emotions of a caption, its target emotions and those to avoid, and its unintended ones."""
+def _card(served: ServedModel, prediction: Prediction, targets: Sequence[str], avoid: Sequence[str]) -> dict[str, Any]:
+    """The top emotions of a caption, its target emotions and those to avoid, its unintended ones, and its ratings."""
     bars = [
         {
             "emotion": entry.emotion,
@@ -126,21 +128,34 @@ def _card(prediction: Prediction, targets: Sequence[str], avoid: Sequence[str]) 
         for place, entry in enumerate(prediction.emotions)
         if place < TOP_EMOTIONS or entry.emotion in targets or entry.emotion in avoid
     ]
-    return {"caption": prediction.caption, "bars": bars, "unintended": prediction.unintended if targets else []}
+    ratings = [
+        {"name": name, "value": value, "low": low, "high": high, "place": (value - low) / (high - low)}
+        for (name, value), (low, high) in zip(
+            prediction.ratings.items(), served.predictor.ratings.values(), strict=True
+        )
+    ]
+    return {
+        "caption": prediction.caption or IMAGE_ALONE,
+        "bars": bars,
+        "unintended": prediction.unintended if targets else [],
+        "ratings": ratings,
+    }
 
 
-def _csv_base64(
-    predictions: Sequence[Prediction], ranked: Sequence[RankedCaption], labels: Sequence[str], targets: Sequence[str]
-) -> str:
-    """All probabilities, a row per caption in the order shown, as base64 of UTF-8 with a byte order mark."""
+def _csv_base64(served: ServedModel, found: Predictions, targets: Sequence[str]) -> str:
+    """All predictions, a row per caption in the order shown, as base64 of UTF-8 with a byte order mark."""
+    labels, ratings = served.predictor.labels, served.predictor.ratings
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(["rank", "caption", "target_emotions", "probability", "remarks", *labels])
-    for rank, candidate in enumerate(ranked, 1):
-        probabilities = {entry.emotion: entry.probability for entry in predictions[candidate.number].emotions}
+    columns = [*labels, *map(rating_column, ratings)]
+    writer.writerow(["rank", "caption", "target_emotions", "probability", "remarks", *columns])
+    for rank, candidate in enumerate(found.ranked, 1):
+        prediction = found.predictions[candidate.number]
+        probabilities = {entry.emotion: entry.probability for entry in prediction.emotions}
         of_targets = f"{candidate.probability:.4f}" if targets else ""
         row = [rank, candidate.caption, " and ".join(targets), of_targets, "; ".join(candidate.remarks)]
-        writer.writerow([*row, *(f"{probabilities[label]:.4f}" for label in labels)])
+        values = [*(probabilities[label] for label in labels), *prediction.ratings.values()]
+        writer.writerow([*row, *(f"{value:.4f}" for value in values)])
     return base64.b64encode(out.getvalue().encode("utf-8-sig")).decode()
 
 

@@ -22,8 +22,9 @@ from emocap.errors import EmocapError
 from emocap.validation import first_error
 
 ABOUT = (
-    "The probability that annotators name an emotion for an image with its caption: what an audience may feel about "
-    "the content. It says nothing about what a person in the image feels."
+    "The probability that annotators name an emotion for an image with its caption, and the ratings that they give it, "
+    "such as valence: what an audience may feel about the content. "
+    "It says nothing about what a person in the image feels."
 )
 STATUS = {ServerBusy: 429, DeadlineExceeded: 504, NoCaptioner: 404}
 Responses = dict[int | str, dict[str, Any]]
@@ -63,7 +64,7 @@ def _emotion_routes(service: Service) -> APIRouter:
 
     @router.post("/v1/predict", response_model=schemas.PredictResponse, responses=ERRORS)
     async def predict(request: schemas.PredictRequest) -> Any:
-        """What people are likely to feel about the image with each caption."""
+        """What people are likely to feel about the image with each caption: emotions, and ratings of the model."""
         image = image_bytes(request.image)
         found = await service.predict(image, request.captions, request.emotions)
         return {
@@ -89,7 +90,7 @@ def _emotion_routes(service: Service) -> APIRouter:
 
     @router.post("/v1/explain", response_model=Explanation, responses=ERRORS)
     async def explain(request: schemas.ExplainRequest) -> Any:
-        """Which words and regions raise or lower an emotion, and the effect of other wordings."""
+        """Which words and regions raise or lower an emotion or a rating, and the effect of other wordings."""
         explanation, _ = await service.explain(image_bytes(request.image), request.caption, request.emotion)
         return explanation
 
@@ -124,11 +125,12 @@ def _model_routes(service: Service, metrics: Metrics) -> APIRouter:
 
     @router.get("/v1/model", response_model=schemas.ModelResponse, responses=KEY_ERROR)
     async def model() -> Any:
-        """The model's emotions, its test scores and the limits of a request."""
+        """The model's emotions and ratings, its test scores and the limits of a request."""
         served = service.served
         return {
             "name": served.name,
             "emotions": served.predictor.labels,
+            "ratings": served.predictor.ratings,
             "uses_images": served.predictor.uses_images,
             "writes_captions": served.captioner is not None,
             "measured": served.measured,

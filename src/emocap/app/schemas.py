@@ -76,7 +76,9 @@ class PredictRequest(RequestModel):
     """Captions, with or without an image."""
 
     image: Image | None = None
-    captions: Captions = Field(description="Each is a pair with the image.", examples=[CAPTIONS])
+    captions: Captions = Field(
+        description="Each is a pair with the image; an empty one stands for the image alone.", examples=[CAPTIONS]
+    )
     emotions: Emotions = Field(default=[], description="Target emotions, which are never reported as unintended.")
     top: int | None = Field(
         default=None, ge=1, description="Number of emotions in the response for each caption; default all."
@@ -97,7 +99,7 @@ class RankRequest(RequestModel):
 
 
 class ExplainRequest(RequestModel):
-    """A pair, and the emotion to explain; default the most likely one."""
+    """A pair, and the emotion or rating to explain; default the most likely emotion."""
 
     image: Image | None = None
     caption: str = Field(examples=[CAPTIONS[0]])
@@ -138,11 +140,13 @@ class RankResponse(BaseModel):
 class ModelResponse(BaseModel):
     """The model, its test scores, the language of its training captions (ISO 639) and the limits of a request.
 
-    `evaluation` compares it with a baseline of its study; null if the model was not evaluated.
+    `ratings` has the lowest and highest value of each rating's scale. `evaluation` compares the model with a baseline
+    of its study; null if it was not evaluated.
     """
 
     name: str
     emotions: list[str]
+    ratings: dict[str, tuple[float, float]]
     uses_images: bool
     writes_captions: bool
     measured: HeldOutScores | None

@@ -14,7 +14,7 @@ from PIL import Image
 from emocap.api.caption_checks import check_caption
 from emocap.api.explanation import Explanation
 from emocap.api.images import UNIFORM_IMAGE, ImageInput, is_uniform
-from emocap.api.predictor import EmotionProbability
+from emocap.api.prediction import EmotionProbability
 from emocap.api.ranking import RankingRequest, with_remarks
 from emocap.api.remarks import remarks_on_ranking
 from emocap.api.requested_emotions import UnintendedEmotion, resolve_emotions, unintended_emotions
@@ -61,15 +61,17 @@ class Prediction:
 
     Attributes:
         caption: unchanged.
-        emotions: all emotions, most likely first.
+        emotions: all emotions, most likely first; empty for a model of ratings alone.
         unintended: emotions that are strong although nobody asked for them.
         remarks: why the model may misread the caption.
+        ratings: name of each rating of the model to its value in the rating's own units.
     """
 
     caption: str
     emotions: list[EmotionProbability]
     unintended: list[UnintendedEmotion]
     remarks: list[str]
+    ratings: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -172,17 +174,18 @@ class Service:
 
         Args:
             image: bytes of a file, or None for the captions alone.
+            captions: an empty one stands for the image alone.
             emotions: target emotions, which are never unintended.
 
         Raises:
             ServerBusy, DeadlineExceeded: the server cannot answer now.
             EmocapError: the image, a caption or an emotion cannot be used.
         """
-        self._check(captions)
+        self._check(captions, may_be_empty=image is not None)
         targets, _ = resolve_emotions(self.served.predictor.labels, emotions)
         async with self._slot("predict"):
-            probabilities, features = await self._engine.predict(await self._prepare(image), captions)
-        return Predictions(self._predictions(captions, probabilities, targets), [], self._remarks(features))
+            outputs, features = await self._engine.predict(await self._prepare(image), captions)
+        return Predictions(self._predictions(captions, outputs, targets), [], self._remarks(features))
 
     async def rank(
         self,
@@ -201,7 +204,7 @@ class Service:
         Raises:
             EmocapError: as `predict`.
         """
-        self._check(captions)
+        self._check(captions, may_be_empty=image is not None and not emotions)
         predictor, captioner = self.served.predictor, self.served.captioner
         scorer = captioner if image is not None and emotions else None
         if strength is None:
@@ -214,11 +217,12 @@ class Service:
                 (prepared,) = await self._engine.run(lambda: predictor.regions([prepared]))
                 (features,) = predictor.features([prepared])
                 faithfulness = await self._engine.run(lambda: scorer.faithfulness(features, captions))
-            probabilities, described = await self._engine.predict(prepared, captions)
+            outputs, described = await self._engine.predict(prepared, captions)
+        probabilities = outputs[:, : len(predictor.labels)]
         ranked = request.rank(captions, probabilities, faithfulness)
         if not request.target_emotions:
             ranked.sort(key=lambda candidate: candidate.number)
-        predictions = self._predictions(captions, probabilities, request.target_emotions)
+        predictions = self._predictions(captions, outputs, request.target_emotions)
         ranked = with_remarks(ranked, [prediction.remarks for prediction in predictions])
         gains = self._gains(probabilities, request.target_emotions)
         return Predictions(predictions, ranked, self._remarks(described) + gains)
@@ -226,14 +230,14 @@ class Service:
     async def explain(
         self, image: bytes | None, caption: str, emotion: str | None = None
     ) -> tuple[Explanation, Image.Image | None]:
-        """Which words and regions raise or lower an emotion, and the image itself, RGB and upright.
+        """Which words and regions raise or lower an emotion or a rating, and the image itself, RGB and upright.
 
         The explanation's remarks begin with those on the model, the image and the caption.
 
         Raises:
             EmocapError: as `predict`.
         """
-        self._check([caption])
+        self._check([caption], may_be_empty=image is not None)
         predictor = self.served.predictor
 
         def work() -> Explanation:
@@ -303,19 +307,18 @@ class Service:
             self._n_accepted -= 1
             self._n_slow -= is_slow
 
-    def _predictions(
-        self, captions: Sequence[str], probabilities: np.ndarray, targets: Sequence[int]
-    ) -> list[Prediction]:
+    def _predictions(self, captions: Sequence[str], outputs: np.ndarray, targets: Sequence[int]) -> list[Prediction]:
         predictor = self.served.predictor
-        labelled = predictor.with_labels(probabilities)
+        labels = predictor.labels
         return [
             Prediction(
                 caption,
-                emotions,
-                unintended_emotions(predictor.labels, row, self.served.frequencies, targets),
+                found.emotions,
+                unintended_emotions(labels, row[: len(labels)], self.served.frequencies, targets),
                 predictor.caption_warnings(caption),
+                found.ratings,
             )
-            for caption, emotions, row in zip(captions, labelled, probabilities, strict=True)
+            for caption, found, row in zip(captions, predictor.with_labels(outputs), outputs, strict=True)
         ]
 
     def _remarks(self, features: np.ndarray | None) -> list[str]:
@@ -344,14 +347,14 @@ class Service:
     async def _decode(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._decoders, function)
 
-    def _check(self, captions: Sequence[str]) -> None:
+    def _check(self, captions: Sequence[str], *, may_be_empty: bool = False) -> None:
         if not captions:
             raise EmocapError("no captions; give at least one")
         if len(captions) > self.limits.captions:
             raise EmocapError(f"{len(captions)} captions, expected at most {self.limits.captions}")
         for number, caption in enumerate(captions, 1):
             where = f"caption {number}: " if len(captions) > 1 else ""
-            check_caption(caption, where)
+            check_caption(caption, where, may_be_empty=may_be_empty)
             if len(caption) > self.limits.characters:
                 raise EmocapError(
                     f"{where}{len(caption):,} characters, expected at most {self.limits.characters:,}; shorten it"

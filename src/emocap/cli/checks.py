@@ -24,14 +24,16 @@ def check_pair(model: Path, image: Path | None, caption: str) -> "ModelSummary":
     """Check the model, the image and the caption of a prediction.
 
     Raises:
-        EmocapError: no model folder, no such image, a model that uses no images, or an empty caption.
+        EmocapError: no model folder, no such image, a model that uses no images, or an empty caption without an image.
     """
     from emocap.api.caption_checks import check_caption
     from emocap.api.model_folders import image_refused, model_summary
 
-    check_caption(caption)
+    check_caption(caption, may_be_empty=image is not None)
     summary = model_summary(model)
     if image is not None:
+        if not summary.uses_images and not caption:
+            raise EmocapError(f"{image}: is a file, and {summary.folder} was trained on captions only; give a caption")
         if not summary.uses_images:
             raise EmocapError(image_refused(summary.folder))
         check_image(image)
@@ -83,6 +85,18 @@ def check_emotions(labels: Sequence[str], emotions: Iterable[str], avoid: Iterab
     emotion_indices(labels, list(emotions), list(avoid))
 
 
+def check_target(summary: "ModelSummary", name: str | None) -> None:
+    """Check that a model predicts the emotion or rating that is to be explained.
+
+    Raises:
+        EmocapError: it predicts neither an emotion nor a rating of this name.
+    """
+    from emocap.api.requested_emotions import output_index
+
+    if name is not None:
+        output_index(summary.labels, summary.ratings.names, name)
+
+
 def captioner_labels(folder: Path) -> list[str]:
     """The emotions that a captioner can be asked for.
 
@@ -110,9 +124,11 @@ def check_extractor(name: str, settings: Mapping[str, Any]) -> None:
     Raises:
         EmocapError: one of them is unknown, or a setting is missing.
     """
-    from emocap.regions.extractors.registry import EXTRACTORS, extractor_and_settings
+    from emocap.regions.extractors.registry import AUTO, EXTRACTORS, extractor_and_settings
 
     name, settings = extractor_and_settings(name, settings)
+    if name == AUTO:
+        return
     module, _, attribute = EXTRACTORS[name].partition(":")
     spec = find_spec(module)
     if spec is None or spec.origin is None:

@@ -32,6 +32,15 @@ def print_scores(scores: dict[str, dict[str, Any]]) -> None:
     Console().print(table)
 
 
+def rating_line(name: str, value: float, scale: tuple[float, float]) -> str:
+    """A rating in its own units, beside the probabilities of emotions.
+
+    >>> rating_line("valence", 4.516, (1.0, 7.0))
+    '  4.52  valence (1 to 7)'
+    """
+    return f"{value:6.2f}  {printable(name)} ({scale[0]:g} to {scale[1]:g})"
+
+
 def shown_value(value: float | None) -> str:
     """A value of a metric with three decimals; a dash where it is undefined."""
     return "–" if value is None else f"{value:.3f}"

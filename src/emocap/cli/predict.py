@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from emocap.cli.checks import check_emotions, check_pair
+from emocap.cli.checks import check_pair, check_target
 from emocap.cli.evaluation import print_evaluation
 from emocap.cli.options import (
     Columns,
@@ -20,7 +20,7 @@ from emocap.cli.options import (
     StoreOption,
     read_options,
 )
-from emocap.cli.output import printable
+from emocap.cli.output import printable, rating_line
 from emocap.cli.remarks import print_notes, print_remarks
 from emocap.corpora.options import ReadOptions
 from emocap.errors import EmocapError
@@ -129,7 +129,9 @@ def predict(
     columns: Columns = None,
     allow_other_features: OtherFeaturesOption = False,
 ) -> None:
-    """Predict what people are likely to feel about an image with its caption, or about a caption alone.
+    """Predict what people are likely to feel about an image with its caption, or about either alone.
+
+    Shows the likeliest emotions, and each rating of the model with its scale, such as valence from 1 to 7.
 
     With --input, the format is guessed, and only tables are considered if --columns is given. Labels are not read; all
     columns of a table are kept. Rows that cannot be used are listed with the reason in NAME-rejected.csv, next to the
@@ -148,15 +150,19 @@ def predict(
         raise EmocapError("predict takes a caption, or --input with --output; see emocap predict --help")
     image, caption = _image_and_caption("predict", words)
     summary = check_pair(model, image, caption)
-    if top is not None and top > len(summary.labels):
-        raise EmocapError(f"--top {top}: the model knows {len(summary.labels)} emotions")
+    from emocap.api.requested_emotions import check_top
+
+    check_top(summary.labels, top, "--top")
     from emocap.api.predictor import EmotionPredictor
 
     predictor = EmotionPredictor.from_pretrained(summary.folder, allow_other_features=allow_other_features)
     (regions,) = predictor.regions([image])
     print_remarks([*predictor.model_remarks(), *predictor.remarks(regions, caption)])
-    for predicted in predictor.predict(regions, caption)[: top or 5]:
+    prediction = predictor.predict(regions, caption)
+    for predicted in prediction.emotions[: top or 5]:
         typer.echo(f"{predicted.probability:6.1%}  {predicted.emotion}")
+    for name, value in prediction.ratings.items():
+        typer.echo(rating_line(name, value, predictor.ratings[name]))
 
 
 def _predict_table(
@@ -190,7 +196,8 @@ def explain(
     model: ModelOption,
     words: Annotated[list[str], ImageAndCaption],
     emotion: Annotated[
-        str | None, typer.Option("--emotion", "-e", help="The emotion to explain; default the most likely one.")
+        str | None,
+        typer.Option("--emotion", "-e", help="The emotion or rating to explain; default the most likely emotion."),
     ] = None,
     out: Annotated[
         Path | None,
@@ -198,7 +205,7 @@ def explain(
     ] = None,
     allow_other_features: OtherFeaturesOption = False,
 ) -> None:
-    """Show which words and regions raise or lower the probability of an emotion, and the effect of other wordings.
+    """Show which words and regions raise or lower an emotion or a rating, and the effect of other wordings.
 
     Example: `emocap explain --model runs/demo/AnB+ dog.jpg "A dog waits, all alone." --emotion sad --out why.html`
     """
@@ -206,7 +213,7 @@ def explain(
     if out is not None:
         _check_explanation_file(out, image)
     summary = check_pair(model, image, caption)
-    check_emotions(summary.labels, [] if emotion is None else [emotion])
+    check_target(summary, emotion)
     from emocap.api.explanation_file import write_explanation
     from emocap.api.predictor import EmotionPredictor
     from emocap.regions.images import open_image
@@ -235,7 +242,10 @@ def _print_explanation(explanation: Any) -> None:
     from emocap.api.explanation_file import MAX_REWORDINGS
     from emocap.html_templates import signed
 
-    typer.echo(f"{explanation.probability:6.1%}  {explanation.emotion}\n")
+    if explanation.rating is None:
+        typer.echo(f"{explanation.probability:6.1%}  {explanation.emotion}\n")
+    else:
+        typer.echo(rating_line(explanation.emotion, explanation.rating, explanation.scale) + "\n")
     for word in explanation.words:
         typer.echo(f"{signed(word.effect, 2):>7}  {printable(word.word)}")
     if explanation.regions:
@@ -249,16 +259,16 @@ def _print_explanation(explanation: Any) -> None:
     for rewording in explanation.rewordings[:MAX_REWORDINGS]:
         word = printable(rewording.word)
         wording = f'replace "{word}" by "{rewording.replacement}"' if rewording.replacement else f'leave out "{word}"'
-        points = signed(100 * rewording.probability_changes[explanation.emotion], 1)
-        typer.echo(f"{points:>6} points  {wording}")
+        points = " points" if explanation.rating is None else ""
+        typer.echo(f"{explanation.change_shown(rewording):>6}{points}  {wording}")
 
 
 def _image_and_caption(command: str, words: list[str]) -> tuple[Path | None, str]:
-    """The image, if any, and the caption of a command's arguments."""
+    """The image, if any, and the caption of a command's arguments; a single word that is a file is an image alone."""
     if len(words) > 2:
         raise EmocapError(
             f"{command} takes an image and a caption, found {len(words)} words; put the caption in quotes"
         )
     if len(words) == 1 and os.path.isfile(words[0]):  # noqa: PTH113  a caption may be too long for a file's name
-        raise EmocapError(f"{words[0]}: is a file; give {command} a caption after it")
+        return Path(words[0]), ""
     return (Path(words[0]) if len(words) == 2 else None), words[-1]
