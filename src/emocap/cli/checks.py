@@ -166,8 +166,8 @@ def check_corpora(config: "StudyConfig") -> None:
     from emocap.corpora.read import check_corpus
 
     for corpus in config.corpora.values():
-        images = None if corpus.images is None else config.data_root / corpus.images
-        check_corpus(corpus.format, config.data_root / corpus.path, images, corpus.read_options())
+        images = [config.data_root / folder for folder in corpus.image_folders]
+        check_corpus(corpus.format, config.data_root / corpus.path, images or None, corpus.read_options())
         if corpus.store is not None and not (config.data_root / corpus.store).is_dir():
             raise EmocapError(f"{config.data_root / corpus.store}: no such feature store; extract it first")
 

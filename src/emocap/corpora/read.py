@@ -4,7 +4,7 @@ To add a corpus, write its reader in a file of its own and add a row to `FORMATS
 """
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from emocap.corpora.formats.emotic import is_emotic, read_emotic
 from emocap.corpora.formats.file_starts import first_bytes, has_columns, header_of, most_lines_match
 from emocap.corpora.formats.flickr8k import CAPTIONS_FILE, is_flickr8k, read_flickr8k, read_flickr8k_expressions
 from emocap.corpora.formats.flickr30k import is_flickr30k, read_flickr30k
-from emocap.corpora.formats.flickrstyle import is_flickrstyle, read_flickrstyle
+from emocap.corpora.formats.flickrstyle import FACTUAL, is_flickrstyle, read_flickrstyle
 from emocap.corpora.formats.karpathy import is_karpathy, is_senticap, read_karpathy, read_senticap
 from emocap.corpora.formats.lewidi import is_lewidi, read_lewidi
 from emocap.corpora.formats.mapped_tables import (
@@ -37,6 +37,7 @@ from emocap.corpora.formats.mapped_tables import (
 from emocap.corpora.formats.oasis import is_oasis, read_oasis
 from emocap.corpora.formats.parts import existing
 from emocap.corpora.formats.socratis import is_socratis_json, read_socratis_csv, read_socratis_json
+from emocap.corpora.image_folders import found_in_folders
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.row_files import table_suffix
@@ -138,7 +139,9 @@ FORMATS: dict[str, Format] = {
         lambda _, start: header_of(start) == ("image", "split", "sentiment", "caption"),
         has_columns=True,
     ),
-    "flickrstyle": Format("release's text files", read_flickrstyle, is_flickrstyle),
+    "flickrstyle": Format(
+        "release's text files, or a CSV with factual.csv", read_flickrstyle, is_flickrstyle, (FACTUAL,)
+    ),
     "flickrstyle-csv": Format(
         "CSV of FlickrStyle",
         read_flickrstyle_csv,
@@ -161,13 +164,15 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def read_corpus(format_: str, path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:
+def read_corpus(
+    format_: str, path: Path, images: Path | Sequence[Path] | None = None, options: ReadOptions | None = None
+) -> Pairs:
     """The pairs of a corpus.
 
     Args:
         format_: a key of `FORMATS`.
         path: the file; for a corpus whose parts are files of their own, also their folder.
-        images: folder of the images, or None for captions alone.
+        images: folder of the images, or several, of which each image is in one; None for captions alone.
         options: names of columns and notation of labels, and whether labels are read.
 
     Raises:
@@ -176,11 +181,15 @@ def read_corpus(format_: str, path: Path, images: Path | None = None, options: R
     """
     path, options = Path(path), options or ReadOptions()
     check_corpus(format_, path, images, options)
+    folders = _folders(images)
     with _paused_garbage_collection():
-        return FORMATS[format_].read(path, Path(images) if images is not None else None, options)
+        pairs = FORMATS[format_].read(path, folders[0] if folders else None, options)
+        return pairs if len(folders) < 2 else found_in_folders(pairs, folders)
 
 
-def check_corpus(format_: str, path: Path, images: Path | None = None, options: ReadOptions | None = None) -> None:
+def check_corpus(
+    format_: str, path: Path, images: Path | Sequence[Path] | None = None, options: ReadOptions | None = None
+) -> None:
     """Check what can be known of a corpus before it is read: its format, its paths, and a table's columns.
 
     Raises:
@@ -191,8 +200,11 @@ def check_corpus(format_: str, path: Path, images: Path | None = None, options: 
     path, format_row = Path(path), FORMATS[format_]
     if not path.is_file() and not (path.is_dir() and format_row.parts):
         raise EmocapError(f"{path}: no such file; check the path or fetch it with 'emocap download'")
-    if images is not None and not Path(images).is_dir():
-        raise EmocapError(f"{images}: no such folder of images; check the path, or leave images out for captions alone")
+    for folder in _folders(images):
+        if not folder.is_dir():
+            raise EmocapError(
+                f"{folder}: no such folder of images; check the path, or leave images out for captions alone"
+            )
     options = options or ReadOptions()
     if not options.is_default and not format_row.has_columns:
         raise EmocapError(f"{path}: columns, where and label settings are for tables, but the format is {format_}")
@@ -202,6 +214,12 @@ def check_corpus(format_: str, path: Path, images: Path | None = None, options: 
         names = _header_names(path)
         if names:
             Columns.find(path, names, options, needs_image=images is not None)
+
+
+def _folders(images: Path | Sequence[Path] | None) -> list[Path]:
+    if images is None:
+        return []
+    return [Path(images)] if isinstance(images, str | Path) else [Path(folder) for folder in images]
 
 
 def _header_names(path: Path) -> list[str] | None:

@@ -13,16 +13,19 @@ import numpy as np
 
 from emocap.corpora.annotators import vote_shares
 from emocap.corpora.groups import image_key
+from emocap.corpora.image_folders import common_folder
 from emocap.corpora.languages import main_language
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.splits import rows_of
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.files import read_array
+from emocap.ratings import Ratings
 from emocap.regions.store.reader import FeatureStore
 from emocap.study.artifacts import read_parquet, read_value
 
 if TYPE_CHECKING:  # a stage gets the configuration as values, which its fingerprint holds
+    from emocap.study.config.corpora import CorpusConfig
     from emocap.study.config.study import StudyConfig
 
 PARTS = ("train", "validation", "test")
@@ -55,6 +58,10 @@ class Study:
         """A corpus's path, below `data_root` unless absolute."""
         return self.config.data_root / path
 
+    def image_folders(self, corpus: "CorpusConfig") -> list[Path]:
+        """The folders of a corpus's images; empty where there are none."""
+        return [self.place(folder) for folder in corpus.image_folders]
+
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """The emotions of the target."""
@@ -64,6 +71,23 @@ class Study:
     def labelled_vocabulary(self) -> Vocabulary:
         """The emotions of the labelled source."""
         return self._vocabulary("labelled_vocabulary.json")
+
+    @cached_property
+    def ratings(self) -> Ratings:
+        """The ratings of the target."""
+        return self._ratings("ratings.json")
+
+    @cached_property
+    def labelled_ratings(self) -> Ratings:
+        """The ratings of the labelled source."""
+        return self._ratings("labelled_ratings.json")
+
+    def _ratings(self, name: str) -> Ratings:
+        path = self.root / name
+        try:
+            return Ratings.of(read_value(path, "ratings"))
+        except EmocapError as error:
+            raise EmocapError(f"{path}: {error}; delete it and run again") from None
 
     def _vocabulary(self, name: str) -> Vocabulary:
         path = self.root / name
@@ -85,7 +109,7 @@ class Study:
             corpus, embedded = self.config.corpora.get(domain), self.data("embedded_images").get(domain)
             images = Path(embedded) if embedded is not None else None
             if corpus is not None and corpus.images is not None:
-                images = self.place(corpus.images)
+                images = common_folder(self.image_folders(corpus))
             return Pairs(read_parquet(self.root / f"{domain}.parquet"), images, (), open_vocabulary=True)
 
         return _once(self._files, "whole", domain, read)
@@ -182,9 +206,28 @@ class Unit(Study):
         """(N, E) float32 of 0 and 1: the emotions that any annotator named, of a part of the target."""
         return _once(self._parts, "truth", name, lambda: self.part(name).targets(self.vocabulary))
 
+    def true_ratings(self, name: str) -> np.ndarray:
+        """(N, R) float64 from 0 to 1, NaN where missing: the ratings of a part of the target."""
+        return _once(self._parts, "ratings", name, lambda: self.part(name).rating_values(self.ratings.names))
+
     def training_targets(self, name: str) -> np.ndarray:
-        """(N, E) float32: what the target's models learn of a part, by the study's `label_aggregation`."""
-        if self.config.label_aggregation == "union":
+        """(N, E + R) float32: what the target's models learn of a part.
+
+        The emotions are those of the study's `label_aggregation`; behind them are the ratings, NaN where missing.
+        """
+
+        emotions = self._emotion_targets(name)
+        if not self.ratings:
+            return emotions
+        return _once(
+            self._parts,
+            "targets",
+            name,
+            lambda: np.concatenate([emotions, self.true_ratings(name)], axis=1).astype(np.float32),
+        )
+
+    def _emotion_targets(self, name: str) -> np.ndarray:
+        if self.config.label_aggregation == "union" or not len(self.vocabulary):
             return self.truth(name)
         return _once(self._parts, "votes", name, lambda: vote_shares(self.part(name), self.vocabulary))
 

@@ -1,13 +1,17 @@
-"""FlickrStyle10K (Gan et al. 2017) as released: `funny_train.txt` and `romantic_train.txt`, one caption per line."""
+"""FlickrStyle10K (Gan et al. 2017): `funny_train.txt` and `romantic_train.txt` as released, one caption per line, or
+a CSV `image,style,caption`, with the factual captions of the same images from `factual.csv` in the same folder.
+"""
 
 from pathlib import Path
 
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.pairs_builder import PairsBuilder
+from emocap.corpora.rows import csv_rows, require_columns
 from emocap.errors import EmocapError
 
 STYLES = {"funny_train": "humorous", "humor_train": "humorous", "romantic_train": "romantic"}
+FACTUAL = "factual.csv"
 PICKLES = ("train.p", "test.p", "funny_train.p", "humor_train.p", "romantic_train.p")
 
 
@@ -17,14 +21,16 @@ def is_flickrstyle(path: Path, start: bytes) -> bool:
 
 
 def read_flickrstyle(path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:
-    """One pair per line, without an image; its only label is the style, `humorous` or `romantic`.
+    """One pair per line, without an image; its style, `humorous` or `romantic`, is its only label too.
 
-    The names of the images are in `train.p`, a Python pickle, which is not read. A file that is not UTF-8 is read as
+    A CSV is read by `read_flickrstyle_csv`. The names of the images are in `train.p`, a Python pickle, which is not read. A file that is not UTF-8 is read as
     Windows-1252, as a note says: the release mixes both.
 
     Raises:
         EmocapError: a pickle, images are given, or no usable line.
     """
+    if path.suffix == ".csv":
+        return read_flickrstyle_csv(path, images, options)
     if path.name in PICKLES:
         raise EmocapError(
             f"{path}: is a Python pickle, which is not read, since it can run code; docs/DATA.md has the lines that "
@@ -44,8 +50,37 @@ def read_flickrstyle(path: Path, images: Path | None = None, options: ReadOption
     style = [STYLES[_stem(path)]] if options is None or options.labels else None
     for line, caption in enumerate(text.splitlines(), 1):
         if caption.strip():
-            builder.add(f"line {line}", f"{_stem(path)}:{line}", None, caption, style)
+            builder.add(f"line {line}", f"{_stem(path)}:{line}", None, caption, style, style=STYLES[_stem(path)])
     builder.notes.append("the images are named in a pickle, which is not read; captions alone are read")
+    return builder.build()
+
+
+def read_flickrstyle_csv(path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:
+    """One pair per row of `image,style,caption`; those of `factual.csv`, `image,caption`, come first in style `factual`.
+
+    The style is the pair's only label too. Of `factual.csv` all images are read, also those that have no other style.
+
+    Raises:
+        EmocapError: a column is missing, or no row is usable.
+    """
+    builder = PairsBuilder(path, images)
+    with_labels = options is None or options.labels
+    factual = path.with_name(FACTUAL)
+    if not factual.is_file():
+        builder.notes.append(f"{FACTUAL} is not in its folder; the styled captions alone are read")
+    for file in (factual, path):
+        if not file.is_file() and file == factual:
+            continue
+        header, rows = csv_rows(file, builder)
+        require_columns(file, header, ("image", "caption") if file == factual else ("image", "style", "caption"))
+        for line, row in rows:
+            style = "factual" if file == factual else row["style"].strip()
+            where = f"{file.name}, line {line}" if file == factual else f"line {line}"
+            if not style:
+                builder.reject(where, "style is empty")
+                continue
+            labels = [style] if with_labels else None
+            builder.add(where, f"{file.stem}:{line}", row["image"].strip(), row["caption"], labels, style=style)
     return builder.build()
 
 

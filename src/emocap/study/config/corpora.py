@@ -1,7 +1,7 @@
 """Where the pairs of a study come from, how the target is split, and which region features are used."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -20,7 +20,8 @@ class CorpusConfig(Section):
     Attributes:
         format: one of the readers.
         path: file, below `data_root` unless absolute.
-        images: folder of the images, below `data_root` unless absolute; None where there are none.
+        images: folder of the images, or a list of folders of which each image is in one, below `data_root` unless
+            absolute; None where there are none.
         store: folder of a feature store of the images, below `data_root` unless absolute; None extracts the features.
         columns: role to the names of a table's columns, such as {image: file_name, caption: text}.
         label_separator: what separates the labels of a table's cell; "none" if a cell is one label; None detects it.
@@ -37,7 +38,7 @@ class CorpusConfig(Section):
 
     format: str
     path: Path
-    images: Path | None = None
+    images: Path | Annotated[list[Path], Field(min_length=1)] | None = None
     store: Path | None = None
     columns: dict[str, str | list[str]] = Field(default_factory=dict)
     label_separator: str | None = None
@@ -66,6 +67,13 @@ class CorpusConfig(Section):
         except EmocapError as error:
             raise ValueError(str(error)) from None
         return self
+
+    @property
+    def image_folders(self) -> list[Path]:
+        """The folders of the images, as they are configured."""
+        if self.images is None:
+            return []
+        return [self.images] if isinstance(self.images, Path) else self.images
 
     def has_images(self, data_root: Path) -> bool:
         """Whether there are images, in a folder, as features in a store, or in the corpus's own file."""
@@ -114,9 +122,9 @@ class SplitConfig(Section):
 
 
 class FeatureConfig(Section):
-    """Region features: the extractor, "NAME" or "NAME:WEIGHTS", and its own settings."""
+    """Region features: the extractor, "NAME", "NAME:WEIGHTS" or "auto", and its own settings."""
 
-    extractor: str = "grid"
+    extractor: str = "auto"
     settings: dict[str, bool | int | float | str] = Field(default_factory=dict)
 
     @model_validator(mode="after")

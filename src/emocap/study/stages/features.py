@@ -3,16 +3,24 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from emocap.corpora.image_folders import common_folder
 from emocap.errors import EmocapError
+from emocap.files import read_json, write_json
 from emocap.regions.changes import changed_images
 from emocap.regions.extract import extract
 from emocap.regions.extraction_report import log_rejected, read_report, require_described
+from emocap.regions.extractors.automatic import resolve_extractor
 from emocap.regions.extractors.registry import build_extractor, extractor_and_settings
 from emocap.regions.store.format import feature_fingerprint, is_complete, read_header
 from emocap.study.unit import Study
 
+if TYPE_CHECKING:
+    from emocap.study.config.study import StudyConfig
+
 logger = logging.getLogger("emocap")
+EXTRACTOR = "extractor.json"
 
 
 def features(study: Study) -> None:
@@ -21,11 +29,11 @@ def features(study: Study) -> None:
     Raises:
         EmocapError: a store that cannot be read or has changed, or the corpora's features differ in their fingerprint.
     """
-    settings = study.config.features
     folder = study.root / "features"
     folder.mkdir(parents=True, exist_ok=True)
-    if settings is None:
+    if study.config.features is None:
         return
+    chosen = _recorded_extractor(study) if extracts(study.config) else None
     domains = tuple(study.config.corpora)
     for domain in domains:
         if _is_stored(study, domain):
@@ -33,13 +41,35 @@ def features(study: Study) -> None:
     for domain in domains:
         pairs = study.whole(domain)
         if pairs.image_root is not None and not _is_stored(study, domain) and not is_complete(folder / domain):
-            extractor = build_extractor(settings.extractor, settings.settings)
+            assert chosen is not None, "some features are extracted"
+            extractor = build_extractor(*chosen)
             fingerprint = feature_fingerprint(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim)
             _require_one_fingerprint(study, domains, {domain: f"{extractor.name} {extractor.settings}"}, {fingerprint})
             report = extract(pairs.distinct_images(), pairs.image_root, extractor, folder / domain)
             log_rejected(report, f"{domain}: ", ": captions alone for those")
             require_described(report)
     _require_one_fingerprint(study, domains, {}, set())
+
+
+def extracts(config: "StudyConfig") -> bool:
+    """Whether features are extracted: some corpus has images, and no store of features."""
+    corpora = config.corpora.values()
+    return config.features is not None and any(
+        corpus.store is None and corpus.has_images(config.data_root) for corpus in corpora
+    )
+
+
+def _recorded_extractor(study: Study) -> tuple[str, dict[str, Any]]:
+    """Name and settings of the extractor, which is resolved once: a run that resumes finds what was recorded."""
+    assert study.config.features is not None, "the study has features"
+    where = study.root / EXTRACTOR
+    if not where.is_file():
+        name, settings, reason = resolve_extractor(study.config.features.extractor, study.config.features.settings)
+        write_json(where, {"name": name, "settings": settings, "reason": reason})
+    recorded = read_json(where)
+    if not isinstance(recorded, dict) or not {"name", "settings"} <= recorded.keys():
+        raise EmocapError(f"{where}: names no extractor and settings; delete it and run again")
+    return recorded["name"], recorded["settings"]
 
 
 def _check_store(study: Study, domain: str) -> None:
@@ -56,7 +86,8 @@ def _check_store(study: Study, domain: str) -> None:
             "import or extract under the names that the corpus has"
         )
     corpus = study.config.corpora[domain]
-    if corpus.images is not None and (changed := changed_images(store, study.place(corpus.images))):
+    folders = study.image_folders(corpus)
+    if folders and (changed := changed_images(store, common_folder(folders))):
         raise EmocapError(
             f"{store.path}: {len(changed)} images of the {domain}, such as {changed[0]}, have changed since their "
             "features were extracted; extract them again into another store"
@@ -116,7 +147,7 @@ def input_files(study: Study) -> list[Path]:
     corpora = study.config.corpora.values()
     stores = [study.place(corpus.store) for corpus in corpora if corpus.store]
     stored = [store / name for store in stores for name in ("header.json", *read_header(store).sha256)]
-    folders = [study.place(corpus.images) for corpus in corpora if corpus.images and not corpus.store]
+    folders = [folder for corpus in corpora if not corpus.store for folder in study.image_folders(corpus)]
     _, settings = extractor_and_settings(study.config.features.extractor, study.config.features.settings)
     weights = Path(str(settings.get("weights", "")))
     return [*stored, *folders, *([weights] if str(weights) != "." and weights.exists() else [])]

@@ -16,15 +16,17 @@ from emocap.corpora.overlap import without_held_out
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.read import FORMATS, corpus_files, read_corpus
 from emocap.corpora.summary import summary_lines
-from emocap.emotions import Vocabulary, build_vocabulary
+from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.files import write_json
 from emocap.models.backbones import backbone_files, find_backbone
 from emocap.models.initialisation import build_config, load_backbone
 from emocap.models.tokenizer import require_fitting_tokenizer
-from emocap.regions.extractors.registry import build_extractor
+from emocap.ratings import Ratings
+from emocap.regions.extractors.registry import AUTO, build_extractor
 from emocap.study.artifacts import count_faults, write_pairs
 from emocap.study.fitting_settings import require_layers, require_p
+from emocap.study.targets import require_emotions, targets_of
 from emocap.study.unit import Study
 from emocap.training.checkpoint import load_tokenizer
 from emocap.weights import weights_digest
@@ -46,13 +48,12 @@ def prepare(study: Study) -> None:
     backbone = resolve_backbone(config)  # before the corpora, which take long to read
     _require_extractor(config)
     target = _read(study, config.target)
-    if not target.is_labelled:
-        raise EmocapError(f"{study.place(config.target.path)}: has no emotions; the target must be labelled")
-    vocabulary = build_vocabulary(target.emotions, config.min_count)
+    target, vocabulary, ratings = targets_of(target, config.target, study.place(config.target.path), config.min_count)
+    require_emotions(config, vocabulary)
     require_p(config, len(vocabulary))  # before the source, which takes longer to read
     write_json(study.root / "backbone.json", backbone)
     pairs, negatives = _with_negatives(target, vocabulary, config.target.negatives)
-    if config.label_aggregation == "votes":
+    if config.label_aggregation == "votes" and len(vocabulary):
         vote_shares(pairs, vocabulary)  # refuses a corpus that does not keep annotators apart
     same = same_content(pairs)
     if same:
@@ -93,15 +94,18 @@ def prepare(study: Study) -> None:
                 first_fault["reason"],
             )
     write_pairs(study.root / "target.parquet", pairs)
-    write_json(study.root / "vocabulary.json", {"labels": list(vocabulary.labels), "hash": vocabulary.hash})
+    write_vocabulary(study, "vocabulary.json", vocabulary)
+    write_json(study.root / "ratings.json", {"ratings": ratings.ranges})
     value = {"data": data, "rejected": faults, "same_content": same, "shared_content": shared}
     write_json(study.root / "data.json", value | {"embedded_images": embedded})
-    logger.info("target: %d labelled pairs, %d emotions", len(pairs), len(vocabulary))
+    logger.info("target: %d labelled pairs, %d emotions, %d ratings", len(pairs), len(vocabulary), len(ratings))
 
 
 def _with_negatives(target: Pairs, vocabulary: Vocabulary, negatives: str) -> tuple[Pairs, int]:
     """The target's pairs that a study uses, and how many of all name no emotion of the vocabulary."""
     known = set(vocabulary.labels)
+    if not known:
+        return target, 0
     named = [row for row, emotions in enumerate(target.emotions) if known & set(emotions or ())]
     n_negatives = len(target) - len(named)
     if not n_negatives:
@@ -124,24 +128,32 @@ def _embedded_root(corpus: "CorpusConfig", pairs: Pairs) -> str | None:
 
 
 def _labelled_source(study: Study, pairs: Pairs, target: Pairs, shared: Mapping[str, Sequence[str]]) -> Pairs:
-    """The labelled pairs that share no image or caption with the target; their vocabulary is written."""
-    assert study.config.labelled_source is not None
-    if not any(pairs.emotions):
-        raise EmocapError(
-            f"{study.place(study.config.labelled_source.path)}: has no labels; use it as `source` or give another"
-        )
-    keeps = study.config.labelled_source.negatives == "keep"
-    labelled = pairs.select([row for row, named in enumerate(pairs.emotions) if named or (keeps and named is not None)])
+    """The labelled pairs that share no image or caption with the target; their vocabulary and ratings are written."""
+    corpus = study.config.labelled_source
+    assert corpus is not None
+    ratings = Ratings.of(corpus.ratings)
+    if not any(pairs.emotions) and not ratings:
+        raise EmocapError(f"{study.place(corpus.path)}: has no labels; use it as `source` or give another")
+    keeps, has_emotions = corpus.negatives == "keep", any(pairs.emotions)
+    labelled = pairs.select(
+        [row for row, named in enumerate(pairs.emotions) if named or not has_emotions or (keeps and named is not None)]
+    )
     clean = labelled.select(without_held_out(labelled, target, "labelled_source", shared))
-    vocabulary = build_vocabulary(clean.emotions, 1)
-    write_json(study.root / "labelled_vocabulary.json", {"labels": list(vocabulary.labels), "hash": vocabulary.hash})
+    clean, vocabulary, ratings = targets_of(clean, corpus, study.place(corpus.path), 1)
+    write_vocabulary(study, "labelled_vocabulary.json", vocabulary)
+    write_json(study.root / "labelled_ratings.json", {"ratings": ratings.ranges})
     return clean
 
 
+def write_vocabulary(study: Study, name: str, vocabulary: Vocabulary) -> None:
+    """Write a vocabulary with its hash into the run directory."""
+    write_json(study.root / name, {"labels": list(vocabulary.labels), "hash": vocabulary.hash})
+
+
 def _require_extractor(config: "StudyConfig") -> None:
-    """Refuse settings that the extractor does not take, or weights that are missing."""
+    """Refuse settings that the extractor does not take, or weights that are missing; "auto" takes what is there."""
     needed = any(corpus.images is not None and corpus.store is None for corpus in config.corpora.values())
-    if config.features is not None and needed:
+    if config.features is not None and config.features.extractor != AUTO and needed:
         build_extractor(config.features.extractor, config.features.settings)
 
 
@@ -178,8 +190,8 @@ def resolve_backbone(config: "StudyConfig") -> dict[str, Any]:
 
 
 def _read(study: Study, corpus: "CorpusConfig") -> Pairs:
-    images = study.place(corpus.images) if corpus.images is not None else None
-    pairs = read_corpus(corpus.format, study.place(corpus.path), images, corpus.read_options())
+    images = study.image_folders(corpus)
+    pairs = read_corpus(corpus.format, study.place(corpus.path), images or None, corpus.read_options())
     for line in summary_lines(replace(pairs, notes=())):
         logger.info("%s: %s", corpus.path, line)
     for note in pairs.notes:
@@ -220,7 +232,7 @@ def input_files(study: Study) -> list[Path]:
     corpora = [
         file for corpus in config.corpora.values() for file in corpus_files(corpus.format, study.place(corpus.path))
     ]
-    images = [study.place(corpus.images) for corpus in config.corpora.values() if corpus.images is not None]
+    images = [folder for corpus in config.corpora.values() for folder in study.image_folders(corpus)]
     return [*corpora, *images, *backbone_files(config.model.backbone)]
 
 
@@ -228,7 +240,7 @@ def _require_present(study: Study, corpus: "CorpusConfig") -> None:
     place, takes_folder = study.place(corpus.path), bool(FORMATS[corpus.format].parts)
     if place.exists() and not place.is_file() and not (place.is_dir() and takes_folder):
         raise EmocapError(f"{place}: not a file; give the corpus's own file")
-    for path in (corpus.path, corpus.images, corpus.store, corpus.oracle):
+    for path in (corpus.path, *corpus.image_folders, corpus.store, corpus.oracle):
         if path is not None and not study.place(path).exists():
             raise EmocapError(
                 f"{study.place(path)}: no such file or folder; "
