@@ -23,8 +23,8 @@ def is_flickrstyle(path: Path, start: bytes) -> bool:
 def read_flickrstyle(path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:
     """One pair per line, without an image; its style, `humorous` or `romantic`, is its only label too.
 
-    A CSV is read by `read_flickrstyle_csv`. The names of the images are in `train.p`, a Python pickle, which is not read. A file that is not UTF-8 is read as
-    Windows-1252, as a note says: the release mixes both.
+    A CSV is read by `read_flickrstyle_csv`. The names of the images are in `train.p`, a Python pickle, which is not
+    read. A file that is not UTF-8 is read as Windows-1252, as a note says: the release mixes both.
 
     Raises:
         EmocapError: a pickle, images are given, or no usable line.
@@ -56,7 +56,7 @@ def read_flickrstyle(path: Path, images: Path | None = None, options: ReadOption
 
 
 def read_flickrstyle_csv(path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:
-    """One pair per row of `image,style,caption`; those of `factual.csv`, `image,caption`, come first in style `factual`.
+    """One pair per row of `image,style,caption`, after those of `factual.csv`, `image,caption`, in style `factual`.
 
     The style is the pair's only label too. Of `factual.csv` all images are read, also those that have no other style.
 
@@ -66,21 +66,25 @@ def read_flickrstyle_csv(path: Path, images: Path | None = None, options: ReadOp
     builder = PairsBuilder(path, images)
     with_labels = options is None or options.labels
     factual = path.with_name(FACTUAL)
-    if not factual.is_file():
-        builder.notes.append(f"{FACTUAL} is not in its folder; the styled captions alone are read")
-    for file in (factual, path):
-        if not file.is_file() and file == factual:
-            continue
-        header, rows = csv_rows(file, builder)
-        require_columns(file, header, ("image", "caption") if file == factual else ("image", "style", "caption"))
+    if factual.is_file():
+        header, rows = csv_rows(factual, builder)
+        require_columns(factual, header, ("image", "caption"))
         for line, row in rows:
-            style = "factual" if file == factual else row["style"].strip()
-            where = f"{file.name}, line {line}" if file == factual else f"line {line}"
-            if not style:
-                builder.reject(where, "style is empty")
-                continue
+            where, pair_id = f"{FACTUAL}, line {line}", f"{factual.stem}:{line}"
+            labels = ["factual"] if with_labels else None
+            builder.add(where, pair_id, row["image"].strip(), row["caption"], labels, style="factual")
+    else:
+        builder.notes.append(f"{FACTUAL} is not in its folder; the styled captions alone are read")
+    header, rows = csv_rows(path, builder)
+    require_columns(path, header, ("image", "style", "caption"))
+    for line, row in rows:
+        if style := row["style"].strip():
             labels = [style] if with_labels else None
-            builder.add(where, f"{file.stem}:{line}", row["image"].strip(), row["caption"], labels, style=style)
+            builder.add(
+                f"line {line}", f"{path.stem}:{line}", row["image"].strip(), row["caption"], labels, style=style
+            )
+        else:
+            builder.reject(f"line {line}", "style is empty")
     return builder.build()
 
 
