@@ -46,16 +46,10 @@ def snapshot(name: str, files: Sequence[str], needed: Sequence[str] = WEIGHT_FIL
         EmocapError: not a repository name, or neither cached nor downloadable.
     """
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HFValidationError
 
-    try:
-        folder = Path(snapshot_download(name, allow_patterns=list(files), local_files_only=True))
-        if any((folder / name).is_file() or _has_all_shards(folder / (name + INDEX_SUFFIX)) for name in needed):
-            return folder
-    except HFValidationError:
-        raise EmocapError(f"{name}: neither a folder nor a name on the hub (owner/name)") from None
-    except OSError:
-        pass  # not in the cache
+    cached = _cached_snapshot(name, files, needed)
+    if cached is not None:
+        return cached
     if hub_is_offline():
         raise EmocapError(
             f"{name}: not in the hub's cache, and HF_HUB_OFFLINE forbids fetching it; unset it or give a folder"
@@ -68,6 +62,38 @@ def snapshot(name: str, files: Sequence[str], needed: Sequence[str] = WEIGHT_FIL
         raise EmocapError(
             f"{name}: cannot be fetched from the hub ({reason}); check the name and the network, or give a local folder"
         ) from error
+
+
+def is_cached(name: str) -> bool:
+    """Whether the weights of a hub repository are in the local cache, completely."""
+    return _cached_snapshot(name, WEIGHT_FILES, WEIGHT_FILES) is not None
+
+
+def is_reachable(name: str) -> bool:
+    """Whether the hub answers for a repository within seconds; it is not asked where `HF_HUB_OFFLINE` forbids it."""
+    from huggingface_hub import HfApi
+
+    if hub_is_offline():
+        return False
+    try:
+        HfApi().model_info(name, timeout=HUB_TIMEOUT_S)
+    except Exception:  # the client raises errors of many libraries, all with the same meaning here
+        return False
+    return True
+
+
+def _cached_snapshot(name: str, files: Sequence[str], needed: Sequence[str]) -> Path | None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        folder = Path(snapshot_download(name, allow_patterns=list(files), local_files_only=True))
+    except HFValidationError:
+        raise EmocapError(f"{name}: neither a folder nor a name on the hub (owner/name)") from None
+    except OSError:
+        return None
+    is_whole = any((folder / file).is_file() or _has_all_shards(folder / (file + INDEX_SUFFIX)) for file in needed)
+    return folder if is_whole else None
 
 
 def weights_file(folder: Path) -> Path:

@@ -7,7 +7,7 @@ import pytest
 from emocap.errors import EmocapError
 from emocap.regions.extract import extract
 from emocap.regions.extractors.grid import GridExtractor
-from emocap.regions.extractors.registry import EXTRACTORS, build_extractor, extractor_module
+from emocap.regions.extractors.registry import EXTRACTORS, build_extractor, extractor_modules
 
 
 def test_extractor_is_rebuilt_from_its_settings():
@@ -37,11 +37,12 @@ def test_refuses_unknown_names_and_settings():
         build_extractor("vit:a/b", {"weights": "c/d"})
 
 
-def test_extractor_module_names_an_importable_module():
+def test_extractor_modules_are_importable():
     for name, path in EXTRACTORS.items():
         module_name, _, attribute = path.partition(":")
-        assert extractor_module(name) == module_name
+        assert extractor_modules(name) == [module_name]
         assert getattr(importlib.import_module(module_name), attribute).name == name
-    assert extractor_module("vit:owner/name") == "emocap.regions.extractors.vit"
+    assert extractor_modules("vit:owner/name") == ["emocap.regions.extractors.vit"]
+    assert [name.rpartition(".")[2] for name in extractor_modules("auto")] == ["frcnn_vg", "timm_backbone", "grid"]
     with pytest.raises(EmocapError, match="extractor is 'gird', expected one of"):
-        extractor_module("gird")
+        extractor_modules("gird")

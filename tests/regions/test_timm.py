@@ -50,7 +50,7 @@ def save(folder, architecture, **settings):
     """A tiny backbone with random weights, saved as timm does."""
     torch.manual_seed(0)
     network = timm.create_model(architecture, **settings).eval()
-    timm.models.save_for_hf(network, str(folder))
+    timm.models.save_for_hf(network, str(folder), safe_serialization=True)
     return network
 
 

@@ -3,7 +3,7 @@
 import os
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,8 +23,13 @@ def extract(
         typer.Option("--out", help="Store to write; with --show the image to write, default IMAGE-regions.png."),
     ] = None,
     extractor: Annotated[
-        str, typer.Option("--extractor", help="frcnn-vg, torchvision, vit:NAME or grid; NAME:WEIGHTS for own weights.")
-    ] = "frcnn-vg",
+        str,
+        typer.Option(
+            "--extractor",
+            help="frcnn-vg, timm:NAME, vit:NAME, torchvision or grid; NAME:WEIGHTS for own weights; "
+            "auto takes the first of frcnn-vg, timm:tf_efficientnet_lite2 and grid that can be had.",
+        ),
+    ] = "auto",
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A setting of the extractor, such as max_boxes=100."),
@@ -75,10 +80,25 @@ def _show_regions(image: Path, out: Path, extractor: str, settings: list[str] | 
     require_writable(out)
     require_other_file(out, [image], "the image itself")
     check_extractor(extractor, settings_from(settings))
+    from emocap.regions.extractors.automatic import resolve_extractor
     from emocap.regions.show import show_regions
 
-    regions = show_regions(image, build_extractor(extractor, settings_from(settings)), out)
+    name, chosen, _ = resolve_extractor(extractor, settings_from(settings))
+    regions = show_regions(image, build_extractor(name, chosen), out)
     typer.echo(f"{out}: {len(regions.features)} regions")
+
+
+def _chosen_extractor(extractor: str, settings: dict[str, Any], out: Path) -> tuple[str, dict[str, Any]]:
+    """Name and settings; "auto" is what an interrupted run on the same store was begun with."""
+    from emocap.regions.extraction_job import planned_extractor
+    from emocap.regions.extractors.automatic import resolve_extractor
+    from emocap.regions.extractors.registry import AUTO
+
+    planned = planned_extractor(out) if extractor == AUTO else None
+    if planned is not None:
+        return planned
+    name, settings, _ = resolve_extractor(extractor, settings)
+    return name, settings
 
 
 def _extract_folder(
@@ -106,7 +126,8 @@ def _extract_folder(
     keys = images_below(images) if names is None else listed_images(names, images)
     require_existing(keys, images)
     check_extractor(extractor, settings_from(settings))
-    built = build_extractor(extractor, settings_from(settings))
+    name, chosen = _chosen_extractor(extractor, settings_from(settings), out)
+    built = build_extractor(name, chosen)
     report = extract_images(keys, images, built, out, workers, batch_size)
     if int(os.environ.get("RANK", "0")):
         return

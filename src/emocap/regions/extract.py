@@ -21,6 +21,7 @@ from emocap.regions.extraction_job import (
     finish_job,
     process_rank,
     record_plan,
+    unfinished_folder,
     wait_for_all,
 )
 from emocap.regions.extraction_report import ExtractionReport, read_report
@@ -148,7 +149,7 @@ def _job(
 ) -> ExtractionJob:
     keys = [image for image in dict.fromkeys(images) if image]
     return ExtractionJob(
-        folder=out.with_name(f".{out.name}.unfinished"),
+        folder=unfinished_folder(out),
         image_root=image_root,
         shards=[keys[start : start + IMAGES_PER_SHARD] for start in range(0, len(keys), IMAGES_PER_SHARD)] or [[]],
         extractor=extractor,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from emocap.corpora.pairs import RejectedRow
 from emocap.errors import EmocapError
@@ -86,12 +87,28 @@ def wait_for_all(world: int) -> None:
             raise EmocapError("features: another process of this run failed; see its own error message") from error
 
 
+def unfinished_folder(out: Path) -> Path:
+    """Where a store is written until it is finished."""
+    return out.with_name(f".{out.name}.unfinished")
+
+
+def planned_extractor(out: Path) -> tuple[str, dict[str, Any]] | None:
+    """Name and settings of the extractor of a run on this store that was interrupted, None if there is none."""
+    where = unfinished_folder(out) / PLAN
+    plan = read_json(where) if where.is_file() else None
+    if not isinstance(plan, dict) or not {"extractor", "settings"} <= plan.keys():
+        return None
+    return plan["extractor"], plan["settings"]
+
+
 def record_plan(job: ExtractionJob) -> None:
     """Record what this run extracts, and refuse to resume a run that extracted something else."""
     keys = [key for shard in job.shards for key in shard]
     source = job.source
     plan = {
         "fingerprint": feature_fingerprint(source.extractor, source.settings, source.weights_hash, source.dim),
+        "extractor": source.extractor,
+        "settings": source.settings,
         "computed_in": source.computed_in,
         "image_root": str(job.image_root.resolve()),
         "n_images": len(keys),
@@ -104,7 +121,10 @@ def record_plan(job: ExtractionJob) -> None:
     recorded = read_json(where)
     if isinstance(recorded, dict) and "kind" in recorded:  # from before the key was renamed
         recorded["fingerprint"] = recorded.pop("kind")
-    if recorded != plan:
+    if isinstance(recorded, dict):  # that of an earlier version names no extractor
+        recorded = {key: plan[key] for key in ("extractor", "settings")} | recorded
+    # Precision and the place of the weights may differ: they are not part of the fingerprint.
+    if not isinstance(recorded, dict) or recorded | {"settings": plan["settings"]} != plan:
         raise EmocapError(
             f"{job.folder}: a run with other images or settings was interrupted there; finish it with its own command, "
             "or delete the folder"

@@ -12,6 +12,7 @@ from emocap.errors import EmocapError
 from emocap.files import read_text
 from emocap.validation import first_error
 
+PUBLISHED = "unc-nlp/frcnn-vg-finetuned"  # on the hub
 # Fields of DetectorConfig and their keys in the file. Files differ: sections are at the top level or below `model`, and
 # keys are in lower or upper case.
 KEYS = {

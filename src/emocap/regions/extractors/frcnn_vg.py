@@ -20,13 +20,12 @@ from emocap.errors import EmocapError
 from emocap.files import read_text, sha256_of
 from emocap.regions.extractors.base import OBJECT, Names, Regions, integer_setting
 from emocap.regions.extractors.faster_rcnn import FasterRCNN, scaled_image, scaled_size
-from emocap.regions.extractors.frcnn_config import read_config
+from emocap.regions.extractors.frcnn_config import PUBLISHED, read_config
 from emocap.regions.extractors.network import inference_context, resolve_precision, type_name
 from emocap.weights import WEIGHT_FILES, hub_is_offline, read_weights, snapshot, weights_file
 
 logger = logging.getLogger("emocap")
 
-PUBLISHED = "unc-nlp/frcnn-vg-finetuned"
 CONFIG = "config.yaml"
 VOCABULARIES = ("objects_vocab.txt", "attributes_vocab.txt")
 VOCABULARY_URL = (

@@ -17,48 +17,59 @@ EXTRACTORS = {
     "vit": "emocap.regions.extractors.vit:VitExtractor",
 }
 
+# Chosen by `automatic.resolve_extractor`, from these.
+AUTO = "auto"
+AUTO_CHOICES = ("frcnn-vg", "timm", "grid")
+
 
 def extractor_and_settings(name: str, settings: Mapping[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
     """Split "NAME:WEIGHTS"; the weights become a setting.
 
     Raises:
-        EmocapError: an unknown name, or weights given twice.
+        EmocapError: an unknown name, weights given twice, or settings for "auto".
 
     >>> extractor_and_settings("vit:owner/name", {"rows": 6})
     ('vit', {'rows': 6, 'weights': 'owner/name'})
     """
     name, colon, weights = name.partition(":")
     settings = dict(settings or {})
-    if name not in EXTRACTORS:
-        raise EmocapError(f"extractor is {name!r}, expected one of {', '.join(EXTRACTORS)}")
+    if name not in EXTRACTORS and name != AUTO:
+        raise EmocapError(f"extractor is {name!r}, expected one of {', '.join([*EXTRACTORS, AUTO])}")
     if colon and "weights" in settings:
         raise EmocapError(f"extractor {name}:{weights}: its settings contain weights too; give them once")
     settings |= {"weights": weights} if colon else {}
     if "weights" in settings and (not isinstance(settings["weights"], str) or not settings["weights"]):
         raise EmocapError(f"extractor {name}: weights is {settings['weights']!r:.80}, expected a folder, file or name")
+    if name == AUTO and settings:
+        raise EmocapError(
+            f"extractor auto takes no settings, but {next(iter(settings))} is given; name the extractor that it is for"
+        )
     return name, settings
 
 
-def extractor_module(name: str) -> str:
-    """The module of the extractor "NAME" or "NAME:WEIGHTS"; it is not imported.
+def extractor_modules(name: str) -> list[str]:
+    """The modules of the extractor "NAME" or "NAME:WEIGHTS", of "auto" those of all that it may be; none is imported.
 
     Raises:
         EmocapError: an unknown name.
 
-    >>> extractor_module("vit:owner/name")
-    'emocap.regions.extractors.vit'
+    >>> extractor_modules("vit:owner/name")
+    ['emocap.regions.extractors.vit']
     """
     name, _ = extractor_and_settings(name)
-    return EXTRACTORS[name].partition(":")[0]
+    return [EXTRACTORS[choice].partition(":")[0] for choice in (AUTO_CHOICES if name == AUTO else (name,))]
 
 
 def build_extractor(name: str, settings: Mapping[str, Any] | None = None) -> Extractor:
     """The extractor of this name, with its defaults for omitted settings; "NAME:WEIGHTS" sets `weights` too.
 
     Raises:
-        EmocapError: an unknown name, a setting that is unknown, missing or out of range, or unavailable weights.
+        EmocapError: an unknown name, "auto", which `automatic.resolve_extractor` resolves, a setting that is unknown,
+            missing or out of range, or unavailable weights.
     """
     name, settings = extractor_and_settings(name, settings)
+    if name == AUTO:
+        raise EmocapError("extractor auto stands for another one; resolve it first (resolve_extractor)")
     module, _, attribute = EXTRACTORS[name].partition(":")
     extractor_class: Callable[..., Extractor] = getattr(import_module(module), attribute)
     parameters = inspect.signature(extractor_class).parameters

@@ -193,10 +193,11 @@ class TimmExtractor:
             return None
         try:
             with torch.inference_mode():
-                shape = tuple(self._class_logits(torch.zeros(1, self.dim)).shape)
-        except (RuntimeError, IndexError, TypeError, ValueError) as error:
-            shape = type(error).__name__
-        if shape != (1, len(names.objects)):
+                logits = self._class_logits(torch.zeros(1, self.dim))
+            takes_means = logits.shape == (1, len(names.objects))
+        except (RuntimeError, IndexError, TypeError, ValueError):
+            takes_means = False
+        if not takes_means:
             logger.info("extractor timm: regions of %s have no names: its classifier takes no means", self.weights)
             return None
         return names

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from emocap.classifiers import evaluation_file, training_pairs
 from emocap.classifiers import familiarity as familiarity_file
 from emocap.classifiers.places import RECOMMENDED
-from emocap.regions.extractors.registry import extractor_module
+from emocap.regions.extractors.registry import extractor_modules
 from emocap.study.config.pseudo_labels import SAMPLE_KEYS
 from emocap.study.config.study import StudyConfig
 from emocap.study.models import MODELS, StudyModel
@@ -139,7 +139,7 @@ def _transfer_stage(entry: StudyModel) -> Stage:
 
 
 def _extractor_modules(config: StudyConfig) -> list[str]:
-    return [] if config.features is None else [extractor_module(config.features.extractor)]
+    return [] if config.features is None else extractor_modules(config.features.extractor)
 
 
 def _oracle_files(units: Sequence[Any]) -> list[Path]:
@@ -171,6 +171,7 @@ _STAGES = (
         scope="study",
         inputs=["prepare"],
         outputs=["features"],
+        optional_outputs=[(features.EXTRACTOR, features.extracts)],
         config_keys=["features", "data_root"],
         files=features.input_files,
         plugins=_extractor_modules,
