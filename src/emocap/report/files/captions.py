@@ -5,39 +5,34 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, model_validator
 
 from emocap.captioning.system_names import FORMER_NAMES, RERANKED, WITHOUT_EMOTION
-from emocap.report.files.comparison import LARGEST, ROUNDING, Count, Difference, Unit
-
-NonNegative = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-ROUNDING, le=LARGEST)]
-
-
-class Estimated(BaseModel):
-    """A mean over images with its 95% interval."""
-
-    mean: NonNegative
-    low: NonNegative
-    high: NonNegative
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "Estimated":
-        if self.low > self.high:
-            raise ValueError(f"'low' is {self.low}, above 'high', {self.high}")
-        return self
+from emocap.report.files.comparison import Count, Difference, Unit
+from emocap.report.files.estimated import Estimated, NonNegative, Share
+from emocap.report.files.perception import Perception, Styles
 
 
-class Share(Estimated):
-    """A share of images with its 95% interval."""
+class AllReferences(BaseModel):
+    """Scores against all captions of an image, which published models are compared with."""
 
-    mean: Unit
-    low: Unit
-    high: Unit
+    cider_d: NonNegative
+    bleu_4: Unit
+    rouge_l: Unit
 
 
 class System(BaseModel):
-    """Scores of one captioning system, one caption per image."""
+    """Scores of one captioning system, one caption per image.
+
+    Attributes:
+        alignment: by the judge's probabilities; `lift_alignment` by its lift, None in runs of earlier versions.
+        noun_faithfulness: None where no tagger was installed.
+        all_references: None for human captions, which are among them.
+    """
 
     alignment: Share
     alignment_by_emotion: Share
+    lift_alignment: Share | None = None
     cider_d: Estimated
+    noun_faithfulness: Share | None = None
+    all_references: AllReferences | None = None
     bleu_4: Unit
     rouge_l: Unit
     distinct_2: Unit
@@ -51,6 +46,8 @@ class Differences(BaseModel):
 
     alignment: Difference
     cider_d: Difference
+    lift_alignment: Difference | None = None
+    noun_faithfulness: Difference | None = None
 
 
 class JudgeScores(BaseModel):
@@ -84,14 +81,26 @@ class Point(BaseModel):
     strength: NonNegative
     alignment: Share
     judged_alignment: Share
+    judged_lift_alignment: Share | None = None
     cider_d: Estimated
+
+    @property
+    def judged(self) -> Share:
+        """By the judge's lift, in runs of earlier versions by its probabilities."""
+        return self.judged_lift_alignment or self.judged_alignment
 
 
 class PlainPoint(BaseModel):
     """The captioner without emotion on the images of the trade-off."""
 
     judged_alignment: Share
+    judged_lift_alignment: Share | None = None
     cider_d: Estimated
+
+    @property
+    def judged(self) -> Share:
+        """As of a `Point`."""
+        return self.judged_lift_alignment or self.judged_alignment
 
 
 class TradeOff(BaseModel):
@@ -110,6 +119,13 @@ class GeneratedCaption(BaseModel):
     probability: Unit
 
 
+class StyledCaption(BaseModel):
+    """A caption for a style."""
+
+    style: str
+    caption: str
+
+
 class CaptionedImage(BaseModel):
     """One image of the gallery."""
 
@@ -117,6 +133,7 @@ class CaptionedImage(BaseModel):
     human: str = Field(validation_alias=AliasChoices("human", "people"))
     without_emotion: str = Field(validation_alias=AliasChoices("without_emotion", "without"))
     captions: list[GeneratedCaption]
+    styles: list[StyledCaption] = []
 
 
 def _with_present_names(systems: Any) -> Any:
@@ -139,6 +156,8 @@ class Captions(BaseModel):
     max_loss: Unit
     trade_off: TradeOff
     gallery: list[CaptionedImage] = []
+    perception: Perception | None = None
+    styles: Styles | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> "Captions":

@@ -29,18 +29,17 @@ def trade_off(captions: Captions) -> Drawing:
     chosen, plain = captions.chosen, captions.trade_off.plain
     n_tried = len(captions.trade_off.points)
     parts = [
-        f"{_chosen(captions)}: judged alignment {number(chosen.judged_alignment.mean)} at CIDEr-D "
-        f"{number(chosen.cider_d.mean)}",
-        f"without emotion {number(plain.judged_alignment.mean)} at {number(plain.cider_d.mean)}",
+        f"{_chosen(captions)}: judged alignment {number(chosen.judged.mean)} at CIDEr-D {number(chosen.cider_d.mean)}",
+        f"without emotion {number(plain.judged.mean)} at {number(plain.cider_d.mean)}",
     ]
     if n_tried > 1:
-        best = max(captions.trade_off.points, key=lambda point: (point.judged_alignment.mean, point.cider_d.mean))
+        best = max(captions.trade_off.points, key=lambda point: (point.judged.mean, point.cider_d.mean))
         if captions.is_chosen(best):
             parts.append("no other setting has a higher judged alignment")
         else:
             where = f"guidance {best.guidance:g} with strength {best.strength:g}"
             parts.append(
-                f"the highest judged alignment is that of {where}, {number(best.judged_alignment.mean)} at "
+                f"the highest judged alignment is that of {where}, {number(best.judged.mean)} at "
                 f"{number(best.cider_d.mean)}"
             )
     caption = sentence_of(parts) + " Larger markers mean stronger guidance; thin lines are 95% intervals."
@@ -74,24 +73,25 @@ def _trade_off(captions: Captions) -> Draw:
         for place, strength in enumerate(strengths):
             colour, marker = SERIES[place % len(SERIES)], MARKERS[place % len(MARKERS)]
             points = sorted((p for p in tried if p.strength == strength), key=lambda point: point.guidance)
-            across, up = [p.cider_d.mean for p in points], [p.judged_alignment.mean for p in points]
+            across, up = [p.cider_d.mean for p in points], [p.judged.mean for p in points]
             axes.plot(across, up, color=colour, linewidth=1.6, zorder=2)
             mark: dict[str, Any] = {"color": colour, "marker": marker, "markeredgecolor": PAPER, "markeredgewidth": 0.7}
             mark["linestyle"] = "none"
             for point in points:
-                faithfulness, alignment = point.cider_d, point.judged_alignment
+                faithfulness, alignment = point.cider_d, point.judged
                 axes.plot([faithfulness.low, faithfulness.high], [alignment.mean] * 2, **interval, color=colour)
                 axes.plot([faithfulness.mean] * 2, [alignment.low, alignment.high], **interval, color=colour)
-                axes.plot([point.cider_d.mean], [point.judged_alignment.mean], markersize=size(point), zorder=3, **mark)
+                axes.plot([point.cider_d.mean], [point.judged.mean], markersize=size(point), zorder=3, **mark)
             axes.plot([], [], markersize=7, label=f"strength {strength:g}", **mark)
         ring: dict[str, Any] = {"marker": "o", "color": INK, "markerfacecolor": "none", "linestyle": "none"}
-        axes.plot([chosen.cider_d.mean], [chosen.judged_alignment.mean], markersize=17, zorder=4, **ring)
+        axes.plot([chosen.cider_d.mean], [chosen.judged.mean], markersize=17, zorder=4, **ring)
         axes.plot([], [], markersize=10, label="chosen", **ring)
         cross: dict[str, Any] = {"marker": "X", "color": INK, "markeredgecolor": PAPER, "linestyle": "none"}
-        axes.plot([plain.cider_d.mean], [plain.judged_alignment.mean], markersize=9, zorder=4, **cross,
+        axes.plot([plain.cider_d.mean], [plain.judged.mean], markersize=9, zorder=4, **cross,
                   label="without emotion")  # fmt: skip
         axes.set_xlabel("CIDEr-D against human captions")
-        axes.set_ylabel("alignment by the judge")
+        by_lift = plain.judged_lift_alignment is not None
+        axes.set_ylabel("alignment by the judge’s lift" if by_lift else "alignment by the judge")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
         axes.margins(x=0.08, y=0.12)
