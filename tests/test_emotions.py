@@ -58,7 +58,7 @@ def test_rejects_another_vocabulary_and_names_the_difference(labels: list[str], 
         Vocabulary(("a", "b")).require_same(labels, "model/x")
 
 
-@pytest.mark.parametrize("labels", [(), ("a", "a"), ("a", " "), ("a", 3)])
+@pytest.mark.parametrize("labels", [("a", "a"), ("a", " "), ("a", 3)])
 def test_rejects_invalid_labels(labels: tuple) -> None:
     with pytest.raises(EmocapError, match="vocabulary: "):
         Vocabulary(labels)

@@ -53,17 +53,15 @@ def opposites(emotions: Set[str]) -> tuple[set[str], set[str]] | None:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The emotions that a model predicts, in a fixed order.
+    """The emotions that a model predicts, in a fixed order; none for a model of ratings alone.
 
     Raises:
-        EmocapError: no label, an empty label or a duplicate.
+        EmocapError: an empty label or a duplicate.
     """
 
     labels: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if not self.labels:
-            raise EmocapError("vocabulary: no emotions; lower min_count or check that the data have labels")
         if any(not isinstance(label, str) or not label.strip() for label in self.labels):
             raise EmocapError("vocabulary: an emotion is empty or not text")
         duplicates = [label for label, count in Counter(self.labels).items() if count > 1]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from emocap.emotions import Vocabulary
-from emocap.evaluation.calibration import scale
+from emocap.evaluation.calibration import scale_emotions
 from emocap.ratings import Ratings
 from emocap.regions.store.reader import FeatureStore
 from emocap.training.checkpoint import ModelCard, SavedModel, require_features
@@ -64,12 +64,12 @@ class Classifier(ABC):
     def raw_probabilities(
         self, features: Sequence[np.ndarray | None], captions: Sequence[str], progress: str | None = None
     ) -> np.ndarray:
-        """(N, E) float32 uncalibrated probabilities; arguments as `probabilities`."""
+        """(N, E + R) float32 uncalibrated probabilities, and ratings; arguments as `probabilities`."""
 
     def probabilities(
         self, features: Sequence[np.ndarray | None], captions: Sequence[str], progress: str | None = None
     ) -> np.ndarray:
-        """(N, E) float32 calibrated probabilities of N pairs.
+        """(N, E + R) float32 calibrated probabilities of N pairs, and behind them ratings from 0 to 1 on their scales.
 
         Args:
             features: N times the (R, D) region features of the pair's image, or None; read one batch at a time, so
@@ -81,7 +81,7 @@ class Classifier(ABC):
             EmocapError: a probability is not finite.
         """
         raw = require_finite(self.raw_probabilities(features, captions, progress))
-        return scale(raw, self.card.temperature).astype(np.float32)
+        return scale_emotions(raw, self.card.temperature, len(self.vocabulary)).astype(np.float32)
 
     def require_features(self, fingerprint: str, dim: int, *, allow_other: bool = False) -> None:
         """Reject region features that differ from those the model was trained on.

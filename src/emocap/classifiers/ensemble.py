@@ -49,6 +49,8 @@ class EnsembleClassifier(Classifier):
                 raise EmocapError(f"{path}: its member {name} is missing; restore it, or run the study again")
             member = load_member(place)
             Vocabulary(tuple(card.labels)).require_same(member.vocabulary.labels, str(member.folder))
+            if member.card.ratings != card.ratings:
+                raise EmocapError(f"{path}: its member {name} predicts other ratings; run the study again")
             if member.card.features is not None and member.card.features["fingerprint"] != fingerprint:
                 raise EmocapError(f"{path}: its member {name} reads other region features; run the study again")
             members.append(member)

@@ -52,13 +52,14 @@ class NetworkClassifier(Classifier):
         self, features: Sequence[np.ndarray | None], captions: Sequence[str], progress: str | None = None
     ) -> np.ndarray:
         """As `Classifier.probabilities`; from the logits, which are more exact than rounded probabilities."""
-        return calibrated_probabilities(self._logits(features, captions, progress), self.card.temperature)
+        logits = self._logits(features, captions, progress)
+        return calibrated_probabilities(logits, self.card.temperature, len(self.vocabulary))
 
     def _logits(
         self, features: Sequence[np.ndarray | None], captions: Sequence[str], progress: str | None
     ) -> torch.Tensor:
-        """(N, E) float32 on the CPU, computed longest captions first."""
-        logits = torch.empty(len(captions), len(self.vocabulary))
+        """(N, E + R) float32 on the CPU, computed longest captions first."""
+        logits = torch.empty(len(captions), len(self.vocabulary) + len(self.ratings))
         if not len(captions):
             return logits
         ids = self.network.tokenizer(

@@ -177,12 +177,14 @@ class Pairs(Conversions):
         return Pairs(taken, self.image_root, (), self.open_vocabulary, scales=self.scales, source=source)
 
     def targets(self, vocabulary: Vocabulary) -> np.ndarray:
-        """(N, E) float32 of 0 and 1.
+        """(N, E) float32 of 0 and 1; with an empty vocabulary, pairs need no emotions.
 
         Raises:
             EmocapError: a pair is unlabelled, or a closed label set holds emotions outside the vocabulary.
         """
         emotions = self.emotions
+        if not len(vocabulary):
+            return np.zeros((len(self), 0), dtype=np.float32)
         if not self.is_labelled:
             row = next((i for i, named in enumerate(emotions) if named is None), 0)
             raise EmocapError(

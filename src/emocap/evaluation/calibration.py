@@ -135,6 +135,13 @@ def scale(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     return np.exp(-np.logaddexp(0, -scaled))
 
 
+def scale_emotions(outputs: np.ndarray, temperature: float, n_labels: int) -> np.ndarray:
+    """A model's outputs (N, E + R) with the E probabilities scaled as by `scale`, and the R ratings as they are."""
+    if n_labels == outputs.shape[1]:
+        return scale(outputs, temperature)
+    return np.concatenate([scale(outputs[:, :n_labels], temperature), outputs[:, n_labels:]], axis=1)
+
+
 def best_threshold(probabilities: np.ndarray, truth: np.ndarray) -> float:
     """The threshold of highest F1 for probabilities (N,), the highest of equally good ones; one must be true.
 

@@ -2,13 +2,14 @@
 
 `predictions.parquet` has a row for every pair of the table: `pair_id`, `image` (the key of a group that is never
 split), `targets`, and for each model and repeat `MODEL/REPEAT/raw`, `.../probabilities`, `.../threshold` and
-`.../thresholds`, null if the pair was not tested. The labels' order, the seeds and the models are JSON in the metadata
-`emocap`.
+`.../thresholds`, null if the pair was not tested. Where there are ratings, `ratings` and `MODEL/REPEAT/ratings` hold
+them from 0 to 1 on their scales, NaN for a missing one. The orders of the labels and ratings, the seeds and the models
+are JSON in the metadata `emocap`.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from emocap.files import atomic_file
 SCHEMA = 1
 KEY = b"emocap"
 AS_MATRIX = ("raw", "probabilities", "thresholds")
+NO_RATINGS = np.empty((0, 0), dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,7 @@ class ModelPredictions:
         probabilities: (N, E) float32 after temperature scaling.
         threshold: (N,) float32; an emotion is predicted if its scaled probability is at least this.
         thresholds: (N, E) float32; the same, one per emotion.
+        ratings: (N, R) float32 predicted ratings from 0 to 1 on their scales; without them R is 0.
 
     Raises:
         EmocapError: shapes do not match, a number is not finite or no probability, or a row occurs twice.
@@ -48,24 +51,28 @@ class ModelPredictions:
     probabilities: np.ndarray
     threshold: np.ndarray
     thresholds: np.ndarray
+    ratings: np.ndarray = field(default_factory=lambda: NO_RATINGS)
 
     def __post_init__(self) -> None:
         if self.rows.ndim != 1 or self.rows.dtype.kind not in "iu":
             raise EmocapError(f"predictions: rows are {self.rows.dtype} {self.rows.shape}, expected (N,) whole numbers")
         n = len(self.rows)
+        if self.ratings is NO_RATINGS:
+            object.__setattr__(self, "ratings", np.empty((n, 0), dtype=np.float32))
         if self.raw.ndim != 2:
             raise EmocapError(f"predictions: raw probabilities are {self.raw.shape}, expected (N, E)")
         shapes = {"raw": (n, self.raw.shape[1]), "threshold": (n,)}
         shapes |= dict.fromkeys(("probabilities", "thresholds"), shapes["raw"])
+        shapes["ratings"] = (n, *self.ratings.shape[1:2])
         for name, expected in shapes.items():
             values = getattr(self, name)
             if values.shape != expected:
                 raise EmocapError(f"predictions: {name} is {values.shape}, expected {expected}")
             if not np.isfinite(values).all():
                 raise EmocapError(f"predictions: {name} contains NaN or infinity")
-        for name in ("raw", "probabilities"):
+        for name in ("raw", "probabilities", "ratings"):
             values = getattr(self, name)
-            if n and (values.min() < 0 or values.max() > 1):
+            if values.size and (values.min() < 0 or values.max() > 1):
                 raise EmocapError(f"predictions: {name} is {values.min():g} to {values.max():g}, expected 0 to 1")
         distinct, counts = np.unique(self.rows, return_counts=True)
         if n and distinct[0] < 0:
@@ -90,6 +97,8 @@ class Predictions:
         targets: (M, E) float32.
         labels: E emotions.
         seeds: of the repeats; an ensemble over the seeds has one repeat only.
+        ratings: (M, R) float32 from 0 to 1, NaN where missing.
+        rating_names: of the R ratings.
     """
 
     by_model: dict[str, list[ModelPredictions]]
@@ -98,6 +107,8 @@ class Predictions:
     targets: np.ndarray
     labels: list[str]
     seeds: list[int]
+    ratings: np.ndarray = field(default_factory=lambda: NO_RATINGS)
+    rating_names: list[str] = field(default_factory=list)
 
 
 def write_predictions(
@@ -109,6 +120,8 @@ def write_predictions(
     targets: np.ndarray,
     labels: Sequence[str],
     seeds: Sequence[int],
+    ratings: np.ndarray | None = None,
+    rating_names: Sequence[str] = (),
 ) -> None:
     """Write predictions atomically; arguments as `Predictions`.
 
@@ -116,23 +129,29 @@ def write_predictions(
         EmocapError: sizes do not match, or the file cannot be written.
     """
     path, m, targets = Path(path), len(pair_ids), np.asarray(targets, dtype=np.float32)
-    if len(images) != m or targets.shape != (m, len(labels)):
+    true = np.asarray(np.empty((m, 0)) if ratings is None else ratings, dtype=np.float32)
+    if len(images) != m or targets.shape != (m, len(labels)) or true.shape != (m, len(rating_names)):
         raise EmocapError(
-            f"{path}: {m} pairs with {len(images)} images, targets {targets.shape} and {len(labels)} labels differ"
+            f"{path}: {m} pairs with {len(images)} images, targets {targets.shape}, {len(labels)} labels and "
+            f"ratings {true.shape} differ"
         )
     columns: dict[str, pa.Array] = {
         "pair_id": pa.array([str(pair_id) for pair_id in pair_ids], pa.string()),
         "image": pa.array([str(image) for image in images], pa.string()),
         "targets": _lists(np.arange(m), targets, m),
     }
+    matrices: tuple[str, ...] = AS_MATRIX
+    if rating_names:
+        columns["ratings"], matrices = _lists(np.arange(m), true, m), (*AS_MATRIX, "ratings")
     for name, repeats in by_model.items():
         for repeat, predictions in enumerate(repeats):
             ordered = predictions.ordered()
-            if ordered.raw.shape[1] != len(labels) or (len(ordered.rows) and ordered.rows[-1] >= m):
+            widths = (ordered.raw.shape[1], ordered.ratings.shape[1])
+            if widths != (len(labels), len(rating_names)) or (len(ordered.rows) and ordered.rows[-1] >= m):
                 raise EmocapError(
                     f"{path}: {name} predicts other pairs or emotions than the {m} and {len(labels)} expected"
                 )
-            for column in AS_MATRIX:
+            for column in matrices:
                 columns[f"{name}/{repeat}/{column}"] = _lists(ordered.rows, getattr(ordered, column), m)
             threshold = np.full(m, np.nan, dtype=np.float32)
             threshold[ordered.rows] = ordered.threshold
@@ -142,10 +161,10 @@ def write_predictions(
         "labels": list(labels),
         "seeds": [int(seed) for seed in seeds],
         "models": {name: len(repeats) for name, repeats in by_model.items()},
-    }
+    } | ({"ratings": list(rating_names)} if rating_names else {})
     table = pa.table(columns).replace_schema_metadata({KEY: json.dumps(about)})
     repeated = [f"{name}.list.element" for name in columns if name == "targets" or name.endswith("/thresholds")]
-    split = [f"{name}.list.element" for name in columns if name.endswith(("/raw", "/probabilities"))]
+    split = [f"{name}.list.element" for name in columns if name.endswith(("/raw", "/probabilities", "/ratings"))]
     with atomic_file(path) as temporary:
         pq.write_table(
             table,
@@ -173,8 +192,10 @@ def read_predictions(path: Path) -> Predictions:
             raise EmocapError(f"{path}: schema {about['schema']!r}, expected {SCHEMA}; run the study again")
         labels = [str(label) for label in about["labels"]]
         _, targets = _matrix(table, "targets", len(labels))
+        names = [str(name) for name in about.get("ratings", [])]
+        true = _matrix(table, "ratings", len(names))[1] if names else np.empty((len(table), 0), dtype=np.float32)
         by_model = {
-            name: [_read_repeat(table, f"{name}/{repeat}", len(labels)) for repeat in range(n)]
+            name: [_read_repeat(table, f"{name}/{repeat}", len(labels), len(names)) for repeat in range(n)]
             for name, n in about["models"].items()
         }
         pair_ids, images = (table[name].to_pylist() for name in ("pair_id", "image"))
@@ -184,7 +205,7 @@ def read_predictions(path: Path) -> Predictions:
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError, AttributeError) as error:
         reason = " ".join(str(error).split())[:120]
         raise EmocapError(f"{path}: damaged or not emocap's predictions ({reason}); run the study again") from None
-    return Predictions(by_model, pair_ids, images, targets, labels, seeds)
+    return Predictions(by_model, pair_ids, images, targets, labels, seeds, true, names)
 
 
 def _lists(rows: np.ndarray, values: np.ndarray, m: int) -> pa.Array:
@@ -207,9 +228,11 @@ def _matrix(table: pa.Table, name: str, n_labels: int) -> tuple[np.ndarray, np.n
     return rows.astype(np.int64), flat.astype(np.float32).reshape(len(rows), n_labels)
 
 
-def _read_repeat(table: pa.Table, prefix: str, n_labels: int) -> ModelPredictions:
+def _read_repeat(table: pa.Table, prefix: str, n_labels: int, n_ratings: int) -> ModelPredictions:
     columns: dict[str, Any] = {}
     for name in AS_MATRIX:
         columns["rows"], columns[name] = _matrix(table, f"{prefix}/{name}", n_labels)
+    if n_ratings:
+        columns["ratings"] = _matrix(table, f"{prefix}/ratings", n_ratings)[1]
     threshold = table[f"{prefix}/threshold"].combine_chunks().to_numpy(zero_copy_only=False)
     return ModelPredictions(**columns, threshold=threshold[columns["rows"]].astype(np.float32))

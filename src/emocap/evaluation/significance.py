@@ -109,6 +109,23 @@ def compare_models(
     }
 
 
+def without_emotions(
+    predictions: Mapping[str, Sequence[ModelPredictions]], images: Sequence[str], references: Sequence[str]
+) -> Comparison:
+    """As `compare_models`, of models that predict no emotions, which have no metric of them."""
+    rows = np.unique(np.concatenate([repeat.rows for model in predictions.values() for repeat in model]))
+    size = sample_size(np.zeros((len(rows), 0)), [images[row] for row in rows])
+    several = any(len(model) > 1 for model in predictions.values())
+    return {
+        "models": {name: {} for name in predictions},
+        "intervals": {name: {} for name in predictions},
+        "intervals_over": "images and seeds" if several else "images",
+        "spread": None,
+        "differences": {reference: {name: {} for name in predictions if name != reference} for reference in references},
+        "sample": size | {"least_positives": 0, "is_enough": size["n_images"] >= size["least_images"]},
+    }
+
+
 def values_over_repeats(model: Sequence[Repeat]) -> dict[str, np.ndarray]:
     """(R,) values by metric, one per repeat."""
     each = [repeat.values(np.ones((1, len(repeat.rows)))) for repeat in model]

@@ -1,4 +1,7 @@
-"""The emotion classifier: VisualBERT and one linear layer `fc` on one pooled vector per pair."""
+"""The emotion classifier: VisualBERT and one linear layer `fc` on one pooled vector per pair.
+
+`fc` has E outputs for emotions and behind them R for ratings, whose sigmoid is the value from 0 to 1 on their scales.
+"""
 
 from typing import Any
 
@@ -14,12 +17,13 @@ POOLINGS = ("pooler", "mean", "first", "first+mean")
 
 
 class VisualBertForEmotion(VisualBertPreTrainedModel):
-    """Multi-label emotion classifier over caption tokens and image regions.
+    """Multi-label emotion classifier, and regressor of ratings, over caption tokens and image regions.
 
     Parameter names are `visualbert.*` and `fc.*`. The configuration adds to VisualBERT's: `pooling`, "pooler" (the
     founding study: tanh layer on the first token), "mean" (mean of the last hidden states of all attended tokens and
     regions), "first" (last hidden state of the first token) or "first+mean" (both concatenated, so that `fc` has 2H
-    inputs), and `visual_token_type` (0 as in VisualBERT's own code and weights, 1 as in transformers' documentation).
+    inputs), `visual_token_type` (0 as in VisualBERT's own code and weights, 1 as in transformers' documentation), and
+    `num_ratings`, the number R of ratings (0 if absent).
 
     Raises:
         ValueError: unknown pooling, or a visual token type outside the configuration's `type_vocab_size`.
@@ -37,7 +41,7 @@ class VisualBertForEmotion(VisualBertPreTrainedModel):
             raise ValueError(f"visual_token_type is {self.visual_token_type}, expected below {config.type_vocab_size}")
         self.visualbert = build_visualbert(config)
         width = config.hidden_size * (2 if self.pooling == "first+mean" else 1)
-        self.fc = nn.Linear(width, config.num_labels)
+        self.fc = nn.Linear(width, config.num_labels + n_ratings_of(config))
         self._frozen: list[nn.Module] = []
         self.post_init()
 
@@ -90,7 +94,7 @@ class VisualBertForEmotion(VisualBertPreTrainedModel):
         return_dict: bool | None = None,
         **kwargs: Any,
     ) -> SequenceClassifierOutput:
-        """Logits (B, E), and the mean binary cross-entropy if `labels` (B, E), 0 to 1, are given."""
+        """Logits (B, E + R), and the mean binary cross-entropy if `labels` (B, E + R), 0 to 1 or NaN, are given."""
         pooled = self.pool(input_ids, attention_mask, visual_embeds, visual_attention_mask, inputs_embeds)
         return emotion_output(self.fc(pooled), labels)
 
@@ -109,11 +113,25 @@ class VisualBertForEmotion(VisualBertPreTrainedModel):
         return self
 
 
+def n_ratings_of(config: VisualBertConfig) -> int:
+    """The number of ratings that a configuration has; those of earlier versions have none."""
+    return int(getattr(config, "num_ratings", 0))
+
+
+def masked_bce(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """The mean binary cross-entropy over the cells whose target is not NaN; 0 if all are.
+
+    >>> round(masked_bce(torch.zeros(1, 2), torch.tensor([[0.5, float("nan")]])).item(), 4)  # log 2
+    0.6931
+    """
+    is_known = ~torch.isnan(targets)
+    cells = nn.functional.binary_cross_entropy_with_logits(logits, torch.nan_to_num(targets), reduction="none")
+    return (cells * is_known).sum() / is_known.sum().clamp(min=1)
+
+
 def emotion_output(logits: torch.Tensor, labels: torch.Tensor | None) -> SequenceClassifierOutput:
-    """Logits (B, E), with the mean binary cross-entropy if there are targets (B, E)."""
-    loss = None
-    if labels is not None:
-        loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), labels.float())
+    """Logits (B, E + R), with the mean binary cross-entropy if there are targets (B, E + R), without those NaN."""
+    loss = None if labels is None else masked_bce(logits.float(), labels.float())
     return SequenceClassifierOutput(loss=loss, logits=logits)
 
 
@@ -125,12 +143,12 @@ class EmotionHead(nn.Module):
         self.fc = fc
 
     def forward(self, pooled: torch.Tensor, labels: torch.Tensor | None = None) -> SequenceClassifierOutput:
-        """Logits (B, E) of pooled vectors (B, H), and the loss if `labels` (B, E) are given."""
+        """Logits (B, E + R) of pooled vectors (B, H), and the loss if `labels` (B, E + R) are given."""
         return emotion_output(self.fc(pooled), labels)
 
 
 def set_prior_bias(fc: nn.Linear, frequencies: torch.Tensor) -> None:
-    """Initialise `fc`'s bias with the log-odds of the label frequencies (E,), clipped to 0.001 and 0.999.
+    """Initialise `fc`'s bias with the log-odds of label frequencies and mean ratings (E + R,), clipped to 0.001..0.999.
 
     >>> fc = nn.Linear(2, 2); set_prior_bias(fc, torch.tensor([0.5, 0.0]))
     >>> [round(share, 5) for share in torch.sigmoid(fc.bias).tolist()]

@@ -12,7 +12,7 @@ from transformers.models.visual_bert.configuration_visual_bert import VisualBert
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.files import read_json
-from emocap.models.classifier import VisualBertForEmotion
+from emocap.models.classifier import VisualBertForEmotion, n_ratings_of
 from emocap.weights import read_weights
 
 logger = logging.getLogger("emocap")
@@ -65,6 +65,7 @@ def build_config(
     visual_token_type: int,
     visual_dim: int | None = None,
     dropout: float | None = None,
+    n_ratings: int = 0,
 ) -> VisualBertConfig:
     """The configuration of an emotion classifier that is initialised from the checkpoint in `folder`.
 
@@ -74,6 +75,7 @@ def build_config(
         pooling, visual_token_type: of the classifier.
         visual_dim: of the region features; None means the checkpoint's own, 1 for a BERT.
         dropout: of hidden states and attention; None means the checkpoint's own.
+        n_ratings: number of ratings that it predicts beside the emotions.
 
     Raises:
         EmocapError: the checkpoint is neither BERT nor VisualBERT, or a setting does not match it.
@@ -107,6 +109,7 @@ def build_config(
             id2label=dict(enumerate(labels)),
             label2id={label: i for i, label in enumerate(labels)},
             problem_type="multi_label_classification",
+            num_ratings=n_ratings,
         )
     except Exception as error:  # the library raises errors of several libraries
         raise _not_buildable(folder, error) from error
@@ -135,6 +138,7 @@ def load_backbone(config: VisualBertConfig, folder: Path, seed: int = 0) -> tupl
     values = read_json(folder / "config.json")
     labels = values.get("id2label")
     same_emotions = isinstance(labels, dict) and list(labels.values()) == list(config.id2label.values())
+    same_emotions = same_emotions and values.get("num_ratings", 0) == n_ratings_of(config)
     from_bert = values["model_type"] == "bert"
     report = load_state_dict(
         model, read_weights(folder), str(folder), from_bert=from_bert, with_head=same_emotions and not from_bert

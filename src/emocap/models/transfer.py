@@ -12,7 +12,7 @@ from torch import nn
 
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
-from emocap.models.classifier import VisualBertForEmotion
+from emocap.models.classifier import VisualBertForEmotion, n_ratings_of
 
 
 def transfer(
@@ -23,6 +23,7 @@ def transfer(
     copy_head: bool = False,
     seed: int = 0,
     vocabulary: Vocabulary | None = None,
+    n_ratings: int = 0,
 ) -> VisualBertForEmotion:
     """A new model with the student's lowest layers.
 
@@ -32,20 +33,22 @@ def transfer(
         freeze: True for AnB, False for AnB+.
         copy_head: also copy `fc`; the student must have the target's vocabulary.
         seed: of the re-initialised parts.
-        vocabulary: of the target; None means the student's own. It determines the width of `fc` and the labels of the
-            configuration.
+        vocabulary: of the target; None means the student's own, and its ratings. It determines the width of `fc` and
+            the labels of the configuration.
+        n_ratings: of the target, number of ratings.
 
     Raises:
         EmocapError: `n_transferred` is out of range, or `fc` would be copied to a different vocabulary.
     """
     model = _fresh_copy(student)
-    if vocabulary is not None and list(vocabulary.labels) != list(model.config.id2label.values()):
+    same_emotions = vocabulary is None or list(vocabulary.labels) == list(model.config.id2label.values())
+    if vocabulary is not None and not (same_emotions and n_ratings == n_ratings_of(model.config)):
         if copy_head:
             raise EmocapError(
-                f"transfer.head is copied, but the student's emotions ({model.config.num_labels}) are not the target's "
-                f"({len(vocabulary)}) in the same order; use fresh"
+                f"transfer.head is copied, but the student's emotions ({model.config.num_labels}) or ratings are not "
+                f"the target's ({len(vocabulary)}) in the same order; use fresh"
             )
-        _replace_vocabulary(model, vocabulary)
+        _replace_vocabulary(model, vocabulary, n_ratings)
     unfreeze(model)
     encoder = model.visualbert
     layers = list(encoder.encoder.layer)
@@ -77,15 +80,16 @@ def _fresh_copy(model: VisualBertForEmotion) -> VisualBertForEmotion:
     return fresh.train(model.training)
 
 
-def _replace_vocabulary(model: VisualBertForEmotion, vocabulary: Vocabulary) -> None:
-    """Replace `fc` by an uninitialised one for another vocabulary."""
+def _replace_vocabulary(model: VisualBertForEmotion, vocabulary: Vocabulary, n_ratings: int) -> None:
+    """Replace `fc` by an uninitialised one for another vocabulary and number of ratings."""
     labels = vocabulary.labels
     model.config.id2label = dict(enumerate(labels))
     model.config.label2id = {label: number for number, label in enumerate(labels)}
+    model.config.num_ratings = n_ratings
     old = model.fc
     # No random draw, so that neither the caller's generator nor the re-initialised layers depend on the labels.
     model.fc = nn.utils.skip_init(
-        nn.Linear, old.in_features, len(labels), device=old.weight.device, dtype=old.weight.dtype
+        nn.Linear, old.in_features, len(labels) + n_ratings, device=old.weight.device, dtype=old.weight.dtype
     )
 
 

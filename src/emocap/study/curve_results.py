@@ -93,7 +93,7 @@ def _repeats(
         parts = []
         for unit, rows in zip(units, points, strict=True):
             if unit.seed == seed:
-                p = read_array(unit.run / point_name(model, rows[number]) / TEST)
+                p = read_array(unit.run / point_name(model, rows[number]) / TEST)[:, : targets.shape[1]]
                 half = np.full(p.shape, 0.5, dtype=np.float32)
                 parts.append(ModelPredictions(unit.rows["test"], p, p, half[:, 0], half))
         repeats.append(Repeat(joined(parts), targets, metrics))

@@ -4,8 +4,10 @@ import numpy as np
 
 from emocap.emotions import Vocabulary
 from emocap.evaluation.calibration import Calibration, calibrate
+from emocap.ratings import NO_RATINGS, Ratings
+from emocap.regions.store.reader import FeatureStore
 from emocap.study.unit import Unit
-from emocap.training.checkpoint import ModelCard
+from emocap.training.checkpoint import FeatureCard, ModelCard
 
 
 def model_card(
@@ -15,6 +17,7 @@ def model_card(
     calibration: Calibration | None = None,
     *,
     vocabulary: Vocabulary | None = None,
+    ratings: Ratings = NO_RATINGS,
     frequencies: np.ndarray | None = None,
     language: str | None = None,
     synthetic: bool = False,
@@ -25,12 +28,14 @@ def model_card(
         name: of the model in its study.
         kind: of `emocap.classifiers`.
         calibration: temperature and thresholds from the validation pairs; None leaves them at 1 and 0.5.
-        vocabulary: its emotions; None means the target's.
+        vocabulary: its emotions; None means the target's, with the target's ratings.
+        ratings: beside a vocabulary, its ratings.
         frequencies: (E,) of the emotions in its training pairs; None means the target's training pairs.
         language: of its training captions, ISO 639-1; None if unknown.
         synthetic: whether emocap drew the corpus that it was trained on.
     """
-    vocabulary = vocabulary or unit.vocabulary
+    if vocabulary is None:
+        vocabulary, ratings = unit.vocabulary, unit.ratings
     if frequencies is None:
         frequencies = unit.truth("train").mean(axis=0)
     fitted = calibration or Calibration(1.0, 0.5, np.empty(0))
@@ -48,14 +53,29 @@ def model_card(
         kind=kind,
         language=language,
         synthetic=synthetic,
+        ratings=ratings.ranges,
     )
 
 
+def feature_card(store: FeatureStore | None) -> FeatureCard | None:
+    """What a model's card says of the store that it was trained on; None without one."""
+    if store is None:
+        return None
+    header = store.header
+    return {
+        "fingerprint": store.fingerprint,
+        "extractor": header.extractor,
+        "settings": dict(header.settings),
+        "dim": header.dim,
+    }
+
+
 def validation_calibration(unit: Unit, probabilities: np.ndarray, *, scaled: bool = True) -> Calibration:
-    """Temperature and thresholds of a model, from its probabilities (N, E) for the validation pairs.
+    """Temperature and thresholds of a model, from its outputs (N, E + R) for the validation pairs.
 
     Args:
         scaled: False keeps the temperature at 1.
     """
     groups = [unit.groups[row] for row in unit.rows["validation"]]
-    return calibrate(probabilities, unit.truth("validation"), groups=groups, scaled=scaled)
+    truth = unit.truth("validation")
+    return calibrate(probabilities[:, : truth.shape[1]], truth, groups=groups, scaled=scaled)

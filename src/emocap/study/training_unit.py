@@ -9,12 +9,14 @@ import numpy as np
 
 from emocap.corpora.pairs import Pairs
 from emocap.emotions import Vocabulary
+from emocap.errors import EmocapError
 from emocap.evaluation.calibration import Calibration
 from emocap.models.backbones import find_backbone
 from emocap.models.classifier import VisualBertForEmotion
 from emocap.models.initialisation import build_config, load_backbone
+from emocap.ratings import NO_RATINGS, Ratings
 from emocap.study.artifacts import read_value
-from emocap.study.model_card import model_card
+from emocap.study.model_card import feature_card, model_card
 from emocap.study.unit import Unit
 from emocap.training.batching import PairDataset
 from emocap.training.checkpoint import VISUAL_BERT, FeatureCard, SavedModel, load_model, load_tokenizer, save_model
@@ -37,18 +39,27 @@ class TrainingUnit(Unit):
         """Pairs of a domain as a dataset; targets (N, E) float32."""
         return PairDataset.of(pairs, tokenizer, self.config.model.max_length, self.store(domain), targets)
 
-    def fresh_model(self, seed: int, vocabulary: Vocabulary | None = None) -> tuple[VisualBertForEmotion, Any]:
-        """A classifier at its backbone's weights, of the target's emotions by default, and the tokenizer."""
+    def fresh_model(
+        self, seed: int, vocabulary: Vocabulary | None = None, ratings: Ratings = NO_RATINGS
+    ) -> tuple[VisualBertForEmotion, Any]:
+        """A classifier at its backbone's weights, and the tokenizer.
+
+        Args:
+            seed: of the parts that the backbone lacks.
+            vocabulary: its emotions; None means the target's, with the target's ratings.
+            ratings: beside a vocabulary, its ratings.
+        """
         settings = self.config.model
         backbone = find_backbone(read_value(self.root / "backbone.json", "name"))
         store = self.any_store()
         config = build_config(
             backbone.folder,
-            vocabulary or self.vocabulary,
+            self.vocabulary if vocabulary is None else vocabulary,
             pooling=settings.pooling,
             visual_token_type=settings.visual_token_type,
             visual_dim=store.header.dim if store is not None else None,
             dropout=settings.dropout,
+            n_ratings=len(self.ratings if vocabulary is None else ratings),
         )
         model, _ = load_backbone(config, backbone.folder, seed)
         return model, load_tokenizer(backbone.tokenizer_folder)
@@ -65,6 +76,7 @@ class TrainingUnit(Unit):
         *,
         calibration: Calibration | None = None,
         vocabulary: Vocabulary | None = None,
+        ratings: Ratings = NO_RATINGS,
         frequencies: np.ndarray | None = None,
         language: str | None = None,
         synthetic: bool = False,
@@ -73,7 +85,8 @@ class TrainingUnit(Unit):
 
         Args:
             calibration: temperature and thresholds from the validation pairs; None leaves them at 1 and 0.5.
-            vocabulary: its emotions; None means the target's.
+            vocabulary: its emotions; None means the target's, with the target's ratings.
+            ratings: beside a vocabulary, its ratings.
             frequencies: (E,) of the emotions in its training pairs; None means the target's training pairs.
             language: of its training captions, ISO 639-1; None if unknown.
             synthetic: whether emocap drew the corpus that it was trained on.
@@ -84,6 +97,7 @@ class TrainingUnit(Unit):
             VISUAL_BERT,
             calibration,
             vocabulary=vocabulary,
+            ratings=ratings,
             frequencies=frequencies,
             language=language,
             synthetic=synthetic,
@@ -99,22 +113,16 @@ class TrainingUnit(Unit):
 
     def _feature_card(self, name: str) -> FeatureCard | None:
         stores = (self.store(domain) for domain in self.models[name].features_from)
-        store = next((store for store in stores if store is not None), None)
-        if store is None:
-            return None
-        header = store.header
-        return {
-            "fingerprint": store.fingerprint,
-            "extractor": header.extractor,
-            "settings": dict(header.settings),
-            "dim": header.dim,
-        }
+        return feature_card(next((store for store in stores if store is not None), None))
 
     def load(self, name: str) -> SavedModel:
         """A trained model, checked against the study's vocabulary."""
         saved = load_model(self.folder(name) / "model")
         expected = self.labelled_vocabulary if self._is_shared(name) else self.vocabulary
         expected.require_same(saved.vocabulary.labels, str(saved.folder))
+        ratings = self.labelled_ratings if self._is_shared(name) else self.ratings
+        if saved.card.ratings != ratings.ranges:
+            raise EmocapError(f"{saved.folder}: predicts other ratings than the study's; delete it and run again")
         return saved
 
     def _is_shared(self, name: str) -> bool:

@@ -21,7 +21,7 @@ class PairDataset(Dataset):
     Attributes:
         input_ids: N lists of token ids, special tokens included.
         images: N image keys.
-        targets: (N, E) float32, 0 to 1, or None.
+        targets: (N, E + R) float32, 0 to 1, NaN for a missing rating, or None.
         store: region features, or None for captions only.
     """
 

@@ -51,6 +51,6 @@ class EpochCallback(TrainerCallback):
             )
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
-        names = {"eval_bce": "bce", "eval_mean_average_precision": "mAP"}
+        names = {"eval_bce": "bce", "eval_mean_average_precision": "mAP", "eval_pearson_r": "r"}
         scores = "".join(f", {name} {metrics[key]:.4f}" for key, name in names.items() if key in metrics)
         logger.info("%s: epoch %.0f, validation loss %.4f%s", self.name, state.epoch, metrics["eval_loss"], scores)

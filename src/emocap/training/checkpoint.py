@@ -20,8 +20,9 @@ from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.files import atomic_folder, read_json, write_json
 from emocap.models.backbones import TOKENIZER_FILES
-from emocap.models.classifier import VisualBertForEmotion
+from emocap.models.classifier import VisualBertForEmotion, n_ratings_of
 from emocap.progress import logger
+from emocap.ratings import Ratings
 from emocap.training.card_file import CARD, REMEDY
 from emocap.validation import first_error
 
@@ -182,6 +183,11 @@ def load_model(folder: Path) -> SavedModel:
     vocabulary = Vocabulary(tuple(card.labels))
     config = _config(folder / "config.json")
     vocabulary.require_same([config.id2label[i] for i in range(config.num_labels)], str(folder / "config.json"))
+    if n_ratings_of(config) != len(card.ratings):
+        raise EmocapError(
+            f"{folder / 'config.json'}: num_ratings is {n_ratings_of(config)}, but the card has {len(card.ratings)} "
+            f"ratings; {REMEDY}"
+        )
     model = _weights(folder, config)
     tokenizer = load_tokenizer(folder)
     n_tokens = getattr(config, "n_tokens", config.vocab_size)
@@ -207,6 +213,12 @@ def read_card(folder: Path) -> ModelCard:
         raise EmocapError(f"{path}: schema is {schema!r}, expected {SCHEMA}; use a matching emocap")
     card = validated(ModelCard, path, values)
     n_labels = len(card.labels)
+    if not n_labels and not card.ratings:
+        raise EmocapError(f"{path}: has neither labels nor ratings; {REMEDY}")
+    try:
+        Ratings.of(card.ratings)
+    except EmocapError as error:
+        raise EmocapError(f"{path}: {error}; {REMEDY}") from None
     if Vocabulary(tuple(card.labels)).hash != card.vocabulary:
         raise EmocapError(f"{path}: the labels do not have the hash {card.vocabulary}; the file was changed")
     for name in ("thresholds", "frequencies"):

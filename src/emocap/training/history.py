@@ -9,7 +9,8 @@ def selection_key(settings: TrainSettings) -> str:
     """The key of a validation row that selects the best epoch."""
     if settings.select_by == "bce":
         return "loss" if settings.loss.name == "bce" else "bce"
-    return "mean_average_precision"
+    assert settings.select_by is not None, "an epoch is selected"
+    return settings.select_by
 
 
 def build_history(
@@ -30,7 +31,7 @@ def build_history(
         | {
             key.removeprefix("eval_"): row[key]
             for key in row
-            if key in {"eval_bce", "eval_mean_average_precision", "eval_recall_at_3"}
+            if key in {"eval_bce", "eval_mean_average_precision", "eval_recall_at_3", "eval_pearson_r"}
         }
         for row in log
         if "eval_loss" in row

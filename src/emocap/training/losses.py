@@ -2,6 +2,7 @@
 
 Targets are 0 to 1. Every loss is linear in them: a soft target t costs the expected cost of a hard target that is 1
 with probability t. The papers of the focal and the asymmetric loss define them for hard targets only.
+Ratings stand behind the emotions and have binary cross-entropy whatever the loss of the emotions (`with_ratings`).
 Left out: weights by batch, and losses over the order of emotions.
 """
 
@@ -15,6 +16,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
 from emocap.errors import EmocapError
+from emocap.models.classifier import masked_bce
 from emocap.training.loss_settings import (
     AsymmetricLoss,
     BaseLossSettings,
@@ -44,6 +46,30 @@ def bce(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     0.6931
     """
     return binary_cross_entropy_with_logits(*_checked(logits, targets))
+
+
+def with_ratings(loss: Loss | None, n_labels: int) -> Loss:
+    """A loss over emotions and ratings: the mean over all cells, of which missing ratings (NaN) are left out.
+
+    Args:
+        loss: of the emotions, a mean over cells; None where there are none.
+        n_labels: number E of emotions, whose columns come first.
+
+    >>> mixed = with_ratings(bce, 1)
+    >>> targets = torch.tensor([[1.0, 0.5], [1.0, float("nan")]])
+    >>> round(mixed(torch.zeros(2, 2), targets).item(), 4)  # log 2, of three cells
+    0.6931
+    """
+
+    def mean_over_cells(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        emotions, ratings = targets[:, :n_labels], targets[:, n_labels:]
+        n_ratings = (~torch.isnan(ratings)).sum()
+        total = n_ratings * masked_bce(logits[:, n_labels:].float(), ratings.float())
+        if loss is not None:
+            total = total + emotions.numel() * loss(logits[:, :n_labels], emotions)
+        return total / (n_ratings + emotions.numel()).clamp(min=1)
+
+    return mean_over_cells
 
 
 def weighted(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -226,27 +252,45 @@ _LOSSES = (
 LOSSES: dict[str, LossEntry] = {entry.name: entry for entry in _LOSSES}
 
 
-def build_loss(settings: BaseLossSettings, targets: np.ndarray, where: str = "training pairs") -> Loss:
+def build_loss(
+    settings: BaseLossSettings, targets: np.ndarray, where: str = "training pairs", *, n_ratings: int = 0
+) -> Loss:
     """The loss that the settings select, as a function of (logits, targets).
 
     Args:
-        settings: of one loss.
-        targets: (N, E) of the training pairs, 0 to 1, from which the weighted loss takes its weights.
+        settings: of one loss, which concerns the emotions.
+        targets: (N, E + R) of the training pairs, 0 to 1, from which the weighted loss takes its weights; NaN is a
+            missing rating.
         where: the targets come from, for messages.
+        n_ratings: number R of ratings.
 
     Raises:
         EmocapError: there are no targets, some are outside 0 to 1, or a loss for hard targets is given soft ones.
     """
-    entry = LOSSES[settings.name]
     if targets.ndim != 2 or targets.size == 0:
         raise EmocapError(f"{where}: targets have shape {targets.shape}, expected pairs by emotions; label some pairs")
-    outside = ~((targets >= 0) & (targets <= 1))
+    n_labels = targets.shape[1] - n_ratings
+    is_missing = np.isnan(targets)
+    is_missing[:, :n_labels] = False
+    _require_shares(targets, is_missing, where)
+    loss = _emotion_loss(settings, targets[:, :n_labels], where) if n_labels else None
+    if loss is None or n_ratings:
+        return with_ratings(loss, n_labels)
+    return loss
+
+
+def _require_shares(targets: np.ndarray, is_missing: np.ndarray, where: str) -> None:
+    outside = ~((targets >= 0) & (targets <= 1)) & ~is_missing
     if outside.any():
         row, column = (int(index) for index in np.argwhere(outside)[0])
         raise EmocapError(
             f"{where}: the target of pair {row} for emotion {column} is {targets[row, column]:g}, expected 0 to 1; "
             "correct the labels"
         )
+
+
+def _emotion_loss(settings: BaseLossSettings, targets: np.ndarray, where: str) -> Loss:
+    entry = LOSSES[settings.name]
     if entry.targets == "hard" and ((targets > 0) & (targets < 1)).any():
         raise EmocapError(f"{where}: targets are soft, but the loss {entry.name} takes 0 and 1 only; choose another")
     return partial(entry.function, **entry.keywords(settings, targets))

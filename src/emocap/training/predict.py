@@ -42,8 +42,11 @@ def pooled_vectors(model: VisualBertForEmotion, dataset: PairDataset, batch_size
     return _run(model, dataset, batch_size, what, head=False)
 
 
-def calibrated_probabilities(logits: torch.Tensor, temperature: float) -> np.ndarray:
-    """(N, E) float32 probabilities of logits (N, E), which are divided by a model card's temperature.
+def calibrated_probabilities(logits: torch.Tensor, temperature: float, n_labels: int | None = None) -> np.ndarray:
+    """(N, E + R) float32 outputs of logits (N, E + R), of which those of emotions are divided by a card's temperature.
+
+    Args:
+        n_labels: number E of emotions, whose columns come first; None means all columns.
 
     Raises:
         EmocapError: a probability is NaN.
@@ -52,18 +55,22 @@ def calibrated_probabilities(logits: torch.Tensor, temperature: float) -> np.nda
     >>> probabilities.astype(float).round(3).tolist()
     [[0.5, 0.75]]
     """
-    return require_finite(torch.sigmoid(logits.float() / temperature).cpu().numpy())
+    logits = logits.float()
+    if n_labels is None or n_labels == logits.shape[1]:
+        return require_finite(torch.sigmoid(logits / temperature).cpu().numpy())
+    scaled = torch.cat([logits[:, :n_labels] / temperature, logits[:, n_labels:]], dim=1)
+    return require_finite(torch.sigmoid(scaled).cpu().numpy())
 
 
 def predict_probabilities(model: VisualBertForEmotion, dataset: PairDataset, batch_size: int, what: str) -> np.ndarray:
-    """(N, E) float32 uncalibrated probabilities, without dropout."""
+    """(N, E + R) float32 uncalibrated probabilities, and ratings from 0 to 1, without dropout."""
     return calibrated_probabilities(torch.from_numpy(_run(model, dataset, batch_size, what, head=True)), 1.0)
 
 
 def predict_calibrated(saved: SavedModel, dataset: PairDataset, batch_size: int, what: str) -> np.ndarray:
-    """(N, E) float32 calibrated probabilities by a saved model, without dropout."""
+    """(N, E) float32 calibrated probabilities of the emotions alone by a saved model, without dropout."""
     logits = torch.from_numpy(_run(saved.model, dataset, batch_size, what, head=True))
-    return calibrated_probabilities(logits, saved.card.temperature)
+    return calibrated_probabilities(logits[:, : len(saved.vocabulary)], saved.card.temperature)
 
 
 def predict_captions(

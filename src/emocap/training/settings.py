@@ -27,7 +27,7 @@ class TrainSettings(BaseModel):
         max_grad_norm: gradients are clipped to this norm; 0 turns clipping off.
         patience: epochs without a better validation score before training stops; None turns early stopping off.
         select_by: the validation score that selects the best epoch ("bce" is the binary cross-entropy whatever the
-            loss); None keeps the last epoch.
+            loss, "pearson_r" the mean over ratings); None keeps the last epoch.
         save_steps: a checkpoint every so many steps, where `select_by` is None; else and by default one per epoch.
         precision: "auto" is bf16 on a GPU that supports it, else float32.
     """
@@ -47,6 +47,6 @@ class TrainSettings(BaseModel):
     schedule: Literal["linear", "constant"] = "linear"
     max_grad_norm: float = Field(1.0, ge=0)
     patience: int | None = Field(2, ge=1)
-    select_by: Literal["bce", "mean_average_precision"] | None = "bce"
+    select_by: Literal["bce", "mean_average_precision", "pearson_r"] | None = "bce"
     save_steps: int | None = Field(None, ge=1)
     precision: Literal["auto", "float32", "bf16"] = "auto"

@@ -20,9 +20,10 @@ from torch.utils.data import Dataset
 from transformers import EarlyStoppingCallback, EvalPrediction, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from emocap.errors import EmocapError
+from emocap.models.classifier import masked_bce
 from emocap.training.callback import EpochCallback
 from emocap.training.history import build_history, selection_key
-from emocap.training.losses import bce, build_loss
+from emocap.training.losses import build_loss
 from emocap.training.optimizer import build_optimizer
 from emocap.training.predict import require_finite
 from emocap.training.resume import last_complete_checkpoint, load_final_state, save_final_state
@@ -38,7 +39,7 @@ class TrainingData(Protocol):
     """N items to train on.
 
     Attributes:
-        targets: (N, E) float32 of 0 to 1, or None if there are none.
+        targets: (N, E + R) float32 of 0 to 1, NaN for a missing rating, or None if there are none.
     """
 
     @property
@@ -96,6 +97,7 @@ def train(
     lengths: Sequence[int],
     loss: Callable[..., torch.Tensor] | None = None,
     numbered_by_epoch: bool = False,
+    n_ratings: int = 0,
 ) -> dict[str, Any]:
     """Train `model` in place; it ends with the weights of its best epoch.
 
@@ -105,10 +107,11 @@ def train(
         model: takes a batch of `collate` as keywords and returns `logits`; parameters with `requires_grad` are trained.
         training, validation: items with targets for `collate`; validation, unless None, is evaluated every epoch.
         name: of the run, for its log and history.
-        metrics: (probabilities (N, E), targets (N, E)) to scores; None to compute the loss only.
+        metrics: (probabilities (N, E + R), targets (N, E + R)) to scores; None to compute the loss only.
         lengths: N lengths; items of similar length share a batch.
         loss: (outputs, labels) to the loss; None means the loss of `settings`, over logits and targets.
         numbered_by_epoch: item i of epoch e is requested as e * N + i, for items that change from epoch to epoch.
+        n_ratings: number R of the targets' last columns that are ratings, NaN where missing.
 
     Returns:
         The history, as `docs/RUN_DIR.md` describes `history.json`.
@@ -133,7 +136,7 @@ def train(
         optimizers=(build_optimizer(model, settings), None),
         callbacks=_callbacks(settings, name, sampler, validation is not None),
         sampler=sampler,
-        loss=loss or _loss_of_logits(settings, targets, name),
+        loss=loss or _loss_of_logits(settings, targets, name, n_ratings),
     )
     start = time.monotonic()
     with _write_errors(checkpoints):
@@ -157,9 +160,11 @@ def _require_targets(training: TrainingData, name: str) -> np.ndarray:
     return training.targets
 
 
-def _loss_of_logits(settings: TrainSettings, targets: np.ndarray, name: str) -> Callable[..., torch.Tensor]:
+def _loss_of_logits(
+    settings: TrainSettings, targets: np.ndarray, name: str, n_ratings: int
+) -> Callable[..., torch.Tensor]:
     """The loss of the settings as the Trainer calls it."""
-    loss = build_loss(settings.loss, targets, f"{name}'s training pairs")
+    loss = build_loss(settings.loss, targets, f"{name}'s training pairs", n_ratings=n_ratings)
     return lambda outputs, labels: loss(outputs.logits, labels)
 
 
@@ -230,5 +235,5 @@ def _scores(prediction: EvalPrediction, metrics: Metrics, settings: TrainSetting
     targets = np.asarray(prediction.label_ids)
     scores = metrics(require_finite(torch.sigmoid(logits).numpy()), targets)
     if settings.loss.name != "bce":
-        scores = {"bce": bce(logits.double(), torch.as_tensor(targets)).item()} | scores
+        scores = {"bce": masked_bce(logits.double(), torch.as_tensor(targets).double()).item()} | scores
     return scores

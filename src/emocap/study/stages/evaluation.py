@@ -19,9 +19,13 @@ from emocap.errors import EmocapError
 from emocap.evaluation.human_agreement import human_ceiling
 from emocap.evaluation.metrics import METRICS, PRIMARY, evaluate, varying_metrics
 from emocap.evaluation.predictions import ModelPredictions, write_predictions
+from emocap.evaluation.rating_ceiling import noise_ceiling
+from emocap.evaluation.rating_comparison import compare_ratings
+from emocap.evaluation.rating_metrics import RATING_PRIMARY
 from emocap.evaluation.reliability import calibration_report
-from emocap.evaluation.significance import compare_models
+from emocap.evaluation.significance import compare_models, without_emotions
 from emocap.files import write_json
+from emocap.ratings import Ratings
 from emocap.study.gallery import write_gallery
 from emocap.study.stages.choices import BEST_BASELINE, chosen, comparison_baseline, recommended
 from emocap.study.stages.held_out import HeldOut, calibrated, ensemble, fitted_calibration, joined, pooled
@@ -42,41 +46,49 @@ def evaluation(units: Sequence[TrainingUnit]) -> None:
     """
     study = units[0]
     config, vocabulary, pairs = study.config, study.vocabulary, study.pairs("target")
-    targets, images = pairs.targets(vocabulary), study.groups
+    targets, images, ratings = pairs.targets(vocabulary), study.groups, study.ratings
+    true = pairs.rating_values(ratings.names)
     held_out = held_out_of(units, targets)
-    baseline, chosen_in, of_baseline = comparison_baseline(
-        {name: held_out[name] for name in config.baselines.all_names}
-    )
+    baseline, chosen_in, of_baseline = comparison_baseline({name: held_out[name] for name in config.baseline_names})
     if baseline == BEST_BASELINE:
-        held_out = _inserted(held_out, BEST_BASELINE, of_baseline, after=config.baselines.all_names[-1])
+        held_out = _inserted(held_out, BEST_BASELINE, of_baseline, after=config.baseline_names[-1])
     predictions = {name: found.repeats for name, found in held_out.items()}
     validation = {name: found.validation for name, found in held_out.items()}
 
     def compared(models: dict[str, list[ModelPredictions]], references: list[str]) -> dict[str, Any]:
-        n_bootstrap = config.evaluation.n_bootstrap
-        return compare_models(
-            models, targets, images, vocabulary.labels, references=references, n_bootstrap=n_bootstrap, seed=config.seed
-        )
+        settings: dict[str, Any] = {
+            "references": references,
+            "n_bootstrap": config.evaluation.n_bootstrap,
+            "seed": config.seed,
+        }
+        if not len(vocabulary):
+            found = without_emotions(models, images, references)
+        else:
+            found = compare_models(models, targets, images, vocabulary.labels, **settings)
+        return found | ({"ratings": compare_ratings(models, true, images, ratings, **settings)} if ratings else {})
 
     results = {
         **_description(units, image_key(pairs, study.same_content)),
         "kinds": {name: study.models[name].kind for name in predictions},
-        "validation": {name: {PRIMARY: score} for name, score in validation.items()},
+        "validation": {name: _validation(found, vocabulary, ratings) for name, found in held_out.items()},
         "chosen": chosen(config, validation),
         "recommended": recommended(validation),
-        "uses_images": uses_images(study, predictions),
+        "uses_images": uses_images(study, predictions, chosen_in),
         "comparison_baseline": {"model": baseline, "chosen_in": chosen_in},
         **compared(predictions, _references(config, predictions)),
         "calibration": {
             name: calibration_report(found.repeats, predictions["prior"], targets, vocabulary.labels)
             | {"temperature": found.temperatures, "applied": found.is_scaled}
             for name, found in held_out.items()
+            if len(vocabulary)
         },
         "emotions": _emotions(units, targets),
         "human": human(study, pairs, predictions),
         **studies(units, targets, compared),
     }
-    if results["human"] is None and pairs.table["annotations"].null_count < len(pairs):
+    if ratings:
+        results["ratings"]["ceiling"] = rating_ceiling(units, ratings)
+    if len(vocabulary) and results["human"] is None and pairs.table["annotations"].null_count < len(pairs):
         results["emotions"]["notes"].append(
             "No test pair has two annotators who named an emotion, so human agreement cannot be measured."
         )
@@ -93,8 +105,24 @@ def evaluation(units: Sequence[TrainingUnit]) -> None:
         targets=targets,
         labels=vocabulary.labels,
         seeds=config.all_seeds,
+        ratings=true,
+        rating_names=ratings.names,
     )
     write_json(study.root / "results.json", results)
+
+
+def _validation(found: HeldOut, vocabulary: Vocabulary, ratings: Ratings) -> dict[str, float]:
+    """A model's scores on the validation pairs; the first one chooses models."""
+    of_emotions = {PRIMARY: found.validation} if len(vocabulary) else {}
+    return of_emotions | ({RATING_PRIMARY: found.rating_validation} if ratings else {})
+
+
+def rating_ceiling(units: Sequence[TrainingUnit], ratings: Ratings) -> dict[str, dict[str, float] | None]:
+    """What the true mean ratings would reach against those of the test pairs, by rating; None where it is unknown."""
+    tested = units[0].pairs("target").select(_tested(units))
+    columns = (tested.rating_values(ratings.names, key) for key in ("value", "sd", "n"))
+    by_rating = zip(ratings, *(column.T for column in columns), strict=True)
+    return {rating.name: noise_ceiling(values, sds, numbers, rating.span) for rating, values, sds, numbers in by_rating}
 
 
 def _description(units: Sequence[TrainingUnit], images: Sequence[str]) -> dict[str, Any]:
@@ -116,13 +144,20 @@ def _description(units: Sequence[TrainingUnit], images: Sequence[str]) -> dict[s
     }
 
 
-def uses_images(study: TrainingUnit, names: Iterable[str]) -> dict[str, bool]:
-    """Whether each model reads region features; baselines read captions alone, an ensemble what its members read."""
+def uses_images(study: TrainingUnit, names: Iterable[str], selected: Iterable[str]) -> dict[str, bool]:
+    """Whether each model reads region features; an ensemble reads what its members read.
+
+    Args:
+        names: of the models.
+        selected: the baselines whose predictions are those of `best_baseline`.
+    """
 
     def reads_features(name: str) -> bool:
         model = study.models[name]
-        if model.kind == "ensemble":
-            return any(map(reads_features, study.config.members))
+        if model.kind in ("ensemble", "selection"):
+            return any(map(reads_features, study.config.members if model.kind == "ensemble" else selected))
+        if model.kind == "baseline":
+            return model.needs_images
         return model.kind == "study" and any(study.store_path(domain) is not None for domain in model.features_from)
 
     return {name: reads_features(name) for name in names}
@@ -136,8 +171,9 @@ def _tested(units: Sequence[TrainingUnit]) -> np.ndarray:
 def _references(config: "StudyConfig", predictions: Mapping[str, Any]) -> list[str]:
     """The models that all others are compared with."""
     rivals = ["AnB+"] if {"labelled_AnB+", "AnB+"} <= set(predictions) else []
+    rivals += ["teacher_text"] if config.evaluation.text_alone else []
     selection = [BEST_BASELINE] if BEST_BASELINE in predictions else []
-    return list(dict.fromkeys([config.evaluation.reference, *config.baselines.all_names, *selection, *rivals]))
+    return list(dict.fromkeys([config.evaluation.reference, *config.baseline_names, *selection, *rivals]))
 
 
 def _emotions(units: Sequence[TrainingUnit], targets: np.ndarray) -> dict[str, Any]:
@@ -153,7 +189,7 @@ def held_out_of(units: Sequence[TrainingUnit], targets: np.ndarray) -> dict[str,
     """Every model's predictions for the test pairs, baselines first."""
     config = units[0].config
     found: dict[str, HeldOut] = {}
-    for name in [*config.baselines.all_names, *config.models]:
+    for name in [*config.baseline_names, *config.models]:
         folder = f"baselines/{name}" if units[0].models[name].kind == "baseline" else name
         found[name] = pooled(units, targets, folder, scaled=name != "prior")
     if config.members:
@@ -183,8 +219,8 @@ def ceiling(units: Sequence[TrainingUnit], targets: np.ndarray, truth: np.ndarra
 
 
 def human(study: TrainingUnit, pairs: Pairs, predictions: dict[str, list[ModelPredictions]]) -> dict[str, Any] | None:
-    """Human agreement, where the corpus has separate annotators; else None."""
-    if pairs.table["annotations"].null_count == len(pairs):
+    """Human agreement on emotions, where the corpus has separate annotators; else None."""
+    if not len(study.vocabulary) or pairs.table["annotations"].null_count == len(pairs):
         return None
     priors = np.zeros((len(pairs), len(study.vocabulary)))
     for repeat in predictions["prior"]:

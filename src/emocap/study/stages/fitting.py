@@ -1,12 +1,15 @@
 """What the stages that train share: fitting on the target, pre-training, moving layers, and saving what was learned."""
 
 import logging
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
+from emocap.errors import EmocapError
 from emocap.evaluation.ranking_metrics import mean_average_precision, recall_at_k
+from emocap.evaluation.rating_metrics import mean_pearson_r
 from emocap.files import write_array, write_json
 from emocap.models.classifier import EmotionHead, VisualBertForEmotion, set_prior_bias
 from emocap.models.transfer import is_head_only, transfer
@@ -22,12 +25,32 @@ from emocap.training.train import train
 logger = logging.getLogger("emocap")
 
 
-def validation_scores(probabilities: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    """The scores that are monitored during training."""
+def validation_scores(outputs: np.ndarray, targets: np.ndarray, n_ratings: int = 0) -> dict[str, float]:
+    """The scores that are monitored during training.
+
+    Args:
+        outputs: (N, E + R) probabilities of emotions and ratings from 0 to 1.
+        targets: (N, E + R), NaN for a missing rating.
+        n_ratings: R.
+    """
+    n = targets.shape[1] - n_ratings
+    scores = {} if not n_ratings else {"pearson_r": mean_pearson_r(outputs[:, n:], targets[:, n:])}
+    if not n:
+        return scores
+    emotions, truth = outputs[:, :n], targets[:, :n]
     return {
-        "mean_average_precision": mean_average_precision(probabilities, targets),
-        "recall_at_3": recall_at_k(probabilities, targets, min(3, targets.shape[1])),
-    }
+        "mean_average_precision": mean_average_precision(emotions, truth),
+        "recall_at_3": recall_at_k(emotions, truth, min(3, n)),
+    } | scores
+
+
+def selecting(settings: TrainSettings, study: TrainingUnit) -> TrainSettings:
+    """The settings, in which ratings alone are not selected by a score of emotions, nor emotions by one of ratings."""
+    if settings.select_by == "mean_average_precision" and not len(study.vocabulary):
+        return settings.model_copy(update={"select_by": "pearson_r"})
+    if settings.select_by == "pearson_r" and not study.ratings:
+        raise EmocapError("select_by is pearson_r, but the target has no ratings; give bce or mean_average_precision")
+    return settings
 
 
 def point_seed(unit: int, own: int) -> int:
@@ -40,8 +63,23 @@ def point_seed(unit: int, own: int) -> int:
 
 
 def start_at_frequencies(model: VisualBertForEmotion, targets: np.ndarray) -> None:
-    """Set `fc`'s bias so that an untrained model predicts about the label frequencies of the targets (N, E)."""
-    set_prior_bias(model.fc, torch.as_tensor(targets.mean(axis=0)))
+    """Set `fc`'s bias so that an untrained model predicts about the means of the targets (N, E + R) without NaN."""
+    set_prior_bias(model.fc, torch.as_tensor(np.nanmean(targets, axis=0)))
+
+
+def start_at_pseudo_labels(study: TrainingUnit, model: VisualBertForEmotion, targets: np.ndarray) -> np.ndarray:
+    """Start a student at the frequencies of its pseudo-labels (M, E), and return its targets (M, E + R).
+
+    Pseudo-labels have no ratings, so that those of the targets are missing. The student predicts for each rating the
+    mean of the target's training pairs, which nothing changes: `fc` gets weights of 0 there.
+    """
+    means = np.nanmean(study.true_ratings("train"), axis=0)
+    set_prior_bias(model.fc, torch.as_tensor(np.concatenate([targets.mean(axis=0), means])))
+    if not study.ratings:
+        return targets
+    with torch.no_grad():
+        model.fc.weight[targets.shape[1] :] = 0.0
+    return np.concatenate([targets, np.full((len(targets), len(means)), np.nan, dtype=targets.dtype)], axis=1)
 
 
 def fit_on_target(
@@ -55,13 +93,15 @@ def fit_on_target(
     keep_model: bool = True,
 ) -> None:
     """Train on the target's training pairs, keep the epoch with the best validation score, and save (see `finish`)."""
+    settings = selecting(settings, study)
     targets = {name: study.training_targets(name) for name in ("train", "validation")}
     data = {name: study.dataset(tokenizer, study.part(name), "target", targets[name]) for name in targets}
     common: dict[str, Any] = {
         "name": run,
         "seed": study.seed if seed is None else seed,
-        "metrics": validation_scores,
+        "metrics": partial(validation_scores, n_ratings=len(study.ratings)),
         "lengths": data["train"].lengths,
+        "n_ratings": len(study.ratings),
     }
     folder = study.run / run
     if is_head_only(model):
@@ -95,8 +135,8 @@ def finish(
 ) -> None:
     """Save a model, calibrated on the validation pairs, with its history and its predictions for held-out pairs.
 
-    `validation_probabilities.npy` and `test_probabilities.npy` hold uncalibrated probabilities; the temperature that
-    calibrates them is in the model's card.
+    `validation_probabilities.npy` and `test_probabilities.npy` hold uncalibrated probabilities, and behind them ratings
+    from 0 to 1; the temperature that calibrates the probabilities is in the model's card.
     """
     predictions = {
         part: predict_probabilities(
@@ -127,8 +167,13 @@ def pretrain(
     training: PairDataset,
     settings: TrainSettings,
     seed: int,
+    n_ratings: int = 0,
 ) -> dict[str, Any]:
-    """Train on pairs with their targets, without validation, and return the history."""
+    """Train on pairs with their targets, without validation, and return the history.
+
+    Args:
+        n_ratings: number R of the targets' last columns that are ratings.
+    """
     return train(
         model,
         training,
@@ -137,9 +182,10 @@ def pretrain(
         study.folder(run),
         name=run,
         seed=seed,
-        metrics=validation_scores,
+        metrics=None,
         collate=training.collate,
         lengths=training.lengths,
+        n_ratings=n_ratings,
     )
 
 
@@ -153,7 +199,15 @@ def move_layers(
     copy_head: bool = False,
 ) -> VisualBertForEmotion:
     """A model for the target with the lowest n layers of `base`, which may have had another vocabulary."""
-    model = transfer(base, n, freeze=freeze, copy_head=copy_head, seed=seed, vocabulary=study.vocabulary)
+    model = transfer(
+        base,
+        n,
+        freeze=freeze,
+        copy_head=copy_head,
+        seed=seed,
+        vocabulary=study.vocabulary,
+        n_ratings=len(study.ratings),
+    )
     if not copy_head:
         start_at_frequencies(model, study.training_targets("train"))
     return model

@@ -14,12 +14,13 @@ from emocap.evaluation.averaging import mean_of_logits
 from emocap.evaluation.calibration import Calibration, calibrate, scale
 from emocap.evaluation.predictions import ModelPredictions
 from emocap.evaluation.ranking_metrics import mean_average_precision
+from emocap.evaluation.rating_metrics import mean_pearson_r
 from emocap.files import read_json
 from emocap.study.unit import HELD_OUT, Unit
 
 
 def stored(study: Unit, folder: str, part: str) -> np.ndarray:
-    """(N, E) probabilities of a model for the "validation" or "test" pairs of a unit.
+    """(N, E + R) outputs of a model for the "validation" or "test" pairs of a unit.
 
     Raises:
         EmocapError: they are missing, damaged or of other pairs; the error names what to delete.
@@ -28,12 +29,12 @@ def stored(study: Unit, folder: str, part: str) -> np.ndarray:
 
 
 def read_probabilities(study: Unit, file: str, n: int) -> np.ndarray:
-    """(n, E) probabilities in a file of a unit.
+    """(n, E + R) probabilities, and ratings from 0 to 1, in a file of a unit.
 
     Raises:
         EmocapError: missing, damaged or of another shape; the error names what to delete.
     """
-    path, expected = study.run / file, (n, len(study.vocabulary))
+    path, expected = study.run / file, (n, len(study.vocabulary) + len(study.ratings))
     fault = "missing, cut short or damaged"
     with contextlib.suppress(EmocapError):
         array = study.array(file)
@@ -74,13 +75,16 @@ class UnitPredictions:
     Attributes:
         seed: of the unit.
         predictions: for the test pairs.
-        validation: mean average precision on the validation pairs; NaN where they name no emotion.
+        validation: mean average precision on the validation pairs, NaN where they name no emotion; in a study of
+            ratings alone the mean of Pearson's r.
+        rating_validation: mean over ratings of Pearson's r on the validation pairs; NaN without ratings.
         calibration: temperature and thresholds.
     """
 
     seed: int
     predictions: ModelPredictions
     validation: float
+    rating_validation: float
     calibration: Calibration
 
 
@@ -98,8 +102,13 @@ class HeldOut:
 
     @property
     def validation(self) -> float:
-        """The mean of the units' mean average precision on validation pairs."""
+        """The mean of the units' validation score."""
         return float(np.mean([unit.validation for unit in self.units]))
+
+    @property
+    def rating_validation(self) -> float:
+        """The mean over units and ratings of Pearson's r on validation pairs; NaN without ratings."""
+        return float(np.mean([unit.rating_validation for unit in self.units]))
 
     @property
     def temperatures(self) -> list[float]:
@@ -131,34 +140,36 @@ def pooled(units: Sequence[Unit], targets: np.ndarray, folder: str, *, scaled: b
 def _calibrated_unit(
     unit: Unit, targets: np.ndarray, validation: np.ndarray, test: np.ndarray, *, scaled: bool = True
 ) -> UnitPredictions:
-    calibration = fitted_calibration(unit, targets, validation, scaled=scaled)
-    score = mean_average_precision(validation, targets[unit.rows["validation"]])
-    return UnitPredictions(unit.seed, calibrated(unit, calibration, test), score, calibration)
+    calibration, n = fitted_calibration(unit, targets, validation, scaled=scaled), targets.shape[1]
+    of_ratings = mean_pearson_r(validation[:, n:], unit.true_ratings("validation"))
+    score = mean_average_precision(validation[:, :n], targets[unit.rows["validation"]]) if n else of_ratings
+    return UnitPredictions(unit.seed, calibrated(unit, calibration, test), score, of_ratings, calibration)
 
 
 def fitted_calibration(unit: Unit, targets: np.ndarray, validation: np.ndarray, *, scaled: bool = True) -> Calibration:
-    """The calibration of probabilities (N, E) for a unit's validation pairs."""
-    rows = unit.rows["validation"]
-    return calibrate(validation, targets[rows], groups=[unit.groups[row] for row in rows], scaled=scaled)
+    """The calibration of the emotions' probabilities among outputs (N, E + R) for a unit's validation pairs."""
+    rows, groups = unit.rows["validation"], [unit.groups[row] for row in unit.rows["validation"]]
+    return calibrate(validation[:, : targets.shape[1]], targets[rows], groups=groups, scaled=scaled)
 
 
 def calibrated(
     unit: Unit, calibration: Calibration, test: np.ndarray, rows: np.ndarray | None = None
 ) -> ModelPredictions:
-    """The calibrated predictions for a unit's test pairs, or for `rows` of them, from probabilities (N, E)."""
-    n = len(test)
+    """The calibrated predictions for a unit's test pairs, or for `rows` of them, from outputs (N, E + R)."""
+    n, emotions = len(test), test[:, : len(calibration.thresholds)]
     return ModelPredictions(
         rows=unit.rows["test"] if rows is None else rows,
-        raw=test.astype(np.float32),
-        probabilities=scale(test, calibration.temperature).astype(np.float32),
+        raw=emotions.astype(np.float32),
+        probabilities=scale(emotions, calibration.temperature).astype(np.float32),
         threshold=np.full(n, calibration.threshold, dtype=np.float32),
         thresholds=np.tile(calibration.thresholds.astype(np.float32), (n, 1)),
+        ratings=test[:, emotions.shape[1] :].astype(np.float32),
     )
 
 
 def joined(parts: Sequence[ModelPredictions]) -> ModelPredictions:
     """The folds of one repeat, concatenated."""
-    names = ("rows", "raw", "probabilities", "threshold", "thresholds")
+    names = ("rows", "raw", "probabilities", "threshold", "thresholds", "ratings")
     return ModelPredictions(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 

@@ -17,7 +17,8 @@ from emocap.classifiers.ensemble import ENSEMBLE, save_ensemble
 from emocap.classifiers.evaluation_file import write_evaluation
 from emocap.classifiers.places import RECOMMENDED
 from emocap.evaluation.calibration import Calibration
-from emocap.evaluation.metrics import METRICS, PRIMARY
+from emocap.evaluation.metrics import PRIMARY
+from emocap.evaluation.rating_metrics import RATING_PRIMARY
 from emocap.evaluation.verdicts import Verdict, decide
 from emocap.files import read_json, write_json
 from emocap.study.stages.choices import BEST_BASELINE, recommended
@@ -55,7 +56,7 @@ def model_folders(units: Sequence[TrainingUnit]) -> None:
 
 
 def _names(study: TrainingUnit) -> list[str]:
-    return [*study.config.baselines.all_names, *study.config.models]
+    return [*study.config.baseline_names, *study.config.models]
 
 
 def _folders(units: Sequence[TrainingUnit], name: str) -> list[Path] | None:
@@ -150,32 +151,54 @@ def evaluation_of(study: TrainingUnit, results: dict[str, Any], name: str) -> di
     """
     on_validation = results["comparison_baseline"]["model"]
     baseline = on_validation if name != on_validation else "prior"
-    difference = results["differences"].get(baseline, {}).get(name, {}).get(PRIMARY)
+    metric, scores = primary_scores(results)
+    difference = scores["differences"].get(baseline, {}).get(name, {}).get(metric)
     decision = None if difference is None else _decision(results, difference)
     return {
         "data": study.config.name,
         "n_pairs": results["n_test_pairs"],
         "n_images": results["n_test_images"],
-        "metric": PRIMARY,
-        "score": results["models"][name].get(PRIMARY),
-        "interval": results["intervals"][name].get(PRIMARY),
+        "metric": metric,
+        "score": scores["models"][name].get(metric),
+        "interval": scores["intervals"][name].get(metric),
         "baseline": baseline,
-        "baseline_score": results["models"][baseline].get(PRIMARY),
-        "baseline_interval": results["intervals"][baseline].get(PRIMARY),
+        "baseline_score": scores["models"][baseline].get(metric),
+        "baseline_interval": scores["intervals"][baseline].get(metric),
         "difference": {key: difference[key] for key in ("difference", "low", "high")} if difference else None,
         "decision": decision,
         "verdict": _verdict(study, results, name, baseline, decision),
         "version": version("emocap"),
+    } | _ratings_of(results, name)
+
+
+def primary_scores(results: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The metric by which models are chosen, and where its `models`, `intervals` and `differences` are.
+
+    It is mean average precision, and in a study of ratings alone the mean over ratings of Pearson's r.
+    """
+    return (PRIMARY, results) if results["labels"] else (RATING_PRIMARY, results["ratings"]["mean"])
+
+
+def _ratings_of(results: dict[str, Any], name: str) -> dict[str, Any]:
+    """What a model scored on each rating, with intervals; nothing where there are none."""
+    if "ratings" not in results:
+        return {}
+    scored = results["ratings"]
+    ratings = {
+        rating: {"range": scored["range"][rating], "scores": scored["models"][name][rating]}
+        | {"intervals": scored["intervals"][name][rating]}
+        for rating in scored["names"]
     }
+    return {"ratings": ratings}
 
 
 def _decision(results: dict[str, Any], difference: dict[str, Any]) -> Verdict:
     return decide(
         difference["low"],
         difference["high"],
-        higher_is_better=METRICS[PRIMARY].higher_is_better,
+        higher_is_better=True,  # of both metrics that choose models
         is_enough=results["sample"]["is_enough"],
-        deciding_images=difference["deciding_images"],
+        deciding_images=difference.get("deciding_images"),
     )
 
 
@@ -183,17 +206,21 @@ def _verdict(study: TrainingUnit, results: dict[str, Any], name: str, baseline: 
     """One sentence or two on a model and a baseline."""
     label = study.models[name].label
     model = f"T{label[1:]}" if label.startswith("the ") else label
-    metric = METRICS[PRIMARY].display_name
+    metric = _metric_in_words(results)
     if decision is None:
         return f"{model} is the model that others are compared with."
     n_pairs, n_images = results["n_test_pairs"], results["n_test_images"]
     sentence = (
         f"{model} {IN_WORDS[decision]} {_baseline_in_words(study, results, baseline)} by "
-        f"{metric[0].lower()}{metric[1:]} on {_sizes(study, n_pairs, n_images)}"
+        f"{metric} on {_sizes(study, n_pairs, n_images)}"
     )
     if decision == "cannot tell":
         return f"{sentence}, {'which is' if n_pairs == 1 else 'which are'} too few."
     return f"{sentence}{_training_runs(study, results, name)}."
+
+
+def _metric_in_words(results: dict[str, Any]) -> str:
+    return "mean average precision" if results["labels"] else "mean Pearson's r of the ratings"
 
 
 def _baseline_in_words(study: TrainingUnit, results: dict[str, Any], baseline: str) -> str:
@@ -225,10 +252,11 @@ def _training_runs(study: TrainingUnit, results: dict[str, Any], name: str) -> s
 
 
 def _write_recommended(study: TrainingUnit, results: dict[str, Any], folders: dict[str, Path]) -> None:
-    validation = {name: float(scores[PRIMARY]) for name, scores in results["validation"].items()}
+    metric, _ = primary_scores(results)
+    validation = {name: float(scores[metric]) for name, scores in results["validation"].items()}
     name = recommended({model: score for model, score in validation.items() if model in folders})
     n_models = len(folders) - 1
-    reason = f"highest mean average precision on validation pairs, {validation[name]:.3f}, of {n_models} models"
+    reason = f"highest {_metric_in_words(results)} on validation pairs, {validation[name]:.3f}, of {n_models} models"
     if name != (best := results["recommended"]):
         reason += f" that are kept; {best} had {validation[best]:.3f}, but keep_models is false"
     model = folders[name].relative_to(study.root).as_posix()

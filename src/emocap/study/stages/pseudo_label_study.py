@@ -14,7 +14,7 @@ from emocap.files import write_json
 from emocap.models.classifier import VisualBertForEmotion
 from emocap.pseudo_labels.select import Selection, student_targets, top_p_emotions
 from emocap.study.config.pseudo_labels import SAMPLE_KEYS, PseudoLabelConfig
-from emocap.study.stages.fitting import fit_on_target, move_layers, point_seed, pretrain, start_at_frequencies
+from emocap.study.stages.fitting import fit_on_target, move_layers, point_seed, pretrain, start_at_pseudo_labels
 from emocap.study.stages.selection import lifts_for, pseudo_labels
 from emocap.study.training_unit import TrainingUnit
 from emocap.training.resume import discard_checkpoints
@@ -98,7 +98,7 @@ def _pretrained(
         training = study.dataset(tokenizer, pairs.select(again), "target", study.training_targets("train")[again])
     else:
         model, tokenizer = study.fresh_model(seed + 1)
-        start_at_frequencies(model, targets)
+        targets = start_at_pseudo_labels(study, model, targets)
         training = study.dataset(tokenizer, study.pairs("source").select(sample.rows), "source", targets)
-    pretrain(study, f"{run}/student", model, training, study.config.student, seed)
+    pretrain(study, f"{run}/student", model, training, study.config.student, seed, len(study.ratings))
     return model, tokenizer

@@ -301,7 +301,9 @@ _STAGES = (
         scope="unit",
         inputs=["splits", "captioner", "captioner_shuffled", "AnB+"],
         outputs=[
-            f"{captioner.RUN}/{name}" for name in ("captions.json", "gallery", "model/ranker", "model/generation.json")
+            f"{captioner.RUN}/{name}"
+            for name in ("captions.json", "gallery", captions.SHEET, captions.SHEET_KEY)
+            + ("model/ranker", "model/generation.json", "model/lift.json")
         ],
         config_keys=["captioner", "baselines.vectors"],
         when=_has_captioner,
