@@ -33,6 +33,7 @@ from emocap.pseudo_labels.lift import LiftScale
 from emocap.study.artifacts import read_value
 from emocap.study.stages.caption_gallery import caption_gallery
 from emocap.study.stages.captioner import RUN, SHUFFLED, generation_config
+from emocap.study.stages.selection import LIFT
 from emocap.study.training_unit import TrainingUnit
 from emocap.training.checkpoint import SavedModel
 from emocap.training.predict import predict_captions
@@ -41,7 +42,8 @@ logger = logging.getLogger("emocap")
 MAX_IDENTICAL = 0.9
 SCALE_CAPTIONS = 2000
 MEAN_IMAGES = 500
-SHEET, SHEET_KEY = "reader_sheet.html", "reader_sheet_key.csv"
+SHEETS = ("reader_sheet.html", "reader_sheet_key.csv")
+CHOSEN = (f"model/{RANKER}", f"model/{GENERATION}", f"model/{LIFT}")
 
 
 @dataclass(frozen=True)
@@ -109,11 +111,11 @@ def captions(study: TrainingUnit) -> None:
             study.seed,
         )
     sheet, key = reader_sheet(generated.systems[RERANKED], test_set.emotions, test_set.images, labels, study.seed)
-    write_text(folder / SHEET, sheet)
-    write_text(folder / SHEET_KEY, key)
+    for name, text in zip(SHEETS, (sheet, key), strict=True):
+        write_text(folder / name, text)
     with atomic_folder(folder / "model" / RANKER) as copy:
         shutil.copytree(model.folder, copy, dirs_exist_ok=True)
-    scale.save(folder / "model" / "lift.json", study.vocabulary)
+    scale.save(folder / "model" / LIFT, study.vocabulary)
     write_json(folder / "model" / GENERATION, asdict(config))
     write_json(folder / "captions.json", results)
 

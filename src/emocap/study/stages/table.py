@@ -301,9 +301,7 @@ _STAGES = (
         scope="unit",
         inputs=["splits", "captioner", "captioner_shuffled", "AnB+"],
         outputs=[
-            f"{captioner.RUN}/{name}"
-            for name in ("captions.json", "gallery", captions.SHEET, captions.SHEET_KEY)
-            + ("model/ranker", "model/generation.json", "model/lift.json")
+            f"{captioner.RUN}/{name}" for name in ("captions.json", "gallery", *captions.SHEETS, *captions.CHOSEN)
         ],
         config_keys=["captioner", "baselines.vectors"],
         when=_has_captioner,
