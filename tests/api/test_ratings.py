@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from emocap import EmocapError, EmotionPredictor
+from emocap.api.corpus_evaluation import evaluate_corpus
 from emocap.api.explanation_file import write_explanation
 from emocap.api.model_folders import model_summary
 from emocap.api.tables import label_corpus
@@ -120,3 +121,45 @@ def test_top_of_ratings_alone_is_refused(folder, labels, tmp_path) -> None:
 
 def test_summary_names_emotions_and_ratings(folder, labels) -> None:
     assert model_summary(folder).targets == (*labels, "valence", "arousal")
+
+
+def rated_table(path, **columns) -> None:
+    rows = zip(*columns.values(), strict=True)
+    path.write_text("\n".join([",".join(columns), *(",".join(map(str, row)) for row in rows)]) + "\n")
+
+
+def test_evaluates_ratings_of_a_table(folder, labels, predictor, tmp_path) -> None:
+    captions = ["the dog waits", "lost storm", "a child runs home", "the quiet sea", "bright sun", "dark night"]
+    predicted = np.array([predictor.predict(None, caption).ratings["valence"] for caption in captions])
+    true = np.round(predicted + np.array([0.5, -0.5, 0.2, 0.1, -0.3, 0.0]), 3)
+    named = {"emotions": ["happy", "sad", "awe"] * 2} if labels else {}
+    rated_table(tmp_path / "in.csv", caption=captions, Valence_mean=true, arousal=[9] * 5 + [80],
+                arousal_sd=[10] * 6, arousal_n=[4] * 6, **named)  # fmt: skip
+    found = evaluate_corpus(folder, tmp_path / "in.csv", format_=None, images=None)
+    scores = found.ratings["models"]["teacher"]
+    assert scores["valence"]["pearson_r"] == pytest.approx(np.corrcoef(predicted, true)[0, 1], abs=1e-4)
+    assert scores["valence"]["rmse"] == pytest.approx(np.sqrt(np.mean((predicted - true) ** 2)), abs=1e-3)
+    low, high = found.ratings["intervals"]["teacher"]["valence"]["rmse"]
+    assert low < scores["valence"]["rmse"] < high
+    assert found.ratings["ceiling"]["valence"] is None
+    assert found.ratings["ceiling"]["arousal"]["rmse"] == pytest.approx(5.0)  # 10 / sqrt(4)
+    assert found.labels == list(labels)
+    assert bool(found.scores) == bool(labels)
+
+
+def test_evaluation_without_rating_columns(folder, labels, tmp_path, caplog) -> None:
+    rated_table(tmp_path / "in.csv", caption=["the dog", "lost storm"], emotions=["happy", "sad"])
+    if not labels:
+        with pytest.raises(EmocapError, match="has no column 'valence' or 'valence_mean'"):
+            evaluate_corpus(folder, tmp_path / "in.csv", format_=None, images=None)
+        return
+    found = evaluate_corpus(folder, tmp_path / "in.csv", format_=None, images=None)
+    assert found.ratings is None
+    assert "the ratings are not scored: " in caplog.text
+
+
+def test_ratings_alone_are_scored_without_labels(folder, tmp_path) -> None:
+    rated_table(tmp_path / "in.csv", caption=["the dog", "lost storm"], valence=[2, 6], arousal=[10, 20])
+    found = evaluate_corpus(folder, tmp_path / "in.csv", format_=None, images=None)
+    assert (found.labels, found.scores) == ([], {})
+    assert found.ratings["n_pairs"] == {"valence": 2, "arousal": 2}

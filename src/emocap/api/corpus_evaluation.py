@@ -1,23 +1,24 @@
-"""A saved model evaluated on a labelled corpus of the user, beside the label frequencies of its training pairs.
+"""A saved model evaluated on a labelled or rated corpus of the user, beside its training pairs' label frequencies.
 
 Paths, options, the corpus and its labels are checked before torch is imported.
 """
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 from emocap.api.label_maps import CommonLabels, renamed, require_emotions, restricted
-from emocap.api.model_folders import model_summary
+from emocap.api.model_folders import ModelSummary, model_summary
 from emocap.api.tables import read_pairs
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.read import guess_format
 from emocap.errors import EmocapError
 from emocap.progress import logger
+from emocap.ratings import Ratings
 
 MAX_LABELS = 10
 
@@ -39,6 +40,7 @@ class CorpusEvaluation:
         version: of emocap.
         model_hash: SHA-256 of the model folder.
         labels: the emotions that were scored.
+        ratings: scores of the ratings, as `ratings` of `results.json`; None where the model or the data have none.
         left_out: the labels that only the model, or only the corpus has, where those in common are scored.
         study: what the model scored in its study (`evaluation.json`); None if unknown.
     """
@@ -54,6 +56,7 @@ class CorpusEvaluation:
     version: str
     model_hash: str
     labels: list[str]
+    ratings: dict[str, Any] | None = None
     left_out: CommonLabels | None = None
     study: dict[str, Any] | None = field(default=None)
 
@@ -73,7 +76,8 @@ def evaluate_corpus(
 ) -> CorpusEvaluation:
     """All metrics of a model on labelled pairs, and those of its training pairs' label frequencies (`prior`).
 
-    F1 uses the model's own thresholds, and 0.5 for the prior.
+    F1 uses the model's own thresholds, and 0.5 for the prior. The ratings of a model are scored where the data have
+    them; a model of ratings alone needs no labels.
 
     Args:
         options: names of the data's columns, and the notation of its labels.
@@ -83,28 +87,30 @@ def evaluate_corpus(
 
     Raises:
         EmocapError: unlabelled pairs, labels that the model does not know, none that it
-            knows, or no image of those that are named.
+            knows, no ratings for a model of ratings alone, or no image of those that are named.
     """
     summary = model_summary(model)
     require_emotions(label_map or {}, summary.labels)
-    pairs = read_pairs(data, format_ or guess_format(data, options), images, options, store)
-    if label_map:
-        pairs = renamed(pairs, label_map)
-    common = CommonLabels.of(summary.labels, pairs)
-    _check_labels(data, pairs, summary.labels, common, labels)
-    if labels == "common":
-        pairs = restricted(pairs, common.shared)
-    pairs = _with_emotions(data, pairs, common.shared, negatives)
-    from emocap.api.corpus_scores import corpus_scores
-    from emocap.api.scoring import corpus_probabilities, image_features, load_for_corpus
+    pairs = _read_targets(data, format_, images, store, options or ReadOptions(), summary)
+    is_labelled = any(named is not None for named in pairs.emotions)
+    common, scored = None, list(summary.labels) if is_labelled or not summary.ratings else []
+    if scored:
+        if label_map:
+            pairs = renamed(pairs, label_map)
+        common = CommonLabels.of(summary.labels, pairs)
+        _check_labels(data, pairs, summary.labels, common, labels)
+        if labels == "common":
+            pairs, scored = restricted(pairs, common.shared), common.shared
+        pairs = _with_emotions(data, pairs, common.shared, negatives)
+    from emocap.api.corpus_scores import corpus_scores, rating_scores
+    from emocap.api.scoring import corpus_outputs, image_features, load_for_corpus
     from emocap.classifiers.evaluation_file import model_hash, read_evaluation
 
     _warn_of_training_pairs(data, pairs, summary.folder)
     classifier = load_for_corpus(summary.folder)
     with image_features(classifier, pairs, Path(tempfile.gettempdir()), store, allow_other_features) as (features, _):
-        probabilities = corpus_probabilities(classifier, pairs, features)
-    scored = common.shared if labels == "common" else list(summary.labels)
-    compared = corpus_scores(classifier.card, pairs, probabilities, scored)
+        outputs = corpus_outputs(classifier, pairs, features)
+    compared = corpus_scores(classifier.card, pairs, outputs[:, : len(summary.labels)], scored)
     return CorpusEvaluation(
         model=classifier.card.run,
         folder=classifier.folder,
@@ -113,10 +119,27 @@ def evaluate_corpus(
         version=version("emocap"),
         model_hash=model_hash(classifier.folder),
         labels=scored,
-        left_out=common if labels == "common" else None,
+        ratings=rating_scores(classifier.card.run, classifier.ratings, pairs, outputs[:, len(summary.labels) :]),
+        left_out=common if labels == "common" and scored else None,
         study=read_evaluation(classifier.folder),
         **compared,
     )
+
+
+def _read_targets(
+    data: Path, format_: str | None, images: Path | None, store: Path | None, options: ReadOptions, model: ModelSummary
+) -> Pairs:
+    """The pairs with what the model predicts: labels, and ratings where the data have them."""
+    options = replace(options, ratings=model.ratings)
+    format_ = format_ or guess_format(data, options)
+    if not model.labels or not model.ratings:
+        return read_pairs(data, format_, images, options, store)
+    try:
+        return read_pairs(data, format_, images, options, store)
+    except EmocapError as error:
+        pairs = read_pairs(data, format_, images, replace(options, ratings=Ratings()), store)
+        logger.warning("the ratings are not scored: %s", error)
+        return pairs
 
 
 def _warn_of_training_pairs(data: Path, pairs: Pairs, folder: Path) -> None:

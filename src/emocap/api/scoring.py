@@ -1,4 +1,4 @@
-"""The probabilities of a saved model for a corpus of the user, with the features of its images."""
+"""The predictions of a saved model for a corpus of the user, with the features of its images."""
 
 import os
 from collections.abc import Iterator
@@ -99,6 +99,9 @@ def _absent(pairs: Pairs, store: FeatureStore, where: Path, consequence: str) ->
     return absent
 
 
-def corpus_probabilities(model: Classifier, pairs: Pairs, store: FeatureStore | None) -> np.ndarray:
-    """(N, E) float32 calibrated probabilities of N pairs; a pair whose image has no features is scored without it."""
+def corpus_outputs(model: Classifier, pairs: Pairs, store: FeatureStore | None) -> np.ndarray:
+    """(N, E + R) float32 calibrated probabilities and ratings of N pairs, each from 0 to 1.
+
+    A pair whose image has no features is scored without it.
+    """
     return model.probabilities(StoredFeatures(store, pairs.images), pairs.captions, "scoring")

@@ -65,17 +65,17 @@ def label_corpus(
     options = replace(options or ReadOptions(), labels=False, keep_columns=True)
     pairs = read_pairs(data, format_, images, options, store)
     from emocap.api.corpus_remarks import corpus_remarks
-    from emocap.api.scoring import CAPTION_ONLY, corpus_probabilities, image_features, load_for_corpus
+    from emocap.api.scoring import CAPTION_ONLY, corpus_outputs, image_features, load_for_corpus
 
     classifier = load_for_corpus(summary.folder)
     consequence = "" if rejected else CAPTION_ONLY
     scratch = next(folder for folder in out.absolute().parents if folder.is_dir())
     with image_features(classifier, pairs, scratch, store, allow_other_features, consequence) as (features, faults):
         usable = pairs if rejected is None else _readable(pairs, faults)
-        probabilities = corpus_probabilities(classifier, usable, features)
+        outputs = corpus_outputs(classifier, usable, features)
         for remark in corpus_remarks(classifier, usable, features):
             logger.warning("%s", remark)
-    write_predictions(out, classifier, usable, probabilities, p)
+    write_predictions(out, classifier, usable, outputs, p)
     if rejected is not None:
         write_rejected_rows(rejected, _rejected_rows(data, pairs, faults), pairs)
     return len(usable)

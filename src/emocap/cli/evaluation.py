@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from emocap.cli.output import print_scores, printable, shown_value
+from emocap.cli.output import print_ratings, print_scores, printable, shown_interval, shown_value
 
 if TYPE_CHECKING:
     from emocap.api.corpus_evaluation import CorpusEvaluation
@@ -16,8 +16,11 @@ HASH_DIGITS = 16
 
 
 def print_evaluation(evaluation: "CorpusEvaluation", data: Path) -> None:
-    """Print a table of scores, then one line for everything else that must be known to quote them."""
-    print_scores(evaluation.scores)
+    """Print tables of scores, then one line for everything else that must be known to quote them."""
+    if evaluation.scores:
+        print_scores(evaluation.scores)
+    if evaluation.ratings is not None:
+        print_ratings(evaluation.ratings)
     for line in _lines(evaluation, data):
         typer.echo(printable(line))
 
@@ -26,12 +29,15 @@ def _lines(evaluation: "CorpusEvaluation", data: Path) -> Iterator[str]:
     from emocap.report.text import counted
 
     images = counted(evaluation.n_images, "image", "images") if evaluation.n_images else "no images"
-    size = f"{counted(evaluation.n_pairs, 'pair', 'pairs')}, {images}"
+    size = [counted(evaluation.n_pairs, "pair", "pairs"), images]
+    size += [counted(len(evaluation.labels), "emotion", "emotions")] if evaluation.labels else []
+    size += [] if evaluation.ratings is None else [counted(len(evaluation.ratings["names"]), "rating", "ratings")]
     yield (
-        f"measured on {data}: {size}, {counted(len(evaluation.labels), 'emotion', 'emotions')}; emocap "
-        f"{evaluation.version}, model {evaluation.folder} with hash {evaluation.model_hash[:HASH_DIGITS]}"
+        f"measured on {data}: {', '.join(size)}; emocap {evaluation.version}, model {evaluation.folder} with hash "
+        f"{evaluation.model_hash[:HASH_DIGITS]}"
     )
-    yield from _primary(evaluation)
+    if evaluation.labels:
+        yield from _primary(evaluation)
     if evaluation.left_out is not None:
         yield f"left out, only the model knows them: {_first(evaluation.left_out.only_model)}"
         yield f"left out, only the data have them: {_first(evaluation.left_out.only_data)}"
@@ -44,7 +50,7 @@ def _primary(evaluation: "CorpusEvaluation") -> Iterator[str]:
 
     name = METRICS[PRIMARY].short_name
     values = [
-        f"{model} {shown_value(scores.get(PRIMARY))}{_interval(evaluation.intervals[model].get(PRIMARY))}"
+        f"{model} {shown_value(scores.get(PRIMARY))}{shown_interval(evaluation.intervals[model].get(PRIMARY))}"
         for model, scores in evaluation.scores.items()
     ]
     over = "images" if evaluation.n_images else "pairs"
@@ -82,19 +88,15 @@ def _study(study: dict[str, Any] | None) -> str:
     from emocap.study.models import compared_baseline
 
     metric = METRICS[study["metric"]].short_name if study.get("metric") in METRICS else study.get("metric")
-    parts = [f"{metric} {shown_value(study.get('score'))}{_interval(study.get('interval'))}"]
+    parts = [f"{metric} {shown_value(study.get('score'))}{shown_interval(study.get('interval'))}"]
     if study.get("baseline") is not None:
-        baseline = f"{shown_value(study.get('baseline_score'))}{_interval(study.get('baseline_interval'))}"
+        baseline = f"{shown_value(study.get('baseline_score'))}{shown_interval(study.get('baseline_interval'))}"
         parts.append(f"{compared_baseline(study['baseline'])} {baseline}")
     verdict = f". {study['verdict']}" if study.get("verdict") else ""
     return (
         f"in its study ({study.get('data')}, {study.get('n_pairs')} pairs, {study.get('n_images')} images): "
         f"{', '.join(parts)}{verdict}"
     )
-
-
-def _interval(interval: Any) -> str:
-    return "" if interval is None else f" [{interval[0]:.3f}, {interval[1]:.3f}]"
 
 
 def _first(labels: list[str]) -> str:

@@ -1,6 +1,7 @@
 """The commands that use a trained classifier: on one pair, on a table of pairs, on a labelled corpus."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,7 +23,7 @@ from emocap.cli.options import (
 )
 from emocap.cli.output import printable, rating_line
 from emocap.cli.remarks import print_notes, print_remarks
-from emocap.corpora.options import ReadOptions
+from emocap.corpora.options import ReadOptions, parse_columns
 from emocap.errors import EmocapError
 
 
@@ -88,15 +89,17 @@ def evaluate(
     store: StoreOption = None,
     allow_other_features: OtherFeaturesOption = False,
 ) -> None:
-    """Evaluate a model on labelled pairs.
+    """Evaluate a model on pairs with labels, ratings or both.
 
     All pairs are used, so give only pairs that the model was not trained on. The row `prior` is a baseline: the label
-    frequencies of the model's training pairs.
+    frequencies of the model's training pairs. The ratings of a model are scored where the data have columns for them,
+    NAME or NAME_mean; --columns valence=NAME gives another one.
 
     Example: `emocap evaluate --model runs/mine/teacher --data more-pairs.csv --images images`
     """
     from emocap.api.corpus_evaluation import evaluate_corpus
     from emocap.api.label_maps import parse_label_map
+    from emocap.api.model_folders import model_summary
 
     evaluation = evaluate_corpus(
         model,
@@ -105,7 +108,11 @@ def evaluate(
         images=images,
         store=store,
         allow_other_features=allow_other_features,
-        options=read_options(columns, label_separator, label_threshold),
+        options=replace(
+            read_options(None, label_separator, label_threshold),
+            ratings=model_summary(model).ratings,
+            columns=parse_columns(columns),
+        ),
         negatives=negatives,
         label_map=parse_label_map(label_map or []),
         labels=labels,

@@ -3,8 +3,7 @@
 Each study makes several comparisons, so that the intervals that hold for all of them together decide.
 """
 
-from emocap.evaluation.metrics import PRIMARY
-from emocap.report.files.comparison import Difference, MetricInfo
+from emocap.report.files.comparison import Difference, MetricInfo, primary_of
 from emocap.report.files.studies import PseudoLabelStudy, TransferStudy
 from emocap.report.outcome import IN_WORDS, Outcome, outcome_of
 from emocap.report.text import capitalized, listed, with_interval
@@ -37,7 +36,7 @@ def transfer_sentence(study: TransferStudy, metrics: dict[str, MetricInfo]) -> s
     fine_tuned = [point for point in study.points if point.run == "AnB+"]
     if fine_tuned:
         deepest = max(fine_tuned, key=lambda point: point.n or 0)
-        difference = study.difference(deepest.model, reference, PRIMARY)
+        difference = study.difference(deepest.model, reference, primary_of(metrics))
         of_all = f"all {study.n_layers}" if deepest.n == study.n_layers else f"{deepest.n} of {study.n_layers}"
         what = f"copying {of_all} layers and fine-tuning (AnB+)"
         if difference is None:
@@ -51,7 +50,7 @@ def transfer_sentence(study: TransferStudy, metrics: dict[str, MetricInfo]) -> s
 
 
 def _outcome(difference: Difference, metrics: dict[str, MetricInfo]) -> Outcome:
-    return outcome_of(difference, metrics[PRIMARY], is_enough=True, several=True)
+    return outcome_of(difference, metrics[primary_of(metrics)], is_enough=True, several=True)
 
 
 def _co_adaptation(study: TransferStudy, metrics: dict[str, MetricInfo]) -> list[str]:
@@ -60,7 +59,7 @@ def _co_adaptation(study: TransferStudy, metrics: dict[str, MetricInfo]) -> list
     compared = {
         p.n: d
         for p in middle
-        if p.n in fine_tuned and (d := study.difference(p.model, fine_tuned[p.n], PRIMARY)) is not None
+        if p.n in fine_tuned and (d := study.difference(p.model, fine_tuned[p.n], primary_of(metrics))) is not None
     }
     if not compared:
         return []
@@ -86,7 +85,7 @@ def pseudo_label_sentence(study: PseudoLabelStudy, metrics: dict[str, MetricInfo
     base = next(point.model for point in study.points if point.varied == "base")
     controls: dict[Outcome, list[str]] = {outcome: [] for outcome in PSEUDO_LABELS_IN_WORDS}
     for point in study.points:
-        difference = study.difference(point.model, base, PRIMARY)
+        difference = study.difference(point.model, base, primary_of(metrics))
         if point.varied != "control" or difference is None:
             continue
         gain = difference.reversed()

@@ -8,8 +8,7 @@ said only where both make the model worse.
 from dataclasses import dataclass
 from typing import Literal
 
-from emocap.evaluation.metrics import PRIMARY
-from emocap.report.files.comparison import MetricInfo
+from emocap.report.files.comparison import MetricInfo, primary_of
 from emocap.report.files.studies import ModalityAblation
 from emocap.report.outcome import outcome_of
 from emocap.report.text import capitalized, label_of, listed, with_interval
@@ -88,7 +87,7 @@ def ablation_sentence(ablation: ModalityAblation, metrics: dict[str, MetricInfo]
     if not ablation.is_enough:
         return f"Cannot tell whether {model} uses the image or the caption: the test set is too small for a verdict."
     parts = [
-        f"{decision.words.format(input=name)}{_numbers(ablation, name)}"
+        f"{decision.words.format(input=name)}{_numbers(ablation, name, primary_of(metrics))}"
         for name in INPUTS
         if (decision := decision_on(ablation, name, metrics)) is not None
     ]
@@ -106,19 +105,19 @@ def effect_of(ablation: ModalityAblation, view: str, metrics: dict[str, MetricIn
 
     The simultaneous interval of the views decides. Predictions are the same where no image has another cross-entropy.
     """
-    difference = ablation.difference(view, "both", PRIMARY)
+    difference = ablation.difference(view, "both", primary_of(metrics))
     if difference is None:
         return None
     per_pair = ablation.difference(view, "both", PER_PAIR)
     if per_pair is not None and per_pair.deciding_images == 0:
         return "none"
-    return EFFECT_OF[outcome_of(difference, metrics[PRIMARY], is_enough=True, several=True)]
+    return EFFECT_OF[outcome_of(difference, metrics[primary_of(metrics)], is_enough=True, several=True)]
 
 
-def _numbers(ablation: ModalityAblation, name: str) -> str:
+def _numbers(ablation: ModalityAblation, name: str, primary: str) -> str:
     known = [
         f"{words} {with_interval(difference, several=True)}"
         for view, words in zip(INPUTS[name], ("without it", "with another pair’s"), strict=True)
-        if (difference := ablation.difference(view, "both", PRIMARY)) is not None
+        if (difference := ablation.difference(view, "both", primary)) is not None
     ]
     return f" ({listed(known)})"

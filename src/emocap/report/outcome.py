@@ -6,7 +6,6 @@ interval excludes zero; point values alone decide nothing.
 
 from dataclasses import dataclass
 
-from emocap.evaluation.metrics import PRIMARY
 from emocap.evaluation.verdicts import Verdict as Outcome
 from emocap.evaluation.verdicts import decide
 from emocap.html_templates import percent
@@ -67,7 +66,7 @@ def best_models(comparison: Comparison, metric: str, info: MetricInfo, names: li
     return [name for name in known if all((gain(known[name], other, info) or 0.0) >= 0 for other in known.values())]
 
 
-def best_baseline(results: Results, metric: str = PRIMARY) -> str:
+def best_baseline(results: Results, metric: str | None = None) -> str:
     """The baseline chosen on the validation pairs.
 
     Of a run that recorded none it is the one with the best score on the test pairs, the prior where several are equal
@@ -75,15 +74,16 @@ def best_baseline(results: Results, metric: str = PRIMARY) -> str:
     """
     if results.comparison_baseline is not None:
         return results.comparison_baseline.model
+    metric = metric or results.primary
     return (best_models(results, metric, results.metrics[metric], results.ordered_models("baseline")) or ["prior"])[0]
 
 
-def main_model(results: Results, metric: str = PRIMARY) -> str | None:
+def main_model(results: Results, metric: str | None = None) -> str | None:
     """The model that represents the study: the one that it names, else the best; None without a score.
 
     Among equal ones it is the last in the order of the table of models.
     """
-    chosen = results.chosen
+    chosen, metric = results.chosen, metric or results.primary
     if chosen is not None and results.kinds[chosen] != "baseline":
         return chosen if results.models[chosen][metric] is not None else None
     best = best_models(results, metric, results.metrics[metric], results.ordered_models("study", "ensemble"))
@@ -104,10 +104,10 @@ class OracleShare:
 
 
 def oracle_share(results: Results, model: str) -> OracleShare | None:
-    """By mean average precision; None without an oracle that is better than the prior by `LEAST_GAIN`."""
-    info = results.metrics[PRIMARY]
-    oracle = (results.ceiling or {}).get(PRIMARY)
-    prior, score = results.models["prior"][PRIMARY], results.models[model][PRIMARY]
+    """By the primary metric; None without an oracle that is better than the prior by `LEAST_GAIN`."""
+    primary, info = results.primary, results.metrics[results.primary]
+    oracle = (results.ceiling or {}).get(primary)
+    prior, score = results.models["prior"][primary], results.models[model][primary]
     possible, reached = gain(oracle, prior, info), gain(score, prior, info)
     if possible is None or reached is None or possible < LEAST_GAIN:
         return None

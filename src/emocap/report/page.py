@@ -9,7 +9,7 @@ from emocap.files import write_text
 from emocap.html_templates import templates_of
 from emocap.report.files.run import Run, read_run
 from emocap.report.provenance import data_remarks, total_seconds
-from emocap.report.rating_verdict import primary_of, study_verdict
+from emocap.report.rating_verdict import study_verdict
 from emocap.report.recommendation import recommendation
 from emocap.report.sections import SECTIONS
 from emocap.report.summary import first_unit, tiles
@@ -75,7 +75,7 @@ def _context(run: Run) -> dict[str, Any]:
         "finished": max((stage.finished for stage in run.manifest.stages if stage.finished), default=None),
         "total_seconds": total_seconds(run.manifest),
         "first_unit": first_unit(run),
-        "primary": metric_name(primary_of(run.results)),
+        "primary": metric_name(run.results.primary),
         "verdict": outcome,
         "verdict_rest": [*outcome.rest, *data_remarks(run.manifest)],
         "tiles": tiles(run, outcome),

@@ -67,8 +67,8 @@ def detectable(difference: Difference, results: Results, outcome: Outcome) -> li
     if smallest <= EQUAL:
         return [f"{DRAWN_ALIKE}, so that what it could show is unknown."]
     sentences = [
-        f"The smallest true difference in {metric_in_sentence(PRIMARY)} that this test set would show with 80% power "
-        f"is about {number(smallest)}.",
+        f"The smallest true difference in {metric_in_sentence(results.primary)} that this test set would show with 80% "
+        f"power is about {number(smallest)}.",
         _pairs_needed(difference, results),
     ]
     if outcome == "cannot tell" and (difference.low > EQUAL or difference.high < -EQUAL):

@@ -2,56 +2,20 @@
 
 from dataclasses import replace
 
-from emocap.evaluation.metrics import PRIMARY
-from emocap.report.files.ratings import RATING_METRICS, RATING_PRIMARY, RatingResults
+from emocap.evaluation.rating_metrics import RATING_PRIMARY
+from emocap.report.files.ratings import RATING_INFOS, RatingResults
 from emocap.report.files.results import Results
-from emocap.report.outcome import IN_WORDS, Outcome, best_baseline, outcome_of
+from emocap.report.outcome import IN_WORDS, Outcome, best_baseline, main_model, outcome_of
 from emocap.report.text import capitalized, label_of, listed, number, with_interval
-from emocap.report.verdict import TONES, Tone, Verdict, baseline_in_words, training_runs, verdict
-
-
-def primary_of(results: Results) -> str:
-    """The metric by which a study chooses its models: of a study of ratings alone the mean Pearson's r."""
-    return PRIMARY if results.labels else RATING_PRIMARY
+from emocap.report.verdict import Verdict, baseline_in_words, training_runs, verdict
 
 
 def study_verdict(results: Results) -> Verdict:
-    """The outcome of a study: of its emotions, then of its ratings."""
-    ratings = results.ratings
-    if ratings is None:
-        return verdict(results)
-    if not results.labels:
-        return rating_verdict(results, ratings)
-    found = verdict(results)
-    model = main_rating_model(results, ratings)
-    if model is None or model == found.baseline:
+    """The outcome of a study by its primary metric, and then the main model on each rating, where there are ratings."""
+    found, ratings, model = verdict(results), results.ratings, main_model(results)
+    if ratings is None or model is None:
         return found
-    return replace(found, rest=[*found.rest, against(results, ratings, model, found.baseline)])
-
-
-def rating_verdict(results: Results, ratings: RatingResults) -> Verdict:
-    """The verdict of a study of ratings alone: its model against the best baseline, on each rating.
-
-    The tone is "good" where the model is better on a rating and worse on none, "bad" the other way round.
-    """
-    name, baseline = main_rating_model(results, ratings), best_baseline(results)
-    if name is None:
-        return Verdict("open", "No model of the study was evaluated, only baselines.", [], baseline, baseline)
-    outcomes = set(outcomes_of(ratings, name, baseline).values())
-    decided: set[Tone] = {TONES[outcome] for outcome in outcomes} - {"open"}
-    tone: Tone = decided.pop() if len(decided) == 1 else "open"
-    rest = [] if results.reference in (name, baseline) else [against(results, ratings, name, results.reference)]
-    rest += share_of_ceiling(ratings, name)
-    return Verdict(tone, against(results, ratings, name, baseline), [text for text in rest if text], name, baseline)
-
-
-def main_rating_model(results: Results, ratings: RatingResults) -> str | None:
-    """The model that represents the study: the one that it names, else that of highest mean r among those trained."""
-    if results.chosen is not None and results.kinds[results.chosen] != "baseline":
-        return results.chosen
-    means = {name: ratings.mean(name) for name in results.ordered_models("study", "ensemble")}
-    known = {name: mean for name, mean in means.items() if mean is not None}
-    return max(known, key=known.__getitem__) if known else None
+    return replace(found, rest=[*found.rest, against(results, ratings, model, found.baseline), *ceilings(ratings)])
 
 
 def outcomes_of(ratings: RatingResults, model: str, reference: str) -> dict[str, Outcome]:
@@ -64,7 +28,7 @@ def outcomes_of(ratings: RatingResults, model: str, reference: str) -> dict[str,
         compared = ratings.comparison(name)
         difference = compared.difference(model, reference, RATING_PRIMARY)
         if difference is not None:
-            info = RATING_METRICS[RATING_PRIMARY]
+            info = RATING_INFOS[RATING_PRIMARY]
             found[name] = outcome_of(difference, info, is_enough=compared.is_enough, several=False)
     return found
 
@@ -95,8 +59,8 @@ def _numbers(ratings: RatingResults, name: str, model: str, reference: str) -> s
     return f"{name} ({own} against {other}, {with_interval(difference)})"
 
 
-def share_of_ceiling(ratings: RatingResults, model: str) -> list[str]:
-    """What the raters' own means would reach, beside the model; empty where the ceiling is unknown."""
+def ceilings(ratings: RatingResults) -> list[str]:
+    """What the raters' true means would reach; empty where that is unknown."""
     parts = [
         f"{number(value)} on {name}"
         for name in ratings.names
@@ -104,7 +68,4 @@ def share_of_ceiling(ratings: RatingResults, model: str) -> list[str]:
     ]
     if not parts:
         return []
-    return [
-        f"With as many raters as each pair has, the raters’ true means would reach a Pearson’s r of {listed(parts)}: "
-        f"no model can be expected to exceed this."
-    ]
+    return [f"Measured alike, against the means of so few raters, their true means would reach {listed(parts)}."]

@@ -4,14 +4,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from emocap.report.files.comparison import Comparison
-from emocap.report.files.ratings import RATING_METRICS, RatingResults
+from emocap.report.files.ratings import RATING_INFOS, RatingResults
 from emocap.report.files.results import Results
 from emocap.report.files.run import Run
 from emocap.report.legends import marks_in_words
-from emocap.report.outcome import best_baseline, best_models
+from emocap.report.outcome import best_baseline, best_models, main_model
 from emocap.report.plots import ratings as plots
 from emocap.report.plots.figure import Drawing
-from emocap.report.rating_verdict import against, main_rating_model
+from emocap.report.rating_verdict import against
 from emocap.report.tables import GROUPS, Cell, Group, Row, difference_cell, score_cell
 from emocap.report.text import description_of, metric_name, number
 from emocap.study.models import display_name
@@ -44,14 +44,12 @@ def rating_section(run: Run) -> dict[str, Any] | None:
     results, ratings = run.results, run.results.ratings
     if ratings is None:
         return None
-    model = main_rating_model(results, ratings)
-    references = (
-        [] if model is None or not results.labels else list(dict.fromkeys([best_baseline(results), results.reference]))
-    )
+    model = main_model(results)
+    references = dict.fromkeys([best_baseline(results), results.reference])
     sentences = [against(results, ratings, model, name) for name in references if model is not None and name != model]
     return {
-        "columns": [(metric_name(metric), info.higher_is_better) for metric, info in RATING_METRICS.items()],
-        "findings": sentences,  # of a study of ratings alone the verdict at the top of the page has them
+        "columns": [(metric_name(metric), info.higher_is_better) for metric, info in RATING_INFOS.items()],
+        "findings": sentences,
         "ratings": [_tables(run, ratings, name, model) for name in ratings.names],
         "models": []
         if results.labels
@@ -76,14 +74,14 @@ def _tables(run: Run, ratings: RatingResults, name: str, model: str | None) -> R
 
 
 def _groups(results: Results, compared: Comparison, ceiling: dict[str, float | None] | None) -> list[Group]:
-    best = {metric: _best(results, compared, metric) for metric in RATING_METRICS}
+    best = {metric: _best(results, compared, metric) for metric in RATING_INFOS}
     groups = [
         Group(
             title,
             [
                 Row(
                     display_name(name),
-                    [replace(score_cell(compared, name, m, name in best[m]), spread="") for m in RATING_METRICS],
+                    [replace(score_cell(compared, name, m, name in best[m]), spread="") for m in RATING_INFOS],
                 )
                 for name in results.ordered_models(*kinds)
                 if name in compared.models
@@ -92,14 +90,14 @@ def _groups(results: Results, compared: Comparison, ceiling: dict[str, float | N
         for title, kinds in GROUPS.items()
     ]
     if ceiling is not None:
-        groups.append(Group("Human ceiling", [Row(CEILING, [Cell(number(ceiling.get(m))) for m in RATING_METRICS])]))
+        groups.append(Group("Human ceiling", [Row(CEILING, [Cell(number(ceiling.get(m))) for m in RATING_INFOS])]))
     return [group for group in groups if group.rows]
 
 
 def _best(results: Results, compared: Comparison, metric: str) -> list[str]:
     """The models of the best value; none where all are equal or the test set is too small for a verdict."""
     every = [name for name in results.ordered_models("baseline", "study", "ensemble") if name in compared.models]
-    best = best_models(compared, metric, RATING_METRICS[metric], every) if compared.is_enough else []
+    best = best_models(compared, metric, RATING_INFOS[metric], every) if compared.is_enough else []
     return best if len(best) < len(every) else []
 
 
@@ -114,7 +112,7 @@ def _differences(results: Results, compared: Comparison) -> list[tuple[str, list
                 [difference_cell(compared, name, reference, metric, info) for name in names],
                 info.higher_is_better,
             )
-            for metric, info in RATING_METRICS.items()
+            for metric, info in RATING_INFOS.items()
         ]
         if names:
             tables.append((display_name(reference), [display_name(name) for name in names], rows))

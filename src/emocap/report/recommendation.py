@@ -2,16 +2,13 @@
 
 from dataclasses import dataclass
 
-from emocap.report.files.ratings import RATING_PRIMARY
 from emocap.report.files.results import Results
-from emocap.report.rating_verdict import primary_of
 from emocap.report.text import (
     capitalized,
     counted,
     description_of,
     interval_text,
     label_of,
-    listed,
     metric_in_sentence,
     number,
 )
@@ -48,7 +45,7 @@ def recommendation(results: Results, represented: str, n_validation: int | None 
     name = results.recommended
     if name is None:
         return None
-    score, n_units = results.validation.get(name, {}).get(primary_of(results)), _n_units(results)
+    score, n_units = results.validation.get(name, {}).get(results.primary), _n_units(results)
     mean = f" as the mean over {_units(results)}" if n_units > 1 else ""
     by_score = "" if score is None else f", {number(score)}{mean}"
     pairs = (
@@ -57,7 +54,7 @@ def recommendation(results: Results, represented: str, n_validation: int | None 
     description = description_of(name)
     what = f" ({description})" if description else ""
     reason = (
-        f"{capitalized(label_of(name))}{what} has the highest {_metric_of(results)} on {pairs}"
+        f"{capitalized(label_of(name))}{what} has the highest {metric_in_sentence(results.primary)} on {pairs}"
         f"{by_score}, of all models that this study saved, baselines included."
     )
     return Recommendation(name, reason, _remarks(results, name, represented), _commands(results, name))
@@ -69,7 +66,7 @@ def _commands(results: Results, name: str) -> tuple[tuple[str, str], ...]:
         return ((PREDICT.format("RUN"), OF_BOTH.format(what)), SERVE)
     commands = [(PREDICT_CAPTION, f"{what} of a caption; this model reads no images"), SERVE]
     if other := best_with_images(results):
-        score = number(results.validation[other].get(primary_of(results)))
+        score = number(results.validation[other].get(results.primary))
         best = f"of the models that read images {label_of(other)} is best on the validation pairs ({score})"
         commands.append((PREDICT.format(f"RUN/{other}"), f"{OF_BOTH.format(what)}; {best}"))
     return tuple(commands)
@@ -85,27 +82,9 @@ def best_with_images(results: Results) -> str | None:
     scores = {
         name: score
         for name in results.ordered_models("study", "ensemble")
-        if uses_images(results, name)
-        and (score := results.validation.get(name, {}).get(primary_of(results))) is not None
+        if uses_images(results, name) and (score := results.validation.get(name, {}).get(results.primary)) is not None
     }
     return max(scores, key=scores.__getitem__) if scores else None
-
-
-def _metric_of(results: Results) -> str:
-    return metric_in_sentence(primary_of(results)) if results.labels else "mean Pearson’s r of the ratings"
-
-
-def _test_scores(results: Results, name: str) -> str:
-    """A model's score by the primary metric with its interval; of ratings alone that of each rating."""
-    if results.ratings is None or results.labels:
-        primary = primary_of(results)
-        return f"{number(results.models[name][primary])} {interval_text(results.interval(name, primary))}".rstrip()
-    scores = []
-    for rating in results.ratings.names:
-        compared = results.ratings.comparison(rating)
-        interval = interval_text(compared.interval(name, RATING_PRIMARY))
-        scores.append(f"{number(compared.models[name][RATING_PRIMARY])} {interval}".rstrip() + f" on {rating}")
-    return listed(scores)
 
 
 def _n_units(results: Results) -> int:
@@ -119,7 +98,8 @@ def _units(results: Results) -> str:
 
 
 def _remarks(results: Results, name: str, represented: str) -> list[str]:
-    remarks = [f"On the test pairs it scores {_test_scores(results, name)}."]
+    interval = interval_text(results.interval(name, results.primary))
+    remarks = [f"On the test pairs it scores {number(results.models[name][results.primary])} {interval}".rstrip() + "."]
     if results.folds is not None:
         remarks.append(
             "The two numbers are not comparable, since each fold has few validation pairs, and those are test pairs of "

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from emocap.evaluation.metrics import PRIMARY
 from emocap.report import provenance
 from emocap.report.calibration import calibration_section
 from emocap.report.captions import caption_section
@@ -138,7 +137,8 @@ def trust_section(run: Run) -> Content | None:
 
 def ablation_section(run: Run) -> Content | None:
     """Scores with the image or the caption removed or swapped."""
-    ablation, figures = run.results.modality_ablation, _figures(trust.modality_ablation(run.results))
+    ablation = run.results.modality_ablation
+    figures = None if ablation is None else _figures(trust.modality_ablation(run.results))
     if ablation is None or figures is None:
         return None
     return {
@@ -206,12 +206,12 @@ def _figures(*drawings: Drawing | None) -> dict[str, Any] | None:
 
 def _points(study: TransferStudy | PseudoLabelStudy, reference: str, results: Results) -> Content:
     """A study, each of its points with its score and its difference to the reference, and what the marks mean."""
-    info = results.metrics[PRIMARY]
+    primary, info = results.primary, results.metrics[results.primary]
     points: list[tuple[str, Cell, Cell]] = [
         (
             point.model,
-            score_cell(study, point.model, PRIMARY),
-            difference_cell(study, point.model, reference, PRIMARY, info),
+            score_cell(study, point.model, primary),
+            difference_cell(study, point.model, reference, primary, info),
         )
         for point in study.points
     ]
@@ -248,8 +248,8 @@ SECTIONS = (
     Section("captions", "Captions", "Captions for emotions", "captions.html", caption_section),
     Section("training", "Training", training_heading, "training.html", training_section),
     Section("trust", "Calibration", trust_heading, "trust.html", trust_section, of_emotions=True),
-    Section("ablation", "Modality ablation", "Modality ablation", "ablation.html", ablation_section, of_emotions=True),
-    Section("transfer", "Transfer study", "Transfer study", "transfer.html", transfer_section, of_emotions=True),
+    Section("ablation", "Modality ablation", "Modality ablation", "ablation.html", ablation_section),
+    Section("transfer", "Transfer study", "Transfer study", "transfer.html", transfer_section),
     Section(
         "pseudo-labels",
         "Pseudo-label study",

@@ -1,9 +1,8 @@
 """What the page shows above its sections: a few key numbers, and how the study was repeated."""
 
-from emocap.evaluation.metrics import PRIMARY
+from emocap.evaluation.rating_metrics import RATING_PRIMARY
 from emocap.html_templates import percent
 from emocap.report.files.comparison import Difference, Interval, Sample
-from emocap.report.files.ratings import RATING_PRIMARY, RatingResults
 from emocap.report.files.results import Results
 from emocap.report.files.run import Run
 from emocap.report.outcome import HUMAN_METRIC, human_share, oracle_share
@@ -26,16 +25,14 @@ MAX_TILES = 4
 def tiles(run: Run, outcome: Verdict) -> list[tuple[str, str, str]]:
     """Name, value and remark of at most four key numbers."""
     results, name, difference = run.results, outcome.model, outcome.difference
-    if not results.labels and results.ratings is not None:
-        return _rating_tiles(results, results.ratings, outcome)
-    score = number(results.models[name][PRIMARY])
-    shown = [(f"{metric_name(PRIMARY)}, {display_name(name)}", score, _score_remark(results, name))]
+    score = number(results.models[name][results.primary])
+    shown = [(f"{metric_name(results.primary)}, {display_name(name)}", score, _score_remark(results, name))]
     if results.sample is not None and not results.is_enough:
         return [*shown, *_sizes(results.sample, results.drawn)]
     if difference is not None:
         what = f"{display_name(name)} minus {display_name(outcome.baseline)}"
         shown.append((what, signed(difference.difference), _remark(difference)))
-    to_teacher = results.difference("AnB+", "teacher", PRIMARY)
+    to_teacher = results.difference("AnB+", "teacher", results.primary)
     if to_teacher is not None:
         shown.append(("AnB+ minus teacher", signed(to_teacher.difference), _remark(to_teacher)))
     share, of_human = oracle_share(results, name), human_share(results, name)
@@ -45,34 +42,23 @@ def tiles(run: Run, outcome: Verdict) -> list[tuple[str, str, str]]:
         shown.append(("Share of one annotator’s score", percent(of_human.value), remark))
     elif share is not None:
         shown.append(("Share of the possible gain", percent(share.of_gain), "from the prior to the oracle"))
+    shown = [*shown, *_rating_tiles(results, name)][:MAX_TILES]
     if len(shown) < MAX_TILES:
         images = f"on {counted_images(results.n_test_images, results, 'held-out')}"
         shown.append(("Test pairs", f"{results.n_test_pairs:,}", images))
     return shown
 
 
-def _rating_tiles(results: Results, ratings: RatingResults, outcome: Verdict) -> list[tuple[str, str, str]]:
-    """Pearson's r of each rating, and the differences to the best baseline as far as there is room."""
-    name, baseline = outcome.model, outcome.baseline
-    compared = {rating: ratings.comparison(rating) for rating in ratings.names}
-    shown = [
-        (
-            f"Pearson’s r of {rating}, {display_name(name)}",
-            number(each.models[name][RATING_PRIMARY]),
-            _interval_remark(each.interval(name, RATING_PRIMARY)),
-        )
-        for rating, each in compared.items()
-    ]
-    differences = [
-        (f"{rating.capitalize()}, {display_name(name)} minus {display_name(baseline)}", difference)
-        for rating, each in compared.items()
-        if (difference := each.difference(name, baseline, RATING_PRIMARY)) is not None
-    ]
-    shown += [(what, signed(difference.difference), _remark(difference)) for what, difference in differences]
-    if len(shown) < MAX_TILES:
-        images = f"on {counted_images(results.n_test_images, results, 'held-out')}"
-        shown.append(("Test pairs", f"{results.n_test_pairs:,}", images))
-    return shown[:MAX_TILES]
+def _rating_tiles(results: Results, model: str) -> list[tuple[str, str, str]]:
+    """A model's Pearson's r of each rating; of a study of ratings alone, whose first tile has their mean."""
+    if results.labels or results.ratings is None:
+        return []
+    compared = {name: results.ratings.comparison(name) for name in results.ratings.names}
+    return [
+        (f"{metric_name(RATING_PRIMARY)} of {name}", number(each.models[model][RATING_PRIMARY]),
+         _interval_remark(each.interval(model, RATING_PRIMARY)))
+        for name, each in compared.items()
+    ]  # fmt: skip
 
 
 def _sizes(sample: Sample, drawn: str) -> list[tuple[str, str, str]]:
@@ -87,7 +73,7 @@ def _sizes(sample: Sample, drawn: str) -> list[tuple[str, str, str]]:
 
 
 def _score_remark(results: Results, name: str) -> str:
-    return _interval_remark(results.interval(name, PRIMARY))
+    return _interval_remark(results.interval(name, results.primary))
 
 
 def _interval_remark(interval: Interval | None) -> str:

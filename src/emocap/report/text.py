@@ -5,11 +5,16 @@ from datetime import datetime
 
 from emocap.evaluation.metrics import METRICS
 from emocap.html_templates import percent
-from emocap.report.files.comparison import Comparison, Difference, Interval
+from emocap.report.files.comparison import MEAN_PEARSON_R, Comparison, Difference, Interval
 from emocap.study.models import MODELS
 
 EQUAL = 1e-9
-RATING_METRIC_NAMES = {"pearson_r": "Pearson’s r", "ccc": "Concordance (CCC)", "rmse": "RMSE"}
+RATING_METRIC_NAMES = {
+    MEAN_PEARSON_R: "Mean Pearson’s r",
+    "pearson_r": "Pearson’s r",
+    "ccc": "Concordance (CCC)",
+    "rmse": "RMSE",
+}
 MOST = 1_000_000
 MONTHS = (
     "January",
@@ -43,7 +48,7 @@ def metric_in_sentence(metric: str) -> str:
     ('mean average precision', 'micro F1')
     """
     name = metric_name(metric)
-    return name if metric in RATING_METRIC_NAMES else name[:1].lower() + name[1:]
+    return name if metric in ("pearson_r", "rmse") else name[:1].lower() + name[1:]
 
 
 def label_of(model: str) -> str:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from emocap.evaluation.metrics import PRIMARY
 from emocap.html_templates import percent
 from emocap.report.files.comparison import Difference
 from emocap.report.files.results import Results
@@ -19,11 +18,10 @@ from emocap.report.outcome import (
     outcome_of,
 )
 from emocap.report.power import detectable, rare_emotions, too_small
-from emocap.report.text import capitalized, label_of, metric_in_sentence, number, with_interval
+from emocap.report.text import capitalized, label_of, listed, metric_in_sentence, number, with_interval
 
 Tone = Literal["good", "bad", "open"]
 TONES: dict[Outcome, Tone] = {"better": "good", "worse": "bad", "inconclusive": "open", "cannot tell": "open"}
-BY_PRIMARY = f"by {metric_in_sentence(PRIMARY)} (mAP, macro over the emotions)"
 LEAST_SEEDS = 3  # of fewer, how much a trained model varies from one training run to the next is not known
 RUNS_IN_WORDS = {1: "one training run", 2: "two training runs"}
 
@@ -53,24 +51,24 @@ def verdict(results: Results) -> Verdict:
     """Whether the study's model is better than the best baseline, AnB+ than the teacher, and the shares reached."""
     name, baseline = main_model(results), best_baseline(results)
     if name is None:
-        return Verdict("bad", f"No model has a {metric_in_sentence(PRIMARY)}.", [], "prior", baseline)
-    difference = results.difference(name, baseline, PRIMARY)
+        return Verdict("bad", f"No model has a {metric_in_sentence(results.primary)}.", [], "prior", baseline)
+    difference = results.difference(name, baseline, results.primary)
     model, words = label_of(name), baseline_in_words(results, baseline)
-    score, other = number(results.models[name][PRIMARY]), number(results.models[baseline][PRIMARY])
+    score, other = number(results.models[name][results.primary]), number(results.models[baseline][results.primary])
     if difference is None:
         headline = (
-            f"{model} scores {score} {BY_PRIMARY} and {words}, {other}; no interval of the difference was recorded, so "
-            "it is inconclusive."
+            f"{model} scores {score} {by_primary(results)} and {words}, {other}; no interval of the difference was "
+            "recorded, so it is inconclusive."
         )
         return Verdict("open", capitalized(headline), _further(results, name), name, baseline)
     numbers = f"{score} against {other}, a difference of {with_interval(difference)}{training_runs(results, name)}."
-    outcome = outcome_of(difference, results.metrics[PRIMARY], is_enough=results.is_enough, several=False)
+    outcome = outcome_of(difference, results.metrics[results.primary], is_enough=results.is_enough, several=False)
     power = [*rare_emotions(results), *detectable(difference, results, outcome)]
     if outcome == "cannot tell":
         headline = f"Cannot tell whether {model} is better than {words}: {too_small(results)}."
-        rest = [capitalized(f"measured {BY_PRIMARY}: {numbers}"), *power]
+        rest = [capitalized(f"measured {by_primary(results)}: {numbers}"), *power]
     else:
-        headline = f"{model} {IN_WORDS[outcome]} {words}, {BY_PRIMARY}: {numbers}"
+        headline = f"{model} {IN_WORDS[outcome]} {words}, {by_primary(results)}: {numbers}"
         rest = [*power, *_further(results, name)]
     return Verdict(TONES[outcome], capitalized(headline), rest, name, baseline, difference)
 
@@ -87,6 +85,14 @@ def baseline_in_words(results: Results, baseline: str) -> str:
         return f"{label}, the baseline chosen on the validation pairs"
     counts = [f"{label_of(name)} in {n}" for name, n in sorted(chosen_in.items(), key=lambda item: -item[1])]
     return f"the baseline that the validation pairs of each {_unit(results)} preferred ({', '.join(counts)})"
+
+
+def by_primary(results: Results) -> str:
+    """The metric of a verdict, with what it averages over."""
+    over = "mAP, macro over the emotions"
+    if results.ratings is not None and not results.labels:
+        over = f"over {listed(results.ratings.names)}"
+    return f"by {metric_in_sentence(results.primary)} ({over})"
 
 
 def n_training_runs(results: Results, model: str) -> int:
@@ -137,20 +143,20 @@ def _against_teacher(results: Results, name: str) -> list[str]:
     model = "AnB+" if "AnB+" in results.models else name
     if model == "teacher":
         return []
-    difference = results.difference(model, "teacher", PRIMARY)
+    difference = results.difference(model, "teacher", results.primary)
     if difference is None:
         return [capitalized(f"{label_of(model)} was not compared with the teacher.")]
-    outcome = outcome_of(difference, results.metrics[PRIMARY], is_enough=results.is_enough, several=False)
+    outcome = outcome_of(difference, results.metrics[results.primary], is_enough=results.is_enough, several=False)
     numbers = f"{with_interval(difference)}{training_runs(results, model)}"
     return [capitalized(f"{label_of(model)} {IN_WORDS[outcome]} the teacher: {numbers}.")]
 
 
 def _best_on_test(results: Results, name: str) -> list[str]:
     models = results.ordered_models("study", "ensemble")
-    best = best_models(results, PRIMARY, results.metrics[PRIMARY], models)
+    best = best_models(results, results.primary, results.metrics[results.primary], models)
     if name in best:
         return []
-    score = number(results.models[best[-1]][PRIMARY])
+    score = number(results.models[best[-1]][results.primary])
     # Neither the members of an ensemble nor the last model, which stands for a study over folds, depend on any score.
     fixed = results.kinds[name] == "ensemble" or results.folds is not None
     how = "was fixed in advance" if fixed else "was chosen on the validation pairs"
@@ -161,7 +167,7 @@ def _shares_reached(results: Results, name: str) -> list[str]:
     sentences = []
     share = oracle_share(results, name)
     if share is not None:
-        oracle = number((results.ceiling or {})[PRIMARY])
+        oracle = number((results.ceiling or {})[results.primary])
         if share.of_gain <= 0:
             sentence = f"The oracle scores {oracle}; {label_of(name)} is no closer to it than the prior."
         else:

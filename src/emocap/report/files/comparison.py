@@ -1,12 +1,14 @@
 """Scores of several models with intervals and differences, the form that every part of `results.json` shares."""
 
 import math
+from collections.abc import Container
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from emocap.evaluation.metrics import METRICS
+from emocap.evaluation.metrics import METRICS, PRIMARY
 
+MEAN_PEARSON_R = "mean_pearson_r"  # over the ratings of a study that has no emotions
 PER_EMOTION = "per_emotion_average_precision"
 LARGEST = 1e9
 ROUNDING = 1e-6
@@ -21,6 +23,15 @@ class MetricInfo(BaseModel):
     """What `results.json` says about one metric."""
 
     higher_is_better: bool
+
+
+def primary_of(metrics: Container[str]) -> str:
+    """The metric that every verdict is about; of a study of ratings alone the mean Pearson's r over them.
+
+    >>> primary_of(["top1_accuracy", "mean_average_precision"]), primary_of(["mean_pearson_r"])
+    ('mean_average_precision', 'mean_pearson_r')
+    """
+    return MEAN_PEARSON_R if MEAN_PEARSON_R in metrics and PRIMARY not in metrics else PRIMARY
 
 
 class Difference(BaseModel):

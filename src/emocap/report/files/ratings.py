@@ -4,9 +4,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, model_validator
 
+from emocap.evaluation.rating_metrics import RATING_METRICS, RATING_PRIMARY
 from emocap.evaluation.verdicts import LEAST_IMAGES
 from emocap.report.files.comparison import (
-    LARGEST,
+    MEAN_PEARSON_R,
     ROUNDING,
     Comparison,
     Count,
@@ -17,13 +18,16 @@ from emocap.report.files.comparison import (
     Sample,
 )
 
-RATING_METRICS = {
-    "pearson_r": MetricInfo(higher_is_better=True),
-    "ccc": MetricInfo(higher_is_better=True),
-    "rmse": MetricInfo(higher_is_better=False),
-}
-RATING_PRIMARY = "pearson_r"
+RATING_INFOS = {name: MetricInfo(higher_is_better=metric.higher_is_better) for name, metric in RATING_METRICS.items()}
 Scores = dict[str, Number | None]
+
+
+class MeanRating(BaseModel):
+    """Pearson's r as the mean over all ratings, by which a study of ratings alone chooses its models."""
+
+    models: dict[str, Scores]
+    intervals: dict[str, dict[str, Interval | None]]
+    differences: dict[str, dict[str, dict[str, Difference | None]]]
 
 
 class RatingResults(BaseModel):
@@ -35,6 +39,7 @@ class RatingResults(BaseModel):
         n_pairs: number of test pairs with each rating.
         models, intervals: model, rating, metric to value and to its 95% interval; "rmse" in the rating's own units.
         differences: reference, model, rating, metric to the model minus the reference.
+        mean: of all ratings, by Pearson's r alone.
         ceiling: what the true means would reach against the means of as many raters; None where it is unknown.
     """
 
@@ -45,6 +50,7 @@ class RatingResults(BaseModel):
     intervals: dict[str, dict[str, dict[str, Interval | None]]] = Field(default_factory=dict)
     differences: dict[str, dict[str, dict[str, dict[str, Difference | None]]]] = Field(default_factory=dict)
     ceiling: dict[str, Scores | None] = Field(default_factory=dict)
+    mean: MeanRating
 
     @model_validator(mode="after")
     def _complete(self) -> "RatingResults":
@@ -60,7 +66,7 @@ class RatingResults(BaseModel):
         return self
 
     def comparison(self, name: str) -> Comparison:
-        """All models on one rating, with the metrics of `RATING_METRICS`; a verdict needs enough pairs alone."""
+        """All models on one rating, with its three metrics; a verdict needs enough pairs alone."""
         n_pairs = self.n_pairs[name]
         return Comparison(
             models={model: {metric: ratings[name].get(metric) for metric in RATING_METRICS}
@@ -79,11 +85,17 @@ class RatingResults(BaseModel):
             ),
         )  # fmt: skip
 
-    def mean(self, model: str) -> float | None:
-        """A model's mean Pearson r over the ratings; None where one is undefined."""
-        values = [self.models[model][name].get(RATING_PRIMARY) for name in self.names]
-        known = [value for value in values if value is not None]
-        return sum(known) / len(known) if len(known) == len(values) else None
+    def in_place_of_emotions(self, comparison: Comparison) -> None:
+        """Give a comparison of models without emotions the mean Pearson's r as its only metric."""
+        known = {name: self.mean.models[name] for name in comparison.models if name in self.mean.models}
+        comparison.models = {name: {MEAN_PEARSON_R: scores.get(RATING_PRIMARY)} for name, scores in known.items()}
+        comparison.intervals = {
+            name: {MEAN_PEARSON_R: intervals.get(RATING_PRIMARY)} for name, intervals in self.mean.intervals.items()
+        }
+        comparison.differences = {
+            reference: {name: {MEAN_PEARSON_R: found.get(RATING_PRIMARY)} for name, found in compared.items()}
+            for reference, compared in self.mean.differences.items()
+        }
 
 
 def _error_in_scores(scores: Scores | None) -> str | None:
@@ -93,7 +105,7 @@ def _error_in_scores(scores: Scores | None) -> str | None:
         if metric not in scores:
             return f"no {metric!r}"
         value = scores[metric]
-        lowest, highest = (0.0, LARGEST) if metric == "rmse" else (-1.0, 1.0)
+        lowest, highest = RATING_METRICS[metric].bounds
         if value is not None and not lowest - ROUNDING <= value <= highest + ROUNDING:
             return f"{metric!r} is {value:g}, expected {lowest:g} to {highest:g}"
     return None

@@ -5,8 +5,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, BaseModel, Field, model_validator
 
 from emocap.evaluation.metrics import PRIMARY
+from emocap.evaluation.rating_metrics import RATING_PRIMARY
 from emocap.report.files.comparison import (
     LARGEST,
+    MEAN_PEARSON_R,
     ROUNDING,
     Comparison,
     Count,
@@ -15,8 +17,9 @@ from emocap.report.files.comparison import (
     Number,
     Unit,
     error_in_scores,
+    primary_of,
 )
-from emocap.report.files.ratings import RatingResults
+from emocap.report.files.ratings import RATING_INFOS, RatingResults
 from emocap.report.files.studies import ModalityAblation, PseudoLabelStudy, TransferStudy
 from emocap.study.models import MODELS
 
@@ -160,8 +163,8 @@ class Results(Comparison):
 
     @model_validator(mode="after")
     def _complete(self) -> "Results":
-        if not self.labels and self.ratings is None:
-            raise ValueError("'labels' is empty, and there are no 'ratings'")
+        if not self.labels:
+            self._without_emotions()
         if self.labels and PRIMARY not in self.metrics:
             raise ValueError(f"'metrics' lacks {PRIMARY!r}")
         baseline = None if self.comparison_baseline is None else self.comparison_baseline.model
@@ -177,6 +180,24 @@ class Results(Comparison):
         if unknown:
             raise ValueError(f"'calibration' has {unknown[0]!r}, which 'models' lacks")
         return self
+
+    def _without_emotions(self) -> None:
+        """Let every comparison of a study of ratings alone be by their mean Pearson's r."""
+        if self.ratings is None:
+            raise ValueError("'labels' is empty, and there are no 'ratings'")
+        self.metrics = {MEAN_PEARSON_R: RATING_INFOS[RATING_PRIMARY]}
+        self.ratings.in_place_of_emotions(self)
+        self.validation = {
+            name: {MEAN_PEARSON_R: scores.get(RATING_PRIMARY)} for name, scores in self.validation.items()
+        }
+        for study in (self.modality_ablation, self.transfer_study):
+            if study is not None and study.ratings is not None:
+                study.ratings.in_place_of_emotions(study)
+
+    @property
+    def primary(self) -> str:
+        """The metric that every verdict is about."""
+        return primary_of(self.metrics)
 
     @model_validator(mode="after")
     def _scores_are_valid(self) -> "Results":

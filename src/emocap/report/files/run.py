@@ -70,13 +70,13 @@ class Run:
         if ratings is None or predictions is None or not predictions.by_model.get(model):
             return None
         first = predictions.by_model[model][0]
-        column = len(self.results.labels) + ratings.names.index(name)
-        low, high = ratings.range[name]
-        true = predictions.targets[first.rows, column].astype(float)
-        known = ~np.isnan(true)
-        if not known.any():
+        if name not in predictions.rating_names:
             return None
-        return low + (high - low) * true[known], low + (high - low) * first.probabilities[known, column].astype(float)
+        column, (low, high) = predictions.rating_names.index(name), ratings.range[name]
+        true, predicted = predictions.ratings[first.rows, column], first.ratings[:, column]
+        known = ~np.isnan(true)
+        points = (low + (high - low) * values[known].astype(float) for values in (true, predicted))
+        return next(points), next(points)
 
 
 Model = TypeVar("Model", bound=BaseModel)

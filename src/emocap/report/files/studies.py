@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
 from emocap.report.files.comparison import Comparison, Count, Number
+from emocap.report.files.ratings import RatingResults
 from emocap.study.config.pseudo_labels import SAMPLE_KEYS
 from emocap.study.models import MODELS
 
@@ -22,6 +23,7 @@ class ModalityAblation(Comparison):
 
     model: str
     n_pairs: Count
+    ratings: RatingResults | None = None
 
 
 class TransferPoint(BaseModel):
@@ -43,6 +45,7 @@ class TransferStudy(Comparison):
     points: list[TransferPoint]
     n_layers: Annotated[int, Field(strict=True, ge=0, le=1000)]
     seeds: list[int]
+    ratings: RatingResults | None = None
 
     @model_validator(mode="after")
     def _points_are_known(self) -> "TransferStudy":

@@ -3,7 +3,8 @@
 import numpy as np
 from matplotlib.axes import Axes
 
-from emocap.report.files.ratings import RATING_PRIMARY, RatingResults
+from emocap.evaluation.rating_metrics import RATING_PRIMARY
+from emocap.report.files.ratings import RatingResults
 from emocap.report.files.results import Results
 from emocap.report.files.run import Run
 from emocap.report.plots.axes import Draw, legend_above

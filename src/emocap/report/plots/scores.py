@@ -1,6 +1,6 @@
 """Figures of scores on the test pairs: the transferred models by metric, and models by emotion."""
 
-from emocap.evaluation.metrics import METRICS, PRIMARY
+from emocap.evaluation.metrics import METRICS
 from emocap.report.files.comparison import PER_EMOTION
 from emocap.report.files.results import Results
 from emocap.report.outcome import gain
@@ -28,8 +28,8 @@ def transfer_metrics(results: Results) -> Drawing | None:
     rows = [metric_name(name) + (" ↑" if info.higher_is_better else " ↓") for name, info in metrics.items()]
     values = {display_name(model): [scores[model][metric] for metric in metrics] for model in scores}
     parts = [
-        f"{name} has a {metric_in_sentence(PRIMARY)} of {number(results.models[name][PRIMARY])} "
-        f"{interval_text(results.interval(name, PRIMARY))}".rstrip()
+        f"{name} has a {metric_in_sentence(results.primary)} of {number(results.models[name][results.primary])} "
+        f"{interval_text(results.interval(name, results.primary))}".rstrip()
         for name in runs
     ]
     if len(runs) == 2:

@@ -1,6 +1,5 @@
 """The figure of the transfer study, in the manner of Yosinski et al. 2014, figure 2."""
 
-from emocap.evaluation.metrics import PRIMARY
 from emocap.report.files.results import Results
 from emocap.report.files.studies import TransferStudy
 from emocap.report.plots.axes import look_of
@@ -16,9 +15,10 @@ def transfer_study(results: Results) -> Drawing | None:
     if study is None or not study.points:
         return None
     runs = [name for name in MODELS if any(point.run == name and point.copies_layers for point in study.points)]
-    lines = [_line(study, run) for run in runs]
+    primary = results.primary
+    lines = [_line(study, run, primary) for run in runs]
     references = [
-        Estimate(reference_name(point.run), study.models[point.model][PRIMARY], study.interval(point.model, PRIMARY))
+        Estimate(reference_name(point.run), study.models[point.model][primary], study.interval(point.model, primary))
         for name in MODELS
         for point in study.points
         if point.run == name and not point.copies_layers
@@ -29,7 +29,7 @@ def transfer_study(results: Results) -> Drawing | None:
         if line.points
     ]
     parts = [*ranges, *(f"{item.name} {number(item.value)} {interval_text(item.interval)}" for item in references)]
-    draw = layer_lines(lines, references, study.n_layers, metric_in_sentence(PRIMARY))
+    draw = layer_lines(lines, references, study.n_layers, metric_in_sentence(primary))
     return drawing_of("transfer-study", 3.6, draw, "Score by number of copied layers", sentence_of(parts))
 
 
@@ -42,11 +42,11 @@ def reference_name(run: str) -> str:
     return f"{display_name(run)}, retrained" if MODELS[run].kind == "study" else display_name(run)
 
 
-def _line(study: TransferStudy, run: str) -> Line:
+def _line(study: TransferStudy, run: str, primary: str) -> Line:
     points = sorted((point for point in study.points if point.run == run), key=lambda point: point.n or 0)
     scored = [
-        (point.n or 0, score, study.interval(point.model, PRIMARY))
+        (point.n or 0, score, study.interval(point.model, primary))
         for point in points
-        if (score := study.models[point.model][PRIMARY]) is not None
+        if (score := study.models[point.model][primary]) is not None
     ]
     return Line(run, *look_of(run), scored)

@@ -3,7 +3,6 @@
 import numpy as np
 
 from emocap.evaluation.human_agreement import HUMAN_METRICS
-from emocap.evaluation.metrics import PRIMARY
 from emocap.report.files.results import Human, Results
 from emocap.report.outcome import human_share
 from emocap.report.plots.axes import Look, dots, look_of
@@ -160,19 +159,19 @@ def modality_ablation(results: Results) -> Drawing | None:
     rows = [
         Estimate(
             VIEWS[name],
-            ablation.models[name][PRIMARY],
-            ablation.interval(name, PRIMARY),
+            ablation.models[name][results.primary],
+            ablation.interval(name, results.primary),
             group={"both": "both", "caption_only": "alone", "image_only": "alone"}.get(name, "other"),
             strong=name == "both",
         )
         for name in VIEWS
         if name in ablation.models
     ]
-    both = ablation.models["both"][PRIMARY]
+    both = ablation.models["both"][results.primary]
     line = None if both is None else (both, VIEWS["both"])
     scores = [f"{row.name} {number(row.value)}" for row in rows]
     caption = f"{counted(ablation.n_pairs, 'test pair', 'test pairs')} with an image: {', '.join(scores)}."
     height = ROW * float(np.max(places_of(rows))) + 1.35
-    draw = estimates(rows, metric_in_sentence(PRIMARY), line)
+    draw = estimates(rows, metric_in_sentence(results.primary), line)
     title = f"Modality ablation of {label_of(ablation.model)}"
     return drawing_of("modality-ablation", height, draw, title, caption)
