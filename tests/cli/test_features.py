@@ -1,5 +1,6 @@
 """The commands that extract features and manage stores."""
 
+import json
 import re
 
 import numpy as np
@@ -95,3 +96,18 @@ def test_extract_says_that_images_have_changed_before_it_loads_weights(tmp_path,
     done = emocap(*command)
     assert done.returncode == 1
     assert "1 of its images, such as a.png, have changed since; delete it first to extract them again" in done.stderr
+
+
+def test_extract_resumes_with_the_extractor_that_it_began_with(tmp_path) -> None:
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (9, 6), "orange").save(tmp_path / "images" / "a.png")
+    plan = {"extractor": "grid", "settings": {"rows": 0}}
+    (tmp_path / ".some.store.unfinished").mkdir()
+    (tmp_path / ".some.store.unfinished" / "plan.json").write_text(json.dumps(plan))
+    done = emocap("extract", tmp_path / "images", "--out", tmp_path / "some.store")
+    assert done.returncode == 1
+    assert "extractor grid: rows is 0, expected" in done.stderr
+    assert (
+        "extractor auto takes no settings, but rows is given"
+        in emocap("extract", tmp_path / "images", "--set", "rows=2", "--out", tmp_path / "other.store").stderr
+    )

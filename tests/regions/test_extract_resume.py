@@ -1,5 +1,6 @@
 """Extraction that was interrupted or killed, and several processes that write one store."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from emocap.regions import decoding, extraction_job
 from emocap.regions import extract as module
 from emocap.regions.changes import changed_images
 from emocap.regions.extract import extract
+from emocap.regions.extraction_job import planned_extractor
 from emocap.regions.extraction_report import read_report
 from emocap.regions.extractors.grid import GridExtractor
 from emocap.regions.store.reader import FeatureStore
@@ -154,10 +156,24 @@ def test_resumes_run_with_old_plan_key(photos, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         extract(images, root, Network(stop_after=3), tmp_path / "store")
     plan = tmp_path / ".store.unfinished/plan.json"
-    plan.write_text(plan.read_text().replace('"fingerprint"', '"kind"'))
+    values = json.loads(plan.read_text())
+    values["kind"] = values.pop("fingerprint")
+    del values["extractor"], values["settings"]
+    plan.write_text(json.dumps(values))
+    assert planned_extractor(tmp_path / "store") is None
     again = Network()
     assert extract(images, root, again, tmp_path / "store").n_images == 6
     assert len(again.described) < 6
+
+
+def test_interrupted_run_names_its_extractor(photos, tmp_path, monkeypatch):
+    root, images = photos
+    monkeypatch.setattr(decoding, "BATCHES_PER_WINDOW", 2)
+    assert planned_extractor(tmp_path / "store") is None
+    extractor = Network(stop_after=3)
+    with pytest.raises(KeyboardInterrupt):
+        extract(images, root, extractor, tmp_path / "store")
+    assert planned_extractor(tmp_path / "store") == (extractor.name, extractor.settings)
 
 
 @pytest.mark.parametrize("change", ["replaced", "rejected", "appeared"])

@@ -1,10 +1,13 @@
 """A study on any region features: made on the way, or lying ready in stores."""
 
+import json
 import logging
 
 import numpy as np
 import pytest
+import timm
 
+from emocap import EmotionPredictor
 from emocap.errors import EmocapError
 from emocap.files import read_json
 from emocap.regions.extract import extract, images_below
@@ -161,3 +164,66 @@ def test_resumes_stopped_extraction(tiny_study, tmp_path, monkeypatch):
     assert len(described) < 1 + 118 + 20  # 118 sound images, and fewer than 20 described twice
     assert len(FeatureStore.open(tmp_path / "run/features/target")) == 118
     assert not (tmp_path / "run/features/.target.unfinished").exists()
+
+
+def test_extractor_is_resolved_once(tiny_study, tmp_path, monkeypatch):
+    asked = []
+
+    def resolve(name, settings):
+        asked.append(name)
+        return "grid", GRID, "It is a test."
+
+    monkeypatch.setattr(features, "resolve_extractor", resolve)
+    path = tiny_study(features={}, source=None)
+    run(path, tmp_path / "run", "features")
+    recorded = {"name": "grid", "settings": GRID, "reason": "It is a test."}
+    assert read_json(tmp_path / "run/extractor.json") == recorded
+    store = tmp_path / "run/features/target"
+    (store / "header.json").unlink()  # the stage runs again
+    monkeypatch.setattr(features, "resolve_extractor", None)
+    run(path, tmp_path / "run", "features")
+    assert asked == ["auto"]
+    assert FeatureStore.open(store).header.settings["dim"] == GRID["dim"]
+    monkeypatch.undo()
+    grid = {"extractor": "grid", "settings": GRID | {"dim": 16}}
+    run(tiny_study(features=grid, source=None), tmp_path / "run", "features")
+    assert read_json(tmp_path / "run/extractor.json")["settings"] == grid["settings"]
+    assert FeatureStore.open(store).header.dim == 16
+
+
+def test_auto_takes_store_as_it_is_but_no_second_extractor(tiny_study, tiny_corpora, tmp_path, monkeypatch):
+    keys = images_below(tiny_corpora / "target")
+    extract(keys, tiny_corpora / "target", GridExtractor(**GRID), tmp_path / "target")
+    monkeypatch.setattr(features, "resolve_extractor", lambda name, settings: ("grid", {"dim": 16}, "It is a test."))
+    study = corpora(target=tmp_path / "target")
+    run(tiny_study(features={}, source=None, target=study["target"]), tmp_path / "alone", "features")
+    assert not (tmp_path / "alone/extractor.json").exists()
+    with pytest.raises(EmocapError, match="the source's are grid .* and the target's are grid .*; a model needs one"):
+        run(tiny_study(features={}, **study), tmp_path / "both", "features")
+
+
+def test_model_on_timm_features_predicts_from_files(tiny_study, tiny_corpora, tmp_path):
+    folder = tmp_path / "backbone"
+    timm.models.save_for_hf(timm.create_model("test_efficientnet"), str(folder), safe_serialization=True)
+    chosen = {"extractor": f"timm:{folder}", "settings": {"rows": 1, "columns": 2}}
+    run(tiny_study(features=chosen, source=None), tmp_path / "run", "teacher")
+    store = FeatureStore.open(tmp_path / "run/features/target")
+    assert (store.header.extractor, store.header.dim) == ("timm", 256)
+    predictor = EmotionPredictor.from_pretrained(tmp_path / "run/teacher")
+    image, other = (tiny_corpora / "target" / store.images[i] for i in (0, -1))
+    caption = "a dog waits alone"
+    as_file, as_bytes, of_other = predictor.predict_many(
+        [(image, caption), (image.read_bytes(), caption), (other, caption)]
+    )
+    assert [p.probability for p in as_file] == pytest.approx([p.probability for p in as_bytes])
+    assert [p.probability for p in as_file] != pytest.approx([p.probability for p in of_other])
+    card = tmp_path / "run/teacher/model/emocap.json"
+    values = json.loads(card.read_text())
+    values["features"]["fingerprint"] = "0" * 16
+    card.write_text(json.dumps(values))
+    with pytest.raises(EmocapError, match="trained on") as caught:
+        EmotionPredictor.from_pretrained(tmp_path / "run/teacher").predict(image, caption)
+    assert "\n" not in str(caught.value)
+    (folder / "config.json").unlink()
+    with pytest.raises(EmocapError, match="the extractor of its images is unavailable: .* has no config.json"):
+        EmotionPredictor.from_pretrained(tmp_path / "run/teacher").predict(image, caption)
