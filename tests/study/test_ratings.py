@@ -28,7 +28,7 @@ def rated(tmp_path_factory):
         valence = float(np.clip(LEVELS[word] + rng.normal(0, 0.3), 1, 7))
         caption = " ".join(rng.permutation([*rng.choice(FILLERS, 4), word, f"x{number}"]))
         row = {"caption": caption, "valence_mean": valence, "valence_sd": 1.2, "valence_n": 30}
-        row |= {"arousal": None if number % 3 else 9 - valence, "theme": f"t{number % 50}"}
+        row |= {"arousal": None if number % 3 else 9 - valence, "theme": f"t{number % 50}", "all": "one"}
         rows.append(row | {"emotions": ["happy"] if valence > 4.5 else ["sad"]})
     others = [
         {"caption": " ".join(rng.permutation([*rng.choice(FILLERS, 4), word, f"y{number}"])), "pleasure": value / 7}
@@ -161,19 +161,57 @@ def test_ratings_of_another_corpus_are_transferred(rated_study, tmp_path, table:
     assert load_classifier(tmp_path / "run" / "labelled_AnB").ratings.names == ["valence", "arousal"]
 
 
+TARGET = {"format": "table", "path": "alone.jsonl", "ratings": {"valence": [1, 7]}}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         (
-            {"source": {"format": "table", "path": "both.jsonl"}},
-            "source: pseudo-labels are emotions, but the target has",
+            {"source": TARGET},
+            "source: pseudo-labels are emotions, but the target has ratings alone; leave the source out",
         ),
         (
-            {"target": {"format": "table", "path": "alone.jsonl"}},
-            "has no emotions; the target must be labelled, or give",
+            {"target": TARGET | {"ratings": {}}},
+            "has no emotions; the target must be labelled, or give the ranges of its",
         ),
+        ({"target": TARGET | {"group": "nope"}}, "has no column 'nope', which is to be its group; found caption"),
+        (
+            {"target": TARGET | {"group": "all"}},
+            "150 images in 1 groups are too few for 3 parts; the group 'one' binds",
+        ),
+        ({"target": TARGET | {"where": {"theme": ["none"]}}}, "in none of 150 rows theme is none; correct `where`"),
+        ({"target": TARGET | {"ratings": {"joy": [0, 1]}}}, "has no column 'joy' or 'joy_mean' of the rating 'joy'"),
+        ({"target": TARGET | {"ratings": {"valence": [1, 3]}}}, "valence_mean is .*, outside its range 1 to 3"),
+        ({"target": TARGET | {"where": {"theme": ["t0"]}}}, "3 images leave none for 'validation'"),
     ],
 )
-def test_what_needs_emotions_is_refused(rated_study, tmp_path, changes, message: str) -> None:
-    with pytest.raises(EmocapError, match=message):
+def test_unusable_ratings_are_one_line(rated_study, tmp_path, changes, message: str) -> None:
+    with pytest.raises(EmocapError, match=message) as error:
         run(rated_study("alone", **changes), tmp_path / "run")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (
+            {"ratings": {"valence": None}},
+            "target.ratings: ratings: the range of 'valence' is None; give its lowest and",
+        ),
+        ({"ratings": ["valence"]}, "target.ratings: ratings is \\['valence'\\]; give each its range"),
+        ({"ratings": {"valence": [7, 1]}}, "the range of 'valence' is 7 to 1, which is empty"),
+        ({"where": {"agree": []}}, "where: agree has no values"),
+        ({"group": "a", "columns": {"group": "b"}}, "group is 'a', but columns.group is 'b'; give one"),
+    ],
+)
+def test_unusable_settings_are_one_line(rated_study, target, message: str) -> None:
+    with pytest.raises(EmocapError, match=message):
+        load_config(rated_study("alone", target=TARGET | target))
+
+
+def test_group_of_one_member_is_a_group(rated_study, tmp_path) -> None:
+    target = TARGET | {"group": "caption"}  # every caption is another
+    run_study(load_config(rated_study("alone", target=target)), tmp_path / "run", report=write_report, until="splits")
+    parts = json.loads((tmp_path / "run" / "splits.json").read_text())["parts"]
+    assert sorted(map(len, parts.values())) == [15, 30, 105]

@@ -77,15 +77,15 @@ class UnitPredictions:
         predictions: for the test pairs.
         validation: mean average precision on the validation pairs, NaN where they name no emotion; in a study of
             ratings alone the mean of Pearson's r.
-        rating_validation: mean over ratings of Pearson's r on the validation pairs; NaN without ratings.
         calibration: temperature and thresholds.
+        rating_validation: mean over ratings of Pearson's r on the validation pairs; NaN without ratings.
     """
 
     seed: int
     predictions: ModelPredictions
     validation: float
-    rating_validation: float
     calibration: Calibration
+    rating_validation: float = np.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +143,7 @@ def _calibrated_unit(
     calibration, n = fitted_calibration(unit, targets, validation, scaled=scaled), targets.shape[1]
     of_ratings = mean_pearson_r(validation[:, n:], unit.true_ratings("validation"))
     score = mean_average_precision(validation[:, :n], targets[unit.rows["validation"]]) if n else of_ratings
-    return UnitPredictions(unit.seed, calibrated(unit, calibration, test), score, of_ratings, calibration)
+    return UnitPredictions(unit.seed, calibrated(unit, calibration, test), score, calibration, of_ratings)
 
 
 def fitted_calibration(unit: Unit, targets: np.ndarray, validation: np.ndarray, *, scaled: bool = True) -> Calibration:
