@@ -204,10 +204,12 @@ def load_captioner(folder: Path) -> SavedCaptioner:
             "restore the file"
         )
     tokenizer = load_tokenizer(folder)
-    n_read = model.config.decoder.vocab_size if model.kept_tokens is None else int(model.kept_tokens.max()) + 1
-    if len(tokenizer) > n_read if model.kept_tokens is None else len(tokenizer) < n_read:
+    kept, n_read = model.kept_tokens, model.config.decoder.vocab_size
+    fits = len(tokenizer) <= n_read if kept is None else int(kept.max()) < len(tokenizer)
+    if not fits:
         raise EmocapError(
-            f"{folder}: the tokenizer has {len(tokenizer)} tokens, the captioner {n_read}; restore its files"
+            f"{folder}: the tokenizer has {len(tokenizer)} tokens, the captioner {n_read}, which do not fit; "
+            "restore its files"
         )
     return SavedCaptioner(model.eval(), tokenizer, vocabulary, card, generation_config, folder)
 

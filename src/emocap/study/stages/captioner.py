@@ -3,9 +3,10 @@
 import logging
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,12 +23,14 @@ from emocap.errors import EmocapError
 from emocap.files import write_json
 from emocap.pseudo_labels.lift import LiftScale, condition_targets
 from emocap.study.artifacts import read_parquet
-from emocap.study.config.captioner import CaptionerConfig
 from emocap.study.stages.selection import LIFT, selected
 from emocap.study.training_unit import TrainingUnit
 from emocap.training.checkpoint import SavedModel
 from emocap.training.resume import discard_checkpoints
 from emocap.training.train import train
+
+if TYPE_CHECKING:  # a stage gets the configuration as values, which its fingerprint holds
+    from emocap.study.config.captioner import CaptionerConfig
 
 logger = logging.getLogger("emocap")
 RUN = "captioner"
@@ -45,7 +48,7 @@ def shuffled_captioner(study: TrainingUnit) -> None:
     _train_captioner(study, SHUFFLED, shuffled=True)
 
 
-def generation_config(settings: CaptionerConfig) -> GenerationConfig:
+def generation_config(settings: "CaptionerConfig") -> GenerationConfig:
     """The settings of the generation, with guidance and strength yet to be chosen."""
     return GenerationConfig(
         style_guidance=settings.style_guidance,
@@ -83,7 +86,6 @@ def _train_captioner(study: TrainingUnit, run: str, *, shuffled: bool) -> None:
         contrasted=settings.contrast > 0,
     )
     word_history = _train_projector(study, model, data, folder)
-    smoothing = settings.training.label_smoothing or 0.0
     history = train(
         model,
         data,
@@ -95,9 +97,7 @@ def _train_captioner(study: TrainingUnit, run: str, *, shuffled: bool) -> None:
         metrics=None,
         collate=data.collate,
         lengths=data.lengths,
-        loss=partial(contrastive_loss, weight=settings.contrast, label_smoothing=smoothing)
-        if settings.contrast
-        else partial(caption_loss, label_smoothing=smoothing),
+        loss=_loss(settings),
         numbered_by_epoch=True,
     )
     card = CaptionerCard(
@@ -115,6 +115,13 @@ def _train_captioner(study: TrainingUnit, run: str, *, shuffled: bool) -> None:
         write_json(folder / "words.json", word_history)
     discard_checkpoints(folder)
     shutil.rmtree(folder / WORDS, ignore_errors=True)
+
+
+def _loss(settings: "CaptionerConfig") -> Callable[..., torch.Tensor]:
+    smoothing = settings.training.label_smoothing or 0.0
+    if settings.contrast == 0:
+        return partial(caption_loss, label_smoothing=smoothing)
+    return partial(contrastive_loss, weight=settings.contrast, label_smoothing=smoothing)
 
 
 def training_captions(study: TrainingUnit) -> tuple[Pairs, np.ndarray]:
