@@ -5,7 +5,10 @@ import math
 import numpy as np
 import pytest
 
+from emocap.corpora.duplicates import repeated_captions
+from emocap.corpora.groups import Groups
 from emocap.corpora.options import ReadOptions
+from emocap.corpora.overlap import without_held_out
 from emocap.corpora.pairs import ADDED, Pairs
 from emocap.corpora.read import read_corpus
 from emocap.corpora.table import read_table
@@ -130,6 +133,19 @@ def test_images_without_captions_are_read(tmp_path) -> None:
     assert pairs.notes == ("has no captions: images alone",)
     (tmp_path / "t.csv").write_text("image,caption,valence\na.jpg,,1\nb.jpg,,7\n")
     assert read_table(tmp_path / "t.csv", tmp_path).captions == ["", ""]
+
+
+def test_images_whose_features_are_stored_need_no_captions(tmp_path) -> None:
+    (tmp_path / "t.csv").write_text("image\na.jpg\n")
+    assert read_table(tmp_path / "t.csv", None, ReadOptions(has_images=True)).captions == [""]
+
+
+def test_empty_captions_bind_no_images(tmp_path) -> None:
+    (tmp_path / "t.csv").write_text("image\na.jpg\nb.jpg\n")
+    pairs = read_table(tmp_path / "t.csv", tmp_path)
+    assert Groups.of(pairs).sizes.tolist() == [1, 1]
+    assert repeated_captions(pairs, {"train": np.array([0]), "test": np.array([1])})["count"] == 0
+    assert without_held_out(pairs, pairs.select([0]), "source").tolist() == [1]
 
 
 def test_captions_elsewhere_are_still_asked_for(tmp_path) -> None:

@@ -91,7 +91,7 @@ def read_pairs(data: Path, format_: str, images: Path | None, options: ReadOptio
         raise EmocapError(f"give the images ({images}) or their features ({store}), not both")
     if store is not None and not store.is_dir():
         raise EmocapError(f"{store}: not a feature store; give a folder that emocap extract wrote")
-    pairs = read_corpus(format_, data, images, options)
+    pairs = read_corpus(format_, data, images, replace(options or ReadOptions(), has_images=store is not None))
     if store is not None and pairs.image_root is not None:
         raise EmocapError(f"{data}: contains the images themselves; leave their features ({store}) out")
     for fault in pairs.rejected[:MAX_REASONS]:
