@@ -17,8 +17,10 @@ from emocap.api.requested_emotions import conflict_warning
 from emocap.app.served_model import ServedModel
 from emocap.app.service import Generated, Prediction, Predictions
 from emocap.corpora.languages import LANGUAGE_NAMES
-from emocap.evaluation.metrics import METRICS
+from emocap.evaluation.rating_metrics import RATING_PRIMARY
 from emocap.html_templates import templates_of
+from emocap.report.files.comparison import MEAN_PEARSON_R
+from emocap.report.text import metric_in_sentence
 from emocap.study.models import compared_baseline, display_name
 
 TOP_EMOTIONS = 5
@@ -107,9 +109,8 @@ def error_html(message: str) -> str:
 
 
 def _metric_name(metric: str) -> str:
-    """A metric's name within a sentence."""
-    name = METRICS[metric].display_name if metric in METRICS else metric
-    return name[0].lower() + name[1:]
+    """A metric's name within a sentence; Pearson's r as the mean over the ratings."""
+    return metric_in_sentence(MEAN_PEARSON_R if metric == RATING_PRIMARY else metric)
 
 
 def _interval(values: tuple[float, float] | None) -> str:

@@ -22,13 +22,27 @@ METRIC_NAMES = ("top1_accuracy", "top3_accuracy", "recall_at_3", "mean_average_p
 
 
 @dataclass(frozen=True)
+class RatingScores:
+    """What the model scored on one rating of the test pairs.
+
+    Attributes:
+        range: lowest and highest value of the scale.
+        scores, intervals: `pearson_r`, `ccc` and `rmse`, the last in units of the scale, and their 95% intervals.
+    """
+
+    range: tuple[float, float]
+    scores: dict[str, float | None]
+    intervals: dict[str, tuple[float, float] | None]
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What the model scored in its study, beside the baseline that validation chose, from `evaluation.json`.
 
     Attributes:
         data: name of the study.
         n_pairs, n_images: of the test pairs.
-        metric: key of the metric of the scores.
+        metric: key of the metric of the scores; "pearson_r" is the mean over the ratings.
         score, baseline_score: None if the metric cannot vary in this study.
         interval, baseline_interval, difference: 95% intervals, and the difference with its own.
         baseline: name of that baseline.
@@ -37,6 +51,7 @@ class Evaluation:
         model_hash: SHA-256 of the model's files.
         decision: "better" than the baseline, "worse", "inconclusive", or "cannot tell" from so few pairs; None if it
             is unknown.
+        ratings: scores of each rating; None for a model without ratings.
     """
 
     data: str
@@ -53,6 +68,7 @@ class Evaluation:
     version: str
     model_hash: str
     decision: Verdict | None = None
+    ratings: dict[str, RatingScores] | None = None
 
     @property
     def is_beaten(self) -> bool:

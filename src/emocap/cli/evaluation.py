@@ -85,9 +85,11 @@ def _study(study: dict[str, Any] | None) -> str:
     if study is None:
         return "in its study: unknown, since the model folder has no evaluation.json; run the study again to write it"
     from emocap.evaluation.metrics import METRICS
+    from emocap.evaluation.rating_metrics import RATING_PRIMARY
     from emocap.study.models import compared_baseline
 
     metric = METRICS[study["metric"]].short_name if study.get("metric") in METRICS else study.get("metric")
+    metric = "mean Pearson’s r" if metric == RATING_PRIMARY else metric
     parts = [f"{metric} {shown_value(study.get('score'))}{shown_interval(study.get('interval'))}"]
     if study.get("baseline") is not None:
         baseline = f"{shown_value(study.get('baseline_score'))}{shown_interval(study.get('baseline_interval'))}"

@@ -17,8 +17,12 @@ def too_small(comparison: Comparison) -> str:
     sample = comparison.sample
     if sample is None or sample.is_enough:
         return ""
-    has = f"{counted_images(sample.n_images, comparison)} and {_positives(sample.n_positives)}"
-    least = f"{counted_images(sample.least_images, comparison)} and {_positives(sample.least_positives)}"
+    has, least = (counted_images(count, comparison) for count in (sample.n_images, sample.least_images))
+    if sample.least_positives:  # ratings have none
+        has, least = (
+            f"{words} and {_positives(count)}"
+            for words, count in ((has, sample.n_positives), (least, sample.least_positives))
+        )
     return f"the test set has {has}; a verdict needs at least {least}"
 
 
@@ -69,7 +73,7 @@ def detectable(difference: Difference, results: Results, outcome: Outcome) -> li
     sentences = [
         f"The smallest true difference in {metric_in_sentence(results.primary)} that this test set would show with 80% "
         f"power is about {number(smallest)}.",
-        _pairs_needed(difference, results),
+        *([_pairs_needed(difference, results)] if results.labels else []),  # not recorded of ratings
     ]
     if outcome == "cannot tell" and (difference.low > EQUAL or difference.high < -EQUAL):
         sentences.insert(0, "The interval excludes zero, but of so small a test set it cannot be relied on.")

@@ -18,14 +18,14 @@ def study_verdict(results: Results) -> Verdict:
     return replace(found, rest=[*found.rest, against(results, ratings, model, found.baseline), *ceilings(ratings)])
 
 
-def outcomes_of(ratings: RatingResults, model: str, reference: str) -> dict[str, Outcome]:
+def outcomes_of(results: Results, ratings: RatingResults, model: str, reference: str) -> dict[str, Outcome]:
     """The outcome of each rating on which two models were compared, by Pearson's r.
 
     Intervals that hold for all models together are not needed: the comparison was fixed beforehand.
     """
     found = {}
     for name in ratings.names:
-        compared = ratings.comparison(name)
+        compared = results.rating(name)
         difference = compared.difference(model, reference, RATING_PRIMARY)
         if difference is not None:
             info = RATING_INFOS[RATING_PRIMARY]
@@ -35,7 +35,7 @@ def outcomes_of(ratings: RatingResults, model: str, reference: str) -> dict[str,
 
 def against(results: Results, ratings: RatingResults, model: str, reference: str) -> str:
     """One sentence on a model and its reference over all ratings; empty where they were not compared."""
-    outcomes = outcomes_of(ratings, model, reference)
+    outcomes = outcomes_of(results, ratings, model, reference)
     if not outcomes:
         return capitalized(f"{label_of(model)} was not compared with {label_of(reference)} on the ratings.")
     words = baseline_in_words(results, reference) if reference == best_baseline(results) else label_of(reference)
@@ -44,15 +44,15 @@ def against(results: Results, ratings: RatingResults, model: str, reference: str
     for outcome in dict.fromkeys(outcomes.values()):
         names = [name for name, found in outcomes.items() if found == outcome]
         whom = "it" if parts else words
-        parts.append(f"{IN_WORDS[outcome]} {whom} on {listed([_numbers(ratings, n, model, reference) for n in names])}")
+        parts.append(f"{IN_WORDS[outcome]} {whom} on {listed([_numbers(results, n, model, reference) for n in names])}")
     few = [name for name, outcome in outcomes.items() if outcome == "cannot tell"]
     reason = f"; too few test pairs have {listed(few, 'or')} for a verdict" if few else ""
     runs = training_runs(results, model)
     return capitalized(f"{label_of(model)} {', but '.join(parts)}, by Pearson’s r{runs}{reason}.")
 
 
-def _numbers(ratings: RatingResults, name: str, model: str, reference: str) -> str:
-    compared = ratings.comparison(name)
+def _numbers(results: Results, name: str, model: str, reference: str) -> str:
+    compared = results.rating(name)
     difference = compared.difference(model, reference, RATING_PRIMARY)
     assert difference is not None, "only ratings with an outcome are described"
     own, other = (number(compared.models[each][RATING_PRIMARY]) for each in (model, reference))
@@ -68,4 +68,4 @@ def ceilings(ratings: RatingResults) -> list[str]:
     ]
     if not parts:
         return []
-    return [f"Measured alike, against the means of so few raters, their true means would reach {listed(parts)}."]
+    return [f"The raters’ true means, measured against those of the test pairs, would reach {listed(parts)}."]

@@ -58,8 +58,7 @@ def rating_section(run: Run) -> dict[str, Any] | None:
 
 
 def _tables(run: Run, ratings: RatingResults, name: str, model: str | None) -> RatingTables:
-    results, compared = run.results, ratings.comparison(name)
-    compared = compared.model_copy(update={"intervals_over": results.intervals_over, "drawn": results.drawn})
+    results, compared = run.results, run.results.rating(name)
     figures = [plots.rating_scores(results, ratings, name), plots.rating_scatter(run, ratings, name, model)]
     low, high = ratings.range[name]
     return RatingTables(

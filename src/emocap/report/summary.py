@@ -53,7 +53,7 @@ def _rating_tiles(results: Results, model: str) -> list[tuple[str, str, str]]:
     """A model's Pearson's r of each rating; of a study of ratings alone, whose first tile has their mean."""
     if results.labels or results.ratings is None:
         return []
-    compared = {name: results.ratings.comparison(name) for name in results.ratings.names}
+    compared = {name: results.rating(name) for name in results.ratings.names}
     return [
         (f"{metric_name(RATING_PRIMARY)} of {name}", number(each.models[model][RATING_PRIMARY]),
          _interval_remark(each.interval(model, RATING_PRIMARY)))
@@ -62,13 +62,14 @@ def _rating_tiles(results: Results, model: str) -> list[tuple[str, str, str]]:
 
 
 def _sizes(sample: Sample, drawn: str) -> list[tuple[str, str, str]]:
+    positives = (
+        "Positive labels of test pairs",
+        f"{sample.n_positives:,}",
+        f"a verdict needs at least {sample.least_positives:,}",
+    )
     return [
         (f"Test {drawn}s", f"{sample.n_images:,}", f"a verdict needs at least {sample.least_images:,}"),
-        (
-            "Positive labels of test pairs",
-            f"{sample.n_positives:,}",
-            f"a verdict needs at least {sample.least_positives:,}",
-        ),
+        *([positives] if sample.least_positives else []),
     ]
 
 

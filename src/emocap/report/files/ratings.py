@@ -65,9 +65,13 @@ class RatingResults(BaseModel):
                     raise ValueError(f"{model}: {name}: {message}")
         return self
 
-    def comparison(self, name: str) -> Comparison:
-        """All models on one rating, with its three metrics; a verdict needs enough pairs alone."""
-        n_pairs = self.n_pairs[name]
+    def comparison(self, name: str, n_images: int) -> Comparison:
+        """All models on one rating, with its three metrics.
+
+        Args:
+            n_images: of the test set; a verdict needs enough of them, and of pairs with the rating.
+        """
+        n_images = min(self.n_pairs[name], n_images)
         return Comparison(
             models={model: {metric: ratings[name].get(metric) for metric in RATING_METRICS}
                     for model, ratings in self.models.items()},
@@ -77,11 +81,11 @@ class RatingResults(BaseModel):
                 for reference, compared in self.differences.items()
             },
             sample=Sample(
-                n_images=n_pairs,
+                n_images=n_images,
                 n_positives=0,
                 least_images=LEAST_IMAGES,
                 least_positives=0,
-                is_enough=n_pairs >= LEAST_IMAGES,
+                is_enough=n_images >= LEAST_IMAGES,
             ),
         )  # fmt: skip
 

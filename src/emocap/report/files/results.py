@@ -199,6 +199,13 @@ class Results(Comparison):
         """The metric that every verdict is about."""
         return primary_of(self.metrics)
 
+    def rating(self, name: str) -> Comparison:
+        """All models on one rating."""
+        assert self.ratings is not None, "only a study of ratings is asked for one"
+        n_images = self.n_test_images if self.sample is None else self.sample.n_images
+        found = self.ratings.comparison(name, n_images)
+        return found.model_copy(update={"intervals_over": self.intervals_over, "drawn": self.drawn})
+
     @model_validator(mode="after")
     def _scores_are_valid(self) -> "Results":
         if message := self.error(self.metrics):

@@ -19,7 +19,7 @@ ROW, MAX_POINTS = 0.3, 500
 
 def rating_scores(results: Results, ratings: RatingResults, name: str) -> Drawing | None:
     """Pearson's r of each model with its interval, and the human ceiling as a line; None where all are undefined."""
-    compared = ratings.comparison(name)
+    compared = results.rating(name)
     rows = [
         Estimate(
             display_name(model),
