@@ -51,8 +51,8 @@ def test_log_likelihood_is_the_mean_over_tokens(captioner, photo) -> None:
     together = generator.mean_log_likelihood([features] * 3, CAPTIONS)
     alone = np.concatenate([generator.mean_log_likelihood([features], [caption]) for caption in CAPTIONS])
     np.testing.assert_allclose(together, alone, atol=1e-5)
-    ids = torch.tensor([generator.tokenizer(CAPTIONS[0])["input_ids"]])
-    states, mask = generator._encode([features], [[]])
+    ids = torch.tensor([generator.tokens.tokenizer(CAPTIONS[0])["input_ids"]])
+    states, mask = generator._encode([features], [[]], [None])
     with torch.inference_mode():
         logits = generator.model(encoder_outputs=(states,), attention_mask=mask, decoder_input_ids=ids[:, :-1]).logits
     by_hand = torch.log_softmax(logits, -1)[0].gather(1, ids[0, 1:, None]).mean().item()

@@ -1,4 +1,4 @@
-"""EmotionCaptioner: generates captions of an image for requested emotions, and ranks given captions by them."""
+"""EmotionCaptioner: captions of an image for requested emotions and a style, and ranking of given captions by them."""
 
 import logging
 from collections.abc import Sequence
@@ -23,11 +23,13 @@ from emocap.captioning.generation import batch_slices
 from emocap.captioning.rerank import RankedCaption
 from emocap.devices import best_device
 from emocap.errors import EmocapError
+from emocap.pseudo_labels.lift import LiftScale
 from emocap.regions.describe import Prepared
 from emocap.regions.extractors.base import Regions
 
 logger = logging.getLogger("emocap")
 BATCH_SIZE = 32
+SCALE = "lift.json"
 
 
 class EmotionCaptioner:
@@ -40,8 +42,8 @@ class EmotionCaptioner:
     'The dog waits alone at night'
     """
 
-    def __init__(self, saved: SavedCaptioner, ranker: EmotionPredictor) -> None:
-        self._saved, self._ranker = saved, ranker
+    def __init__(self, saved: SavedCaptioner, ranker: EmotionPredictor, scale: LiftScale | None = None) -> None:
+        self._saved, self._ranker, self._scale = saved, ranker, scale
         self._generator = saved.generator(best_device())
 
     @classmethod
@@ -65,7 +67,8 @@ class EmotionCaptioner:
         if saved.card.features is not None:
             ranker.require_features(saved.card.features["fingerprint"], saved.card.features["dim"])
         logger.info("%s: uses %s, the model that ranks its captioner's captions", folder, ranker.name)
-        return cls(saved, ranker)
+        by_lift = saved.generation_config.rerank == "lift"
+        return cls(saved, ranker, LiftScale.load(saved.folder / SCALE, saved.vocabulary) if by_lift else None)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -75,6 +78,15 @@ class EmotionCaptioner:
         ('happy', 'sad', 'awe')
         """
         return self._saved.vocabulary.labels
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """The styles that can be requested; empty if the captioner was trained without.
+
+        >>> EmotionCaptioner.from_pretrained(captioner_folder).styles
+        ()
+        """
+        return tuple(self._saved.card.styles)
 
     @property
     def ranker(self) -> EmotionPredictor:
@@ -101,6 +113,7 @@ class EmotionCaptioner:
         emotions: Sequence[str] = (),
         n: int = 5,
         *,
+        style: str | None = None,
         guidance: float | None = None,
         strength: float | None = None,
         avoid: Sequence[str] = (),
@@ -113,16 +126,17 @@ class EmotionCaptioner:
         Args:
             image: as for `EmotionPredictor.predict`, but not None.
             emotions: some of `labels`; none requests an ordinary caption.
+            style: one of `styles`; None requests none.
             n: maximum number of captions; fewer are returned if the model generates fewer distinct ones.
             guidance: scale of classifier-free guidance; 1 is the trained model, None the study's choice.
             strength: weight of the emotions against faithfulness in ranking; None takes the study's choice.
             avoid: emotions that must not be among the strongest.
             max_chars: maximum length, such as 125 for alt text.
-            seed: of the sampling; the same seed gives the same captions.
+            seed: of the sampling; the same seed gives the same captions. Beam search, if the study chose it, has none.
             similarity: scores faithfulness to the image in place of the captioner's own likelihood.
 
         Raises:
-            EmocapError: no image, an unknown or contradictory emotion, or no caption is left.
+            EmocapError: no image, an unknown or contradictory emotion, an unknown style, or no caption is left.
 
         >>> captioner = EmotionCaptioner.from_pretrained(captioner_folder)
         >>> for candidate in captioner.caption(image_path, emotions=["sad"], n=2):
@@ -142,15 +156,19 @@ class EmotionCaptioner:
         features = self._features(image)
         n_candidates = max(self._saved.card.candidates, 3 * n)
         generated: list[str] = []
+        decoding = config.decoding()
         for number, rows in enumerate(batch_slices(n_candidates, BATCH_SIZE)):
             (captions,) = self._generator.generate(
                 [features],
                 [request.target_emotions],
+                [style],
                 n=min(rows.stop, n_candidates) - rows.start,
                 guidance=guidance,
                 seed=seed + number,
+                **decoding,
             )
             generated += captions
+            decoding["beams"] = None  # wider beams take too much memory, so further candidates are sampled
         candidates = [caption for caption in dict.fromkeys(generated) if caption]
         return top_captions(self._rank(request, image, features, candidates, similarity), n)
 
@@ -213,7 +231,9 @@ class EmotionCaptioner:
         self, emotions: Sequence[str], avoid: Sequence[str], strength: float | None, max_chars: int | None
     ) -> RankingRequest:
         strength = self.strength if strength is None else strength
-        return RankingRequest.of(self.labels, emotions, avoid, strength=strength, max_chars=max_chars)
+        return RankingRequest.of(
+            self.labels, emotions, avoid, strength=strength, max_chars=max_chars, scale=self._scale
+        )
 
     def _features(self, image: ImageInput) -> np.ndarray | None:
         if image is None:

@@ -15,6 +15,7 @@ from emocap.captioning.checkpoint import check_strengths
 from emocap.captioning.rerank import UNFAITHFUL, RankedCaption, rerank
 from emocap.corpora.pairs_builder import is_text
 from emocap.errors import EmocapError
+from emocap.pseudo_labels.lift import LiftScale, lift
 
 MAX_CANDIDATES = 1000
 MAX_LIKELIHOOD_GAP = 1.0  # nats per token below the most faithful candidate
@@ -37,6 +38,7 @@ class RankingRequest:
         target_emotions, avoid: indices into `labels`.
         strength: weight of the emotions against faithfulness.
         max_chars: longer captions are ranked below the others; None sets no limit.
+        scale: of the classifier's logits, to rank by the lift of the emotions; None ranks by their log-probability.
     """
 
     labels: Sequence[str]
@@ -44,6 +46,7 @@ class RankingRequest:
     avoid: list[int]
     strength: float = 1.0
     max_chars: int | None = None
+    scale: LiftScale | None = None
 
     @classmethod
     def of(
@@ -54,6 +57,7 @@ class RankingRequest:
         *,
         strength: float = 1.0,
         max_chars: int | None = None,
+        scale: LiftScale | None = None,
     ) -> "RankingRequest":
         """Check a request in terms of emotion names.
 
@@ -62,7 +66,7 @@ class RankingRequest:
         """
         check_strengths(1.0, strength)
         target_emotions, avoided = resolve_emotions(labels, emotions, avoid)
-        return cls(labels, target_emotions, avoided, strength, max_chars)
+        return cls(labels, target_emotions, avoided, strength, max_chars, scale)
 
     def rank(
         self,
@@ -89,6 +93,7 @@ class RankingRequest:
             max_gap=max_gap,
             strength=self.strength,
             max_chars=self.max_chars,
+            lift=None if self.scale is None else lift(probabilities, self.scale),
         )
 
 

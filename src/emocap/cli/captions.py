@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from emocap.cli.checks import Ranker, captioner_labels, check_emotions, check_image, find_ranker
+from emocap.cli.checks import Ranker, captioner_labels, check_emotions, check_image, check_style, find_ranker
 from emocap.cli.options import OtherFeaturesOption
 from emocap.cli.output import printable
 from emocap.cli.remarks import print_ranking_remarks
@@ -31,6 +31,9 @@ def caption(
     image: Annotated[Path, typer.Argument(help="The image.")],
     emotion: EmotionOption,
     n: Annotated[int, typer.Option("-n", min=1, max=100, help="Number of captions.")] = 5,
+    style: Annotated[
+        str | None, typer.Option("--style", help="Style of the captions, such as romantic, if the captioner has it.")
+    ] = None,
     avoid: AvoidOption = None,
     max_chars: CharsOption = None,
     guidance: Annotated[
@@ -56,10 +59,13 @@ def caption(
 
     Example: `emocap caption --model runs/demo-captions dog.jpg --emotion sad --avoid angry --max-chars 125`
     """
-    if writer is not None and guidance is not None:
-        raise EmocapError("caption: --guidance is for emocap's own captioner; leave it out with --writer")
+    if writer is not None and (guidance is not None or style is not None):
+        option = "--style" if guidance is None else "--guidance"
+        raise EmocapError(f"caption: {option} is for emocap's own captioner; leave it out with --writer")
     ranker = Ranker(model, captioner_labels(model), uses_images=True) if writer is None else find_ranker(model)
     check_emotions(ranker.labels, emotion, avoid or [])
+    if style is not None:
+        check_style(model, style)
     check_image(image)
     from emocap.api.captioner import EmotionCaptioner
     from emocap.api.images import load_image
@@ -72,6 +78,7 @@ def caption(
             described,
             emotion,
             n,
+            style=style,
             guidance=guidance,
             strength=strength,
             avoid=avoid or [],

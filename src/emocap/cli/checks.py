@@ -118,6 +118,22 @@ def captioner_labels(folder: Path) -> list[str]:
     return labels
 
 
+def check_style(folder: Path, style: str) -> None:
+    """Check that a captioner knows the requested style.
+
+    Raises:
+        EmocapError: it does not, or knows none.
+    """
+    from emocap.files import read_json
+
+    place = next((folder / place for place in CAPTIONER_PLACES if (folder / place).is_file()), None)
+    values = None if place is None else read_json(place)
+    known = values.get("styles", []) if isinstance(values, dict) else []
+    if not isinstance(known, list) or style not in known:
+        expected = f"expected one of {', '.join(map(str, known))}" if known else "but the captioner knows no styles"
+        raise EmocapError(f"--style {style}: {expected}")
+
+
 def check_extractor(name: str, settings: Mapping[str, Any]) -> None:
     """Check the name of an extractor and the names of its settings, without importing its module.
 
