@@ -104,6 +104,8 @@ def test_dump_loads_as_same_configuration(study) -> None:
         ),
         (MINIMAL + "evaluation: {ensemble: [AnB]}\n", [], r"ensemble names 'AnB', but this study has teacher"),
         (MINIMAL + "baselines: {names: [forest]}\n", [], r"baselines\.names\.0: "),
+        (MINIMAL + "baselines: {names: [image_probe]}\n", [], "'image_probe', which reads images, but .* has none"),
+        (MINIMAL + "evaluation: {text_alone: true}\n", [], "every model of this study sees captions alone"),
         ("target: !!python/object/apply:os.system ['true']\n", [], "not valid YAML"),
     ],
 )

@@ -1,0 +1,59 @@
+"""What images add to text: the baselines that read images, and a teacher of captions alone in the same study."""
+
+import numpy as np
+import pytest
+
+from emocap.classifiers.base import StoredFeatures
+from emocap.classifiers.load import load_classifier
+from emocap.files import read_array, read_json
+from emocap.report.page import write_report
+from emocap.study.config.loading import load_config
+from emocap.study.run import run_study, units_of
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("text_alone") / "run"
+
+
+@pytest.fixture
+def finished(tiny_study, folder):
+    path = tiny_study(source=None, baselines={"names": ["image_probe"]}, evaluation={"text_alone": True})
+    config = load_config(path)
+    if not folder.is_dir():
+        run_study(config, folder, report=write_report)
+    return config, folder
+
+
+def test_the_teacher_of_captions_has_seen_no_image(finished) -> None:
+    config, folder = finished
+    results = read_json(folder / "results.json")
+    read_images = {"prior": False, "image_probe": True, "teacher_text": False, "teacher": True}
+    assert {name: results["uses_images"][name] for name in read_images} == read_images
+    card = read_json(folder / "teacher_text/model/emocap.json")
+    assert card["features"] is None
+    unit = units_of(config, folder)[0]
+    test = unit.part("test")
+    classifier = load_classifier(folder / "teacher_text")
+    features = StoredFeatures(unit.store("target"), test.images)
+    predicted = classifier.raw_probabilities(features, test.captions)
+    assert np.abs(predicted - read_array(folder / "teacher_text/test_probabilities.npy")).max() < 1e-5
+    assert np.array_equal(predicted, classifier.raw_probabilities([None] * len(test), test.captions))
+
+
+def test_differences_tell_what_images_add(finished) -> None:
+    """The brightness of an image decides one emotion, so that images add much."""
+    results = read_json(finished[1] / "results.json")
+    added = results["differences"]["teacher_text"]["teacher"]["mean_average_precision"]
+    scores = {name: results["models"][name]["mean_average_precision"] for name in ("teacher", "teacher_text")}
+    assert added["difference"] == pytest.approx(scores["teacher"] - scores["teacher_text"])
+    awe = {name: results["models"][name]["per_emotion_average_precision"]["awe"] for name in results["models"]}
+    assert awe["image_probe"] > max(awe["teacher_text"], awe["prior"]) + 0.1
+
+
+def test_captions_alone_have_no_baseline_of_images(tiny_study) -> None:
+    with_images = load_config(tiny_study(source=None, baselines={}))
+    captions_alone = load_config(tiny_study(source=None, baselines={}, features=None))
+    assert with_images.baseline_names == ["prior", "tfidf", "vectors", "neighbours", "image_probe", "vectors_image"]
+    assert captions_alone.baseline_names == ["prior", "tfidf", "vectors", "neighbours"]
+    assert with_images.models == ["teacher"]
