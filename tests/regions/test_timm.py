@@ -12,6 +12,8 @@ import torch
 from PIL import Image
 
 from emocap.errors import EmocapError
+from emocap.regions.extractors import timm_backbone
+from emocap.regions.extractors.folding import fold_batch_norms
 from emocap.regions.extractors.registry import build_extractor
 from emocap.regions.extractors.timm_backbone import TimmExtractor
 from emocap.regions.extractors.timm_weights import PACKAGED, PackagedWeights, load_backbone
@@ -36,6 +38,11 @@ packaged = pytest.mark.skipif(
 def noise(size=(70, 50), seed=0):
     small = np.random.default_rng(seed).integers(0, 256, (9, 11, 3), dtype=np.uint8)
     return Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
+
+
+def noise_pixels():
+    """The image of `noise` at the size of the tiny backbones, (1, 160, 160, 3)."""
+    return np.array(noise().resize((160, 160), Image.Resampling.BICUBIC))[None]
 
 
 def regions(extractor, *images):
@@ -79,12 +86,16 @@ def test_packaged_weights_give_their_own_models_logits(name):
     np.testing.assert_allclose(logits[:4].numpy(), [float.fromhex(value) for value in first], atol=2e-6)
 
 
+def normalised(network, pixels):
+    """Pixels (N, H, W, 3) as the network's input."""
+    mean, std = (np.array(network.pretrained_cfg[key], np.float32) for key in ("mean", "std"))
+    return torch.from_numpy(((pixels / np.float32(255) - mean) / std).transpose(0, 3, 1, 2).astype(np.float32))
+
+
 def maps(network, pixels):
     """(N, dim, h, w) of the network's output."""
-    mean, std = (np.array(network.pretrained_cfg[key], np.float32) for key in ("mean", "std"))
-    images = torch.from_numpy(((pixels / np.float32(255) - mean) / std).transpose(0, 3, 1, 2).astype(np.float32))
     with torch.inference_mode():
-        output = network.forward_features(images)
+        output = network.forward_features(normalised(network, pixels))
     if output.ndim == 3:
         side = int((output.shape[1] - 1) ** 0.5)
         return output[:, 1:].reshape(len(output), side, side, -1).permute(0, 3, 1, 2)
@@ -96,7 +107,7 @@ def test_features_are_means_of_map(architecture, backbones):
     folder, network = backbones[architecture]
     extractor = TimmExtractor(str(folder), rows=5, columns=1)
     (found,) = regions(extractor, noise())
-    output = maps(network, np.array(noise().resize((160, 160), Image.Resampling.BICUBIC))[None])[0].numpy()
+    output = maps(network, noise_pixels())[0].numpy()
     n_rows = output.shape[1] // 5
     rows = [output[:, row * n_rows : (row + 1) * n_rows].mean((1, 2)) for row in range(5)]
     assert found.features.dtype == np.float32
@@ -135,11 +146,8 @@ def test_whole_image_is_named_as_backbone_predicts(architecture, backbones):
     folder, network = backbones[architecture]
     extractor = TimmExtractor(str(folder), rows=1, columns=1)
     (found,) = regions(extractor, noise())
-    pixels = np.array(noise().resize((160, 160), Image.Resampling.BICUBIC))[None]
-    mean, std = (np.array(network.pretrained_cfg[key], np.float32) for key in ("mean", "std"))
-    images = torch.from_numpy(((pixels / np.float32(255) - mean) / std).transpose(0, 3, 1, 2).astype(np.float32))
     with torch.inference_mode():
-        probabilities = network(images).softmax(-1)[0]
+        probabilities = network(normalised(network, noise_pixels())).softmax(-1)[0]
     assert int(found.objects["object"][-1]) == int(probabilities.argmax())
     assert found.objects["object_probability"][-1] == pytest.approx(float(probabilities.max()), rel=1e-3)
     assert found.objects["attribute"].tolist() == [-1, -1]
@@ -190,6 +198,33 @@ def test_precision_of_half_stays_close(backbones):
     assert extractor.computed_in == "bfloat16"
     assert half.features.dtype == np.float32
     np.testing.assert_allclose(half.features, full.features, atol=0.05 * np.abs(full.features).max())
+
+
+def test_folding_changes_nothing_but_speed():
+    network = timm.create_model("test_efficientnet").eval()
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        torch.nn.init.uniform_(norm.running_mean, -0.2, 0.2)
+        torch.nn.init.uniform_(norm.running_var, 0.5, 1.5)
+    folded = fold_batch_norms(network)
+    assert norms
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
+    image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        torch.testing.assert_close(folded(image), network(image), rtol=1e-3, atol=1e-4)
+
+
+def test_batch_norms_stay_where_modules_run_in_another_order(backbones, monkeypatch):
+    def wrong(network):
+        folded = fold_batch_norms(network)
+        next(folded.parameters()).data *= 2
+        return folded
+
+    folder, _ = backbones["test_efficientnet"]
+    monkeypatch.setattr(timm_backbone, "fold_batch_norms", wrong)
+    (found,) = regions(TimmExtractor(str(folder), rows=1, columns=1), noise())
+    output = maps(timm.create_model(f"local-dir:{folder}", pretrained=True).eval(), noise_pixels())[0].numpy()
+    np.testing.assert_allclose(found.features[-1], output.mean((1, 2)), rtol=1e-3, atol=1e-4)
 
 
 def assert_refused(match, weights, **settings):
