@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
+from emocap.captioning.judging import JUDGES
 from emocap.captioning.scores import alignment_hits
 from emocap.captioning.system_names import SYSTEMS
 from emocap.demo.effects import LABELS
@@ -26,39 +27,124 @@ from emocap.demo.scene import Scene
 from emocap.demo.wording import read_caption
 
 BATCH = 16
+PERCEIVED = ("judge", "without punctuation", "25 key words", "margin", "smallest shown")
 
 
 def table(run: Path) -> None:
-    """Every system's scores, differences, the judge and the trade-off, as Markdown."""
+    """Everything that was measured of a run's captions, as Markdown."""
     results = json.loads((run / "captioner" / "captions.json").read_text())
     print(f"{results['n_images']} images; guidance {results['guidance']}, strength {results['strength']}, ", end="")
     print(f"best of {results['candidates']}; judge {results['judge']}\n")
-    print(
-        "| captions | alignment | macro alignment | CIDEr-D | BLEU-4 | ROUGE-L | distinct | names the emotion | words |"
-    )
-    print("| --- |" + " --- |" * 8)
+    _print_systems(results)
+    if results.get("perception"):
+        _print_perception(results["perception"])
+    if results.get("styles"):
+        _print_styles(results["styles"])
+    for name, other in results["other_judges"].items():
+        print(f"\n| by the judge {name} | by lift | by probability |\n| --- | --- | --- |")
+        for system, score in other["systems"].items():
+            print(f"| {system} | {_interval(score.get('lift_alignment'))} | {_interval(score['alignment'])} |")
+    _print_trade_off(results["trade_off"])
+    for item in results["gallery"]:
+        print(f"\n| {item['image']} | caption |\n| --- | --- |\n| human | {item['human']} |")
+        print(f"| without emotion | {item['without_emotion']} |")
+        for own in item["captions"]:
+            print(f"| {own['emotion']} | {own['caption']} |")
+        for own in item.get("styles", []):
+            print(f"| {own['style']} | {own['caption']} |")
+
+
+def _print_systems(results: dict[str, Any]) -> None:
+    """Scores of every system, differences from the captioner without an emotion, and scores by all references."""
+    names = ("lift_alignment", "alignment", "alignment_by_emotion", "cider_d", "noun_faithfulness")
+    _head("captions", "by lift", "by probability", "macro", "CIDEr-D", "nouns", "BLEU-4", "ROUGE-L", "distinct",
+          "names the emotion", "words")  # fmt: skip
     for name, score in results["systems"].items():
         cells = [
-            _interval(score["alignment"]),
-            _interval(score["alignment_by_emotion"]),
-            _interval(score["cider_d"]),
+            *(_interval(score.get(key)) for key in names),
             *(f"{score[key]:.3f}" for key in ("bleu_4", "rouge_l", "distinct_captions", "names_emotion")),
             f"{score['words']:.1f}",
         ]
-        print(f"| {name} | " + " | ".join(cells) + " |")
-    print("\n| minus without emotion | alignment | CIDEr-D |\n| --- | --- | --- |")
-    for name, difference in results["differences"].items():
-        cells = [
-            f"{difference[key]['difference']:+.3f} [{difference[key]['low']:+.3f}, {difference[key]['high']:+.3f}]"
-            for key in ("alignment", "cider_d")
-        ]
-        print(f"| {name} | " + " | ".join(cells) + " |")
-    plain = results["trade_off"]["plain"]
-    print("\n| guidance | strength | alignment by the judge | CIDEr-D |\n| --- | --- | --- | --- |")
-    print(f"| no emotion | | {_interval(plain['judged_alignment'])} | {_interval(plain['cider_d'])} |")
-    for point in results["trade_off"]["points"]:
-        print(f"| {point['guidance']:g} | {point['strength']:g} ", end="")
-        print(f"| {_interval(point['judged_alignment'])} | {_interval(point['cider_d'])} |")
+        _row(name, *cells)
+    _head("minus without emotion", "by lift", "by probability", "CIDEr-D", "share of CIDEr-D", "nouns")
+    for name, own in results["differences"].items():
+        share = own.get("cider_d_share")
+        _row(
+            name,
+            *(_difference(own.get(key)) for key in ("lift_alignment", "alignment", "cider_d")),
+            _interval(share and {"mean": share["share"], **share}),
+            _difference(own.get("noun_faithfulness")),
+        )
+    _head("against all factual captions", "CIDEr-D", "BLEU-4", "ROUGE-L")
+    for name, score in results["systems"].items():
+        if every := score.get("all_references"):
+            _row(name, *(f"{every[key]:.3f}" for key in ("cider_d", "bleu_4", "rouge_l")))
+
+
+def _print_perception(perception: dict[str, Any]) -> None:
+    print(f"\nThe emotion among the {perception['k']} of highest lift; chance {perception['chance']:.3f}")
+    _head("captions", *PERCEIVED)
+    for name, own in perception["systems"].items():
+        _row(name, *_perceived(own))
+    _row(f"{perception['labelled']['n_captions']} captions of people with known emotions",
+         *_perceived(perception["labelled"]))  # fmt: skip
+    if "paired" in perception:
+        _row("two emotions, one image", *_perceived(perception["paired"]))
+    _head("minus without emotion, by lift", "difference", "smallest shown")
+    for name, own in perception["gains"].items():
+        _row(name, _difference(own), _number(own["minimum_detectable"]))
+    above = perception["above_labelled"]
+    _row("guided and re-ranked minus the ceiling", _difference(above), _number(above["minimum_detectable"]))
+    print(f"\nchanged by blanking the image: {_interval(perception.get('changed_by_blanking'))}")
+
+
+def _print_styles(styles: dict[str, Any]) -> None:
+    print(f"\nStyles {', '.join(styles['styles'])}; judge {styles['judge']}; chance {styles['chance']:.3f}")
+    _head("captions", *PERCEIVED)
+    _row("captioner", *_perceived(styles["captioner"]))
+    _row("people", *_perceived(styles["human"]))
+    for name, own in styles["paired"].items():
+        _row(f"two styles, one image: {name}", *_perceived(own))
+    above = styles["above_human"]
+    print(f"\ncaptioner minus people: {_difference(above)}, smallest shown {_number(above['minimum_detectable'])}")
+    _head(
+        "style", "CIDEr-D", "minus without style", "nouns", "minus without style", "people's CIDEr-D", "people's nouns"
+    )
+    for style, own in styles["content"].items():
+        human, differences = styles["human_content"].get(style, {}), own["differences"]
+        _row(
+            style,
+            _interval(own["cider_d"]),
+            _difference(differences.get("cider_d")),
+            _interval(own.get("noun_faithfulness")),
+            _difference(differences.get("noun_faithfulness")),
+            _interval(human.get("cider_d")),
+            _interval(human.get("noun_faithfulness")),
+        )
+    for style, words in styles["key_words"].items():
+        print(f"\nkey words of {style}: {', '.join(words)}")
+
+
+def _print_trade_off(trade_off: dict[str, Any]) -> None:
+    print(f"\non {trade_off['n_images']} other images:")
+    names = ("judged_lift_alignment", "judged_alignment", "cider_d")
+    _head("guidance", "strength", "by the judge's lift", "by its probability", "CIDEr-D")
+    _row("no emotion", "", *(_interval(trade_off["plain"].get(name)) for name in names))
+    for point in trade_off["points"]:
+        _row(f"{point['guidance']:g}", f"{point['strength']:g}", *(_interval(point.get(name)) for name in names))
+
+
+def _perceived(own: dict[str, Any]) -> list[str]:
+    shares = [_interval(own[key]) for key in ("judge", "judge_without_punctuation", "key_words")]
+    return [*shares, _difference(own["margin"]), _number(own["margin"]["minimum_detectable"])]
+
+
+def _head(*names: str) -> None:
+    print("\n| " + " | ".join(names) + " |\n|" + " --- |" * len(names))
+
+
+def _row(*cells: str) -> None:
+    print("| " + " | ".join(cells) + " |")
 
 
 def truth(run: Path) -> None:
@@ -73,6 +159,8 @@ def truth(run: Path) -> None:
         "| captions | name the subject | in a known tone | truth has the emotion among 3 |\n| --- | --- | --- | --- |"
     )
     for system in SYSTEMS:
+        if system not in results["captions"][0]:
+            continue
         read = [read_caption(entry[system]) for entry in results["captions"]]
         shown = [subjects[entry["image"]].most_common(1)[0][0] for entry in results["captions"]]
         named = np.mean([subject == seen for (subject, _), seen in zip(read, shown, strict=True)])
@@ -114,9 +202,11 @@ def ceiling(run: Path) -> None:
         captions.append(str(generator.choice(sentences[subject][tone])))
         probabilities.append(_true_probabilities(subject, tone))
     print(f"truth: {alignment_hits(np.concatenate(probabilities), emotions).mean():.3f}")
-    for name in stage.JUDGES:
-        judge, _ = stage._judge(study, name)
-        print(f"{name}: {alignment_hits(judge(captions), eval_set.emotions).mean():.3f}")
+    for name in JUDGES:
+        judge, _ = stage._judge(study, name, study.pairs("source").captions[:2000])
+        by_lift, by_probability = judge.lift(captions), judge.probabilities(captions)
+        hits = [alignment_hits(scores, eval_set.emotions).mean() for scores in (by_lift, by_probability)]
+        print(f"{name}: {hits[0]:.3f} by lift, {hits[1]:.3f} by probability")
 
 
 def speed(run: Path, n_batches: int) -> None:
@@ -153,8 +243,16 @@ def speed(run: Path, n_batches: int) -> None:
         print(f"re-ranking, {name}: {1e3 * (time.perf_counter() - start) / n_batches / BATCH:.1f} ms a candidate")
 
 
-def _interval(value: dict[str, float]) -> str:
-    return f"{value['mean']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
+def _interval(value: dict[str, float] | None) -> str:
+    return f"{value['mean']:.3f} [{value['low']:.3f}, {value['high']:.3f}]" if value else "–"
+
+
+def _difference(value: dict[str, float] | None) -> str:
+    return f"{value['difference']:+.3f} [{value['low']:+.3f}, {value['high']:+.3f}]" if value else "–"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 if __name__ == "__main__":

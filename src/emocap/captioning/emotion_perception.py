@@ -35,7 +35,8 @@ def emotion_perception(
         rule: mined from the judge's training captions.
         labels: E emotions.
         labelled: M captions that people wrote and others labelled, unknown to the judge, and (M, E) their emotions.
-            Their alignment is the ceiling.
+            Their alignment is the ceiling; since they may be of another kind than captions of the judged images,
+            their lift is over themselves.
         seed: of the bootstrap.
 
     Returns:
@@ -49,7 +50,8 @@ def emotion_perception(
     }
     captions, targets = labelled
     rows, emotions = (index.tolist() for index in np.nonzero(np.asarray(targets) > 0))
-    human = perceived([captions[row] for row in rows], emotions, judge.lift, rule, k)
+    of_labelled = Judge.of(judge.probabilities, captions)
+    human = perceived([captions[row] for row in rows], emotions, of_labelled.lift, rule, k)
     groups = [str(row) for row in rows]
     plain = values[WITHOUT_EMOTION]["judge"]
     result: dict[str, Any] = {
