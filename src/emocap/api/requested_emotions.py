@@ -42,7 +42,7 @@ def emotion_indices(
         if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
             raise EmocapError(f"{what}: {names!r} is not a list of emotions; write [{str(names)!r}]")
         if names and not labels:
-            raise EmocapError(f"{what} {names[0]!r}: this model predicts ratings alone, no emotions; leave it out")
+            raise EmocapError(f"{what} {names[0]!r}: this model predicts ratings alone, no emotions")
         distinct: dict[int, None] = {}
         for name in names:
             plain = name.strip().lower()

@@ -11,7 +11,7 @@ import typer
 
 from emocap.cli.checks import check_corpora, check_run, check_stage
 from emocap.cli.options import SetOption
-from emocap.cli.output import print_scores
+from emocap.cli.output import print_ratings, print_scores
 from emocap.errors import EmocapError
 
 
@@ -82,8 +82,13 @@ def compare(
         "compare.html"
     ),
     metric: Annotated[
-        str, typer.Option("--metric", help="Metric to choose and compare models by, such as macro_f1.")
-    ] = "mean_average_precision",
+        str | None,
+        typer.Option(
+            "--metric",
+            help="Metric to choose and compare models by, such as macro_f1 or valence:pearson_r; default mean average "
+            "precision, of ratings alone their mean Pearson's r.",
+        ),
+    ] = None,
     model: Annotated[
         str | None, typer.Option("--model", metavar="NAME", help="Show this model of every run, such as AnB+.")
     ] = None,
@@ -139,5 +144,8 @@ def _run(config: Any, run_dir: Path, until: str | None, draw: Any = None) -> Non
     path = run_study(config, run_dir, report=write_report, until=until, command=command, draw=draw)
     if until in (None, "evaluation", "report"):
         results = read_json(run_dir / "results.json")
-        print_scores(results["models"] | ({"ceiling": results["ceiling"]} if "ceiling" in results else {}))
+        if results["labels"]:
+            print_scores(results["models"] | ({"ceiling": results["ceiling"]} if "ceiling" in results else {}))
+        if "ratings" in results:
+            print_ratings(results["ratings"])
     typer.echo(path)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from emocap.errors import EmocapError
-from emocap.evaluation.metrics import PRIMARY
 from emocap.report.compare_pairs import ComparedRow, RunResults, paired_comparison, why_not_paired
 from emocap.report.files.comparison import Comparison, MetricInfo
+from emocap.report.files.results import Results
 from emocap.report.files.run import read_results
 from emocap.report.outcome import best_baseline, main_model
 from emocap.report.text import metric_in_sentence
@@ -34,21 +34,22 @@ class ComparedRuns:
 
 
 def compare_runs(
-    run_dirs: Sequence[Path], *, metric: str = PRIMARY, model: str | None = None, every: bool = False
+    run_dirs: Sequence[Path], *, metric: str | None = None, model: str | None = None, every: bool = False
 ) -> ComparedRuns:
     """Compare models of several runs.
 
     Args:
         run_dirs: at least two; `results.json` and `predictions.parquet` of each are read.
-        metric: rows are chosen, ordered and described by it.
+        metric: rows are chosen, ordered and described by it; of a rating such as `valence:pearson_r`. None takes mean
+            average precision, of runs of ratings alone their mean Pearson's r.
         model: show this model of every run; None shows the main model of each, and the best baseline of the first run.
         every: show every model of every run.
 
     Raises:
-        EmocapError: fewer than two runs, one that is missing or damaged, different vocabularies, or an unknown metric
-            or model.
+        EmocapError: fewer than two runs, one that is missing or damaged, different vocabularies or ratings, or an
+            unknown metric or model.
     """
-    runs = _read_runs(run_dirs, metric)
+    runs, metric = _read_runs(run_dirs, metric)
     rows = [
         ComparedRow(
             name=f"{run.name} {display_name(name)}",
@@ -76,7 +77,8 @@ def compare_runs(
     return ComparedRuns(metric, runs[0].results.metrics[metric], rows, paired, remarks)
 
 
-def _read_runs(run_dirs: Sequence[Path], metric: str) -> list[RunResults]:
+def _read_runs(run_dirs: Sequence[Path], metric: str | None) -> tuple[list[RunResults], str]:
+    """The runs, with the metrics of their ratings among the others, and the metric to compare them by."""
     folders = [Path(folder) for folder in run_dirs]
     if len(folders) < 2:
         raise EmocapError("compare takes two runs or more; name their folders, such as runs/a runs/b")
@@ -89,15 +91,24 @@ def _read_runs(run_dirs: Sequence[Path], metric: str) -> list[RunResults]:
         for name, folder in zip(names, folders, strict=True)
     ]
     first = runs[0].results
+    metric = metric or first.primary
     for run in runs:
+        if run.results.labels != first.labels:
+            raise EmocapError(f"{run.folder}: {_different_vocabulary(first.labels, run.results.labels, folders[0])}")
+        if _scales(run.results) != _scales(first):
+            raise EmocapError(f"{run.folder}: its ratings or their scales differ from those of {folders[0]}")
+        if run.results.ratings is not None:
+            run.results.metrics |= run.results.ratings.add_to(run.results)
         if metric not in run.results.metrics:
             known = ", ".join(run.results.metrics)
             raise EmocapError(f"{run.folder}: has no metric {metric!r}; it has {known}")
         if run.results.metrics[metric] != first.metrics[metric]:
             raise EmocapError(f"{run.folder}: disagrees with {folders[0]} on whether a higher {metric} is better")
-        if run.results.labels != first.labels:
-            raise EmocapError(f"{run.folder}: {_different_vocabulary(first.labels, run.results.labels, folders[0])}")
-    return runs
+    return runs, metric
+
+
+def _scales(results: Results) -> dict[str, tuple[float, float]]:
+    return {} if results.ratings is None else results.ratings.range
 
 
 def _different_vocabulary(first: list[str], other: list[str], folder: Path) -> str:

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from emocap.errors import EmocapError
-from emocap.evaluation.metrics import PRIMARY
 from emocap.evaluation.predictions import ModelPredictions, Predictions, read_predictions
-from emocap.evaluation.significance import compare_models
+from emocap.evaluation.rating_comparison import compare_ratings
+from emocap.evaluation.significance import compare_models, without_emotions
+from emocap.ratings import Ratings
 from emocap.report.files.comparison import Comparison, Difference
+from emocap.report.files.ratings import RatingResults
 from emocap.report.files.results import Results
 from emocap.study.digests import require_undamaged
 
@@ -69,10 +71,15 @@ def why_not_paired(first: RunResults, other: RunResults) -> str | None:
     if rows.keys() != other_rows.keys():
         shared = len(rows.keys() & other_rows.keys())
         return f"different test pairs: {shared:,} of {len(rows | other_rows):,} shared"
-    targets = first.predictions.targets[list(rows.values())]
-    other_targets = other.predictions.targets[[other_rows[pair_id] for pair_id in rows]]
+    targets = _targets(first)[list(rows.values())]
+    other_targets = _targets(other)[[other_rows[pair_id] for pair_id in rows]]
     changed = int((targets != other_targets).any(axis=1).sum())
     return f"different targets for {changed:,} of {len(rows):,} test pairs" if changed else None
+
+
+def _targets(run: RunResults) -> np.ndarray:
+    """(M, E + R) float32 targets of emotions and ratings, -1 for a missing rating."""
+    return np.concatenate([run.predictions.targets, np.nan_to_num(run.predictions.ratings, nan=-1.0)], axis=1)
 
 
 def paired_comparison(rows: Sequence[ComparedRow], first: RunResults) -> Comparison | None:
@@ -88,16 +95,23 @@ def paired_comparison(rows: Sequence[ComparedRow], first: RunResults) -> Compari
             raise EmocapError(f"{row.run.folder}: predictions.parquet lacks {row.model!r}; run the study again")
         predictions[row.name] = [_reordered(repeat, own.pair_ids, position) for repeat in own.by_model[row.model]]
     table_rows = list(tested.values())
-    comparison = Comparison.model_validate(
-        compare_models(
-            predictions,
-            first.predictions.targets[table_rows],
-            [first.predictions.images[row] for row in table_rows],
-            first.results.labels,
-            references=[rows[0].name],
-            n_bootstrap=first.results.n_bootstrap,
+    images = [first.predictions.images[row] for row in table_rows]
+    results, references = first.results, [rows[0].name]
+    if results.labels:
+        targets = first.predictions.targets[table_rows]
+        found = compare_models(
+            predictions, targets, images, results.labels, references=references, n_bootstrap=results.n_bootstrap
         )
-    )
+    else:
+        found = without_emotions(predictions, images, references)
+    comparison = Comparison.model_validate(found)
+    if results.ratings is not None:
+        true = first.predictions.ratings[table_rows].astype(float)
+        ratings = Ratings.of({name: list(results.ratings.range[name]) for name in results.ratings.names})
+        of_ratings = compare_ratings(
+            predictions, true, images, ratings, references=references, n_bootstrap=results.n_bootstrap
+        )
+        RatingResults.model_validate(of_ratings).add_to(comparison)
     for row in rows:
         _require_same_score(row, comparison.models[row.name])
     # A run of another version may have metrics that this one does not compute; those have no paired difference.
@@ -127,8 +141,8 @@ def _tested_by_id(run: RunResults) -> dict[str, int]:
 
 def _require_same_score(row: ComparedRow, scores: Mapping[str, Any]) -> None:
     """Refuse predictions whose score differs from the run's table, such as those of another run."""
-    recorded = row.run.results.models[row.model]
-    if abs((recorded.get(PRIMARY) or 0.0) - (scores.get(PRIMARY) or 0.0)) > TOLERANCE:
+    recorded, primary = row.run.results.models[row.model], row.run.results.primary
+    if abs((recorded.get(primary) or 0.0) - (scores.get(primary) or 0.0)) > TOLERANCE:
         raise EmocapError(
             f"{row.run.folder}: results.json and predictions.parquet disagree on the score of {row.model!r}; "
             "delete results.json and run the study again"

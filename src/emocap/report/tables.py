@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from emocap.evaluation.human_agreement import HUMAN_METRICS
 from emocap.evaluation.metrics import METRICS, PRIMARY
-from emocap.report.files.comparison import Comparison, MetricInfo
+from emocap.report.files.comparison import MEAN_PEARSON_R, Comparison, MetricInfo
 from emocap.report.files.results import Results
 from emocap.report.outcome import best_models, outcome_of
 from emocap.report.text import EQUAL, counted_images, interval_text, metric_name, number, signed, signed_interval
@@ -50,8 +50,9 @@ class Group:
 def summary_metrics(available: Iterable[str]) -> list[str]:
     """Those of the available metrics that a short table shows, the primary metric first."""
     in_order = [PRIMARY, *(name for name, metric in METRICS.items() if metric.in_summary and name != PRIMARY)]
-    available = set(available)
-    return [name for name in in_order if name in available]
+    available = list(available)
+    of_ratings = [name for name in available if name == MEAN_PEARSON_R or ":" in name]
+    return [*(name for name in in_order if name in available), *of_ratings]
 
 
 def column_names(results: Results, metrics: list[str]) -> list[tuple[str, bool]]:

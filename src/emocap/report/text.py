@@ -35,9 +35,12 @@ MONTHS = (
 def metric_name(metric: str) -> str:
     """A metric's display name; one that this version does not know keeps its own.
 
-    >>> [metric_name(metric) for metric in ("top1_accuracy", "bce", "unknown_metric")]
-    ['Top-1 accuracy', 'Binary cross-entropy', 'unknown_metric']
+    >>> [metric_name(metric) for metric in ("top1_accuracy", "bce", "valence:rmse", "unknown_metric")]
+    ['Top-1 accuracy', 'Binary cross-entropy', 'RMSE of valence', 'unknown_metric']
     """
+    rating, colon, of_rating = metric.rpartition(":")
+    if colon and of_rating in RATING_METRIC_NAMES:
+        return f"{RATING_METRIC_NAMES[of_rating]} of {rating}"
     return METRICS[metric].display_name if metric in METRICS else RATING_METRIC_NAMES.get(metric, metric)
 
 
@@ -48,7 +51,7 @@ def metric_in_sentence(metric: str) -> str:
     ('mean average precision', 'micro F1')
     """
     name = metric_name(metric)
-    return name if metric in ("pearson_r", "rmse") else name[:1].lower() + name[1:]
+    return name if name.startswith(("Pearson", "RMSE")) else name[:1].lower() + name[1:]
 
 
 def label_of(model: str) -> str:

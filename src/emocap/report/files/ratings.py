@@ -89,10 +89,32 @@ class RatingResults(BaseModel):
             ),
         )  # fmt: skip
 
+    def add_to(self, comparison: Comparison) -> dict[str, MetricInfo]:
+        """Add every rating's metrics to a comparison of the same models, as `RATING:METRIC`, and the mean Pearson's r.
+
+        Returns:
+            What is known of each metric that was added.
+        """
+        of_all = Comparison(models={}, intervals={})
+        self.in_place_of_emotions(of_all)
+        added = {MEAN_PEARSON_R: (of_all, MEAN_PEARSON_R, RATING_INFOS[RATING_PRIMARY])}
+        for name in self.names:
+            for metric, info in RATING_INFOS.items():
+                added[f"{name}:{metric}"] = (self.comparison(name, self.n_pairs[name]), metric, info)
+        for key, (found, metric, _) in added.items():
+            for model in comparison.models:
+                comparison.models[model][key] = found.models[model][metric]
+                comparison.intervals[model][key] = found.interval(model, metric)
+            for reference, compared in comparison.differences.items():
+                for model in compared:
+                    compared[model][key] = found.difference(model, reference, metric)
+        return {key: info for key, (_, _, info) in added.items()}
+
     def in_place_of_emotions(self, comparison: Comparison) -> None:
         """Give a comparison of models without emotions the mean Pearson's r as its only metric."""
-        known = {name: self.mean.models[name] for name in comparison.models if name in self.mean.models}
-        comparison.models = {name: {MEAN_PEARSON_R: scores.get(RATING_PRIMARY)} for name, scores in known.items()}
+        comparison.models = {
+            name: {MEAN_PEARSON_R: scores.get(RATING_PRIMARY)} for name, scores in self.mean.models.items()
+        }
         comparison.intervals = {
             name: {MEAN_PEARSON_R: intervals.get(RATING_PRIMARY)} for name, intervals in self.mean.intervals.items()
         }
