@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from emocap.files import read_array, read_json
+from emocap.pseudo_labels.contrast import contrast
+from emocap.pseudo_labels.lift import LiftScale, lift
 from emocap.pseudo_labels.select import agreement_over_captions, top_p_emotions
 from emocap.report.page import write_report
 from emocap.study.config.loading import load_config
@@ -40,6 +42,7 @@ def studied(tiny_study):
                 "fraction": [0.1, 1.0],
                 "label_type": ["hard", "votes"],
                 "min_agreement": [1.0],
+                "rank": ["lift", "probability"],
             },
         },
     )
@@ -113,6 +116,7 @@ def test_pseudo_label_study_has_all_variations(finished) -> None:
         ("label_type=hard", 80),
         ("label_type=votes", 80),
         ("min_agreement=1.0", found["points"][7]["n_selected"]),
+        ("rank=lift", 80),
         ("shuffled", 80),
         ("none", None),
     ]
@@ -140,10 +144,24 @@ def test_controls_change_nothing_else(finished, tiny_study) -> None:
     assert (share[agreed.rows][hard > 0] == 1).all()
 
 
+def test_rank_by_lift_keeps_the_highest_lifts(finished, tiny_study) -> None:
+    study = units_of(load_config(studied(tiny_study)), finished)[0]
+    point = {"model": "rank=lift", "varied": "rank", "value": "lift"}
+    sample, targets = pseudo_label_study._sample(study, point, 0)
+    probabilities = read_array(finished / "scores/probabilities.npy")
+    lifts = lift(probabilities, LiftScale.load(finished / "lift.json", study.vocabulary))
+    kept = top_p_emotions(probabilities, 2, lifts)
+    assert (sample.kept == kept[sample.rows]).all()
+    assert targets == pytest.approx(np.where(kept, probabilities, 0)[sample.rows])
+    assert (kept != top_p_emotions(probabilities, 2)).any()
+    found = read_json(finished / "audit.json")["contrast"]["lift"]
+    assert found == contrast(kept, study.pairs("source").images)
+
+
 def test_control_none_trains_teacher_equally_long(finished, tiny_study, monkeypatch) -> None:
     seen = {}
 
-    def spy(study, run, model, training, settings, seed):
+    def spy(study, run, model, training, settings, seed, n_ratings):
         seen.update(pairs=len(training), epochs=settings.epochs, targets=training.targets)
 
     monkeypatch.setattr(pseudo_label_study, "pretrain", spy)
