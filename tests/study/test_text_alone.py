@@ -1,5 +1,7 @@
 """What images add to text: the baselines that read images, and a teacher of captions alone in the same study."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -57,3 +59,16 @@ def test_captions_alone_have_no_baseline_of_images(tiny_study) -> None:
     assert with_images.baseline_names == ["prior", "tfidf", "vectors", "neighbours", "image_probe", "vectors_image"]
     assert captions_alone.baseline_names == ["prior", "tfidf", "vectors", "neighbours"]
     assert with_images.models == ["teacher"]
+
+
+def test_images_without_captions_have_no_baseline_of_captions(tiny_study, tiny_corpora, tmp_path, caplog) -> None:
+    rows = [json.loads(line) for line in (tiny_corpora / "pairs.jsonl").read_text().splitlines()[:60]]
+    table = tmp_path / "images.jsonl"
+    table.write_text("\n".join(json.dumps({key: row[key] for key in ("image", "emotions")}) for row in rows))
+    target = {"format": "table", "path": str(table), "images": "target"}
+    config = load_config(tiny_study(source=None, baselines={}, target=target))
+    with caplog.at_level("INFO", "emocap"):
+        run_study(config, tmp_path / "run", report=write_report, until="baselines")
+    fitted = sorted(path.name for path in (tmp_path / "run/baselines").iterdir())
+    assert fitted == ["image_probe", "prior"]
+    assert "the target has no captions, so there is no neighbours, tfidf, vectors, vectors_image" in caplog.text

@@ -15,6 +15,7 @@ from emocap.errors import EmocapError
 from emocap.files import write_json
 from emocap.progress import logger
 from emocap.study.artifacts import read_value
+from emocap.study.baseline_names import with_baselines
 from emocap.study.cache import RunDir
 from emocap.study.config.study import StudyConfig
 from emocap.study.curve_results import point_name, results_of
@@ -76,7 +77,8 @@ def run_curve(config: StudyConfig, run_dir: Path, *, models: Sequence[str] = (),
         run_study_stage(run, units_of(config, run_dir), STAGES["prepare"])
         if not len(Study(config, run_dir).vocabulary):
             raise EmocapError("curve: a learning curve is of emotions, but the target has ratings alone")
-        config = with_folds(config, run_dir)
+        config = with_baselines(with_folds(config, run_dir), run_dir)
+        names = curve_models(config, models)
         require_fitting_settings(config, run_dir)
         _log_trainings(len(units_of(config, run_dir)), names, n_sizes)
         run_study_stage(run, units_of(config, run_dir), STAGES["features"])

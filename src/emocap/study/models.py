@@ -30,7 +30,7 @@ class StudyModel:
         features_from: corpora whose region features it has seen, the first that has some decides their fingerprint;
             a model without any is trained on captions alone.
         in_ensemble: whether the ensemble holds it unless the configuration says otherwise.
-        needs_images: of a baseline: whether it reads images, and exists only where the target has some.
+        reads: of a baseline: what it reads, "caption" and "image"; it exists only where the target has such.
     """
 
     name: str
@@ -47,7 +47,7 @@ class StudyModel:
     settings: str | None = None
     features_from: tuple[str, ...] = ("target",)
     in_ensemble: bool = False
-    needs_images: bool = False
+    reads: tuple[str, ...] = ()
 
     @property
     def structure(self) -> dict[str, Any]:
@@ -66,8 +66,24 @@ _ROWS = (
         marker="|",
         filled=True,
     ),
-    StudyModel("tfidf", "baseline", "logistic regression on the caption’s TF-IDF", "tfidf", 4, "D"),
-    StudyModel("vectors", "baseline", "logistic regression on a sentence vector of the caption", "vectors", 4, "D"),
+    StudyModel(
+        "tfidf",
+        "baseline",
+        "logistic regression on the caption’s TF-IDF",
+        label="tfidf",
+        series=4,
+        marker="D",
+        reads=("caption",),
+    ),
+    StudyModel(
+        "vectors",
+        "baseline",
+        "logistic regression on a sentence vector of the caption",
+        label="vectors",
+        series=4,
+        marker="D",
+        reads=("caption",),
+    ),
     StudyModel(
         "neighbours",
         "baseline",
@@ -75,6 +91,7 @@ _ROWS = (
         label="neighbours",
         series=4,
         marker="D",
+        reads=("caption",),
     ),
     StudyModel(
         "image_probe",
@@ -84,7 +101,7 @@ _ROWS = (
         series=4,
         marker="D",
         display_name="image probe",
-        needs_images=True,
+        reads=("image",),
     ),
     StudyModel(
         "vectors_image",
@@ -94,7 +111,7 @@ _ROWS = (
         series=4,
         marker="D",
         display_name="vectors + image",
-        needs_images=True,
+        reads=("caption", "image"),
     ),
     StudyModel(
         "best_baseline",
@@ -206,7 +223,7 @@ _ROWS = (
         features_from=("target", "labelled_source"),
         in_ensemble=True,
     ),
-    StudyModel("ensemble", "ensemble", "mean of the fine-tuned models’ logits", "the ensemble", 1, "P", filled=True),
+    StudyModel("ensemble", "ensemble", "mean of several models’ logits", "the ensemble", 1, "P", filled=True),
     StudyModel(
         "BnB",
         "reference",

@@ -14,6 +14,7 @@ from typing import Any
 from emocap.errors import EmocapError
 from emocap.files import write_json
 from emocap.study.artifacts import read_value
+from emocap.study.baseline_names import with_baselines
 from emocap.study.cache import RunDir
 from emocap.study.config.study import StudyConfig
 from emocap.study.fitting_settings import require_fitting_settings
@@ -90,7 +91,7 @@ def run_study(
         if draw is not None:
             _draw_corpora(run, draw, config.seed)
         run_study_stage(run, units_of(config, run_dir), STAGES["prepare"])
-        config = with_folds(config, run_dir)
+        config = with_baselines(with_folds(config, run_dir), run_dir)
         _require_stage([config], until)
         require_fitting_settings(config, run_dir)
         units = units_of(config, run_dir)

@@ -64,6 +64,10 @@ class TrainingUnit(Unit):
         model, _ = load_backbone(config, backbone.folder, seed)
         return model, load_tokenizer(backbone.tokenizer_folder)
 
+    def place_of(self, name: str) -> str:
+        """The folder of a model and of its predictions for held-out pairs, below the unit's."""
+        return f"baselines/{name}" if self.models[name].kind == "baseline" else name
+
     def folder(self, name: str) -> Path:
         """Where a model's files are; one that learns another corpus only is the same for every unit."""
         return (self.root if self._is_shared(name) else self.run) / name

@@ -74,12 +74,12 @@ class StudyConfig(Section):
     def _models_are_there(self) -> "StudyConfig":
         if len(set(self.evaluation.ensemble or ())) < len(self.evaluation.ensemble or ()):
             raise ValueError("evaluation.ensemble names a model twice")
+        known = [*self.baseline_names, *self.models]
         for key, names in (("reference", [self.evaluation.reference]), ("ensemble", self.evaluation.ensemble or [])):
-            known = [*self.baseline_names, *self.models] if key == "reference" else self.models
             for name in names:
                 if name not in known:
                     raise ValueError(f"evaluation.{key} names {name!r}, but this study has {', '.join(known)}")
-        unseen = [name for name in self.baseline_names if MODELS[name].needs_images and not self.target_has_images]
+        unseen = [name for name in self.baseline_names if "image" in MODELS[name].reads and not self.target_has_images]
         if unseen:
             raise ValueError(f"baselines.names names {unseen[0]!r}, which reads images, but the target has none")
         if self.evaluation.text_alone and not self.target_has_images:

@@ -66,8 +66,8 @@ class BaselineConfig(Section):
     """What the models are compared with.
 
     Attributes:
-        names: the baselines that are fitted; `prior` always is. None fits all, those that read images only where the
-            target's models see features.
+        names: the baselines that are fitted; `prior` always is. None fits all that apply: those that read images where
+            the target's models see features, those that read captions where the target has some.
         vectors: sentence vectors for "vectors", "neighbours" and "vectors_image": "offline", or a sentence-transformers
             model.
     """
@@ -83,7 +83,7 @@ class BaselineConfig(Section):
         Args:
             has_images: whether the target's models see features.
         """
-        every = [name for name in OPTIONAL if has_images or not MODELS[name].needs_images]
+        every = [name for name in OPTIONAL if has_images or "image" not in MODELS[name].reads]
         return ["prior", *(every if self.names is None else self.names)]
 
 
@@ -93,8 +93,8 @@ class EvaluationConfig(Section):
     Attributes:
         reference: the model that all others are compared with, besides the baselines.
         n_bootstrap: draws of the bootstrap over images, and over seeds where there are several.
-        ensemble: models whose logits are averaged over all seeds into "ensemble"; None takes every fine-tuned one
-            (teacher, AnB+, labelled_AnB+), an empty list none.
+        ensemble: models, baselines included, whose logits are averaged over all seeds into "ensemble"; None takes every
+            fine-tuned one (teacher, AnB+, labelled_AnB+), an empty list none.
         text_alone: also train the teacher on the captions alone, "teacher_text", so that what images add is tested. The
             modality ablation shows only what a model that was trained on both makes of one.
     """

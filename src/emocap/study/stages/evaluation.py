@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +47,7 @@ def evaluation(units: Sequence[TrainingUnit]) -> None:
     """
     study = units[0]
     config, vocabulary, pairs = study.config, study.vocabulary, study.pairs("target")
-    targets, images, ratings = pairs.targets(vocabulary), study.groups, study.ratings
-    true = pairs.rating_values(ratings.names)
+    targets, ratings = pairs.targets(vocabulary), study.ratings
     held_out = held_out_of(units, targets)
     baseline, chosen_in, of_baseline = comparison_baseline({name: held_out[name] for name in config.baseline_names})
     if baseline == BEST_BASELINE:
@@ -55,18 +55,7 @@ def evaluation(units: Sequence[TrainingUnit]) -> None:
     predictions = {name: found.repeats for name, found in held_out.items()}
     validation = {name: found.validation for name, found in held_out.items()}
 
-    def compared(models: dict[str, list[ModelPredictions]], references: list[str]) -> dict[str, Any]:
-        settings: dict[str, Any] = {
-            "references": references,
-            "n_bootstrap": config.evaluation.n_bootstrap,
-            "seed": config.seed,
-        }
-        if not len(vocabulary):
-            found = without_emotions(models, images, references)
-        else:
-            found = compare_models(models, targets, images, vocabulary.labels, **settings)
-        return found | ({"ratings": compare_ratings(models, true, images, ratings, **settings)} if ratings else {})
-
+    compared = partial(_compared, study)
     results = {
         **_description(units, image_key(pairs, study.same_content)),
         "kinds": {name: study.models[name].kind for name in predictions},
@@ -76,12 +65,7 @@ def evaluation(units: Sequence[TrainingUnit]) -> None:
         "uses_images": uses_images(study, predictions, chosen_in),
         "comparison_baseline": {"model": baseline, "chosen_in": chosen_in},
         **compared(predictions, _references(config, predictions)),
-        "calibration": {
-            name: calibration_report(found.repeats, predictions["prior"], targets, vocabulary.labels)
-            | {"temperature": found.temperatures, "applied": found.is_scaled}
-            for name, found in held_out.items()
-            if len(vocabulary)
-        },
+        "calibration": _calibration(held_out, targets, vocabulary),
         "emotions": _emotions(units, targets),
         "human": human(study, pairs, predictions),
         **studies(units, targets, compared),
@@ -101,14 +85,38 @@ def evaluation(units: Sequence[TrainingUnit]) -> None:
         study.root / "predictions.parquet",
         predictions,
         pair_ids=pairs.pair_ids,
-        images=images,
+        images=study.groups,
         targets=targets,
         labels=vocabulary.labels,
         seeds=config.all_seeds,
-        ratings=true,
+        ratings=pairs.rating_values(ratings.names),
         rating_names=ratings.names,
     )
     write_json(study.root / "results.json", results)
+
+
+def _compared(study: TrainingUnit, models: dict[str, list[ModelPredictions]], references: list[str]) -> dict[str, Any]:
+    """The models' scores of emotions, as `compare_models`, and of ratings, as `compare_ratings`, in `ratings`."""
+    config, pairs, vocabulary, ratings = study.config, study.pairs("target"), study.vocabulary, study.ratings
+    settings: dict[str, Any] = {"n_bootstrap": config.evaluation.n_bootstrap, "seed": config.seed}
+    settings |= {"references": references}
+    found = without_emotions(models, study.groups, references)
+    if len(vocabulary):
+        found = compare_models(models, pairs.targets(vocabulary), study.groups, vocabulary.labels, **settings)
+    if not ratings:
+        return found
+    true = pairs.rating_values(ratings.names)
+    return found | {"ratings": compare_ratings(models, true, study.groups, ratings, **settings)}
+
+
+def _calibration(held_out: Mapping[str, HeldOut], targets: np.ndarray, vocabulary: Vocabulary) -> dict[str, Any]:
+    """How reliable each model's probabilities of the emotions are; nothing without emotions."""
+    return {
+        name: calibration_report(found.repeats, held_out["prior"].repeats, targets, vocabulary.labels)
+        | {"temperature": found.temperatures, "applied": found.is_scaled}
+        for name, found in held_out.items()
+        if len(vocabulary)
+    }
 
 
 def _validation(found: HeldOut, vocabulary: Vocabulary, ratings: Ratings) -> dict[str, float]:
@@ -157,7 +165,7 @@ def uses_images(study: TrainingUnit, names: Iterable[str], selected: Iterable[st
         if model.kind in ("ensemble", "selection"):
             return any(map(reads_features, study.config.members if model.kind == "ensemble" else selected))
         if model.kind == "baseline":
-            return model.needs_images
+            return "image" in model.reads
         return model.kind == "study" and any(study.store_path(domain) is not None for domain in model.features_from)
 
     return {name: reads_features(name) for name in names}
@@ -190,10 +198,9 @@ def held_out_of(units: Sequence[TrainingUnit], targets: np.ndarray) -> dict[str,
     config = units[0].config
     found: dict[str, HeldOut] = {}
     for name in [*config.baseline_names, *config.models]:
-        folder = f"baselines/{name}" if units[0].models[name].kind == "baseline" else name
-        found[name] = pooled(units, targets, folder, scaled=name != "prior")
+        found[name] = pooled(units, targets, units[0].place_of(name), scaled=name != "prior")
     if config.members:
-        found["ensemble"] = ensemble(units, targets, config.members)
+        found["ensemble"] = ensemble(units, targets, [units[0].place_of(name) for name in config.members])
     return found
 
 

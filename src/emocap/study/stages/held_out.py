@@ -173,13 +173,17 @@ def joined(parts: Sequence[ModelPredictions]) -> ModelPredictions:
     return ModelPredictions(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
-def ensemble(units: Sequence[Unit], targets: np.ndarray, members: Sequence[str]) -> HeldOut:
-    """The members' logits averaged over models and seeds, as one repeat."""
+def ensemble(units: Sequence[Unit], targets: np.ndarray, folders: Sequence[str]) -> HeldOut:
+    """The members' logits averaged over models and seeds, as one repeat.
+
+    Args:
+        folders: of the members' predictions, below the unit's.
+    """
     parts = []
     for fold in dict.fromkeys(unit.fold for unit in units):
         same = [unit for unit in units if unit.fold == fold]
         validation, test = (
-            mean_of_logits([stored(unit, member, part) for unit in same for member in members]) for part in HELD_OUT
+            mean_of_logits([stored(unit, folder, part) for unit in same for folder in folders]) for part in HELD_OUT
         )
         parts.append(_calibrated_unit(same[0], targets, validation, test))
     return HeldOut(parts)

@@ -61,8 +61,7 @@ def _names(study: TrainingUnit) -> list[str]:
 
 def _folders(units: Sequence[TrainingUnit], name: str) -> list[Path] | None:
     """A model's folder in each unit; None unless every unit has it."""
-    is_baseline = units[0].models[name].kind == "baseline"
-    parents = [unit.run / "baselines" / name if is_baseline else unit.folder(name) for unit in units]
+    parents = [unit.run / unit.place_of(name) for unit in units]
     return [parent / "model" for parent in parents] if all((p / "model" / CARD).is_file() for p in parents) else None
 
 
@@ -77,7 +76,8 @@ def _over_units(study: TrainingUnit, name: str, members: Sequence[Path]) -> Path
 def _ensemble(units: Sequence[TrainingUnit], kept: dict[str, list[Path]]) -> list[Path]:
     """Write the study's ensemble for each fold, and that of all folds as the last one; returns their folders."""
     study, members = units[0], units[0].config.members
-    found = ensemble(units, study.pairs("target").targets(study.vocabulary), members)
+    folders_of = [study.place_of(name) for name in members]
+    found = ensemble(units, study.pairs("target").targets(study.vocabulary), folders_of)
     folds = list(dict.fromkeys(unit.fold for unit in units))
     folders = []
     for fold, evaluated in zip(folds, found.units, strict=True):
