@@ -111,7 +111,7 @@ class CaptionGenerator:
         encoded = self.tokens.encode(captions, self.max_length)
         states, mask = self._encode(features, [[] for _ in features], [None] * len(features))
         if len(features) < len(captions):
-            states, mask = (tensor.expand(len(captions), *tensor.shape[1:]) for tensor in (states, mask))
+            states, mask = (tensor.repeat_interleave(len(captions), 0) for tensor in (states, mask))
         inputs, targets = pad_tokens([ids[:-1] for ids in encoded]), pad_tokens([ids[1:] for ids in encoded])
         labels = targets["input_ids"].masked_fill(targets["attention_mask"] == 0, IGNORED).to(self.device)
         logits = self.model(
