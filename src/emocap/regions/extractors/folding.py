@@ -2,6 +2,7 @@
 
 import copy
 from itertools import pairwise
+from typing import Any
 
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
@@ -15,22 +16,15 @@ def fold_batch_norms(network: nn.Module) -> nn.Module:
     """
     folded = copy.deepcopy(network)
     for module in list(folded.modules()):
-        for (_, convolution), (name, norm) in pairwise(list(module.named_children())):
-            if (
-                isinstance(convolution, nn.Conv2d)
-                and isinstance(norm, nn.BatchNorm2d)
-                and convolution.out_channels == norm.num_features
-            ):
-                weight, bias = fuse_conv_bn_weights(
-                    convolution.weight,
-                    convolution.bias,
-                    norm.running_mean,
-                    norm.running_var,
-                    norm.eps,
-                    norm.weight,
-                    norm.bias,
+        for (_, first), (name, second) in pairwise(list(module.named_children())):
+            if not (isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d)):
+                continue
+            norm: Any = second
+            if first.out_channels == norm.num_features:
+                statistics = (norm.running_mean, norm.running_var, norm.eps)
+                first.weight, first.bias = fuse_conv_bn_weights(
+                    first.weight, first.bias, *statistics, norm.weight, norm.bias
                 )
-                convolution.weight, convolution.bias = weight, bias
                 # timm's BatchNormAct2d contains the activation.
                 setattr(module, name, nn.Sequential(norm.drop, norm.act) if hasattr(norm, "act") else nn.Identity())
     return folded
