@@ -32,7 +32,8 @@ class TransferConfig(Section):
 
     Attributes:
         n_transferred: number of lowest encoder layers that are copied; None means all.
-        head: "fresh" initialises `fc` anew, "copied" takes the student's.
+        head: "fresh" initialises `fc` anew, "copied" takes the student's, and of a labelled source's model the outputs
+            of the same name.
         layers: the numbers of layers that the transfer study copies (Yosinski et al. 2014); None leaves the study out.
         controls: the transfer study also copies the teacher's own layers (BnB, BnB+), and runs the references.
         seeds: of the transfer study's re-initialised layers and orders.
