@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 
 class CaptionTokens:
@@ -23,11 +22,11 @@ class CaptionTokens:
         cls_token_id, sep_token_id, pad_token_id: the special tokens in the decoder's ids.
     """
 
-    def __init__(self, tokenizer: Any, kept: torch.Tensor | np.ndarray | None = None) -> None:
+    def __init__(self, tokenizer: Any, kept: np.ndarray | None = None) -> None:
         self.tokenizer = tokenizer
-        self._kept = None if kept is None else np.asarray(kept, dtype=np.int64)
+        self._kept = kept
         if self._kept is not None:
-            self._position = np.full(max(len(tokenizer), self._kept.max() + 1), -1)
+            self._position = np.full(len(tokenizer), -1)
             self._position[self._kept] = np.arange(len(self._kept))
             self._position[self._position < 0] = self._position[tokenizer.unk_token_id]
         self.cls_token_id, self.sep_token_id, self.pad_token_id = (

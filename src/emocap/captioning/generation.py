@@ -37,7 +37,7 @@ class CaptionGenerator:
         self, model: VisualBertForCaptioning, tokenizer: Any, prompts: Prompts, max_length: int, device: torch.device
     ) -> None:
         self.model, self.prompts, self.device = model.to(device).eval(), prompts, device
-        self.tokens = CaptionTokens(tokenizer, model.kept_tokens)
+        self.tokens = CaptionTokens(tokenizer, None if model.kept_tokens is None else model.kept_tokens.cpu().numpy())
         self.max_length = max_length
         suppressed = self.tokens.never_generated(model.config.decoder.vocab_size)
         self._suppress_special = SuppressTokensLogitsProcessor(suppressed, device=str(device))
