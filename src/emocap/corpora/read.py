@@ -42,7 +42,8 @@ from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.row_files import table_suffix
 from emocap.corpora.rows import csv_names
-from emocap.corpora.table import Columns, read_table
+from emocap.corpora.table import read_table
+from emocap.corpora.table_columns import Columns
 from emocap.errors import EmocapError
 
 PART_LISTS = tuple(flickr_tokens.PART_LISTS.values())

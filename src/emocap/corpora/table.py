@@ -4,7 +4,6 @@ import contextlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,15 +15,16 @@ from emocap.corpora.embedded_images import EmbeddedImages, is_embedded
 from emocap.corpora.image_names import plain_image_name, resolve_image_names
 from emocap.corpora.label_columns import Labels, find_binary_columns, labels_of_column, labels_of_columns
 from emocap.corpora.labels import LabelFault, is_absent
-from emocap.corpora.options import EMOTION_COLUMNS, ROLES, ReadOptions, column_of, has_caption_alias, propose_columns
+from emocap.corpora.options import EMOTION_COLUMNS, ROLES, ReadOptions
 from emocap.corpora.pairs import ADDED, SCHEMA, Pairs
 from emocap.corpora.pairs_builder import PairsBuilder, plain_id
 from emocap.corpora.predicted_labels import ROWS as PREDICTED_ROWS
 from emocap.corpora.predicted_labels import are_predictions
-from emocap.corpora.rating_columns import RatingColumns, RatingFault, Value, find_rating_columns, ratings_of_rows
+from emocap.corpora.rating_columns import RatingFault, Value, ratings_of_rows
 from emocap.corpora.row_files import Row, open_rows
 from emocap.corpora.row_filter import kept_rows
 from emocap.corpora.source_table import KeptRows, SourceTable
+from emocap.corpora.table_columns import Columns, missing_column
 from emocap.corpora.written_pairs import is_written_by_pairs, read_written_pairs
 from emocap.errors import EmocapError
 
@@ -59,75 +59,6 @@ def _noting_predictions(
     if isinstance(column, str) and are_predictions([row for _, _, row in first], column):
         builder.notes.append(f"column {column!r} seems to contain predictions, as emocap writes them, not annotations")
     return chain(first, rows)
-
-
-@dataclass(frozen=True)
-class Columns:
-    """The names of a table's columns by role; None where it has none.
-
-    Attributes:
-        caption: None where there are only images.
-        emotions: one column of label cells, or one column for each emotion.
-        ratings: the columns of each rating that is read.
-        unused: all other named columns.
-    """
-
-    caption: str | None
-    image: str | None
-    pair_id: str | None
-    emotions: str | list[str] | None
-    group: str | None
-    split: str | None
-    annotator: str | None
-    style: str | None
-    ratings: list[RatingColumns]
-    unused: list[str]
-
-    def by_role(self) -> dict[str, tuple[str, ...]]:
-        """Role to the names of its columns, without roles that the table has not."""
-        names = {role: getattr(self, role) for role in ROLES}
-        found = {role: (name,) if isinstance(name, str) else tuple(name) for role, name in names.items() if name}
-        return found | {columns.rating.name: tuple(columns.names) for columns in self.ratings}
-
-    @staticmethod
-    def find(source: object, names: Sequence[str], options: ReadOptions, *, needs_image: bool) -> "Columns":
-        """The columns of a table with these names.
-
-        Raises:
-            EmocapError: no caption and no image, no image although images are given, a rating without a column, or a
-                column that `options` name is absent.
-        """
-        wanted = options.columns.get("emotions") if options.labels else None
-        several = None if wanted is None or isinstance(wanted, str) else list(wanted)
-        try:
-            roles = {
-                role: column_of(role, names, options)
-                for role in ROLES
-                if role != "emotions" or (several is None and options.labels)
-            }
-        except EmocapError as error:
-            raise EmocapError(f"{source}: {error}") from None
-        needed = ["caption", "image"] if needs_image else ["caption"]
-        if roles["image"] is not None and not has_caption_alias(names):
-            needed.remove("caption")
-        for role in [role for role in needed if roles[role] is None]:
-            raise missing_column(source, role, names)
-        ratings = find_rating_columns(source, names, options.ratings, options.columns)
-        if (missing := next((name for name in several or () if name not in names), None)) is not None:
-            raise EmocapError(f"{source}: has no column {missing!r} of emotions, found {', '.join(names)}")
-        emotions = roles.pop("emotions", None) if several is None else several
-        used = {*roles.values(), *(emotions if isinstance(emotions, list) else [emotions])}
-        used.update(name for columns in ratings for name in columns.names)
-        unused = [name for name in names if name not in used]
-        return Columns(emotions=emotions, ratings=ratings, unused=unused, **roles)
-
-
-def missing_column(source: object, role: str, names: Sequence[str]) -> EmocapError:
-    """The error for a table without a column for a role, which proposes one."""
-    return EmocapError(
-        f"{source}: has no column {role!r}, found {', '.join(names)}; name its columns, such as "
-        f"{propose_columns(names)}, or rename them"
-    )
 
 
 _NO_COLUMN = object()  # no row has this key
@@ -198,9 +129,31 @@ def pairs_of_rows(
     spellings = _file_names(cells, builder.image_root) if is_merged else {}
     ids = _ids(builder, cells, stem, spellings, merged=has_answers, by_annotator=by_annotator)
     rated = has_answers and (by_annotator or len(set(ids)) < len(ids))
+    answers = zip(ids, labels or [None] * len(cells), rating_rows, strict=True)
+    accepted = _add_rows(builder, cells, answers, embedded, spellings if rated else None)
+    if builder.kept is not None:
+        builder.source_table = _source_table(builder, builder.kept, cells, accepted, columns.pair_id)
+    if rated and 0 < len(builder) < len(cells) - len(builder.rejected):
+        builder.notes.append(f"{len(cells) - len(builder.rejected)} rows are the ratings of {len(builder)} pairs")
+    return builder.build()
+
+
+def _add_rows(
+    builder: PairsBuilder,
+    cells: Sequence[_Cells],
+    answers: Iterable[tuple[str, list[str] | LabelFault | None, list[Value] | RatingFault | None]],
+    embedded: EmbeddedImages | None,
+    spellings: Mapping[str, str] | None,
+) -> list[int]:
+    """Add every row to the builder, and return the numbers of those that became a pair of their own.
+
+    Args:
+        answers: of each row, the id of its pair, its emotions and its ratings.
+        embedded: where images of cells are written, if there are some.
+        spellings: cells of images to the one name of all their spellings; None where no rows are joined.
+    """
     accepted: list[int] = []
-    of_rows = zip(cells, ids, labels or [None] * len(cells), rating_rows, strict=True)
-    for number, (row, pair_id, named, ratings) in enumerate(of_rows):
+    for number, (row, (pair_id, named, ratings)) in enumerate(zip(cells, answers, strict=True)):
         if isinstance(named, LabelFault) or isinstance(ratings, RatingFault):
             builder.reject(row.where, str(named if isinstance(named, LabelFault) else ratings))
             continue
@@ -212,16 +165,12 @@ def pairs_of_rows(
             builder.reject(row.where, str(error))
             continue
         own = {"group": row.group, "split": row.split, "ratings": ratings, "style": row.style}
-        if rated:
+        if spellings is not None:
             image = spellings.get(image, image) if isinstance(image, str) else image
             builder.add_rating(row.where, pair_id, image, row.caption, named, row.annotator, **own)
         elif builder.add(row.where, pair_id, image, row.caption, named, **own):
             accepted.append(number)
-    if builder.kept is not None:
-        builder.source_table = _source_table(builder, builder.kept, cells, accepted, columns.pair_id)
-    if rated and 0 < len(builder) < len(cells) - len(builder.rejected):
-        builder.notes.append(f"{len(cells) - len(builder.rejected)} rows are the ratings of {len(builder)} pairs")
-    return builder.build()
+    return accepted
 
 
 def _source_table(

@@ -151,11 +151,7 @@ def write_predictions(
                 raise EmocapError(
                     f"{path}: {name} predicts other pairs or emotions than the {m} and {len(labels)} expected"
                 )
-            for column in matrices:
-                columns[f"{name}/{repeat}/{column}"] = _lists(ordered.rows, getattr(ordered, column), m)
-            threshold = np.full(m, np.nan, dtype=np.float32)
-            threshold[ordered.rows] = ordered.threshold
-            columns[f"{name}/{repeat}/threshold"] = pa.array(threshold, mask=np.isnan(threshold))
+            columns |= _repeat_columns(f"{name}/{repeat}", ordered, matrices, m)
     about = {
         "schema": SCHEMA,
         "labels": list(labels),
@@ -174,6 +170,14 @@ def write_predictions(
             use_byte_stream_split=split,
             write_page_checksum=True,
         )
+
+
+def _repeat_columns(prefix: str, ordered: ModelPredictions, matrices: Sequence[str], m: int) -> dict[str, pa.Array]:
+    """The columns of one repeat in a table of m pairs; null where it predicts none."""
+    threshold = np.full(m, np.nan, dtype=np.float32)
+    threshold[ordered.rows] = ordered.threshold
+    columns = {f"{prefix}/{name}": _lists(ordered.rows, getattr(ordered, name), m) for name in matrices}
+    return columns | {f"{prefix}/threshold": pa.array(threshold, mask=np.isnan(threshold))}
 
 
 def read_predictions(path: Path) -> Predictions:

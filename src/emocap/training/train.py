@@ -123,7 +123,6 @@ def train(
     if (history := load_final_state(model, checkpoints)) is not None:
         logger.info("%s: already trained", name)
         return history
-    targets = _require_targets(training, name)
     sampler = EpochSampler(lengths, settings.batch_size, seed, numbered_by_epoch=numbered_by_epoch)
     _seed_and_silence(seed)
     trainer = EmotionTrainer(
@@ -136,7 +135,7 @@ def train(
         optimizers=(build_optimizer(model, settings), None),
         callbacks=_callbacks(settings, name, sampler, validation is not None),
         sampler=sampler,
-        loss=loss or _loss_of_logits(settings, targets, name, n_ratings),
+        loss=loss or _loss_of_logits(settings, _require_targets(training, name), name, n_ratings),
     )
     start = time.monotonic()
     with _write_errors(checkpoints):

@@ -55,12 +55,7 @@ def prepare(study: Study) -> None:
     pairs, negatives = _with_negatives(target, vocabulary, config.target.negatives)
     if config.label_aggregation == "votes" and len(vocabulary):
         vote_shares(pairs, vocabulary)  # refuses a corpus that does not keep annotators apart
-    same = same_content(pairs)
-    if same:
-        copy, first = next(iter(same.items()))
-        logger.info(
-            "target: %d images are copies of others, such as %s of %s; they share a part", len(same), copy, first
-        )
+    same = _same_images(pairs)
     counts = {
         "images": len(pairs.distinct_images()),
         "labelled": len(pairs),
@@ -99,6 +94,17 @@ def prepare(study: Study) -> None:
     value = {"data": data, "rejected": faults, "same_content": same, "shared_content": shared}
     write_json(study.root / "data.json", value | {"embedded_images": embedded})
     logger.info("target: %d labelled pairs, %d emotions, %d ratings", len(pairs), len(vocabulary), len(ratings))
+
+
+def _same_images(pairs: Pairs) -> dict[str, str]:
+    """The target's images whose bytes another has too, with the first such image; the log says how many."""
+    same = same_content(pairs)
+    if same:
+        copy, first = next(iter(same.items()))
+        logger.info(
+            "target: %d images are copies of others, such as %s of %s; they share a part", len(same), copy, first
+        )
+    return same
 
 
 def _with_negatives(target: Pairs, vocabulary: Vocabulary, negatives: str) -> tuple[Pairs, int]:
