@@ -21,14 +21,14 @@ def folder(tmp_path):
 
 def test_flickrstyle_csv_has_factual_captions_first(folder):
     pairs = read_corpus("flickrstyle", folder / "captions.csv")
-    assert pairs.styles == ["factual"] * 3 + ["humorous", "romantic", "romantic"]
-    assert pairs.emotions == [[style] for style in pairs.styles]
+    assert pairs.styles == [None] * 3 + ["humorous", "romantic", "romantic"]
+    assert pairs.emotions == [[style or "factual"] for style in pairs.styles]
     assert pairs.captions[0] == "A dog, brown ."
     assert pairs.images == ["a.jpg", "b.jpg", "c.jpg", "a.jpg", "a.jpg", "b.jpg"]
     (rejected,) = pairs.rejected
     assert (rejected.where, rejected.reason) == (f"{folder / 'captions.csv'}: line 5", "style is empty")
     unlabelled = read_corpus("flickrstyle", folder / "captions.csv", None, ReadOptions(labels=False))
-    assert (set(unlabelled.styles), unlabelled.emotions[0]) == ({"factual", "humorous", "romantic"}, None)
+    assert (set(unlabelled.styles), unlabelled.emotions[0]) == ({None, "humorous", "romantic"}, None)
     assert folder / "factual.csv" in corpus_files("flickrstyle", folder / "captions.csv")
 
 
@@ -77,7 +77,7 @@ def test_missing_folder_among_several_is_named(folder):
 def test_all_photographs_of_flickrstyle_are_found(real_data):
     folders = [real_data / "flickr8k" / "images", real_data / "flickrstyle" / "images"]
     pairs = read_corpus("flickrstyle", real_data / "flickrstyle" / "captions.csv", folders)
-    assert Counter(pairs.styles) == {"factual": 30_000, "humorous": 6_000, "romantic": 6_000}
+    assert Counter(pairs.styles) == {None: 30_000, "humorous": 6_000, "romantic": 6_000}
     images = pairs.distinct_images()
     assert len(images) == 6_000
     assert all((pairs.image_root / image).is_file() for image in images)

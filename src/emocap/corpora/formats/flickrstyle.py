@@ -56,9 +56,9 @@ def read_flickrstyle(path: Path, images: Path | None = None, options: ReadOption
 
 
 def read_flickrstyle_csv(path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:
-    """One pair per row of `image,style,caption`, after those of `factual.csv`, `image,caption`, in style `factual`.
+    """One pair per row of `image,style,caption`, after those of `factual.csv`, `image,caption`, which have no style.
 
-    The style is the pair's only label too. Of `factual.csv` all images are read, also those that have no other style.
+    The pair's only label is its style, or `factual`. Of `factual.csv` all images are read, also those that have no other style.
 
     Raises:
         EmocapError: a column is missing, or no row is usable.
@@ -72,7 +72,7 @@ def read_flickrstyle_csv(path: Path, images: Path | None = None, options: ReadOp
         for line, row in rows:
             where, pair_id = f"{FACTUAL}, line {line}", f"{factual.stem}:{line}"
             labels = ["factual"] if with_labels else None
-            builder.add(where, pair_id, row["image"].strip(), row["caption"], labels, style="factual")
+            builder.add(where, pair_id, row["image"].strip(), row["caption"], labels)
     else:
         builder.notes.append(f"{FACTUAL} is not in its folder; the styled captions alone are read")
     header, rows = csv_rows(path, builder)
