@@ -16,6 +16,7 @@ from emocap.captioning.perception import (
 from emocap.pseudo_labels.lift import LiftScale
 
 LABELS = ["happy", "sad", "awe", "calm"]
+OTHERS = ["a dog", "sun", "lost", "sky", "sea"]
 RULE = KeyWordRule([["sun"], ["lost"], ["sky"], ["sea"]])
 
 
@@ -49,6 +50,15 @@ def test_key_words_equal_monroes_formula():
     z = odds / np.sqrt(1 / inside + 1 / outside)
     expected = [word for word, value in sorted(zip("xyz", z, strict=True), key=lambda item: -item[1]) if value > 0]
     assert KeyWordRule.fit(captions, targets).words == [expected]
+
+
+def test_frequent_key_words_have_no_lift():
+    """Every caption has "the", so that it is no sign of happiness."""
+    rule = KeyWordRule([["the", "sun"], ["lost"]])
+    others = ["the dog", "the cat is lost", "the sun", "the sea"]
+    assert rule(["the dog"]).argmax() == 0
+    assert rule.lift_over(others)(["the lost dog"]).argmax() == 1
+    assert rule.lift_over(others)(["the sun"]).argmax() == 0
 
 
 def test_rule_without_a_key_word_guesses():
@@ -114,7 +124,7 @@ def result():
     eval_set = EvalSet([str(row) for row in range(n)], [""] * n, [[""]] * n, [None] * n, emotions, others)
     labelled = ["alone", "vast", "a cat"], np.array([[0, 1, 0, 0], [0, 0, 1, 0], [0, 1, 0, 1]])
     scale = LiftScale.of(judge(["a dog", "alone", "vast", "still", "sun"]))
-    return emotion_perception(systems, eval_set, Judge(judge, scale), RULE, LABELS, labelled, seed=0)
+    return emotion_perception(systems, eval_set, Judge(judge, scale), RULE, LABELS, OTHERS, labelled, seed=0)
 
 
 def test_lift_finds_what_probabilities_hide(result):

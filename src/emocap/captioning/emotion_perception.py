@@ -25,6 +25,7 @@ def emotion_perception(
     judge: Judge,
     rule: KeyWordRule,
     labels: Sequence[str],
+    others: Sequence[str],
     labelled: tuple[Sequence[str], np.ndarray],
     seed: int,
 ) -> dict[str, Any]:
@@ -34,6 +35,7 @@ def emotion_perception(
         systems: name to N captions; "another emotion" and "image blanked" are compared with "guided and re-ranked".
         rule: mined from the judge's training captions.
         labels: E emotions.
+        others: human captions of other images, over which the lift of the rule is, as that of the judge.
         labelled: M captions that people wrote and others labelled, unknown to the judge, and (M, E) their emotions.
             Their alignment is the ceiling; since they may be of another kind than captions of the judged images,
             their lift is over themselves.
@@ -43,15 +45,16 @@ def emotion_perception(
         As docs/RUN_DIR.md documents the key "perception".
     """
     k = judge_top_k(len(labels))
+    key_words = rule.lift_over(others)
     values = {
-        name: perceived(captions, eval_set.emotions, judge.lift, rule, k)
+        name: perceived(captions, eval_set.emotions, judge.lift, key_words, k)
         for name, captions in systems.items()
         if name != OTHER_EMOTION
     }
     captions, targets = labelled
     rows, emotions = (index.tolist() for index in np.nonzero(np.asarray(targets) > 0))
     of_labelled = Judge.of(judge.probabilities, captions)
-    human = perceived([captions[row] for row in rows], emotions, of_labelled.lift, rule, k)
+    human = perceived([captions[row] for row in rows], emotions, of_labelled.lift, rule.lift_over(captions), k)
     groups = [str(row) for row in rows]
     plain = values[WITHOUT_EMOTION]["judge"]
     result: dict[str, Any] = {
@@ -71,7 +74,7 @@ def emotion_perception(
     }
     if OTHER_EMOTION in systems and eval_set.other_emotions is not None:
         pairs = moved(
-            systems[RERANKED], systems[OTHER_EMOTION], eval_set.emotions, eval_set.other_emotions, judge.lift, rule
+            systems[RERANKED], systems[OTHER_EMOTION], eval_set.emotions, eval_set.other_emotions, judge.lift, key_words
         )
         result["paired"] = summarise_perceived(pairs, seed)
     if BLANKED in systems:

@@ -5,7 +5,7 @@ between captions with and without the label (Monroe, Colaresi and Quinn 2008, eq
 the words are those of all captions together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +54,19 @@ class KeyWordRule:
         """(n, E) number of distinct key words of each label in each of n captions."""
         word_sets = [set(words) for words in tokenize_all(captions)]
         return np.array([[len(own.intersection(words)) for words in self.words] for own in word_sets], dtype=np.float64)
+
+    def lift_over(self, others: Sequence[str]) -> Callable[[Sequence[str]], np.ndarray]:
+        """The numbers of key words less their mean over other captions, divided by their standard deviation there.
+
+        The key words of a frequent emotion are frequent words, so that the plain numbers favour it whatever a caption
+        says, as a judge's probabilities do.
+
+        Args:
+            others: one or more captions of other images.
+        """
+        counts = self(others)
+        mean, spread = counts.mean(axis=0), counts.std(axis=0)
+        return lambda captions: (self(captions) - mean) / np.where(spread > 0, spread, 1.0)
 
 
 def _z_scores(inside: np.ndarray, outside: np.ndarray, prior: np.ndarray) -> np.ndarray:

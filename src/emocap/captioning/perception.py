@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from emocap.captioning.key_words import KeyWordRule
 from emocap.captioning.scores import N_BOOTSTRAP, top_k_hits
 from emocap.evaluation.intervals import estimate, interval, minimum_detectable
 
@@ -31,7 +30,7 @@ def without_punctuation(caption: str) -> str:
 
 
 def perceived(
-    captions: Sequence[str], labels: Sequence[int], judge: Scorer, rule: KeyWordRule, k: int
+    captions: Sequence[str], labels: Sequence[int], judge: Scorer, rule: Scorer, k: int
 ) -> dict[str, np.ndarray]:
     """For each of N captions whether its label is among the k highest: by the judge, without punctuation, by the rule.
 
@@ -51,7 +50,7 @@ def perceived(
 
 
 def moved(first: Sequence[str], second: Sequence[str], label: Sequence[int], other: Sequence[int], judge: Scorer,
-          rule: KeyWordRule) -> dict[str, np.ndarray]:  # fmt: skip
+          rule: Scorer) -> dict[str, np.ndarray]:  # fmt: skip
     """For each of N images whether the words of two captions moved the right way, as `perceived` returns it.
 
     Args:

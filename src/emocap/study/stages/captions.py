@@ -91,7 +91,7 @@ def captions(study: TrainingUnit) -> None:
     results = {
         "schema": 1,
         "trade_off": trade_off,
-        **_scores(study, generated, test_set, judges),
+        **_scores(study, generated, test_set, judges, sample.captions),
         "captions": _entries(test_set, labels, generated),
         **asdict(config),
         "candidates": settings.candidates,
@@ -143,9 +143,13 @@ def _generate(
 
 
 def _scores(
-    study: TrainingUnit, generated: Generated, test_set: EvalSet, judges: list[tuple[Judge, dict[str, Any]]]
+    study: TrainingUnit,
+    generated: Generated,
+    test_set: EvalSet,
+    judges: list[tuple[Judge, dict[str, Any]]],
+    others: Sequence[str],
 ) -> dict[str, Any]:
-    """All that is measured of the captions."""
+    """All that is measured of the captions; `others` are human captions of images that are not judged."""
     seed, labels, systems = study.seed, study.vocabulary.labels, generated.systems
     (judge, quality), *others = judges
     tagger = noun_tagger()
@@ -168,7 +172,9 @@ def _scores(
             quality["model"]: {"judge": quality} | score_with_judge(systems, test_set, other, seed)
             for other, quality in others
         },
-        "perception": emotion_perception(systems | generated.other, test_set, judge, rule, labels, unseen, seed),
+        "perception": emotion_perception(
+            systems | generated.other, test_set, judge, rule, labels, others, unseen, seed
+        ),
         "styles": judge_styles(generated.styled, systems[WITHOUT_EMOTION], test_set, styled, tagger, seed)
         if len(generated.styled) > 1
         else None,
