@@ -14,6 +14,7 @@ from emocap.api.requested_emotions import resolve_emotions
 from emocap.captioning.checkpoint import CARD, GENERATION, OLD_GENERATION, GenerationConfig, load_captioner
 from emocap.captioning.rerank import UNFAITHFUL
 from emocap.files import read_json, write_json
+from emocap.pseudo_labels.lift import LiftScale
 
 CAPTIONS = ["the child celebrates at home", "lost lost storm", "a dog sits"]
 
@@ -146,6 +147,7 @@ def test_rejects_impossible_requests(captioner, captioner_run, photo) -> None:
         ({"image": photo, "guidance": -1.0}, "guidance is -1.0"),
         ({"image": photo, "strength": float("nan")}, "strength is nan"),
         ({"image": photo, "seed": -1}, "seed is -1"),
+        ({"image": photo, "style": "romantic"}, "style is 'romantic', but the captioner knows no styles"),
     ):
         with pytest.raises(EmocapError, match=message):
             captioner.caption(**{"emotions": ["sad"], **options})
@@ -194,8 +196,9 @@ class RecordingGenerator:
     def __init__(self, captions) -> None:
         self.captions, self.requests = captions, []
 
-    def generate(self, features, emotions, *, n, guidance, seed):
+    def generate(self, features, emotions, styles, *, n, guidance, seed, beams, **further):
         self.requests.append({"emotions": emotions, "n": n, "guidance": guidance, "seed": seed})
+        self.decoding = {"styles": styles, "beams": beams, **further}
         return [[self.captions[i % len(self.captions)] for i in range(n)]]
 
     def mean_log_likelihood(self, features, captions):
@@ -237,6 +240,23 @@ def test_many_candidates_come_in_batches_without_duplicates(recorded, photo) -> 
     ranked = captioner.caption(photo, ["sad"], n=20)
     assert [(request["n"], request["seed"]) for request in generator.requests] == [(32, 0), (28, 1)]
     assert sorted(candidate.caption for candidate in ranked) == ["one", "three", "two", "zero"]
+
+
+def test_beams_and_lift_of_the_study_are_used(captioner_run, photo, monkeypatch, vocabulary) -> None:
+    run = captioner_run("beams")
+    model = run / "captioner" / "model"
+    write_json(model / "generation.json", {"beams": 3, "length_penalty": 0.7, "rerank": "lift", "strength": 0.5})
+    scale = LiftScale(np.array([0.0, -1.0, 0.0]), np.array([1.0, 2.0, 1.0]))
+    scale.save(model / "lift.json", vocabulary)
+    captioner = EmotionCaptioner.from_pretrained(run)
+    generator = RecordingGenerator(["zero", "one"])
+    monkeypatch.setattr(captioner, "_generator", generator)
+    monkeypatch.setattr(captioner.ranker, "probabilities_for", lambda f, cs: np.array([[0.5, 0.5, 0.5]] * len(cs)))
+    best = captioner.caption(photo, ["sad"], n=1)[0]
+    assert (generator.decoding["beams"], generator.decoding["length_penalty"]) == (3, 0.7)
+    assert best.score == pytest.approx(0.5 * (0 - -1) / 2), "strength times the lift of a logit of 0"
+    captioner.caption(photo, ["sad"], n=20)
+    assert generator.decoding["beams"] is None, "candidates beyond the first batch are sampled"
 
 
 def test_never_returns_captions_that_evoke_avoided_emotions(recorded, photo) -> None:
