@@ -103,21 +103,36 @@ class CandidateGenerator:
                 seed=number,
                 **self.config.decoding(),
             )
-            for image_features, captions in zip(features[rows], generated, strict=True):
-                distinct = [caption for caption in dict.fromkeys(captions) if caption] or captions[:1]
-                faithfulness = self.generator.mean_log_likelihood([image_features], distinct)
-                candidates.append(Candidates(distinct, faithfulness))
+            distinct = [[text for text in dict.fromkeys(own) if text] or own[:1] for own in generated]
+            counts = [len(own) for own in distinct]
+            texts = [caption for own in distinct for caption in own]
+            faithfulness = self.generator.mean_log_likelihood(features[rows], texts, counts)
+            scores = np.split(faithfulness, np.cumsum(counts)[:-1])
+            candidates += [Candidates(*own) for own in zip(distinct, scores, strict=True)]
         return candidates
 
     def captions(
         self, features: Sequence[np.ndarray | None], emotions: Sequence[Sequence[int]], guidance: float = 1.0,
         styles: Sequence[str | None] | None = None,
     ) -> list[str]:  # fmt: skip
-        """For each of N images one caption without re-ranking, as by `chosen`.
+        """For each of N images one caption without re-ranking: the most likely of beam search, else as by `chosen`.
 
         Arguments and exceptions as for `generate`.
         """
-        return self.chosen(self.generate(features, emotions, guidance, styles))
+        if self.config.beams is None:
+            return self.chosen(self.generate(features, emotions, guidance, styles))
+        captions = []
+        for number, rows in enumerate(batch_slices(len(emotions), BATCH_SIZE * 4)):
+            generated = self.generator.generate(
+                features[rows],
+                emotions[rows],
+                None if styles is None else styles[rows],
+                guidance=guidance,
+                seed=number,
+                **self.config.decoding(),
+            )
+            captions += [caption for (caption,) in generated]
+        return captions
 
     def chosen(self, candidates: Sequence[Candidates]) -> list[str]:
         """For each of N images the caption without re-ranking: the most likely of beam search, else the most faithful.

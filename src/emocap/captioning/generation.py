@@ -102,16 +102,21 @@ class CaptionGenerator:
         return [texts[start : start + n] for start in range(0, len(texts), n)]
 
     @torch.inference_mode()
-    def mean_log_likelihood(self, features: Features, captions: Sequence[str]) -> np.ndarray:
+    def mean_log_likelihood(
+        self, features: Features, captions: Sequence[str], counts: Sequence[int] | None = None
+    ) -> np.ndarray:
         """(B,) mean log-probability in nats of each caption's tokens, its end included, without emotion and style.
 
         Args:
-            features: B times (R, D) or None; or one entry for all captions.
+            features: of each image (R, D) or None.
+            captions: B captions, those of the first image first.
+            counts: number of captions of each image; None means one each, or all of a single image.
         """
         encoded = self.tokens.encode(captions, self.max_length)
         states, mask = self._encode(features, [[] for _ in features], [None] * len(features))
-        if len(features) < len(captions):
-            states, mask = (tensor.repeat_interleave(len(captions), 0) for tensor in (states, mask))
+        counts = counts or ([len(captions)] if len(features) == 1 else [1] * len(features))
+        repeats = torch.tensor(counts, device=self.device)
+        states, mask = (tensor.repeat_interleave(repeats, 0) for tensor in (states, mask))
         inputs, targets = pad_tokens([ids[:-1] for ids in encoded]), pad_tokens([ids[1:] for ids in encoded])
         labels = targets["input_ids"].masked_fill(targets["attention_mask"] == 0, IGNORED).to(self.device)
         logits = self.model(

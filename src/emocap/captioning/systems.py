@@ -89,8 +89,8 @@ def caption_systems(
     guided = generator.generate(features, requested, config.guidance)
     systems = {
         WITHOUT_EMOTION: generator.captions(features, [[] for _ in requested]),
-        NOT_GUIDED: generator.captions(features, requested) if config.guidance != 1 else generator.chosen(guided),
-        GUIDED: generator.chosen(guided),
+        NOT_GUIDED: generator.captions(features, requested),
+        GUIDED: generator.captions(features, requested, config.guidance),
         RERANKED: ranker.captions(generator, features, guided, emotions),
     }
     if retrieval:
