@@ -36,7 +36,9 @@ def write_gallery(
     """
     precision = np.zeros(len(test))
     if len(vocabulary):
-        precision[:] = [label_ranking_average_precision_score(targets[[i]], probabilities[[i]]) for i in range(len(test))]
+        precision[:] = [
+            label_ranking_average_precision_score(targets[[i]], probabilities[[i]]) for i in range(len(test))
+        ]
     likelihood = np.where(targets > 0, np.log(probabilities + 1e-9), np.log(1 - probabilities + 1e-9)).sum(axis=1)
     order = np.lexsort((-likelihood, -targets.sum(axis=1), -precision))
     order = order[(targets[order] > 0).any(axis=1)]

@@ -58,7 +58,7 @@ def read_flickrstyle(path: Path, images: Path | None = None, options: ReadOption
 def read_flickrstyle_csv(path: Path, images: Path | None = None, options: ReadOptions | None = None) -> Pairs:
     """One pair per row of `image,style,caption`, after those of `factual.csv`, `image,caption`, which have no style.
 
-    The pair's only label is its style, or `factual`. Of `factual.csv` all images are read, also those that have no other style.
+    The pair's only label is its style, or `factual`. Of `factual.csv` all images are read, also those without a style.
 
     Raises:
         EmocapError: a column is missing, or no row is usable.

@@ -151,7 +151,7 @@ def _scores(
 ) -> dict[str, Any]:
     """All that is measured of the captions; `others` are human captions of images that are not judged."""
     seed, labels, systems = study.seed, study.vocabulary.labels, generated.systems
-    (judge, quality), *others = judges
+    (judge, quality), *other_judges = judges
     tagger = noun_tagger()
     if tagger is None:
         logger.warning(
@@ -170,7 +170,7 @@ def _scores(
         **score_systems(systems, test_set, judge, labels, tagger, seed),
         "other_judges": {
             quality["model"]: {"judge": quality} | score_with_judge(systems, test_set, other, seed)
-            for other, quality in others
+            for other, quality in other_judges
         },
         "perception": emotion_perception(
             systems | generated.other, test_set, judge, rule, labels, others, unseen, seed
