@@ -207,7 +207,7 @@ def test_chosen_over_folds_was_fixed_beforehand():
 def test_recommends_model_with_reason_and_commands():
     found = recommendation(results(), "AnB+")
     assert found.reason == (
-        "The ensemble (mean of the fine-tuned models’ logits) has the highest mean average precision on the validation "
+        "The ensemble (mean of several models’ logits) has the highest mean average precision on the validation "
         "pairs, 0.290, of all models that this study saved, baselines included."
     )
     assert found.remarks[-1] == "The verdict above is about AnB+, which stands for the study."
