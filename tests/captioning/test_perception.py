@@ -140,6 +140,24 @@ def test_ceiling_counts_every_label_of_people(result):
     assert result["above_labelled"]["difference"] > 0
 
 
+def test_ceiling_of_a_perfect_judge_is_one():
+    """A caption with four emotions, of which only one can be the highest."""
+    targets = np.array([[1, 1, 1, 1, 0, 0], [0, 0, 0, 0, 1, 0], [0, 0, 0, 0, 0, 1], [1, 0, 0, 0, 0, 1]])
+    captions = ["zero", "one", "two", "three"]
+
+    def perfect(texts):
+        return np.array([0.1 + 0.8 * targets[captions.index(text)] for text in texts])
+
+    eval_set = EvalSet(["a", "b"], [""] * 2, [[""]] * 2, [None] * 2, [4, 5])
+    systems = {"without emotion": ["one", "two"], "guided and re-ranked": ["one", "two"]}
+    judge, rule = Judge(perfect, LiftScale.of(perfect(captions))), KeyWordRule([[] for _ in range(6)])
+    labelled = emotion_perception(systems, eval_set, judge, rule, list("abcdef"), captions, (captions, targets), 0)
+    shares = labelled["labelled"]
+    assert shares["n_captions"] == 4
+    assert shares["judge"]["mean"] == 1
+    assert shares["key_words"]["mean"] < 0.5, "equal scores: one of those that are left"
+
+
 def test_paired_words_move_the_right_way(result):
     assert result["paired"]["judge"]["mean"] == 1.0
     assert result["paired"]["key_words"]["mean"] == 0.5

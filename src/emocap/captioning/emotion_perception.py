@@ -9,6 +9,7 @@ from emocap.captioning.eval_set import EvalSet
 from emocap.captioning.judging import Judge
 from emocap.captioning.key_words import KeyWordRule
 from emocap.captioning.perception import (
+    Scorer,
     independent_difference,
     mean_with_power,
     moved,
@@ -38,7 +39,8 @@ def emotion_perception(
         others: human captions of other images, over which the lift of the rule is, as that of the judge.
         labelled: M captions that people wrote and others labelled, unknown to the judge, and (M, E) their emotions.
             Their alignment is the ceiling; since they may be of another kind than captions of the judged images,
-            their lift is over themselves.
+            their lift is over themselves. A caption's other emotions do not compete with the one that is looked for,
+            since no judge can have more than k of them among the k highest.
         seed: of the bootstrap.
 
     Returns:
@@ -52,9 +54,17 @@ def emotion_perception(
         if name != OTHER_EMOTION
     }
     captions, targets = labelled
-    rows, emotions = (index.tolist() for index in np.nonzero(np.asarray(targets) > 0))
-    of_labelled = Judge.of(judge.probabilities, captions)
-    human = perceived([captions[row] for row in rows], emotions, of_labelled.lift, rule.lift_over(captions), k)
+    is_labelled = np.asarray(targets) > 0
+    rows, emotions = (index.tolist() for index in np.nonzero(is_labelled))
+    others_of = is_labelled[rows]
+    others_of[np.arange(len(rows)), emotions] = False
+    human = perceived(
+        [captions[row] for row in rows],
+        emotions,
+        _without(others_of, Judge.of(judge.probabilities, captions).lift),
+        _without(others_of, rule.lift_over(captions)),
+        k,
+    )
     groups = [str(row) for row in rows]
     plain = values[WITHOUT_EMOTION]["judge"]
     result: dict[str, Any] = {
@@ -82,3 +92,8 @@ def emotion_perception(
         mean = mean_with_power(np.array(changed, dtype=np.float64), seed, lowest=0.0, highest=1.0)
         result["changed_by_blanking"] = {"mean": mean.value, "low": mean.low, "high": mean.high}
     return result
+
+
+def _without(left_out: np.ndarray, scorer: Scorer) -> Scorer:
+    """A scorer of M captions for which the emotions in `left_out` (M, E) are lowest."""
+    return lambda captions: np.where(left_out, -np.inf, scorer(captions))
