@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from emocap.captioning.nouns import noun_faithfulness, noun_tagger
+from emocap.captioning.nouns import noun_faithfulness, noun_scores, noun_tagger
 
 
 def test_missing_package_gives_no_tagger(monkeypatch):
@@ -23,3 +23,11 @@ def test_plural_nouns_match_and_verbs_do_not_count():
     shares = noun_faithfulness(captions, references, tagger)
     assert shares[:2].tolist() == [0.5, 1.0]
     assert np.isnan(shares[2])
+
+
+def test_captions_without_nouns_have_no_score():
+    def tag(words):
+        return [(word, word, "VB" if word == "run" else "NN") for word in words]
+
+    assert noun_scores(["run", "run"], [["a dog"]] * 2, tag) == noun_scores(["dog"], [["dog"]], None) == {}
+    assert noun_scores(["run", "dog"], [["dog"]] * 2, tag)["noun_faithfulness"][1] == 1

@@ -1,5 +1,7 @@
 """Captions in a style, beside people's."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -59,3 +61,22 @@ def test_rule_uses_words_of_other_images():
     assert result["captioner"]["key_words"]["mean"] == pytest.approx(1.0)
     assert result["captioner"]["margin"]["difference"] == pytest.approx(0.0)
     assert np.isclose(result["judge"]["scores"]["top1_accuracy"], 1.0)
+
+
+def test_styles_that_no_judged_image_has_are_not_judged(caplog):
+    requested = {style: [f"a cat and {word}"] * N for style, word in WORDS.items()}
+    assert judged(requested, [{}] * N) is None
+    assert "none of 40 judged images has a human caption in humorous or romantic" in caplog.text
+    assert judged({"romantic": requested["romantic"]}) is None, "one style is told from no other"
+
+
+def test_content_without_nouns_can_be_written_as_json():
+    def tag(words):
+        return [(word, word, "VB" if word == "runs" else "NN") for word in words]
+
+    own = [{style: f"my dog, {word}" for style, word in WORDS.items()} for _ in range(N)]
+    requested = {"humorous": ["runs"] * N, "romantic": ["a cat"] * N}
+    result = judge_styles(requested, ["runs"] * (N - 1) + ["a dog"], eval_set(own), training(), tag, seed=0)
+    json.dumps(result, allow_nan=False)
+    assert "noun_faithfulness" not in result["content"]["humorous"]
+    assert set(result["content"]["romantic"]["differences"]) == {"cider_d", "noun_faithfulness"}

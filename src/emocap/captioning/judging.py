@@ -14,7 +14,7 @@ import numpy as np
 
 from emocap.captioning.eval_set import EvalSet
 from emocap.captioning.metrics import bleu, cider_d, rouge_l
-from emocap.captioning.nouns import Tagger, noun_faithfulness
+from emocap.captioning.nouns import Tagger, noun_scores
 from emocap.captioning.scores import alignment_hits, score_captions, summarise
 from emocap.captioning.system_names import HUMAN, WITHOUT_EMOTION
 from emocap.evaluation.baselines import PredictFunction, fit_baseline
@@ -131,7 +131,7 @@ def score_systems(
 def content_scores(
     captions: Sequence[str], eval_set: EvalSet, tagger: Tagger | None, *, is_human: bool = False
 ) -> dict[str, Any]:
-    """Noun faithfulness, where there is a tagger, and scores against all of an image's factual captions.
+    """Noun faithfulness, as by `noun_scores`, and scores against all of an image's factual captions.
 
     Args:
         captions: N captions.
@@ -139,9 +139,7 @@ def content_scores(
             alone.
     """
     references = eval_set.references if is_human else eval_set.all_references
-    scores: dict[str, Any] = {}
-    if tagger is not None:
-        scores["noun_faithfulness"] = noun_faithfulness(captions, references, tagger)
+    scores: dict[str, Any] = dict(noun_scores(captions, references, tagger))
     if not is_human:
         scores["all_references"] = {
             "cider_d": float(cider_d(captions, references).mean()),

@@ -56,6 +56,14 @@ def noun_faithfulness(captions: Sequence[str], references: Sequence[Sequence[str
     return shares
 
 
+def noun_scores(
+    captions: Sequence[str], references: Sequence[Sequence[str]], tagger: Tagger | None
+) -> dict[str, np.ndarray]:
+    """{"noun_faithfulness": (N,)}, empty without a tagger or where no caption has a noun; arguments as there."""
+    shares = np.full(1, np.nan) if tagger is None else noun_faithfulness(captions, references, tagger)
+    return {} if np.isnan(shares).all() else {"noun_faithfulness": shares}
+
+
 @lru_cache(maxsize=50_000)  # the references are the same for every system
 def _tagged(caption: str, tagger: Tagger) -> list[tuple[str, str, str]]:
     words = tokenize(caption)

@@ -108,8 +108,9 @@ def summarise(
 
     Returns:
         The scores of each system, with arrays replaced by {"mean", "low", "high"}; and for each other system the
-        differences of those of `COMPARED` that it has, each with "difference", "low" and "high", and "cider_d_share",
-        its CIDEr-D divided by that of the reference, with "share", "low" and "high", None where that is 0.
+        differences of those of `COMPARED` that both define for an image, each with "difference", "low" and "high", and
+        "cider_d_share", its CIDEr-D divided by that of the reference, with "share", "low" and "high", None where that
+        is 0.
     """
     n = len(next(iter(systems.values()))["alignment"])
     draws = np.random.default_rng(seed).integers(n, size=(n_bootstrap, n))
@@ -121,9 +122,10 @@ def summarise(
             scores[name][key] = estimate(value, draws) if isinstance(value, np.ndarray) else value
         if name != reference:
             differences[name] = {}
-            for key in COMPARED:
-                if key in values:
-                    paired = estimate(values[key] - systems[reference][key], draws)
+            for key in (key for key in COMPARED if key in values and key in systems[reference]):
+                difference = values[key] - systems[reference][key]
+                if not np.isnan(difference).all():
+                    paired = estimate(difference, draws)
                     differences[name][key] = {"difference": paired.pop("mean"), **paired}
             if "cider_d" in values:
                 differences[name]["cider_d_share"] = _ratio(values["cider_d"], systems[reference]["cider_d"], draws)
@@ -136,7 +138,7 @@ def estimate(values: np.ndarray, draws: np.ndarray) -> dict[str, float]:
     Args:
         values: (N,); or (N, E) with NaN for missing values, for the mean over E of the means over N, whose interval is
             corrected for the bias of the bootstrap.
-        draws: (B, N) image indices.
+        draws: (B, N) image indices; those without a defined value are left out.
 
     >>> estimate(np.array([[1, np.nan], [1, np.nan], [np.nan, 0]]), np.array([[0, 1, 2]]))
     {'mean': 0.5, 'low': 0.5, 'high': 0.5}
@@ -144,6 +146,7 @@ def estimate(values: np.ndarray, draws: np.ndarray) -> dict[str, float]:
     grouped = values[:, None] if values.ndim == 1 else values
     present = (~np.isnan(grouped)).astype(np.float64)
     counts = np.stack([np.bincount(draw, minlength=len(grouped)) for draw in draws]).astype(np.float64)
+    counts = counts[(counts @ present).any(axis=1)]
     means = _mean_of_means(counts @ np.nan_to_num(grouped), counts @ present)
     mean = _mean_of_means(np.nan_to_num(grouped).sum(axis=0)[None], present.sum(axis=0)[None])[0]
     if values.ndim > 1:  # a draw may miss a rare group, which biases its mean of means

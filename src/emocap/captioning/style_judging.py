@@ -5,6 +5,7 @@ captions of the judged images is the ceiling. Styled captions are compared with 
 noun faithfulness say how much of the content a style costs; people's own styled captions show how much it must cost.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
@@ -15,10 +16,11 @@ from emocap.captioning.eval_set import EvalSet
 from emocap.captioning.judging import fit_judge
 from emocap.captioning.key_words import KeyWordRule
 from emocap.captioning.metrics import bleu, cider_d, rouge_l
-from emocap.captioning.nouns import Tagger, noun_faithfulness
+from emocap.captioning.nouns import Tagger, noun_scores
 from emocap.captioning.perception import Scorer, mean_with_power, moved, perceived, summarise_perceived
 from emocap.captioning.scores import N_BOOTSTRAP, estimate
 
+logger = logging.getLogger("emocap")
 Cells = list[tuple[int, int]]  # (row of the image, index of the style) of each caption
 
 
@@ -29,20 +31,22 @@ def judge_styles(
     training: tuple[Sequence[str], Sequence[str]],
     tagger: Tagger | None,
     seed: int,
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """The captioner's styled captions beside people's, by a judge and a rule that learnt the styles on other images.
 
     Args:
-        requested: S styles, two or more, to the captioner's N captions.
+        requested: S styles to the captioner's N captions.
         plain: N captions of the captioner without a style.
         training: M captions of other images with a style each.
         tagger: of nouns; None leaves noun faithfulness out.
         seed: of judge and bootstrap.
 
     Returns:
-        As docs/RUN_DIR.md documents the key "styles".
+        As docs/RUN_DIR.md documents the key "styles"; None for fewer than two, or where people wrote none of them.
     """
     styles = list(requested)
+    if not _can_be_judged(styles, eval_set):
+        return None
     cells = [(row, number) for row in range(len(eval_set.images)) for number in range(len(styles))]
     known = [(row, number) for row, number in cells if styles[number] in eval_set.styled[row]]
     people = [eval_set.styled[row][styles[number]] for row, number in known]
@@ -80,6 +84,19 @@ def judge_styles(
         "content": _content(requested, plain, eval_set, tagger, seed),
         "human_content": _human_content(styles, eval_set, tagger, seed),
     }
+
+
+def _can_be_judged(styles: Sequence[str], eval_set: EvalSet) -> bool:
+    if len(styles) < 2:
+        return False
+    if all(own.keys().isdisjoint(styles) for own in eval_set.styled):
+        logger.warning(
+            "captions: styles are not judged, since none of %d judged images has a human caption in %s",
+            len(eval_set.images),
+            " or ".join(styles),
+        )
+        return False
+    return True
 
 
 def _perceived(captions: Mapping[tuple[int, int], str], judge: Scorer, rule: KeyWordRule) -> dict[str, np.ndarray]:
@@ -126,17 +143,17 @@ def _content(
             "bleu_4": float(bleu(captions, eval_set.references)[3]),
             "rouge_l": float(rouge_l(captions, eval_set.references).mean()),
             "differences": {
-                name: mean_with_power(array - reference[name], seed).as_difference() for name, array in values.items()
+                name: mean_with_power(array - reference[name], seed).as_difference()
+                for name, array in values.items()
+                if name in reference and not np.isnan(array - reference[name]).all()
             },
         }
     return content
 
 
 def _content_values(captions: Sequence[str], eval_set: EvalSet, tagger: Tagger | None) -> dict[str, np.ndarray]:
-    values = {"cider_d": cider_d(captions, eval_set.references)}
-    if tagger is not None:
-        values["noun_faithfulness"] = noun_faithfulness(captions, eval_set.all_references, tagger)
-    return values
+    nouns = noun_scores(captions, eval_set.all_references, tagger)
+    return {"cider_d": cider_d(captions, eval_set.references)} | nouns
 
 
 def _human_content(

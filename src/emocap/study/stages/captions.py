@@ -175,9 +175,7 @@ def _scores(
         "perception": emotion_perception(
             systems | generated.other, test_set, judge, rule, labels, others, unseen, seed
         ),
-        "styles": judge_styles(generated.styled, systems[WITHOUT_EMOTION], test_set, styled, tagger, seed)
-        if len(generated.styled) > 1
-        else None,
+        "styles": judge_styles(generated.styled, systems[WITHOUT_EMOTION], test_set, styled, tagger, seed),
     }
 
 
