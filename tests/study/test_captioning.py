@@ -1,6 +1,7 @@
 """The captioner in a study, on the tiny corpora, in which one word of a caption evokes happy or sad."""
 
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from emocap.captioning.judging import Judge
 from emocap.captioning.rerank import UNFAITHFUL
 from emocap.captioning.retrieval import CaptionRetrieval
 from emocap.captioning.systems import caption_systems
+from emocap.corpora.pairs_builder import PairsBuilder
 from emocap.errors import EmocapError
 from emocap.files import read_json, write_json
 from emocap.pseudo_labels.lift import LiftScale
@@ -22,6 +24,7 @@ from emocap.study.config.loading import load_config
 from emocap.study.run import run_study, units_of
 from emocap.study.stages import captioner as captioning
 from emocap.study.stages import captions as captions_stage
+from emocap.study.stages import splits
 
 CAPTIONER = {
     "held_out_images": 24,
@@ -309,3 +312,25 @@ def test_captioner_needs_images_and_a_single_unit(tiny_study, tmp_path) -> None:
         load_config(tiny_study(captioner=CAPTIONER, folds=3))
     with pytest.raises(EmocapError, match="hold out less than half"):
         run(tiny_study(captioner=CAPTIONER | {"held_out_images": 60}), tmp_path / "run")
+
+
+def test_images_with_styled_captions_only_are_not_held_out(tmp_path) -> None:
+    """Of image 0 and 1 people wrote a plain caption and two styled ones, which are no references."""
+    builder = PairsBuilder(tmp_path / "source.csv")
+    for number in range(8):
+        for copy in range(3):
+            style = "romantic" if number < 2 and copy else None
+            builder.add("", f"{number}-{copy}", f"{number}.jpg", f"caption {number} {copy}", style=style)
+    source = builder.build()
+    rows = np.arange(len(source))
+    for asked, names in ((3, {f"{number}.jpg" for number in range(2, 8)}), (4, None)):
+        settings = SimpleNamespace(held_out_images=asked, tuning_images=None)
+        study = SimpleNamespace(config=SimpleNamespace(captioner=settings), seed=0, run=tmp_path)
+        if names is None:
+            with pytest.raises(EmocapError, match="has 6 images with two captions or more without a style"):
+                splits._hold_out(study, source, rows, rows)
+        else:
+            left = splits._hold_out(study, source, rows, rows)
+            parts = read_json(tmp_path / "caption_images.json")
+            assert {*parts["choose"], *parts["judge"]} <= names
+            assert len(left) == 3 * (8 - asked)

@@ -140,17 +140,18 @@ def _hold_out(study: Unit, source: Pairs, rows: np.ndarray, unknown: np.ndarray)
         unknown: those that share nothing with any pair of the target; the images are drawn from these.
 
     Raises:
-        EmocapError: too few images with two captions or more.
+        EmocapError: too few images with two captions or more without a style.
     """
     settings = study.config.captioner
     assert settings is not None, "the study has a captioner"
     names = source.images
-    captions = Counter(names[row] for row in unknown)
+    styles = source.styles
+    captions = Counter(names[row] for row in unknown if styles[row] is None)  # only these are references
     images = sorted(image for image, count in captions.items() if image and count > 1)
     if len(images) < 2 * settings.held_out_images:
         raise EmocapError(
             f"captioner.held_out_images is {settings.held_out_images}, but the source has {len(images)} images with "
-            "two captions or more that are not in the target; hold out less than half"
+            "two captions or more without a style that are not in the target; hold out less than half"
         )
     drawn = np.random.default_rng([study.seed, 5]).permutation(len(images))[: settings.held_out_images]
     n = len(drawn) // 2 if settings.tuning_images is None else settings.tuning_images
