@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections import Counter
 
 from emocap.captioning.reader_sheet import KEY_COLUMNS, N_CAPTIONS, N_CHOICES, reader_sheet
 
@@ -41,3 +42,13 @@ def test_few_labels_offer_all_of_them():
     page, _ = reader_sheet(["one", "two"], [0, 1], ["a", "b"], ["happy", "sad"], 0)
     assert page.count("<span>happy</span>") == page.count("<span>sad</span>") == 2
     assert "one of the 2 emotions" in page
+
+
+def test_frequent_emotions_are_no_better_guess():
+    """Half of the captions are for one emotion; on the sheet it is as frequent as the others."""
+    captions = [f"caption {row}" for row in range(400)]
+    emotions = [0 if row % 2 else 1 + row // 2 % 7 for row in range(400)]
+    _, key = reader_sheet(captions, emotions, captions, LABELS, 0)
+    counts = Counter(entry["emotion"] for entry in csv.DictReader(key.splitlines()))
+    assert set(counts.values()) == {N_CAPTIONS // len(LABELS)}
+    assert len(set(counts)) == len(LABELS)

@@ -6,6 +6,7 @@ people perceive what the judge does; what chance reaches is one over the number 
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -32,7 +33,12 @@ def reader_sheet(
     rng = np.random.default_rng([seed, 10])
     first = {captions[row]: row for row in reversed(range(len(captions))) if captions[row]}
     distinct = np.array(sorted(first.values()), dtype=np.int64)
-    rows = rng.permutation(distinct)[:N_CAPTIONS].tolist()
+    # Emotions alike often, since a reader who knows the frequent ones would guess better than by chance.
+    number_of, drawn = Counter[int](), []
+    for row in rng.permutation(distinct).tolist():
+        drawn.append((number_of[emotions[row]], row))
+        number_of[emotions[row]] += 1
+    rows = rng.permutation([row for _, row in sorted(drawn, key=lambda item: item[0])[:N_CAPTIONS]]).tolist()
     items, key = [], io.StringIO()
     writer = csv.writer(key, lineterminator="\n")
     writer.writerow(KEY_COLUMNS)
