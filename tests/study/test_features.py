@@ -2,6 +2,7 @@
 
 import json
 import logging
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import timm
 
 from emocap import EmotionPredictor
 from emocap.errors import EmocapError
-from emocap.files import read_json
+from emocap.files import read_json, write_json
 from emocap.regions.extract import extract, images_below
 from emocap.regions.extractors.base import Regions
 from emocap.regions.extractors.grid import GridExtractor
@@ -18,6 +19,7 @@ from emocap.regions.store.format import FeatureSource
 from emocap.regions.store.reader import FeatureStore
 from emocap.regions.store.writer import write_store
 from emocap.report.page import write_report
+from emocap.study.config.corpora import FeatureConfig
 from emocap.study.config.loading import load_config
 from emocap.study.run import run_study
 from emocap.study.stages import features
@@ -227,3 +229,18 @@ def test_model_on_timm_features_predicts_from_files(tiny_study, tiny_corpora, tm
     (folder / "config.json").unlink()
     with pytest.raises(EmocapError, match="the extractor of its images is unavailable: .* has no config.json"):
         EmotionPredictor.from_pretrained(tmp_path / "run/teacher").predict(image, caption)
+
+
+@pytest.mark.parametrize("is_recorded", [True, False])
+def test_auto_extractor_that_cannot_be_built_is_named(is_recorded, tmp_path, monkeypatch):
+    chosen = {"name": "frcnn-vg", "settings": {"weights": str(tmp_path / "absent")}, "reason": "It is a test."}
+    monkeypatch.setattr(features, "resolve_extractor", lambda name, settings: tuple(chosen.values()))
+    study = SimpleNamespace(root=tmp_path, config=SimpleNamespace(features=FeatureConfig()))
+    if is_recorded:
+        write_json(tmp_path / "extractor.json", chosen)
+    where = "as .*extractor.json records" if is_recorded else "here"
+    with pytest.raises(
+        EmocapError, match=f"absent.*name another in features.extractor, since auto is frcnn-vg {where}"
+    ):
+        features._recorded_extractor(study)
+    assert (tmp_path / "extractor.json").exists() == is_recorded, "what failed decides nothing"

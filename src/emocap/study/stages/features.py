@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from emocap.corpora.image_folders import common_folder
 from emocap.errors import EmocapError
@@ -12,7 +12,8 @@ from emocap.regions.changes import changed_images
 from emocap.regions.extract import extract
 from emocap.regions.extraction_report import log_rejected, read_report, require_described
 from emocap.regions.extractors.automatic import resolve_extractor
-from emocap.regions.extractors.registry import build_extractor, extractor_and_settings
+from emocap.regions.extractors.base import Extractor
+from emocap.regions.extractors.registry import AUTO, build_extractor, extractor_and_settings
 from emocap.regions.store.format import feature_fingerprint, is_complete, read_header
 from emocap.study.unit import Study
 
@@ -33,16 +34,15 @@ def features(study: Study) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if study.config.features is None:
         return
-    chosen = _recorded_extractor(study) if extracts(study.config) else None
     domains = tuple(study.config.corpora)
     for domain in domains:
         if _is_stored(study, domain):
             _check_store(study, domain)
+    extractor = _recorded_extractor(study) if extracts(study.config) else None
     for domain in domains:
         pairs = study.whole(domain)
         if pairs.image_root is not None and not _is_stored(study, domain) and not is_complete(folder / domain):
-            assert chosen is not None, "some features are extracted"
-            extractor = build_extractor(*chosen)
+            assert extractor is not None, "some features are extracted"
             fingerprint = feature_fingerprint(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim)
             _require_one_fingerprint(study, domains, {domain: f"{extractor.name} {extractor.settings}"}, {fingerprint})
             report = extract(pairs.distinct_images(), pairs.image_root, extractor, folder / domain)
@@ -59,17 +59,34 @@ def extracts(config: "StudyConfig") -> bool:
     )
 
 
-def _recorded_extractor(study: Study) -> tuple[str, dict[str, Any]]:
-    """Name and settings of the extractor, which is resolved once: a run that resumes finds what was recorded."""
-    assert study.config.features is not None, "the study has features"
-    where = study.root / EXTRACTOR
-    if not where.is_file():
-        name, settings, reason = resolve_extractor(study.config.features.extractor, study.config.features.settings)
-        write_json(where, {"name": name, "settings": settings, "reason": reason})
-    recorded = read_json(where)
+def _recorded_extractor(study: Study) -> Extractor:
+    """The extractor, which is resolved once: a run that resumes builds what was recorded.
+
+    Raises:
+        EmocapError: it cannot be built, such as where it was recorded on a machine that has other weights.
+    """
+    chosen, where = study.config.features, study.root / EXTRACTOR
+    assert chosen is not None, "the study has features"
+    is_recorded = where.is_file()
+    if is_recorded:
+        recorded = read_json(where)
+    else:
+        name, settings, reason = resolve_extractor(chosen.extractor, chosen.settings)
+        recorded = {"name": name, "settings": settings, "reason": reason}
     if not isinstance(recorded, dict) or not {"name", "settings"} <= recorded.keys():
         raise EmocapError(f"{where}: names no extractor and settings; delete it and run again")
-    return recorded["name"], recorded["settings"]
+    try:
+        extractor = build_extractor(recorded["name"], recorded["settings"])
+    except EmocapError as error:
+        if chosen.extractor != AUTO:
+            raise
+        source = f"as {where} records" if is_recorded else "here"
+        raise EmocapError(
+            f"{error}; or name another in features.extractor, since auto is {recorded['name']} {source}"
+        ) from error
+    if not is_recorded:
+        write_json(where, recorded)  # once it could be built, so that a failed download decides nothing
+    return extractor
 
 
 def _check_store(study: Study, domain: str) -> None:
