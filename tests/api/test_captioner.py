@@ -259,6 +259,23 @@ def test_beams_and_lift_of_the_study_are_used(captioner_run, photo, monkeypatch,
     assert generator.decoding["beams"] is None, "candidates beyond the first batch are sampled"
 
 
+def test_without_emotion_beams_keep_their_order(captioner_run, photo, monkeypatch) -> None:
+    """The likelihood, which knows no style, would put the caption last that is most in the style."""
+    run = captioner_run("styled")
+    write_json(run / "captioner" / "model" / "generation.json", {"beams": 3})
+    captioner = EmotionCaptioner.from_pretrained(run)
+    generator = RecordingGenerator(["romantic", "plain", "far"])
+    faithfulness = {"romantic": -3.0, "plain": -0.5, "far": -2.0}
+    monkeypatch.setattr(captioner, "_generator", generator)
+    monkeypatch.setattr(generator, "mean_log_likelihood", lambda f, cs: np.array([faithfulness[c] for c in cs]))
+    monkeypatch.setattr(captioner.ranker, "probabilities_for", lambda f, cs: np.array([[0.5, 0.4, 0.1]] * len(cs)))
+    assert [one.caption for one in captioner.caption(photo)] == ["romantic", "plain", "far"]
+    assert [one.caption for one in captioner.caption(photo, max_chars=5)] == ["plain", "far"]
+    write_json(run / "captioner" / "model" / "generation.json", {})
+    monkeypatch.setattr(captioner, "_saved", load_captioner(run))
+    assert captioner.caption(photo)[0].caption == "plain", "samples are in no order"
+
+
 def test_never_returns_captions_that_evoke_avoided_emotions(recorded, photo) -> None:
     captioner, _ = recorded
     generated = captioner.caption(photo, ["sad"], avoid=["happy"])

@@ -20,7 +20,7 @@ from emocap.api.ranking import (
 )
 from emocap.captioning.checkpoint import RANKER, SavedCaptioner, check_strengths, load_captioner
 from emocap.captioning.generation import batch_slices
-from emocap.captioning.rerank import RankedCaption
+from emocap.captioning.rerank import UNFAITHFUL, RankedCaption
 from emocap.devices import best_device
 from emocap.errors import EmocapError
 from emocap.pseudo_labels.lift import LiftScale
@@ -123,6 +123,8 @@ class EmotionCaptioner:
     ) -> list[RankedCaption]:
         """Generate captions for the requested emotions, best first; none is too long or evokes an emotion to avoid.
 
+        Without an emotion, captions of beam search are in its order, the most likely in the requested style first.
+
         Args:
             image: as for `EmotionPredictor.predict`, but not None.
             emotions: some of `labels`; none requests an ordinary caption.
@@ -170,7 +172,11 @@ class EmotionCaptioner:
             generated += captions
             decoding["beams"] = None  # wider beams take too much memory, so further candidates are sampled
         candidates = [caption for caption in dict.fromkeys(generated) if caption]
-        return top_captions(self._rank(request, image, features, candidates, similarity), n)
+        ranked = self._rank(request, image, features, candidates, similarity)
+        if not request.target_emotions and config.beams is not None and similarity is None:
+            # In the order of the search, as the study judges such captions: the likelihood knows no style.
+            ranked.sort(key=lambda candidate: (bool({*candidate.remarks} - {UNFAITHFUL}), candidate.number))
+        return top_captions(ranked, n)
 
     def rank(
         self,
