@@ -46,6 +46,18 @@ def test_raters_of_a_pair_are_averaged(tmp_path) -> None:
     assert pairs.ratings[1]["valence"] == {"name": "valence", "value": 1.0, "sd": None, "n": None}
 
 
+def test_raters_who_agree_count_as_raters(tmp_path) -> None:
+    """Without them the noise of the raters would be overestimated, and the ceiling too low."""
+    text = "pair_id,caption,rater,valence\n1,a,x,1\n1,a,y,4\n2,b,x,7\n2,b,y,7\n"
+    assert read(tmp_path, text).ratings[1]["valence"] == {"name": "valence", "value": 1.0, "sd": 0.0, "n": 2.0}
+
+
+def test_mean_repeated_in_rows_stays_the_mean(tmp_path) -> None:
+    text = "pair_id,caption,rater,emotions,valence\n1,a,x,joy,4\n1,a,y,awe,4\n2,b,x,joy,7\n2,b,y,joy,7\n"
+    values = [ratings["valence"] for ratings in read(tmp_path, text).ratings]
+    assert [(value["value"], value["sd"], value["n"]) for value in values] == [(0.5, None, None), (1.0, None, None)]
+
+
 @pytest.mark.parametrize(
     ("cell", "reason"),
     [("high", "valence is 'high', expected a number"), ("inf", "valence is 'inf', expected a number")],
@@ -104,14 +116,14 @@ def test_where_keeps_rows_of_some_values(tmp_path) -> None:
     assert read(tmp_path, text, Ratings(), where={"agree": [5]}).captions == ["a", "c"]
     pairs = read(tmp_path, text, Ratings(), where={"agree": [5], "kind": ["x"]})
     assert (pairs.captions, pairs.n_rows) == (["a"], 3)
-    assert pairs.notes == ("2 of 3 rows are left out: only where agree is 5.0 and kind is x",)
+    assert pairs.notes == ("2 of 3 rows are left out: only where agree is 5 and kind is x",)
 
 
 @pytest.mark.parametrize(
     ("where", "message"),
     [
         ({"agre": [5]}, "has no column 'agre', which `where` names; found caption, agree"),
-        ({"agree": [9]}, "in none of 1 rows agree is 9.0; correct `where`"),
+        ({"agree": [9]}, "in none of 1 rows agree is 9; correct `where`"),
         ({"agree": []}, "where: agree has no values"),
     ],
 )

@@ -85,6 +85,18 @@ def test_annotations_that_pandas_shortened_are_noted(tmp_path) -> None:
     assert "annotations of 1 rows cannot be read and are left out" in again.notes[0]
 
 
+@pytest.mark.parametrize(("key", "number"), [("value", 1.5), ("value", None), ("sd", -0.1), ("n", 0)])
+def test_impossible_ratings_of_a_csv_are_noted(tmp_path, key: str, number: float | None) -> None:
+    rating = {"name": "valence", "value": 0.5, "sd": 0.1, "n": 3.0}
+    builder = PairsBuilder("synthetic")
+    builder.add("1", "1", None, "a dog", ["joy"], ratings=[rating])
+    builder.add("2", "2", None, "a cat", ["joy"], ratings=[rating | {key: number}])
+    builder.build().table.to_pandas().to_csv(tmp_path / "pairs.csv", index=False)
+    again = read_table(tmp_path / "pairs.csv")
+    assert again.ratings == [{"valence": rating}, {}]
+    assert "ratings of 1 rows cannot be read and are left out" in again.notes[0]
+
+
 @pytest.mark.parametrize("cells", [("joy|awe", ""), ("[joy, awe]", ""), ("['joy', 'awe']", "free text")])
 def test_own_table_of_the_same_columns(tmp_path, cells) -> None:
     names = ",".join(SCHEMA.names)

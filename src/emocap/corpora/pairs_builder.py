@@ -229,8 +229,8 @@ class PairsBuilder:
         if self.image_root is not None:
             real = resolve_image_names(self._columns["image"], self.image_root)
             self._columns["image"] = [real.get(image, image) for image in self._columns["image"]]
-        for row, of_raters in self._of_raters.items():
-            self._columns["ratings"][row] = joined_ratings(of_raters)
+        for row, ratings in joined_ratings(self._of_raters).items():
+            self._columns["ratings"][row] = ratings
         if self._unknown_splits:
             name, count = self._unknown_splits.most_common(1)[0]
             self.notes.append(

@@ -133,23 +133,36 @@ def _ratings_of(row: Mapping[str, Any], columns: Sequence[RatingColumns]) -> lis
         return fault
 
 
-def joined_ratings(of_raters: Sequence[Sequence[Value]]) -> list[Value]:
-    """The ratings of one pair of which several rows are read, one for each rater.
+def joined_ratings(of_pairs: Mapping[int, Sequence[Sequence[Value]]]) -> dict[int, list[Value]]:
+    """The ratings of each pair of which several rows are read.
 
-    A rating that has the same value in all rows is the pair's own. Otherwise it is the mean of the rows, with their
-    standard deviation and number.
+    Rows that differ in a rating of some pair are the answers of single people: the rating of a pair is then their mean,
+    with their standard deviation and number. Otherwise, and where the rows have a number of people themselves, equal
+    values are the pair's own.
+
+    Args:
+        of_pairs: of each pair, the ratings of its rows.
     """
-    values: dict[str, list[Value]] = {}
-    for value in (value for rows in of_raters for value in rows):
-        values.setdefault(value["name"], []).append(value)
-    joined = []
-    for name, several in values.items():
-        numbers = np.array([value["value"] for value in several])
-        if np.ptp(numbers) == 0:
-            joined.append(several[0])
-        else:
-            joined.append(rating_value(name, float(numbers.mean()), float(numbers.std(ddof=1)), float(len(numbers))))
-    return joined
+    values: dict[int, dict[str, list[Value]]] = {}
+    for pair, rows in of_pairs.items():
+        for value in (value for row in rows for value in row):
+            values.setdefault(pair, {}).setdefault(value["name"], []).append(value)
+    answers = {name for of_pair in values.values() for name, several in of_pair.items() if _differ(several)}
+    return {
+        pair: [_joined(several, name in answers) for name, several in values.get(pair, {}).items()] for pair in of_pairs
+    }
+
+
+def _differ(several: Sequence[Value]) -> bool:
+    return len({value["value"] for value in several}) > 1
+
+
+def _joined(several: Sequence[Value], are_answers: bool) -> Value:
+    """One rating of a pair from those of its rows."""
+    if len(several) == 1 or not (_differ(several) or (are_answers and several[0]["n"] is None)):
+        return several[0]
+    numbers = np.array([value["value"] for value in several])
+    return rating_value(several[0]["name"], float(numbers.mean()), float(numbers.std(ddof=1)), float(len(numbers)))
 
 
 def _number(column: str, cell: Any) -> float | None:

@@ -37,12 +37,14 @@ def _kept_rows(builder: PairsBuilder, rows: Iterable[Row], where: Mapping[str, s
             yield row
         else:
             builder.left_out += 1
-    asked = " and ".join(
-        f"{name} is {' or '.join(map(str, sorted(values, key=str)))}" for name, values in where.items()
-    )
+    asked = " and ".join(f"{name} is {' or '.join(sorted(map(_in_words, values)))}" for name, values in where.items())
     if not kept:
         raise EmocapError(f"{builder.source}: in none of {builder.left_out} rows {asked}; correct `where`")
     builder.notes.append(f"{builder.left_out} of {kept + builder.left_out} rows are left out: only where {asked}")
+
+
+def _in_words(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else value
 
 
 def _plain(value: Any) -> Any:

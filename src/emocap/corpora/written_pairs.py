@@ -2,8 +2,9 @@
 
 import ast
 import json
+import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from emocap.corpora.labels import is_absent
@@ -44,7 +45,8 @@ def is_written_by_pairs(names: Iterable[str], rows: Sequence[Row]) -> bool:
 def read_written_pairs(builder: PairsBuilder, names: Sequence[str], rows: Iterable[Row]) -> Pairs:
     """The pairs of such a table, with annotations; a missing list of emotions is an unlabelled pair, not a negative.
 
-    Annotations of a CSV that cannot be read, as pandas shortens more than a thousand of them, are left out with a note.
+    Annotations and ratings of a CSV that cannot be read, as pandas shortens more than a thousand, are left out with a
+    note.
 
     Raises:
         EmocapError: no usable row.
@@ -53,34 +55,43 @@ def read_written_pairs(builder: PairsBuilder, names: Sequence[str], rows: Iterab
     builder.unused_columns = tuple(name for name in names if name not in SCHEMA.names)
     rows = list(rows)
     builder.image_alone = all(is_absent(row.get("caption")) for _, _, row in rows)
-    unlabelled, unread = 0, []
+    unlabelled = 0
+    unread: dict[str, list[str]] = {"annotations": [], "ratings": []}
     words: dict[str, Any] = {}
     for where, _, row in rows:
         pair_id, image, caption, emotions, annotations, group, split, ratings, style = map(row.get, SCHEMA.names)
         if isinstance(ratings, str):
-            ratings = None if is_absent(ratings) else _parsed(ratings)
-            ratings = ratings if _are_ratings(ratings) else None
+            ratings = _read_text(ratings, _are_ratings, unread["ratings"])
         if isinstance(emotions, str):
             unlabelled += is_absent(emotions)
             if emotions not in words:
                 words[emotions] = None if is_absent(emotions) else _parsed(emotions)
             emotions = words[emotions]
         if isinstance(annotations, str):
-            text, annotations = annotations, _parsed(annotations)
-            if not _are_annotations(annotations):
-                annotations = None
-                unread += [] if is_absent(text) else [text]
+            annotations = _read_text(annotations, _are_annotations, unread["annotations"])
         name = "" if is_absent(pair_id) and not isinstance(pair_id, str) else plain_id(pair_id)
         own = {"group": group, "split": split, "ratings": ratings, "style": style}
         builder.add(where, name, image, caption, emotions, annotations, **own)
     if unlabelled:
         builder.notes.append(f"{unlabelled} rows have an empty cell of emotions and are unlabelled; [] is no emotion")
-    if unread:
-        builder.notes.append(
-            f"annotations of {len(unread)} rows cannot be read and are left out, such as {unread[0][:60]!r}; write the "
-            "pairs as Parquet or JSONL, which keep them"
-        )
+    for name, texts in unread.items():
+        if texts:
+            builder.notes.append(
+                f"{name} of {len(texts)} rows cannot be read and are left out, such as {texts[0][:60]!r}; write the "
+                "pairs as Parquet or JSONL, which keep them"
+            )
     return builder.build()
+
+
+def _read_text(text: str, is_valid: Callable[[Any], bool], unread: list[str]) -> Any:
+    """The list that a cell of text holds; None where it is empty, or cannot be read, which is added to `unread`."""
+    if is_absent(text):
+        return None
+    value = _parsed(text)
+    if is_valid(value):
+        return value
+    unread.append(text)
+    return None
 
 
 def _are_words(value: Any) -> bool:
@@ -101,12 +112,18 @@ def _are_ratings(value: Any) -> bool:
 
 
 def _is_rating(value: Mapping[str, Any]) -> bool:
-    numbers = [value.get(key) for key in ("value", "sd", "n")]
+    """Whether it is a value of the struct `RATING`, within the limits of its numbers."""
     return (
         value.keys() == _RATING_KEYS
         and is_text(value["name"])
-        and all(number is None or isinstance(number, int | float) for number in numbers)
+        and _is_within(value["value"], 0, 1)
+        and (value["sd"] is None or _is_within(value["sd"], 0, math.inf))
+        and (value["n"] is None or _is_within(value["n"], 1, math.inf))
     )
+
+
+def _is_within(number: Any, low: float, high: float) -> bool:
+    return isinstance(number, int | float) and math.isfinite(number) and low <= number <= high
 
 
 def _parsed(text: str) -> Any:
