@@ -7,6 +7,7 @@ import pytest
 
 from emocap.classifiers.base import StoredFeatures
 from emocap.classifiers.load import load_classifier
+from emocap.errors import EmocapError
 from emocap.files import read_array, read_json
 from emocap.report.page import write_report
 from emocap.study.config.loading import load_config
@@ -61,12 +62,33 @@ def test_captions_alone_have_no_baseline_of_images(tiny_study) -> None:
     assert with_images.models == ["teacher"]
 
 
-def test_images_without_captions_have_no_baseline_of_captions(tiny_study, tiny_corpora, tmp_path, caplog) -> None:
+@pytest.fixture
+def images_alone(tiny_corpora, tmp_path):
+    """The target of a study of 60 images without captions."""
     rows = [json.loads(line) for line in (tiny_corpora / "pairs.jsonl").read_text().splitlines()[:60]]
     table = tmp_path / "images.jsonl"
     table.write_text("\n".join(json.dumps({key: row[key] for key in ("image", "emotions")}) for row in rows))
-    target = {"format": "table", "path": str(table), "images": "target"}
-    config = load_config(tiny_study(source=None, baselines={}, target=target))
+    return {"format": "table", "path": str(table), "images": "target"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"text_alone": True}, "evaluation.text_alone is true, but the target has no captions"),
+        ({"reference": "tfidf"}, "evaluation.reference names 'tfidf', which reads captions"),
+        ({"ensemble": ["teacher", "vectors_image"]}, "evaluation.ensemble names 'vectors_image', which reads captions"),
+    ],
+)
+def test_models_of_missing_captions_are_refused(tiny_study, images_alone, tmp_path, changes, message) -> None:
+    evaluation = {"n_bootstrap": 100} | changes
+    config = load_config(tiny_study(source=None, baselines={}, target=images_alone, evaluation=evaluation))
+    with pytest.raises(EmocapError, match=message):
+        run_study(config, tmp_path / "run", report=write_report)
+    assert not (tmp_path / "run/features").exists()
+
+
+def test_images_without_captions_have_no_baseline_of_captions(tiny_study, images_alone, tmp_path, caplog) -> None:
+    config = load_config(tiny_study(source=None, baselines={}, target=images_alone))
     with caplog.at_level("INFO", "emocap"):
         run_study(config, tmp_path / "run", report=write_report, until="baselines")
     fitted = sorted(path.name for path in (tmp_path / "run/baselines").iterdir())

@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+from emocap.errors import EmocapError
 from emocap.study.config.study import StudyConfig
 from emocap.study.models import MODELS
 from emocap.study.unit import Study
@@ -19,10 +20,23 @@ def with_baselines(config: StudyConfig, root: Path) -> StudyConfig:
 
     Returns:
         The same configuration where it names baselines, or the target has a caption.
+
+    Raises:
+        EmocapError: the target has no captions, but a model of captions is asked for.
     """
-    if config.baselines.names is not None or any(map(str.strip, Study(config, root).whole("target").captions)):
+    if any(map(str.strip, Study(config, root).whole("target").captions)):
+        return config
+    if config.evaluation.text_alone:
+        raise EmocapError("evaluation.text_alone is true, but the target has no captions; leave it out")
+    if config.baselines.names is not None:
         return config
     fitted = config.baseline_names[1:]
     names = [name for name in fitted if "caption" not in MODELS[name].reads]
-    logger.info("baselines: the target has no captions, so there is no %s", ", ".join(sorted(set(fitted) - set(names))))
+    left_out = sorted(set(fitted) - set(names))
+    for key, used in (("reference", [config.evaluation.reference]), ("ensemble", config.evaluation.ensemble or [])):
+        if unknown := [name for name in used if name in left_out]:
+            raise EmocapError(
+                f"evaluation.{key} names {unknown[0]!r}, which reads captions, but the target has none; name another"
+            )
+    logger.info("baselines: the target has no captions, so there is no %s", ", ".join(left_out))
     return config.model_copy(update={"baselines": config.baselines.model_copy(update={"names": names})})
