@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +13,7 @@ from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.models.initialisation import build_config, load_backbone
 from emocap.models.transfer import transfer
+from emocap.study.stages.fitting import start_at_frequencies
 from emocap.training.checkpoint import ModelCard, load_model, load_tokenizer, save_model
 
 NONE = Vocabulary(())
@@ -105,3 +107,19 @@ def test_transfer_gives_the_target_its_outputs(rated, vocabulary) -> None:
     assert transfer(base, None, freeze=True).fc.out_features == 2
     with pytest.raises(EmocapError, match="ratings are not the target's"):
         transfer(base, None, freeze=True, copy_head=True, vocabulary=NONE, n_ratings=1)
+
+
+def test_backbone_with_ratings_gives_no_head(rated, vocabulary) -> None:
+    """A configuration does not name ratings, so that the same number of them may be others."""
+    folder, base = rated("a", vocabulary)
+    config = build_config(folder, vocabulary, pooling="mean", visual_token_type=0, n_ratings=2)
+    model = load_backbone(config, folder, seed=1)[0]
+    assert torch.equal(model.visualbert.pooler.dense.weight, base.visualbert.pooler.dense.weight)
+    assert not torch.equal(model.fc.weight, base.fc.weight)
+
+
+def test_bias_starts_at_means_of_known_ratings(rated, vocabulary) -> None:
+    _, model = rated("a", vocabulary)
+    missing = float("nan")
+    start_at_frequencies(model, np.array([[1, 0, 0, 0.2, missing], [1, 1, 0, missing, missing]], dtype=np.float32))
+    assert torch.sigmoid(model.fc.bias).tolist() == pytest.approx([0.999, 0.5, 0.001, 0.2, 0.5], abs=1e-5)

@@ -138,10 +138,16 @@ def load_backbone(config: VisualBertConfig, folder: Path, seed: int = 0) -> tupl
     values = read_json(folder / "config.json")
     labels = values.get("id2label")
     same_emotions = isinstance(labels, dict) and list(labels.values()) == list(config.id2label.values())
-    same_emotions = same_emotions and values.get("num_ratings", 0) == n_ratings_of(config)
+    has_ratings = values.get("num_ratings", 0) or n_ratings_of(
+        config
+    )  # which a configuration counts, but does not name
     from_bert = values["model_type"] == "bert"
     report = load_state_dict(
-        model, read_weights(folder), str(folder), from_bert=from_bert, with_head=same_emotions and not from_bert
+        model,
+        read_weights(folder),
+        str(folder),
+        from_bert=from_bert,
+        with_head=same_emotions and not from_bert and not has_ratings,
     )
     if from_bert:
         embeddings = model.visualbert.embeddings

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from emocap.errors import EmocapError
+from emocap.evaluation.linear_fits import mean_ratings
 from emocap.evaluation.ranking_metrics import mean_average_precision, recall_at_k
 from emocap.evaluation.rating_metrics import mean_pearson_r
 from emocap.files import write_array, write_json
@@ -63,8 +64,11 @@ def point_seed(unit: int, own: int) -> int:
 
 
 def start_at_frequencies(model: VisualBertForEmotion, targets: np.ndarray) -> None:
-    """Set `fc`'s bias so that an untrained model predicts about the means of the targets (N, E + R) without NaN."""
-    set_prior_bias(model.fc, torch.as_tensor(np.nanmean(targets, axis=0)))
+    """Set `fc`'s bias so that an untrained model predicts about the means of the targets (N, E + R) without NaN.
+
+    A rating that no pair has, as in a small part of the pairs, starts at the middle of its scale.
+    """
+    set_prior_bias(model.fc, torch.as_tensor(mean_ratings(targets)))
 
 
 def start_at_pseudo_labels(study: TrainingUnit, model: VisualBertForEmotion, targets: np.ndarray) -> np.ndarray:
@@ -73,7 +77,7 @@ def start_at_pseudo_labels(study: TrainingUnit, model: VisualBertForEmotion, tar
     Pseudo-labels have no ratings, so that those of the targets are missing. The student predicts for each rating the
     mean of the target's training pairs, which nothing changes: `fc` gets weights of 0 there.
     """
-    means = np.nanmean(study.true_ratings("train"), axis=0)
+    means = mean_ratings(study.true_ratings("train"))
     set_prior_bias(model.fc, torch.as_tensor(np.concatenate([targets.mean(axis=0), means])))
     if not study.ratings:
         return targets
