@@ -63,9 +63,16 @@ def _rows_on_grid(folder: Path, own: str, first: Predictions) -> dict[str, list[
     found = read_predictions(folder / "predictions.parquet")
     position = {pair_id: row for row, pair_id in enumerate(first.pair_ids)}
     rows = np.array([position.get(pair_id, -1) for pair_id in found.pair_ids])
-    same = (rows >= 0).all() and len(rows) == len(first.pair_ids) and (first.targets[rows] == found.targets).all()
-    if not same:
-        raise EmocapError(f"{folder}: has other pairs or targets than the run on better features; run the same study")
+    same_names = (found.labels, found.rating_names) == (first.labels, first.rating_names)
+    same = same_names and (rows >= 0).all() and len(rows) == len(first.pair_ids)
+    if not (
+        same
+        and np.array_equal(first.targets[rows], found.targets)
+        and np.array_equal(first.ratings[rows], found.ratings, equal_nan=True)
+    ):
+        raise EmocapError(
+            f"{folder}: has other pairs, targets or ratings than the run on better features; run the same study"
+        )
     return {
         f"{display_name(name)} on grid": [replace(each, rows=rows[each.rows]) for each in found.by_model[name]]
         for name in (PROBE, own)

@@ -97,5 +97,23 @@ def test_refuses_other_pairs_and_unknown_models(script, tmp_path) -> None:
         ratings=np.linspace(0.1, 0.8, N)[:, None],
         rating_names=["valence"],
     )
-    with pytest.raises(EmocapError, match="has other pairs or targets"):
+    with pytest.raises(EmocapError, match="has other pairs, targets or ratings"):
+        script.table(run)
+
+
+def test_refuses_a_grid_run_of_other_ratings(script, tmp_path) -> None:
+    run = write_run(tmp_path / "oasis", {"prior": 30, "teacher": 6}, n_labels=0)
+    grid = write_run(tmp_path / "oasis-grid", {"teacher": 6}, n_labels=0)
+    write_predictions(
+        grid / "predictions.parquet",
+        {"teacher": [predictions(6, np.arange(N), 0)]},
+        pair_ids=[f"p{row}" for row in range(N)],
+        images=[f"i{row}" for row in range(N)],
+        targets=np.empty((N, 0)),
+        labels=[],
+        seeds=[0],
+        ratings=np.linspace(0.1, 0.8, N)[:, None],
+        rating_names=["arousal"],
+    )
+    with pytest.raises(EmocapError, match="has other pairs, targets or ratings"):
         script.table(run)
