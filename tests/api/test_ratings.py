@@ -13,6 +13,7 @@ from emocap.api.corpus_evaluation import evaluate_corpus
 from emocap.api.explanation_file import write_explanation
 from emocap.api.model_folders import model_summary
 from emocap.api.tables import label_corpus
+from emocap.corpora.options import ReadOptions
 
 from ..rated_model import write_rated_model
 
@@ -156,6 +157,14 @@ def test_evaluation_without_rating_columns(folder, labels, tmp_path, caplog) -> 
     found = evaluate_corpus(folder, tmp_path / "in.csv", format_=None, images=None)
     assert found.ratings is None
     assert "the ratings are not scored: " in caplog.text
+
+
+def test_named_column_of_a_rating_must_be_there(folder, labels, tmp_path) -> None:
+    columns = {"emotions": ["happy", "sad"]} if labels else {}
+    rated_table(tmp_path / "in.csv", caption=["the dog", "lost storm"], valence=[2, 6], arousal=[10, 20], **columns)
+    options = ReadOptions({"valence": "pleasure"}, ratings=model_summary(folder).ratings)
+    with pytest.raises(EmocapError, match="has no column 'pleasure', which is to be its valence"):
+        evaluate_corpus(folder, tmp_path / "in.csv", format_=None, images=None, options=options)
 
 
 def test_ratings_alone_are_scored_without_labels(folder, tmp_path) -> None:

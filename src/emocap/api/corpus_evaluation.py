@@ -13,7 +13,7 @@ from typing import Any, Literal
 from emocap.api.label_maps import CommonLabels, renamed, require_emotions, restricted
 from emocap.api.model_folders import ModelSummary, model_summary
 from emocap.api.tables import read_pairs
-from emocap.corpora.options import ReadOptions
+from emocap.corpora.options import ROLES, ReadOptions
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.read import guess_format
 from emocap.errors import EmocapError
@@ -137,6 +137,8 @@ def _read_targets(
     try:
         return read_pairs(data, format_, images, options, store)
     except EmocapError as error:
+        if set(options.columns) - set(ROLES):
+            raise  # columns of ratings are named, so that they are meant to be scored
         pairs = read_pairs(data, format_, images, replace(options, ratings=Ratings()), store)
         logger.warning("the ratings are not scored: %s", error)
         return pairs

@@ -101,8 +101,9 @@ def evaluate(
     from emocap.api.label_maps import parse_label_map
     from emocap.api.model_folders import model_summary
 
+    summary = model_summary(model)
     evaluation = evaluate_corpus(
-        model,
+        summary.folder,
         data,
         format_=format_,
         images=images,
@@ -110,7 +111,7 @@ def evaluate(
         allow_other_features=allow_other_features,
         options=replace(
             read_options(None, label_separator, label_threshold),
-            ratings=model_summary(model).ratings,
+            ratings=summary.ratings,
             columns=parse_columns(columns),
         ),
         negatives=negatives,
