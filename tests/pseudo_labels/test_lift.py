@@ -1,5 +1,6 @@
 """Lift: values by hand, properties, and the edges: no spread, one pair, probabilities of 0 and 1."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -126,3 +127,14 @@ def test_saved_scale_is_read_for_its_vocabulary(tmp_path: Path) -> None:
     assert loaded.sd.tolist() == scale.sd.tolist()
     with pytest.raises(EmocapError, match="lift.json: vocabulary .* delete it and run again"):
         LiftScale.load(path, Vocabulary(("b", "a")))
+
+
+@pytest.mark.parametrize("values", [["x", 1], [[1], [2, 3]], [1], None, [float("nan"), 1], [-1, 1]])
+def test_damaged_scale_is_refused(values, tmp_path):
+    path, vocabulary = tmp_path / "lift.json", Vocabulary(("a", "b"))
+    path.write_text(json.dumps({"vocabulary": vocabulary.hash, "mean": [0, 0], "sd": values}))
+    with pytest.raises(EmocapError, match="lift.json: expected 2 values of 'mean' and 'sd'"):
+        LiftScale.load(path, vocabulary)
+    path.write_text("[]")
+    with pytest.raises(EmocapError, match="lift.json: vocabulary None, expected"):
+        LiftScale.load(path, vocabulary)

@@ -63,13 +63,18 @@ class LiftScale:
         Raises:
             EmocapError: it is missing, damaged, or of another vocabulary.
         """
-        content: dict[str, Any] = read_json(path)
+        values = read_json(path)
+        content: dict[str, Any] = values if isinstance(values, dict) else {}
         if content.get("vocabulary") != vocabulary.hash:
             raise EmocapError(
                 f"{path}: vocabulary {content.get('vocabulary')!r}, expected {vocabulary.hash}; delete it and run again"
             )
-        mean, sd = (np.asarray(content.get(key), dtype=np.float64) for key in ("mean", "sd"))
-        if mean.shape != (len(vocabulary),) or sd.shape != mean.shape:
+        try:
+            mean, sd = (np.asarray(content.get(key), dtype=np.float64) for key in ("mean", "sd"))
+        except (TypeError, ValueError):
+            mean = sd = np.empty(0)
+        is_whole = mean.shape == sd.shape == (len(vocabulary),) and np.isfinite([mean, sd]).all() and (sd >= 0).all()
+        if not is_whole:
             raise EmocapError(f"{path}: expected {len(vocabulary)} values of 'mean' and 'sd'; delete it and run again")
         return cls(mean, sd)
 
