@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from emocap.captioning import generation
 from emocap.captioning.caption_tokens import CaptionTokens, tokens_of_captions
 from emocap.captioning.data import CaptionDataset, caption_loss, contrastive_loss
 from emocap.captioning.generation import CaptionGenerator
+from emocap.captioning.guidance import ClassifierFreeGuidance
 from emocap.captioning.light_encoder import MAX_POSITIONS, build_light_encoder
 from emocap.captioning.model import VisualBertForCaptioning, build_captioner
 from emocap.captioning.prompts import Prompts
@@ -122,6 +124,24 @@ def test_guidance_ends_after_its_steps(generator):
     assert share_of(none_guided, "lost") == 1, "the emotion's word comes later than the first"
     all_guided = generator.generate(FEATURES, requested, guidance=0.0, beams=1)
     assert all_guided == generator.generate(FEATURES, [[]] * 4, beams=1)
+
+
+def test_cache_of_guidance_follows_the_beams(generator, monkeypatch):
+    """Captions equal those whose unconditional states are computed anew for every token."""
+
+    class WithoutCache(ClassifierFreeGuidance):
+        def __call__(self, input_ids, scores):
+            self._prefix = None
+            return super().__call__(input_ids, scores)
+
+    orders, reorder = [], ClassifierFreeGuidance._reorder_cache
+    monkeypatch.setattr(ClassifierFreeGuidance, "_reorder_cache", lambda *args: orders.append(1) or reorder(*args))
+    options = {"guidance": 3.0, "style_guidance": 2.0, "beams": 4, "n": 4}
+    asked = [[1], [0], [], [1]], ["romantic", None, "humorous", "humorous"]
+    cached = generator.generate(FEATURES, *asked, **options)
+    assert orders
+    monkeypatch.setattr(generation, "ClassifierFreeGuidance", WithoutCache)
+    assert generator.generate(FEATURES, *asked, **options) == cached
 
 
 def test_unknown_style_is_refused_with_the_known(generator, tiny_model, tokenizer):
