@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from emocap.captioning.candidates import CandidateGenerator
+from emocap.captioning.checkpoint import GenerationConfig
 from emocap.cli.checks import check_style
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.pairs_builder import PairsBuilder
@@ -15,6 +17,7 @@ from emocap.files import write_json
 from emocap.pseudo_labels.lift import LiftScale
 from emocap.study.config.captioner import CaptionerConfig
 from emocap.study.stages import captioner as captioning
+from emocap.study.stages import captions as captions_stage
 from emocap.study.stages.table import STAGES
 
 
@@ -113,3 +116,21 @@ def test_equal_probabilities_leave_no_conditions(tmp_path, vocabulary):
     LiftScale.of(study._probabilities).save(tmp_path / "lift.json", vocabulary)
     with pytest.raises(EmocapError, match="the teacher's probabilities are the same for all captions"):
         captioning.training_captions(study)
+
+
+@pytest.mark.parametrize("controls", [["shuffled"], []])
+def test_control_of_former_configuration_is_not_judged(controls, tmp_path, monkeypatch):
+    """Its folder is still there."""
+    (tmp_path / "captioner_shuffled" / "model").mkdir(parents=True)
+    study = SimpleNamespace(
+        config=SimpleNamespace(captioner=CaptionerConfig(controls=controls)), seed=0, folder=tmp_path.joinpath,
+        pairs=lambda domain: pairs_of(("a", None)), store=lambda domain: None,
+    )  # fmt: skip
+    saved = SimpleNamespace(generator=lambda device: None)
+    loaded, names = [], ("human", "without emotion", "emotion, not guided")
+    monkeypatch.setattr(captions_stage, "caption_systems", lambda *args: {name: ["a"] for name in names})
+    monkeypatch.setattr(captions_stage, "control_systems", lambda generator, shuffled, *args: {})
+    monkeypatch.setattr(captions_stage, "load_captioner", lambda folder: loaded.append(folder.name) or saved)
+    test_set = SimpleNamespace(features=[None])
+    captions_stage._generate(study, CandidateGenerator(None, None, 1), GenerationConfig(), None, test_set, [])
+    assert loaded == [f"captioner_{name}" for name in controls]

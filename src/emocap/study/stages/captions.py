@@ -133,8 +133,8 @@ def _generate(
     retrieval = CaptionRetrieval.of(factual.images, factual.captions, store)
     systems = caption_systems(generator, test_set, config, ranker, retrieval, study.seed)
     _warn_if_identical(systems[NOT_GUIDED], systems[WITHOUT_EMOTION])
-    shuffled = None
-    if (study.folder(SHUFFLED) / "model").is_dir():
+    shuffled, settings = None, study.config.captioner
+    if settings is not None and "shuffled" in settings.controls:  # a former configuration may have left its folder
         shuffled = replace(generator, generator=load_captioner(study.folder(SHUFFLED)).generator(best_device()))
     controls = control_systems(generator, shuffled, test_set, config, ranker, _mean_region(study))
     other = {name: controls.pop(name) for name in (OTHER_EMOTION,) if name in controls}
