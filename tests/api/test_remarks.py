@@ -72,6 +72,15 @@ def test_unlike_image_and_caption_are_said(folder, photo, tmp_path) -> None:
     assert codes(predictor.remarks(photo, "a dog sits")) == ["unlike_caption"]
 
 
+def test_caption_for_a_model_of_images_is_said(folder, photo) -> None:
+    known = EmotionPredictor.from_pretrained(folder)
+    write_familiarity(folder, Familiarity(fit_images(signatures(known, photo)), fit_captions([""] * 100, CAPTIONS)))
+    predictor = EmotionPredictor.from_pretrained(folder)
+    assert codes(predictor.remarks(photo, "")) == []
+    assert codes(predictor.remarks(photo, CAPTIONS[0])) == ["images_alone"]
+    assert codes(predictor.remarks(None, CAPTIONS[0])) == ["images_alone"]
+
+
 def test_without_statistics_nothing_is_unlike(folder, photo) -> None:
     predictor = EmotionPredictor.from_pretrained(folder)
     assert predictor.remarks(photo, "the dog runs") == []

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from emocap import EmotionPredictor
 from emocap.classifiers.base import StoredFeatures
 from emocap.classifiers.load import load_classifier
 from emocap.errors import EmocapError
@@ -42,6 +43,18 @@ def test_the_teacher_of_captions_has_seen_no_image(finished) -> None:
     predicted = classifier.raw_probabilities(features, test.captions)
     assert np.abs(predicted - read_array(folder / "teacher_text/test_probabilities.npy")).max() < 1e-5
     assert np.array_equal(predicted, classifier.raw_probabilities([None] * len(test), test.captions))
+
+
+def test_remarks_know_what_each_model_reads(finished) -> None:
+    folder = finished[1]
+    assert (folder / "teacher_text/model/training_pairs.npy").is_file()
+    remarks = {
+        name: EmotionPredictor.from_pretrained(folder / name).remarks(None, "a dog in the park")
+        for name in ("baselines/image_probe", "baselines/prior", "teacher")
+    }
+    codes = {name: [remark.code for remark in found] for name, found in remarks.items()}
+    assert codes["baselines/image_probe"] == ["images_alone"]
+    assert "images_alone" not in codes["baselines/prior"] + codes["teacher"]
 
 
 def test_differences_tell_what_images_add(finished) -> None:

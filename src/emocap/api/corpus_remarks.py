@@ -15,6 +15,7 @@ TEXTS = {
     "control_characters": "captions contain control characters",
     "no_words": "captions contain no words",
     "no_caption": "pairs have no caption, unlike the training data; their images are scored alone",
+    "images_alone": "captions do not inform the predictions, since the model learned from images alone",
     "truncated": "captions are truncated: only their beginning is scored",
     "unknown_words": "captions consist mostly of words that the model does not know",
     "language": "captions are not in {language}, the language of the training captions",
@@ -34,7 +35,8 @@ def corpus_remarks(model: Classifier, pairs: Pairs, store: FeatureStore | None) 
 
     @cache
     def of_caption(caption: str) -> list[str]:
-        return [remark.code for remark in remarks_on_caption(caption, readers, language, familiarity)]
+        remarks = remarks_on_caption(caption, readers, language, familiarity, uses_images=model.uses_images)
+        return [remark.code for remark in remarks]
 
     captions = [of_caption(caption) for caption in pairs.captions]
     lines = _counted(captions, [_place(pairs, row) for row in range(len(pairs))], language)

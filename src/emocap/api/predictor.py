@@ -239,7 +239,9 @@ class EmotionPredictor:
         """
         language, familiarity = self._classifier.card.language, self._familiarity
         image_remarks = self.image_remarks(self.features([image])[0]) if self.uses_images else []
-        return image_remarks + remarks_on_caption(caption, self._readers, language, familiarity)
+        return image_remarks + remarks_on_caption(
+            caption, self._readers, language, familiarity, uses_images=self.uses_images
+        )
 
     def image_remarks(self, features: np.ndarray | None) -> list[Remark]:
         """The remarks on an image alone.

@@ -16,6 +16,7 @@ from emocap.training.checkpoint import ModelCard
 
 SYNTHETIC = "the model was trained on drawn scenes with synthetic captions; it says little about real photographs"
 NO_CAPTION = "there is no caption, unlike in the training data; the prediction is of the image alone"
+IMAGES_ALONE = "the model learned from images alone, so that the caption does not inform its prediction"
 UNLIKE_IMAGE = "the image is unlike the images of the training data; its effect on the prediction is uncertain"
 UNLIKE_CAPTION = "the caption is unlike the captions of the training data; the prediction is uncertain"
 
@@ -25,8 +26,8 @@ class Remark:
     """A remark.
 
     Attributes:
-        code: "synthetic", "language", "unlike_image", "unlike_caption", "no_gain", "no_caption", or one of the checks
-            of a caption: "control_characters", "no_words", "truncated", "unknown_words".
+        code: "synthetic", "language", "unlike_image", "unlike_caption", "no_gain", "no_caption", "images_alone", or one
+            of the checks of a caption: "control_characters", "no_words", "truncated", "unknown_words".
         text: one sentence, which starts in lower case and has no full stop.
     """
 
@@ -52,16 +53,24 @@ def remarks_on_image(familiarity: Familiarity, features: np.ndarray | None) -> l
 
 
 def remarks_on_caption(
-    caption: str, readers: Sequence[CaptionReader], language: str | None, familiarity: Familiarity
+    caption: str,
+    readers: Sequence[CaptionReader],
+    language: str | None,
+    familiarity: Familiarity,
+    *,
+    uses_images: bool = False,
 ) -> list[Remark]:
     """Why a model may misread a caption; of language and unfamiliar words only the first that holds.
 
     Args:
-        readers: how the model splits it into tokens; these must not truncate.
+        readers: how the model splits it into tokens; these must not truncate. None where it reads no captions.
         language: ISO 639 code of the language of the training captions; None if it is unknown.
+        uses_images: whether the model reads images.
     """
     if not caption.strip():
-        return [] if familiarity.captions is None else [Remark("no_caption", NO_CAPTION)]
+        return [] if familiarity.captions is None or not readers else [Remark("no_caption", NO_CAPTION)]
+    if uses_images and (not readers or (familiarity.captions is None and familiarity.images is not None)):
+        return [Remark("images_alone", IMAGES_ALONE)]
     found = [warnings_for(caption, reader.tokenizer, reader.max_length) for reader in readers]
     remarks = [Remark(code, text) for code, text in dict(pair for warnings in found for pair in warnings).items()]
     if language is not None and is_foreign(caption, language):

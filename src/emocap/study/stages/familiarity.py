@@ -132,7 +132,7 @@ def _learns_target(study: TrainingUnit, folder: Path) -> bool:
     if not (folder / CARD).is_file():
         return False
     entry = study.models.get(read_card(folder).run)
-    return entry is None or "target" in entry.features_from
+    return entry is None or "target" in entry.features_from or not entry.features_from
 
 
 def _limits(statistics: Familiarity) -> dict[str, float | None]:
