@@ -246,6 +246,16 @@ def test_commands_follow_what_the_model_reads():
     ]
 
 
+def test_commands_of_a_model_of_images_give_no_caption():
+    found = {key: {**values, "image_probe": values["tfidf"]} for key, values in synthetic.results().items() if key in
+             ("models", "kinds", "validation", "intervals")}  # fmt: skip
+    (command, what), _ = commands_of(recommended="image_probe", **found)
+    assert (command, what) == (
+        "emocap predict --model RUN IMAGE",
+        "emotions of an image; this model reads no captions",
+    )
+
+
 def test_recommended_ensemble_is_averaged_anyway():
     found = recommendation(results(seeds=[0, 1, 2]), "ensemble")
     assert not any("averaged" in remark for remark in found.remarks)

@@ -53,7 +53,7 @@ def rating_section(run: Run) -> dict[str, Any] | None:
         "ratings": [_tables(run, ratings, name, model) for name in ratings.names],
         "models": []
         if results.labels
-        else [(display_name(name), description_of(name)) for name in results.ordered_models()],
+        else [(display_name(name), description_of(name, of_ratings=True)) for name in results.ordered_models()],
     }
 
 

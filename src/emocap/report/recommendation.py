@@ -12,8 +12,10 @@ from emocap.report.text import (
     metric_in_sentence,
     number,
 )
+from emocap.study.models import MODELS
 
 PREDICT = 'emocap predict --model {} IMAGE "a caption"'
+PREDICT_IMAGE = "emocap predict --model RUN IMAGE"
 PREDICT_CAPTION = 'emocap predict --model RUN "a caption"'
 OF_BOTH = "{} of an image with its caption, or of a caption alone"
 SERVE = ("emocap serve --model RUN", "the same in a browser and over HTTP")
@@ -51,7 +53,7 @@ def recommendation(results: Results, represented: str, n_validation: int | None 
     pairs = (
         "the validation pairs" if n_validation is None else counted(n_validation, "validation pair", "validation pairs")
     )
-    description = description_of(name)
+    description = description_of(name, of_ratings=not results.labels)
     what = f" ({description})" if description else ""
     reason = (
         f"{capitalized(label_of(name))}{what} has the highest {metric_in_sentence(results.primary)} on {pairs}"
@@ -62,6 +64,8 @@ def recommendation(results: Results, represented: str, n_validation: int | None 
 
 def _commands(results: Results, name: str) -> tuple[tuple[str, str], ...]:
     what = " and ".join([*(["emotions"] if results.labels else []), *(["ratings"] if results.ratings else [])])
+    if name in MODELS and MODELS[name].reads == ("image",):
+        return ((PREDICT_IMAGE, f"{what} of an image; this model reads no captions"), SERVE)
     if uses_images(results, name):
         return ((PREDICT.format("RUN"), OF_BOTH.format(what)), SERVE)
     commands = [(PREDICT_CAPTION, f"{what} of a caption; this model reads no images"), SERVE]

@@ -63,9 +63,15 @@ def label_of(model: str) -> str:
     return MODELS[model].label if model in MODELS else model
 
 
-def description_of(model: str) -> str:
-    """What a model is, in one line; empty where the table of models does not know it."""
-    return MODELS[model].description if model in MODELS else ""
+def description_of(model: str, *, of_ratings: bool = False) -> str:
+    """What a model is, in one line; empty where the table of models does not know it.
+
+    Args:
+        of_ratings: whether it predicts ratings alone.
+    """
+    if model not in MODELS:
+        return ""
+    return (of_ratings and MODELS[model].rating_description) or MODELS[model].description
 
 
 def capitalized(text: str) -> str:

@@ -31,6 +31,7 @@ class StudyModel:
             a model without any is trained on captions alone.
         in_ensemble: whether the ensemble holds it unless the configuration says otherwise.
         reads: of a baseline: what it reads, "caption" and "image"; it exists only where the target has such.
+        rating_description: of a baseline: what it is in a study of ratings alone; empty where that is the same.
     """
 
     name: str
@@ -48,11 +49,12 @@ class StudyModel:
     features_from: tuple[str, ...] = ("target",)
     in_ensemble: bool = False
     reads: tuple[str, ...] = ()
+    rating_description: str = ""
 
     @property
     def structure(self) -> dict[str, Any]:
         """What decides how it is trained and evaluated, without how it is shown."""
-        shown = {"description", "label", "display_name", "series", "marker", "filled"}
+        shown = {"description", "rating_description", "label", "display_name", "series", "marker", "filled"}
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in shown}
 
 
@@ -65,6 +67,7 @@ _ROWS = (
         series=0,
         marker="|",
         filled=True,
+        rating_description="the mean ratings of the training pairs, the same for every pair",
     ),
     StudyModel(
         "tfidf",
@@ -74,6 +77,7 @@ _ROWS = (
         series=4,
         marker="D",
         reads=("caption",),
+        rating_description="ridge regression on the caption’s TF-IDF",
     ),
     StudyModel(
         "vectors",
@@ -83,6 +87,7 @@ _ROWS = (
         series=4,
         marker="D",
         reads=("caption",),
+        rating_description="ridge regression on a sentence vector of the caption",
     ),
     StudyModel(
         "neighbours",
@@ -102,6 +107,7 @@ _ROWS = (
         marker="D",
         display_name="image probe",
         reads=("image",),
+        rating_description="ridge regression on the mean of the image’s region features",
     ),
     StudyModel(
         "vectors_image",
@@ -112,6 +118,7 @@ _ROWS = (
         marker="D",
         display_name="vectors + image",
         reads=("caption", "image"),
+        rating_description="ridge regression on the caption’s sentence vector and the image’s mean region features",
     ),
     StudyModel(
         "best_baseline",
