@@ -34,14 +34,16 @@ def test_folder_of_an_earlier_version_loads(folder):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("beams", 0, "beams is out of range"),
-        ("guidance_steps", 0, "guidance_steps is out of range"),
-        ("top_p", 0.0, "top_p is out of range"),
+        ("beams", 0, "beams is 0, which is out of range"),
+        ("beams", 1000, "beams is 1000, which is out of range"),
+        ("guidance_steps", 0, "guidance_steps is 0, which is out of range"),
+        ("length_penalty", float("nan"), "length_penalty is nan, which is out of range"),
+        ("top_p", 0.0, "top_p is 0.0, which is out of range"),
         ("style_guidance", 21.0, "guidance is 21.0, expected 0 to 20"),
         ("rerank", "loudness", "rerank"),
     ],
 )
 def test_settings_out_of_range_are_refused(folder, key, value, message):
     (folder / GENERATION).write_text(json.dumps({key: value}))
-    with pytest.raises(EmocapError, match=message):
+    with pytest.raises(EmocapError, match=f"generation.json: .*{message}"):
         load_captioner(folder)

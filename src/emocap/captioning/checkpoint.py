@@ -28,6 +28,10 @@ OLD_GENERATION = "choice.json"  # its name in folders of earlier versions
 RANKER = "ranker"
 
 
+class _OutOfRangeError(EmocapError):
+    """A setting of the generation that is out of range."""
+
+
 @dataclass(frozen=True)
 class CaptionerCard:
     """Metadata of a captioner.
@@ -83,11 +87,14 @@ class GenerationConfig:
     def __post_init__(self) -> None:
         check_strengths(self.guidance, self.strength)
         check_strengths(self.style_guidance, self.strength)
-        wrong = [
-            name for name in ("beams", "guidance_steps") if getattr(self, name) is not None and getattr(self, name) < 1
-        ]
-        if wrong or not 0 < self.top_p <= 1:
-            raise EmocapError(f"captioner: {wrong[0] if wrong else 'top_p'} is out of range; restore the file")
+        is_right = {
+            "beams": self.beams is None or 1 <= self.beams <= 100,
+            "guidance_steps": self.guidance_steps is None or self.guidance_steps >= 1,
+            "length_penalty": -10 <= self.length_penalty <= 10,
+            "top_p": 0 < self.top_p <= 1,
+        }
+        for name in (name for name, right in is_right.items() if not right):
+            raise _OutOfRangeError(f"captioner: {name} is {getattr(self, name)}, which is out of range")
 
     def decoding(self) -> dict[str, Any]:
         """The arguments of `CaptionGenerator.generate` but guidance, which is tuned and may be requested."""
@@ -103,7 +110,7 @@ def check_strengths(guidance: float, strength: float) -> None:
     """
     for name, value in (("guidance", guidance), ("strength", strength)):
         if not 0 <= value <= 20:
-            raise EmocapError(f"captioner: {name} is {value}, expected 0 to 20")
+            raise _OutOfRangeError(f"captioner: {name} is {value}, expected 0 to 20")
 
 
 @dataclass
@@ -234,5 +241,9 @@ def _load_weights(folder: Path) -> VisualBertForCaptioning:
 def _load_generation_config(folder: Path) -> GenerationConfig:
     for path in (folder / GENERATION, folder / OLD_GENERATION):
         if path.is_file():
-            return validated(GenerationConfig, path, read_json(path))
+            values = read_json(path)
+            try:
+                return validated(GenerationConfig, path, values)
+            except _OutOfRangeError as error:
+                raise EmocapError(f"{path}: {error}; restore the file") from None
     return GenerationConfig()
