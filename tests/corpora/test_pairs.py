@@ -18,7 +18,7 @@ def test_rows_become_a_table_in_order(builder) -> None:
     builder.add("line 2", "p", "a.jpg", " A dog. ", ["sad", "happy", "sad"])
     builder.add("line 3", "q", None, "A cat.", [])
     pairs = builder.build()
-    empty = dict.fromkeys(["annotations", "group", "split"])
+    empty = dict.fromkeys(["annotations", "group", "split", "ratings", "style"])
     assert pairs.table.to_pylist() == [
         {"pair_id": "p", "image": "a.jpg", "caption": "A dog.", "emotions": ["happy", "sad"]} | empty,
         {"pair_id": "q", "image": "", "caption": "A cat.", "emotions": []} | empty,
