@@ -4,6 +4,9 @@ import re
 
 import pytest
 
+from emocap.cli.options import parse_ratings
+from emocap.errors import EmocapError
+
 from ..rated_model import write_rated_model
 from .process import emocap
 
@@ -74,3 +77,17 @@ def test_evaluate_prints_ratings_with_intervals(rated, tmp_path) -> None:
     done = emocap(*command)
     assert done.returncode == 1
     assert "has no column 'valence' or 'valence_mean'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("valence=1:7,valence=1:9", "names a rating twice"),
+        ("valence=low:high", "is not NAME=LOW:HIGH"),
+        ("valence", "is not NAME=LOW:HIGH"),
+        ("valence=1", "give its lowest and highest value"),
+    ],
+)
+def test_unusable_option_of_ratings_is_refused(text: str, message: str) -> None:
+    with pytest.raises(EmocapError, match=message):
+        parse_ratings(text)

@@ -11,6 +11,7 @@ from emocap.errors import EmocapError
 from emocap.evaluation.predictions import read_predictions
 from emocap.report.page import write_report
 from emocap.study.config.loading import load_config
+from emocap.study.curve import run_curve
 from emocap.study.run import run_study
 
 FILLERS = ["a", "the", "dog", "cat", "child", "boat", "sits", "runs", "in", "by", "field", "sea", "quiet"]
@@ -215,3 +216,11 @@ def test_group_of_one_member_is_a_group(rated_study, tmp_path) -> None:
     run_study(load_config(rated_study("alone", target=target)), tmp_path / "run", report=write_report, until="splits")
     parts = json.loads((tmp_path / "run" / "splits.json").read_text())["parts"]
     assert sorted(map(len, parts.values())) == [15, 30, 105]
+
+
+def test_curve_beside_ratings_is_of_emotions(rated_study, tmp_path) -> None:
+    config = load_config(rated_study("both", teacher={"epochs": 1, "batch_size": 16}))
+    curve = json.loads(run_curve(config, tmp_path / "run", n_sizes=2).read_text())
+    points = [point for model in ("tfidf", "teacher") for point in curve["models"][model]["points"]]
+    assert len(points) == 4
+    assert all(0 < point["scores"]["mean_average_precision"] <= 1 for point in points)

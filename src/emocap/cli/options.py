@@ -99,4 +99,6 @@ def parse_ratings(text: str | None) -> Ratings:
             ranges[name] = [float(end) for end in ends.split(":")]
         except ValueError:
             raise EmocapError(f"--ratings {text!r}: {part!r} is not NAME=LOW:HIGH, such as valence=1:7") from None
+    if text and len(ranges) < len(text.split(",")):
+        raise EmocapError(f"--ratings {text!r}: names a rating twice; give each once")
     return Ratings.of(ranges)

@@ -72,7 +72,8 @@ def run_curve(config: StudyConfig, run_dir: Path, *, models: Sequence[str] = (),
     Raises:
         EmocapError: bad input, or another run in the same folder.
     """
-    names, run = curve_models(config, models), RunDir(run_dir)
+    curve_models(config, models)  # refuses an unknown name before anything is read
+    run = RunDir(run_dir)
     with run.locked():
         run_study_stage(run, units_of(config, run_dir), STAGES["prepare"])
         if not len(Study(config, run_dir).vocabulary):
