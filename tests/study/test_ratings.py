@@ -211,6 +211,16 @@ def test_unusable_settings_are_one_line(rated_study, target, message: str) -> No
         load_config(rated_study("alone", target=TARGET | target))
 
 
+@pytest.mark.parametrize("key", ["teacher", "transfer"])
+def test_emotions_are_not_selected_by_ratings(rated_study, key: str) -> None:
+    training = {"select_by": "pearson_r"}
+    changes = {"teacher": training} if key == "teacher" else {"transfer": {"AnB+": training}}
+    target = {"format": "table", "path": "both.jsonl"}
+    path = rated_study("both", target=target, labelled_source=target, **changes)
+    with pytest.raises(EmocapError, match=f"{key}.*select_by is pearson_r, but the target has no ratings"):
+        load_config(path)
+
+
 def test_group_of_one_member_is_a_group(rated_study, tmp_path) -> None:
     target = TARGET | {"group": "caption"}  # every caption is another
     run_study(load_config(rated_study("alone", target=target)), tmp_path / "run", report=write_report, until="splits")

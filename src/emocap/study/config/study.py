@@ -84,6 +84,12 @@ class StudyConfig(Section):
             raise ValueError(f"baselines.names names {unseen[0]!r}, which reads images, but the target has none")
         if self.evaluation.text_alone and not self.target_has_images:
             raise ValueError("evaluation.text_alone is true, but every model of this study sees captions alone")
+        for name in [] if self.target.ratings else self.models:
+            if self.training_settings(name).select_by == "pearson_r":
+                raise ValueError(
+                    f"{MODELS[name].settings}.select_by is pearson_r, but the target has no ratings; give bce or "
+                    "mean_average_precision"
+                )
         images = self.source is not None and self.source.has_images(self.data_root)
         if self.captioner is not None and (self.features is None or not images):
             raise ValueError("captioner needs a source with images and features of them; give both or leave it out")

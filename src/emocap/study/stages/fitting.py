@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from emocap.errors import EmocapError
 from emocap.evaluation.linear_fits import mean_ratings
 from emocap.evaluation.ranking_metrics import mean_average_precision, recall_at_k
 from emocap.evaluation.rating_metrics import mean_pearson_r
@@ -46,11 +45,9 @@ def validation_scores(outputs: np.ndarray, targets: np.ndarray, n_ratings: int =
 
 
 def selecting(settings: TrainSettings, study: TrainingUnit) -> TrainSettings:
-    """The settings, in which ratings alone are not selected by a score of emotions, nor emotions by one of ratings."""
+    """The settings, in which ratings alone are not selected by a score of emotions."""
     if settings.select_by == "mean_average_precision" and not len(study.vocabulary):
         return settings.model_copy(update={"select_by": "pearson_r"})
-    if settings.select_by == "pearson_r" and not study.ratings:
-        raise EmocapError("select_by is pearson_r, but the target has no ratings; give bce or mean_average_precision")
     return settings
 
 
