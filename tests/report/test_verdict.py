@@ -246,7 +246,7 @@ def test_commands_follow_what_the_model_reads():
     ]
 
 
-def test_commands_of_a_model_of_images_give_no_caption():
+def test_model_of_images_is_given_no_caption():
     found = {key: {**values, "image_probe": values["tfidf"]} for key, values in synthetic.results().items() if key in
              ("models", "kinds", "validation", "intervals")}  # fmt: skip
     (command, what), _ = commands_of(recommended="image_probe", **found)
