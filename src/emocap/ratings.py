@@ -3,11 +3,12 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from emocap.errors import EmocapError
+
+if TYPE_CHECKING:  # the command line checks ratings without numpy
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -52,16 +53,20 @@ class Ratings(tuple[Rating, ...]):
         return {rating.name: [rating.low, rating.high] for rating in self}
 
     @property
-    def spans(self) -> np.ndarray:
+    def spans(self) -> "np.ndarray":
         """(R,) float64 lengths of the scales, in units."""
+        import numpy as np
+
         return np.array([rating.span for rating in self], dtype=np.float64)
 
-    def in_units(self, values: np.ndarray) -> np.ndarray:
+    def in_units(self, values: "np.ndarray") -> "np.ndarray":
         """Values from 0 to 1, (..., R), in the units of each rating; NaN stays NaN.
 
-        >>> Ratings.of({"valence": [1, 7]}).in_units(np.array([[0.5]])).tolist()
+        >>> Ratings.of({"valence": [1, 7]}).in_units([[0.5]]).tolist()
         [[4.0]]
         """
+        import numpy as np
+
         return np.asarray(values, dtype=np.float64) * self.spans + np.array([rating.low for rating in self])
 
 

@@ -16,6 +16,7 @@ SCHEMAS = {
     "PredictRequest", "RankRequest", "ExplainRequest", "CaptionRequest",
     "PredictResponse", "RankResponse", "ModelResponse", "ErrorResponse",
     "Prediction", "EmotionProbability", "UnintendedEmotion", "RankedCaption", "HeldOutScores", "Evaluation",
+    "RatingScores",
     "Explanation", "WordEffect", "RegionEffect", "Rewording",
 }  # fmt: skip
 

@@ -121,6 +121,8 @@ def test_weight_equals_repeating_the_pair(seed: int, ties: bool) -> None:
     if not t[rows].any():
         return
     for name, metric in METRICS.items():
+        if name == "top_ece":
+            continue  # its bins are those of pairs that each count once
         repeated = metric(p[rows], t[rows], threshold=threshold[rows], thresholds=thresholds[rows])
         assert weighted(name, w, p, t, threshold, thresholds) == pytest.approx(repeated), name
 

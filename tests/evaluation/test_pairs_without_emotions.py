@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics as sk
 
 from emocap.errors import EmocapError
-from emocap.evaluation.baselines import BASELINES, fit_baseline
+from emocap.evaluation.baselines import fit_baseline
 from emocap.evaluation.calibration import calibrate
 from emocap.evaluation.human_agreement import human_ceiling
 from emocap.evaluation.metrics import METRICS, evaluate, varying_metrics
@@ -117,7 +117,7 @@ def test_calibration_counts_negatives() -> None:
     assert (nothing.temperature, nothing.threshold, nothing.thresholds.tolist()) == (1, 0.5, [0.5, 0.5])
 
 
-@pytest.mark.parametrize("name", sorted(set(BASELINES) - {"vectors"}))
+@pytest.mark.parametrize("name", ["prior", "tfidf", "neighbours"])
 def test_baselines_learn_from_negatives(name: str) -> None:
     captions = ["a happy dog", "a grey wall"] * 10
     targets = np.array([[1, 0], [0, 0]] * 10)

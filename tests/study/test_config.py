@@ -102,7 +102,7 @@ def test_dump_loads_as_same_configuration(study) -> None:
             [],
             r"reference names 'studnt', but this study has prior, tfidf",
         ),
-        (MINIMAL + "evaluation: {ensemble: [AnB]}\n", [], r"ensemble names 'AnB', but this study has teacher"),
+        (MINIMAL + "evaluation: {ensemble: [AnB]}\n", [], r"ensemble names 'AnB', but this study has prior, tfidf"),
         (MINIMAL + "baselines: {names: [forest]}\n", [], r"baselines\.names\.0: "),
         (MINIMAL + "baselines: {names: [image_probe]}\n", [], "'image_probe', which reads images, but .* has none"),
         (MINIMAL + "evaluation: {text_alone: true}\n", [], "every model of this study sees captions alone"),

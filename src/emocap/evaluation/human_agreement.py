@@ -25,6 +25,7 @@ from emocap.evaluation.scored_predictions import ScoredPredictions
 # emotions and has no probabilities, so that average precision over pairs, LRAP or nDCG say nothing about people.
 HUMAN_METRICS = ("top1_accuracy", "recall_at_3", "micro_f1")
 UNNAMED = 1e-6
+UNBOUNDED = 1e-6  # halves this close to opposite: the formula of Spearman and Brown divides by nearly 0
 Weighted = Callable[[np.ndarray], np.ndarray]
 
 
@@ -260,9 +261,9 @@ def _split_half(
 
     `correlation` is Pearson's of the two halves' vote shares over all cells of pairs and emotions; `spearman_brown`
     predicts from it that of two groups as large as the whole (Spearman 1910, Brown 1910). Both are null if all shares
-    of a half are equal. `metrics` evaluate the first half's shares, ties broken by the prior, against the second's
-    union, those of rankings where the first half named an emotion; they are null if no split has such a pair. With an
-    odd number of annotators the first half is the smaller.
+    of a half are equal, the latter also if the halves are opposite. `metrics` evaluate the first half's shares, ties
+    broken by the prior, against the second's union, those of rankings where the first half named an emotion; they are
+    null if no split has such a pair. With an odd number of annotators the first half is the smaller.
     """
     generator = np.random.default_rng(seed)
     correlations, metrics = [], []
@@ -285,7 +286,7 @@ def _split_half(
     r = float(np.mean(correlations)) if correlations else None
     return {
         "correlation": r,
-        "spearman_brown": None if r is None or r <= -1 else 2 * r / (1 + r),
+        "spearman_brown": None if r is None or r < -1 + UNBOUNDED else 2 * r / (1 + r),
         "n_splits": n_splits,
         "metrics": {name: _mean_of_defined([scores[name] for scores in metrics]) for name in names},
     }
