@@ -107,7 +107,15 @@ def swallow_twice():
     time.sleep(5)
 
 
-def test_swallowed_signal_is_raised_again(monkeypatch):
+@pytest.fixture
+def interruptible():
+    """Ctrl-C interrupts, also where the tests run in the background of a shell, which ignores it for them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_swallowed_signal_is_raised_again(monkeypatch, interruptible):
     monkeypatch.setattr(signals, "SECONDS_TO_CLEAN_UP", 0.05)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)}
     with pytest.raises(Stopped, match="stopped by SIGINT") as stopped, stopped_by_signals():
