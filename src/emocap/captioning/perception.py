@@ -1,7 +1,7 @@
 """Whether a reader could perceive what a caption was asked for: a judge beside a rule of key words, with its power.
 
 A judge may recover a label from a few typical words that a reader does not take for it. So every score of the judge
-stands beside that of a rule which only looks for key words, the judge's score without punctuation, its score of
+is compared with that of a rule which only looks for key words, the judge's score without punctuation, its score of
 people's own captions of known labels (the ceiling: a captioner above it exaggerates), and the smallest margin that as
 many images could have shown (Bloom 1995). The design is that of the pre-registration of asjad2401/EmoCap (2026).
 """
