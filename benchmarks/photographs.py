@@ -5,7 +5,7 @@ python benchmarks/photographs.py runs/posts --model teacher
 
 Every model of a run is a row, with 95% intervals over images (and seeds), and with the paired difference of the own
 model to it on the same test pairs. Where the folder RUN-grid exists, the run of the same study with `--set
-features.extractor=grid --run-dir RUN-grid`, its own model and its image probe are rows too.
+'features={extractor: grid}' --run-dir RUN-grid`, its own model and its image probe are rows too.
 """
 
 import argparse

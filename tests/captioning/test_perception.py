@@ -124,7 +124,7 @@ def result():
     eval_set = EvalSet([str(row) for row in range(n)], [""] * n, [[""]] * n, [None] * n, emotions, others)
     labelled = ["alone", "vast", "a cat"], np.array([[0, 1, 0, 0], [0, 0, 1, 0], [0, 1, 0, 1]])
     scale = LiftScale.of(judge(["a dog", "alone", "vast", "still", "sun"]))
-    return emotion_perception(systems, eval_set, Judge(judge, scale), RULE, LABELS, OTHERS, labelled, seed=0)
+    return emotion_perception(systems, eval_set, Judge(judge, judge, scale), RULE, LABELS, OTHERS, labelled, seed=0)
 
 
 def test_lift_finds_what_probabilities_hide(result):
@@ -150,7 +150,7 @@ def test_ceiling_of_a_perfect_judge_is_one():
 
     eval_set = EvalSet(["a", "b"], [""] * 2, [[""]] * 2, [None] * 2, [4, 5])
     systems = {"without emotion": ["one", "two"], "guided and re-ranked": ["one", "two"]}
-    judge, rule = Judge(perfect, LiftScale.of(perfect(captions))), KeyWordRule([[] for _ in range(6)])
+    judge, rule = Judge(perfect, perfect, LiftScale.of(perfect(captions))), KeyWordRule([[] for _ in range(6)])
     labelled = emotion_perception(systems, eval_set, judge, rule, list("abcdef"), captions, (captions, targets), 0)
     shares = labelled["labelled"]
     assert shares["n_captions"] == 4

@@ -114,6 +114,19 @@ def test_features_are_means_of_map(architecture, backbones):
     np.testing.assert_allclose(found.features, [*rows, output.mean((1, 2))], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("architecture", ["test_efficientnet", "test_vit"])  # with values below zero
+def test_power_is_applied_before_means(architecture, backbones):
+    folder, network = backbones[architecture]
+    named, rooted = (TimmExtractor(str(folder), rows=1, columns=1, power=power) for power in (1.0, 0.5))
+    output = maps(network, noise_pixels())[0].numpy()
+    (found,) = regions(rooted, noise())
+    root = np.sign(output) * np.sqrt(np.abs(output))
+    np.testing.assert_allclose(found.features[-1], root.mean((1, 2)), rtol=1e-3, atol=2e-3)
+    (plain,) = regions(named, noise())
+    assert rooted.settings != named.settings
+    assert found.objects is None or (found.objects["object"] == plain.objects["object"]).all()
+
+
 def test_grids_and_whole_image_have_boxes_in_pixels(backbones):
     settings = {"weights": str(backbones["test_efficientnet"][0]), "rows": 3, "columns": 4, "scales": 2}
     (found,) = regions(build_extractor("timm", settings), noise((80, 30)))
@@ -266,7 +279,16 @@ def test_hub_is_not_asked_offline(monkeypatch):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"rows": 0}, {"columns": True}, {"scales": 4}, {"scales": 0}, {"whole_image": 1}, {"precision": "half"}],
+    [
+        {"rows": 0},
+        {"columns": True},
+        {"scales": 4},
+        {"scales": 0},
+        {"whole_image": 1},
+        {"power": 0},
+        {"power": "half"},
+        {"precision": "half"},
+    ],
 )
 def test_refuses_settings_out_of_range(settings):
     assert_refused(f"extractor timm: {next(iter(settings))} is .* expected", "tf_efficientnet_lite2", **settings)

@@ -235,7 +235,7 @@ def test_ranker_decides_and_guidance_reaches_the_judge(finished, tiny_study, mon
     config, trade_off = tuning.choose_generation_config(
         generator,
         eval_set,
-        Judge(judge, scale),
+        Judge(judge, judge, scale),
         labels,
         scale,
         guidance=settings.guidance,

@@ -61,7 +61,7 @@ def emotion_perception(
     human = perceived(
         [captions[row] for row in rows],
         emotions,
-        _without(others_of, Judge.of(judge.probabilities, captions).lift),
+        _without(others_of, judge.over(captions).lift),
         _without(others_of, rule.lift_over(captions)),
         k,
     )

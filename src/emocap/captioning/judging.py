@@ -3,7 +3,8 @@
 A judge is a classifier that reads only captions and is fitted to pairs that none of the study's models saw. By its raw
 probabilities the frequent emotions of its training pairs are highest for nearly every caption, whatever its words. By
 lift, its logit compared with that of people's captions of other images, an emotion is high where a caption evokes it
-more than captions usually do.
+more than captions usually do. Then only the order of captions counts, and the fit that orders them best is a more
+regularised one than the fit of the best probabilities.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,12 +18,13 @@ from emocap.captioning.metrics import bleu, cider_d, rouge_l
 from emocap.captioning.nouns import Tagger, noun_scores
 from emocap.captioning.scores import alignment_hits, score_captions, summarise
 from emocap.captioning.system_names import HUMAN, WITHOUT_EMOTION
-from emocap.evaluation.baselines import PredictFunction, fit_baseline
+from emocap.evaluation.baselines import PredictFunction, fit_baseline, fit_each
 from emocap.evaluation.ranking_metrics import mean_average_precision, recall_at_k, top_k_accuracy
 from emocap.evaluation.sentence_vectors import sentence_vectors
 from emocap.pseudo_labels.lift import LiftScale, lift
 
 JUDGES = ("tfidf", "vectors")
+N_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -31,20 +33,26 @@ class Judge:
 
     Attributes:
         probabilities: of n captions, (n, E).
-        scale: of its logits over people's captions of other images.
+        by_lift: the probabilities (n, E) whose lift counts.
+        scale: of the logits of `by_lift` over people's captions of other images.
     """
 
     probabilities: PredictFunction
+    by_lift: PredictFunction
     scale: LiftScale
 
     @classmethod
-    def of(cls, probabilities: PredictFunction, captions: Sequence[str]) -> "Judge":
+    def of(cls, probabilities: PredictFunction, by_lift: PredictFunction, captions: Sequence[str]) -> "Judge":
         """With the scale of these human captions, at least one."""
-        return cls(probabilities, LiftScale.of(probabilities(captions)))
+        return cls(probabilities, by_lift, LiftScale.of(by_lift(captions)))
+
+    def over(self, captions: Sequence[str]) -> "Judge":
+        """The same judge with the scale of other human captions, at least one."""
+        return Judge.of(self.probabilities, self.by_lift, captions)
 
     def lift(self, captions: Sequence[str]) -> np.ndarray:
         """(n, E) of n captions."""
-        return lift(self.probabilities(captions), self.scale)
+        return lift(self.by_lift(captions), self.scale)
 
 
 def fit_judge(
@@ -90,6 +98,31 @@ def fit_judge(
     }
 
 
+def fit_lift_judge(
+    name: str, captions: Sequence[str], targets: np.ndarray, *, vectors: str, seed: int
+) -> PredictFunction:
+    """The fit to N captions that orders captions best: of the highest mean average precision in cross-validation.
+
+    Args:
+        name: one of `JUDGES`.
+        targets: (N, E).
+        vectors: the sentence vector model of the judge "vectors".
+        seed: of the folds and the learners.
+    """
+    embed = sentence_vectors(vectors) if name == "vectors" else None
+    n_folds = min(N_FOLDS, len(captions))
+    fold_of = np.random.default_rng([seed, 14]).permutation(len(captions)) % n_folds
+    scores = []
+    for fold in range(n_folds if n_folds > 1 else 0):
+        train, test = (
+            [captions[row] for row in np.flatnonzero(part).tolist()] for part in (fold_of != fold, fold_of == fold)
+        )
+        fits = fit_each(name, train, targets[fold_of != fold], embed=embed, seed=seed)
+        scores.append([np.nan_to_num(mean_average_precision(fit(test), targets[fold_of == fold])) for fit in fits])
+    best = int(np.mean(scores, axis=0).argmax()) if scores else 0
+    return fit_each(name, captions, targets, embed=embed, seed=seed)[best]
+
+
 def _judge_metrics(probabilities: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
     k = min(3, targets.shape[1])
     return {
@@ -121,7 +154,7 @@ def score_systems(
         probabilities = judge.probabilities(captions)
         scores[name] = {
             **score_captions(captions, eval_set.references, eval_set.emotions, probabilities, labels),
-            "lift_alignment": alignment_hits(lift(probabilities, judge.scale), eval_set.emotions),
+            "lift_alignment": alignment_hits(judge.lift(captions), eval_set.emotions),
             **content_scores(captions, eval_set, tagger, is_human=name == HUMAN),
         }
     summary, differences = summarise(scores, WITHOUT_EMOTION, seed=seed)
@@ -158,7 +191,7 @@ def score_with_judge(
         probabilities = judge.probabilities(captions)
         hits[name] = {
             "alignment": alignment_hits(probabilities, eval_set.emotions),
-            "lift_alignment": alignment_hits(lift(probabilities, judge.scale), eval_set.emotions),
+            "lift_alignment": alignment_hits(judge.lift(captions), eval_set.emotions),
         }
     summary, differences = summarise(hits, WITHOUT_EMOTION, seed=seed)
     return {"systems": summary, "differences": differences}

@@ -96,6 +96,6 @@ def _judged(captions: Sequence[str], eval_set: EvalSet, judge: Judge, draws: np.
     probabilities = judge.probabilities(captions)
     return {
         "judged_alignment": estimate(alignment_hits(probabilities, eval_set.emotions), draws),
-        "judged_lift_alignment": estimate(alignment_hits(lift(probabilities, judge.scale), eval_set.emotions), draws),
+        "judged_lift_alignment": estimate(alignment_hits(judge.lift(captions), eval_set.emotions), draws),
         "cider_d": estimate(cider_d(captions, eval_set.references), draws),
     }

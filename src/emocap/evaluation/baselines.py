@@ -112,6 +112,23 @@ def fit_baseline(
     return _fit(name, training, validation, embed, seed)
 
 
+def fit_each(
+    name: str, captions: Sequence[str], targets: np.ndarray, *, embed: Embed | None = None, seed: int = 0
+) -> list[FittedBaseline]:
+    """A baseline of captions fitted with each of its settings, the most regularised first.
+
+    Args:
+        name: one of `BASELINES` that reads no image.
+        captions: N training captions, at least one.
+        targets: (N, E); above 0 is positive.
+        embed, seed: as for `fit_baseline`.
+    """
+    recipe, truth = BASELINES[name], np.asarray(targets) > 0
+    fitted = FittedBaseline(name, _reader(recipe, captions, embed), Frequencies(np.empty(0)))
+    models = recipe.fit(fitted.inputs(captions, [None] * len(captions)), truth, seed)
+    return [replace(fitted, model=model) for model in models]
+
+
 def _fit(name: str, training: "_Pairs", validation: "_Pairs", embed: Embed | None, seed: int) -> FittedBaseline:
     recipe = BASELINES[name]
     images = ImageVectors.fit(training.features) if recipe.image else None

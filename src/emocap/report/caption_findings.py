@@ -77,10 +77,12 @@ def judge_sentence(captions: Captions, n_emotions: int) -> str:
             if name in varying_metrics(n_emotions)
         ]
     )
+    of_lift = judge.lift_mean_average_precision
+    by_lift = "" if of_lift is None else f" Its fit for the lift has mean average precision {number(of_lift)} there."
     return (
         f"The judge is {judge.model}{what} fitted to {counted(judge.n_train_pairs, 'pair', 'pairs')} of the target "
         f"that no model of the study was trained on. Its own errors limit the accuracy of all these scores: on "
-        f"{counted(judge.n_test_pairs, 'held-out pair', 'held-out pairs')} it reaches {scores}."
+        f"{counted(judge.n_test_pairs, 'held-out pair', 'held-out pairs')} it reaches {scores}.{by_lift}"
     )
 
 

@@ -60,13 +60,18 @@ class JudgeScores(BaseModel):
 
 
 class Judge(BaseModel):
-    """The independent model that evaluates captions, and the label frequencies of its training pairs as a baseline."""
+    """The independent model that evaluates captions, and the label frequencies of its training pairs as a baseline.
+
+    Attributes:
+        lift_mean_average_precision: of the fit whose lift counts, on the same held-out pairs.
+    """
 
     model: str
     n_train_pairs: Count
     n_test_pairs: Count
     scores: JudgeScores
     prior: JudgeScores
+    lift_mean_average_precision: Unit | None = None
 
 
 class Point(BaseModel):

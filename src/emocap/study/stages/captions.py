@@ -17,7 +17,7 @@ from emocap.captioning.candidates import CandidateGenerator
 from emocap.captioning.checkpoint import GENERATION, RANKER, GenerationConfig, load_captioner
 from emocap.captioning.emotion_perception import emotion_perception
 from emocap.captioning.eval_set import EvalSet
-from emocap.captioning.judging import JUDGES, Judge, fit_judge, score_systems, score_with_judge
+from emocap.captioning.judging import JUDGES, Judge, fit_judge, fit_lift_judge, score_systems, score_with_judge
 from emocap.captioning.key_words import KeyWordRule
 from emocap.captioning.nouns import noun_tagger
 from emocap.captioning.reader_sheet import reader_sheet
@@ -28,6 +28,7 @@ from emocap.captioning.systems import EmotionRanker, caption_systems, control_sy
 from emocap.captioning.tuning import choose_generation_config, ranker_of
 from emocap.corpora.pairs import Pairs
 from emocap.devices import best_device
+from emocap.evaluation.ranking_metrics import mean_average_precision
 from emocap.files import atomic_folder, write_json, write_text
 from emocap.pseudo_labels.lift import LiftScale
 from emocap.study.artifacts import read_value
@@ -209,7 +210,16 @@ def _judge(study: TrainingUnit, name: str, others: Sequence[str]) -> tuple[Judge
         vectors=study.config.baselines.vectors,
         seed=study.seed,
     )
-    return Judge.of(probabilities, others), quality
+    by_lift = fit_lift_judge(
+        name,
+        study.part("test").captions,
+        study.truth("test"),
+        vectors=study.config.baselines.vectors,
+        seed=study.seed,
+    )
+    captions = [*study.part("train").captions, *study.part("validation").captions]
+    quality["lift_mean_average_precision"] = mean_average_precision(by_lift(captions), _unseen_truth(study))
+    return Judge.of(probabilities, by_lift, others), quality
 
 
 def _unseen_truth(study: TrainingUnit) -> np.ndarray:
