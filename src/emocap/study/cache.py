@@ -14,10 +14,10 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path, PurePath
 from typing import Any
@@ -42,6 +42,8 @@ PACKAGES = (
     "scikit-learn",
     "scipy",
     "pillow",
+    "timm",
+    "HanTa",
 )
 KNOWN = ".known-digests.json"
 UNKNOWN = "unknown"  # in place of a SHA-256
@@ -360,10 +362,19 @@ def environment() -> dict[str, Any]:
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     return {
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        "versions": {"python": platform.python_version()} | _installed_versions(),
         "machine": {"platform": platform.platform(), "cpus": os.cpu_count(), "device": device},
         "peak_memory_gib": _peak_memory(),
     }
+
+
+def _installed_versions() -> dict[str, str]:
+    """Of those of `PACKAGES` that are installed; some belong to extras."""
+    versions = {}
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions
 
 
 def _peak_memory() -> float | None:
