@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emocap.api.captioner import EmotionCaptioner
 from emocap.app.limits import Limits
 from emocap.app.served_model import ServedModel, load_served
 from emocap.app.server import build_app
@@ -27,8 +28,8 @@ FREQUENCIES = np.array([0.6, 0.3, 0.1])
 
 
 def write_run(folder: Path, bert: Path) -> Path:
-    """A run directory with a captioner over happy, sad and awe, results, and a baseline that beat the model."""
-    write_captioner(folder, bert, Vocabulary(("happy", "sad", "awe")))
+    """A run directory with a captioner of emotions and styles, results, and a baseline that beat the model."""
+    write_captioner(folder, bert, Vocabulary(("happy", "sad", "awe")), styles=["romantic", "humorous"])
     results = {
         "n_test_pairs": 234,
         "models": {"AnB+": SCORES, "prior": PRIOR},
@@ -59,6 +60,13 @@ def loaded(run) -> ServedModel:
 def served(loaded) -> ServedModel:
     """A copy, which a test may change."""
     return replace(loaded)
+
+
+@pytest.fixture(scope="session")
+def captioner_without_styles(tiny_bert, tmp_path_factory) -> EmotionCaptioner:
+    """A captioner of the same emotions that learnt no styles; read only."""
+    run = tmp_path_factory.mktemp("plain") / "run"
+    return EmotionCaptioner.from_pretrained(write_captioner(run, tiny_bert, Vocabulary(("happy", "sad", "awe"))))
 
 
 @pytest.fixture

@@ -175,7 +175,10 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )
-KEYS = ("image", "captions", "caption", "emotions", "emotion", "avoid", "n", "max_chars", "guidance", "seed", "top")
+KEYS = (
+    "image", "captions", "caption", "emotions", "emotion", "avoid", "n", "max_chars", "guidance", "style", "seed",
+    "top",
+)  # fmt: skip
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

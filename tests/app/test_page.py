@@ -225,13 +225,35 @@ def test_generated_captions_are_added_to_mine(opened) -> None:
     expect(page.locator("#image img")).to_be_visible()
     choose(page, "Target emotions", "awe")
     page.get_by_role("button", name="Caption generator").click()
-    page.get_by_role("button", name="Generate captions for the target emotions").click()
+    page.get_by_role("button", name="Generate captions", exact=True).click()
     generated = page.locator("#generated h3")
     expect(generated.first).to_be_visible()
     texts = generated.all_inner_texts()
     require_accessible(page)
     page.get_by_role("button", name="Add to my captions").click()
     expect(page.get_by_label("Captions, one per line")).to_have_value("\n".join(texts))
+
+
+def test_captions_are_generated_in_a_style(opened) -> None:
+    page = opened()
+    upload(page, png())
+    expect(page.locator("#image img")).to_be_visible()
+    page.get_by_role("button", name="Caption generator").click()
+    style = page.get_by_label("Style")
+    expect(style).to_have_value("none")
+    button, heading = page.get_by_role("button", name="Generate captions", exact=True), page.locator("#generated h2")
+    button.click()
+    expect(heading).to_have_text("Generated without a target emotion")
+    style.click()
+    page.get_by_role("option", name="humorous").click()
+    button.click()
+    expect(heading).to_have_text("Generated without a target emotion, in the style humorous")
+    assert "%" not in page.locator("#generated").inner_text()
+    require_accessible(page)
+    style.click()
+    page.get_by_role("option", name="none").click()
+    button.click()
+    expect(heading).to_have_text("Generated without a target emotion")
 
 
 def test_page_works_by_keyboard_alone(opened) -> None:

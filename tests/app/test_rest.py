@@ -118,15 +118,55 @@ def test_captions_equal_the_captioners_for_a_seed(client, served, image, photo) 
     assert captions == [entry.caption for entry in served.captioner.caption(photo, ["sad"], 3, seed=5)]
 
 
+@pytest.mark.parametrize("style", [None, "romantic", "humorous"])
+def test_captions_without_emotions_equal_the_captioners(client, served, image, photo, style) -> None:
+    request = {"image": image, "n": 3, "seed": 5} | ({} if style is None else {"style": style})
+    answer = client.post("/v1/caption", json=request).json()
+    expected = served.captioner.caption(photo, (), 3, style=style, seed=5)
+    assert [entry["caption"] for entry in answer["captions"]] == [entry.caption for entry in expected]
+    assert not any("base rate" in remark for remark in answer["remarks"])
+    assert client.post("/v1/caption", json=request | {"emotions": [], "style": style}).json() == answer
+
+
+def test_style_goes_with_emotions(client, served, image, photo, monkeypatch) -> None:
+    asked = []
+    generate = type(served.captioner).caption
+
+    def record(captioner, image, emotions=(), *arguments, style=None, **further):
+        asked.append((emotions, style))
+        return generate(captioner, image, emotions, *arguments, style=style, **further)
+
+    monkeypatch.setattr(type(served.captioner), "caption", record)
+    request = {"image": image, "emotions": ["sad"], "style": "romantic", "n": 1}
+    assert client.post("/v1/caption", json=request).status_code == 200
+    assert asked == [(["sad"], "romantic")]
+
+
+def test_unknown_style_is_refused(client, image) -> None:
+    message = detail(client.post("/v1/caption", json={"image": image, "style": "gothic"}), 422)
+    assert message == "style is 'gothic', expected one of romantic, humorous"
+    assert "style" in detail(client.post("/v1/caption", json={"image": image, "style": "x" * 101}), 422)
+
+
+def test_style_of_a_captioner_without_styles(client, served, captioner_without_styles, image) -> None:
+    served.captioner = captioner_without_styles
+    message = detail(client.post("/v1/caption", json={"image": image, "style": "romantic"}), 422)
+    assert message == "style is 'romantic', but the captioner knows no styles"
+    assert client.get("/v1/model").json()["styles"] == []
+
+
 def test_caption_without_captioner_is_404(served, serving, image) -> None:
     served.captioner = None
-    message = detail(serving().post("/v1/caption", json={"image": image, "emotions": ["sad"]}), 404)
+    client = serving()
+    message = detail(client.post("/v1/caption", json={"image": image, "emotions": ["sad"]}), 404)
     assert message == "this model has no captioner; serve a run with one, or rank your own captions"
+    assert client.get("/v1/model").json()["styles"] == []
 
 
 def test_model_route_gives_emotions_scores_and_limits(client, served) -> None:
     model = client.get("/v1/model").json()
     assert model["emotions"] == ["happy", "sad", "awe"]
+    assert model["styles"] == ["romantic", "humorous"]
     assert model["measured"]["scores"]["top1_accuracy"] == 0.8
     assert model["measured"]["prior"]["top1_accuracy"] == 0.7
     assert model["measured"]["intervals"]["top1_accuracy"] == pytest.approx([0.75, 0.85])

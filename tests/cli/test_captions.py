@@ -1,7 +1,9 @@
-"""The command that ranks captions; test_captioner.py in tests/study tests the one that generates them."""
+"""The commands that rank and generate captions, the latter by an untrained captioner."""
 
 import json
+import re
 
+import pytest
 from PIL import Image
 
 from emocap.regions.extractors.grid import GridExtractor
@@ -61,3 +63,28 @@ def test_image_is_described_once(tiny_bert, vocabulary, tmp_path, monkeypatch) -
         assert len(described) == 1, command
         assert ("single colour" in done.stderr) == (command[2] == run)
         assert ("uses AnB+, the model that ranks its captioner" in done.stderr) == (command[2] == run)
+
+
+@pytest.mark.parametrize("options", [(), ("--style", "romantic")], ids=["ordinary", "style"])
+def test_captions_without_emotion_show_no_probability(tiny_bert, vocabulary, tmp_path, options) -> None:
+    frequencies = [1.0] * len(vocabulary)
+    run = write_captioner(tmp_path / "run", tiny_bert, vocabulary, frequencies=frequencies, styles=["romantic"])
+    Image.new("RGB", (60, 40), "red").save(tmp_path / "red.png")
+    caption = ("caption", "--model", run, tmp_path / "red.png", "-n", 2)
+    done = emocap(*caption, *options)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 2
+    assert all(re.match(r" +\d +-\d+\.\d\d  \S", line) for line in done.stdout.splitlines()), done.stdout
+    assert "base rate" not in done.stderr
+    done = emocap(*caption, *options, "--emotion", vocabulary.labels[0])
+    assert all(re.match(r" +\d +\d+\.\d%  +-\d+\.\d\d  \S", line) for line in done.stdout.splitlines()), done.stdout
+    assert "base rate" in done.stderr
+
+
+def test_style_that_a_captioner_lacks_is_refused(tiny_bert, vocabulary, tmp_path) -> None:
+    run = write_captioner(tmp_path / "run", tiny_bert, vocabulary, styles=["romantic", "humorous"])
+    done = emocap("caption", "--model", run, tmp_path / "gone.png", "--style", "gothic")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "emocap: --style gothic: expected one of romantic, humorous\n",
+    )

@@ -18,6 +18,7 @@ from emocap.app.page_html import IMAGE_ALONE, empty_html, intro_html
 from emocap.app.service import Service
 
 MOST_LIKELY = "most likely"
+NO_STYLE = ("none", "")  # the label and the value
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 
 
@@ -132,17 +133,20 @@ def _default_explained(service: Service) -> str:
 
 def _add_generation(service: Service, image: Any, captions: Any, targets: Any, avoid: Any) -> None:
     """Add the part that generates captions."""
+    styles = service.served.styles
+    choices = [NO_STYLE, *((style, style) for style in styles)]
     with gr.Accordion("Caption generator", open=False):
+        style = _raw(gr.Dropdown(choices, value="", label="Style", visible=bool(styles), elem_id="style"))
         max_chars = _raw(gr.Number(label="Maximum characters (125 for alt text)", value=125, precision=0, minimum=1))
-        button = gr.Button("Generate captions for the target emotions", elem_id="generate")
+        button = gr.Button("Generate captions", elem_id="generate")
         output = gr.HTML(elem_id="generated")
         generated = gr.State([])
         add_button = gr.Button("Add to my captions", elem_id="add-captions")
 
     async def generate(
-        image: Path | None, targets: list[str], avoid: list[str], max_chars: float | None
+        image: Path | None, targets: list[str], avoid: list[str], style: str | None, max_chars: float | None
     ) -> tuple[str, list[str]]:
-        action = page_actions.generate(service, image, targets or [], avoid or [], max_chars)
+        action = page_actions.generate(service, image, targets or [], avoid or [], style or None, max_chars)
         html, texts = await or_error(action, ("", []))
         return html, texts
 
@@ -151,7 +155,7 @@ def _add_generation(service: Service, image: Any, captions: Any, targets: Any, a
         lines += [caption for caption in generated if caption not in lines]
         return "\n".join(lines[: service.limits.captions])
 
-    button.click(generate, [image, targets, avoid, max_chars], [output, generated], **PRIVATE)
+    button.click(generate, [image, targets, avoid, style, max_chars], [output, generated], **PRIVATE)
     add_button.click(add, [captions, generated], [captions], **PRIVATE)
 
 

@@ -37,17 +37,17 @@ async def explain(service: Service, image: Path | None, caption: Any, emotion: s
 
 
 async def generate(
-    service: Service, image: Path | None, targets: list[str], avoid: list[str], max_chars: Any
+    service: Service, image: Path | None, targets: list[str], avoid: list[str], style: Any, max_chars: Any
 ) -> tuple[str, list[str]]:
-    """The generated captions as HTML, and as text."""
+    """The generated captions as HTML, and as text; a style of None requests none."""
     data = _image_bytes(image)
     if data is None:
         raise EmocapError("no image to generate captions for; upload one")
     if max_chars is not None and not (isinstance(max_chars, int | float) and 1 <= max_chars <= MAX_CHARACTERS):
         raise EmocapError(f"the maximum length must be 1 to {MAX_CHARACTERS:,} characters")
     limit = None if max_chars is None else int(max_chars)
-    found = await service.generate(data, targets, N_GENERATED, avoid, limit)
-    return generated_html(service.served, found, targets), [candidate.caption for candidate in found.ranked]
+    found = await service.generate(data, targets, N_GENERATED, avoid, limit, style=style)
+    return generated_html(service.served, found, targets, style), [candidate.caption for candidate in found.ranked]
 
 
 async def or_error(action: Awaitable[T], empty: T) -> T:

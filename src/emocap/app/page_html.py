@@ -82,10 +82,10 @@ def results_html(
     )
 
 
-def generated_html(served: ServedModel, found: Generated, targets: Sequence[str]) -> str:
-    """Captions that the captioner generated."""
+def generated_html(served: ServedModel, found: Generated, targets: Sequence[str], style: str | None) -> str:
+    """Captions that the captioner generated for target emotions, a style, both or neither."""
     notes = list(filter(None, [found.note, *_without_model(served, found.remarks)]))
-    return _render("generated.html", captions=found.ranked, targets=targets, notes=notes)
+    return _render("generated.html", captions=found.ranked, targets=targets, style=style, notes=notes)
 
 
 def explanation_html(served: ServedModel, explanation: Explanation, caption: str, image: Image.Image | None) -> str:

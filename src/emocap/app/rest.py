@@ -102,7 +102,7 @@ def _caption_routes(service: Service) -> APIRouter:
 
     @router.post("/v1/caption", response_model=schemas.RankResponse, responses=CAPTION_ERRORS)
     async def caption(request: schemas.CaptionRequest) -> Any:
-        """Captions generated for an image and the target emotions, best first."""
+        """Captions generated for an image, the target emotions and a style, best first."""
         image = image_bytes(request.image)
         assert image is not None, "the schema requires it"
         found = await service.generate(
@@ -112,6 +112,7 @@ def _caption_routes(service: Service) -> APIRouter:
             request.avoid,
             request.max_chars,
             request.guidance,
+            style=request.style,
             seed=request.seed,
         )
         notes = filter(None, (found.note, conflict_warning(_normalized(request.emotions))))
@@ -125,7 +126,7 @@ def _model_routes(service: Service, metrics: Metrics) -> APIRouter:
 
     @router.get("/v1/model", response_model=schemas.ModelResponse, responses=KEY_ERROR)
     async def model() -> Any:
-        """The model's emotions and ratings, its test scores and the limits of a request."""
+        """The model's emotions, ratings and styles, its test scores and the limits of a request."""
         served = service.served
         return {
             "name": served.name,
@@ -133,6 +134,7 @@ def _model_routes(service: Service, metrics: Metrics) -> APIRouter:
             "ratings": served.predictor.ratings,
             "uses_images": served.predictor.uses_images,
             "writes_captions": served.captioner is not None,
+            "styles": served.styles,
             "measured": served.measured,
             "evaluation": served.evaluation,
             "language": served.predictor.language,

@@ -51,6 +51,7 @@ Emotions = Annotated[
         examples=[["hopeful"]],
     ),
 ]
+Style = Annotated[str, Field(max_length=100)]
 Captions = Annotated[list[str], FailFast(), Field(min_length=1, max_length=MAX_CAPTIONS)]
 Strength = Annotated[float | None, Field(ge=0, le=20, allow_inf_nan=False)]
 CAPTIONS = ["At last the lighthouse celebrates.", "The old lighthouse was left alone."]
@@ -107,10 +108,11 @@ class ExplainRequest(RequestModel):
 
 
 class CaptionRequest(RequestModel):
-    """An image to generate captions for, and the target emotions."""
+    """An image to generate captions for, and the target emotions and the style, if any."""
 
     image: Image
-    emotions: Emotions
+    emotions: Emotions = Field(default=[], description="Target emotions; none requests ordinary captions.")
+    style: Style | None = Field(default=None, description="A style of the captioner; GET /v1/model lists them.")
     n: int = Field(default=5, ge=1, le=MAX_GENERATED, description="Maximum number of captions.")
     avoid: Emotions = Field(default=[], description="Emotions to avoid.", examples=[["scared"]])
     max_chars: int | None = Field(default=None, ge=1, le=10**6, examples=[125])
@@ -128,6 +130,7 @@ class PredictResponse(BaseModel):
 class RankResponse(BaseModel):
     """Captions, best first; those with remarks are ranked below the others.
 
+    The `probability` of a caption is that of all target emotions together; it is 1 where there are none.
     `note` is a remark on the request, such as that its target emotions are opposites. `remarks` are on the model, the
     image and the captions together, such as that none of them makes a target emotion likelier than it usually is.
     """
@@ -140,7 +143,8 @@ class RankResponse(BaseModel):
 class ModelResponse(BaseModel):
     """The model, its test scores, the language of its training captions (ISO 639) and the limits of a request.
 
-    `ratings` has the lowest and highest value of each rating's scale. `evaluation` compares the model with a baseline
+    `ratings` has the lowest and highest value of each rating's scale. `styles` are those of the captioner, if it has
+    any. `evaluation` compares the model with a baseline
     of its study; null if it was not evaluated.
     """
 
@@ -149,6 +153,7 @@ class ModelResponse(BaseModel):
     ratings: dict[str, tuple[float, float]]
     uses_images: bool
     writes_captions: bool
+    styles: list[str]
     measured: HeldOutScores | None
     evaluation: Evaluation | None
     language: str | None

@@ -113,6 +113,11 @@ class ServedModel:
     frequencies: np.ndarray | None
     examples: list[Example]
 
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """The styles of captions that can be requested; empty if there are none, or no captioner."""
+        return () if self.captioner is None else self.captioner.styles
+
 
 def load_served(folder: Path | None, *, allow_other_features: bool = False) -> ServedModel:
     """Load a run with a captioner, the model that a run recommends, or a model folder; None loads the demo's run.

@@ -259,13 +259,14 @@ class Service:
         avoid: Sequence[str] = (),
         max_chars: int | None = None,
         guidance: float | None = None,
+        style: str | None = None,
         seed: int = 0,
     ) -> Generated:
-        """Captions generated for an image and the target emotions.
+        """Captions generated for an image and the target emotions; without any, ordinary ones or those of a style.
 
         Raises:
             NoCaptioner: the model has no captioner.
-            EmocapError: as `predict`.
+            EmocapError: as `predict`, or the captioner does not know the style.
         """
         captioner = self.served.captioner
         if captioner is None:
@@ -277,7 +278,7 @@ class Service:
         def work() -> tuple[list[RankedCaption], list[str]]:
             (regions,) = predictor.regions([prepared])
             ranked = captioner.caption(
-                regions, emotions, n, avoid=avoid, max_chars=max_chars, guidance=guidance, seed=seed
+                regions, emotions, n, style=style, avoid=avoid, max_chars=max_chars, guidance=guidance, seed=seed
             )
             (features,) = predictor.features([regions])
             probabilities = predictor.probabilities_for(features, [candidate.caption for candidate in ranked])

@@ -15,6 +15,14 @@ from emocap.progress import logger
 EmotionOption = Annotated[
     list[str], typer.Option("--emotion", "-e", help="Target emotion: what people should feel; may be repeated.")
 ]
+OptionalEmotionOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--emotion",
+        "-e",
+        help="Target emotion: what people should feel; may be repeated; without one, ordinary captions.",
+    ),
+]
 AvoidOption = Annotated[
     list[str] | None, typer.Option("--avoid", help="Emotion to avoid: what people should not feel; may be repeated.")
 ]
@@ -29,7 +37,7 @@ ClipOption = Annotated[
 def caption(
     model: Annotated[Path, typer.Option("--model", help="Run with a captioner; with --writer, any model folder.")],
     image: Annotated[Path, typer.Argument(help="The image.")],
-    emotion: EmotionOption,
+    emotion: OptionalEmotionOption = None,
     n: Annotated[int, typer.Option("-n", min=1, max=100, help="Number of captions.")] = 5,
     style: Annotated[
         str | None, typer.Option("--style", help="Style of the captions, such as romantic, if the captioner has it.")
@@ -52,18 +60,17 @@ def caption(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed of the generation.")] = 0,
     allow_other_features: OtherFeaturesOption = False,
 ) -> None:
-    """Generate captions for an image that make people feel an emotion, best first.
+    """Generate captions for an image, for an emotion that people should feel or in a style, best first.
 
-    Each line shows the probability that annotators name the emotion, the caption's faithfulness to the image (mean
-    log-probability per token without an emotion, in nats), and the caption.
+    Each line shows the probability that annotators name the emotion, if one is requested, the caption's faithfulness to
+    the image (mean log-probability per token without an emotion, in nats), and the caption.
 
     Example: `emocap caption --model runs/demo-captions dog.jpg --emotion sad --avoid angry --max-chars 125`
     """
-    if writer is not None and (guidance is not None or style is not None):
-        option = "--style" if guidance is None else "--guidance"
-        raise EmocapError(f"caption: {option} is for emocap's own captioner; leave it out with --writer")
+    emotions = emotion or []
+    _check_options(emotions, style, guidance, strength, writer)
     ranker = Ranker(model, captioner_labels(model), uses_images=True) if writer is None else find_ranker(model)
-    check_emotions(ranker.labels, emotion, avoid or [])
+    check_emotions(ranker.labels, emotions, avoid or [])
     if style is not None:
         check_style(model, style)
     check_image(image)
@@ -76,7 +83,7 @@ def caption(
         described = _seen_by_captioner(captioner, image, clip)
         ranked = captioner.caption(
             described,
-            emotion,
+            emotions,
             n,
             style=style,
             guidance=guidance,
@@ -86,8 +93,8 @@ def caption(
             seed=seed,
             similarity=_similarity(clip),
         )
-        print_ranking_remarks(captioner.ranker, described, [one.caption for one in ranked], emotion)
-        _print_ranked(ranked)
+        print_ranking_remarks(captioner.ranker, described, [one.caption for one in ranked], emotions)
+        _print_ranked(ranked, with_probability=bool(emotions))
         return
     from emocap.captioning.hub_models import ImageToText
 
@@ -96,8 +103,22 @@ def caption(
     if not is_used:
         logger.warning("caption: the model was trained on captions only, so the image does not count in the ranking")
     shown = image if is_used else None
-    ranked = _ranked(ranker.folder, shown, candidates, emotion, avoid, max_chars, strength, clip, allow_other_features)
+    ranked = _ranked(ranker.folder, shown, candidates, emotions, avoid, max_chars, strength, clip, allow_other_features)
     _print_ranked(top_captions(ranked, n))
+
+
+def _check_options(
+    emotions: list[str], style: str | None, guidance: float | None, strength: float | None, writer: str | None
+) -> None:
+    """Check that no option of `caption` is given for what another one leaves out."""
+    if writer is not None and (guidance is not None or style is not None):
+        option = "--style" if guidance is None else "--guidance"
+        raise EmocapError(f"caption: {option} is for emocap's own captioner; leave it out with --writer")
+    if not emotions and writer is not None:
+        raise EmocapError("caption: --writer's captions are ranked by an emotion; name one with --emotion")
+    if not emotions and (guidance is not None or strength is not None):
+        option = "--strength" if guidance is None else "--guidance"
+        raise EmocapError(f"caption: {option} is for emotions; name one with --emotion, or leave it out")
 
 
 def rank(
@@ -199,8 +220,10 @@ def _similarity(clip: str | None) -> Any:
     return ImageTextSimilarity(clip)
 
 
-def _print_ranked(ranked: list[Any]) -> None:
+def _print_ranked(ranked: list[Any], *, with_probability: bool = True) -> None:
+    """Print captions, best first; without a target emotion there is no probability to show."""
     for place, candidate in enumerate(ranked, 1):
+        probability = f"  {candidate.probability:6.1%}" if with_probability else ""
         faithfulness = "" if candidate.faithfulness is None else f"  {candidate.faithfulness:6.2f}"
         remarks = f"  [{'; '.join(candidate.remarks)}]" if candidate.remarks else ""
-        typer.echo(f"{place:3}  {candidate.probability:6.1%}{faithfulness}  {printable(candidate.caption)}{remarks}")
+        typer.echo(f"{place:3}{probability}{faithfulness}  {printable(candidate.caption)}{remarks}")

@@ -26,7 +26,7 @@ def print_notes(texts: Iterable[str]) -> None:
 def print_ranking_remarks(
     predictor: "EmotionPredictor", image: Any, captions: Sequence[str], emotions: Sequence[str]
 ) -> None:
-    """Print the remarks on a model, an image, and captions that were ranked by emotions.
+    """Print the remarks on a model, an image, and captions that were ranked by emotions, if any.
 
     Args:
         image: as for `EmotionPredictor.predict`.
@@ -35,12 +35,9 @@ def print_ranking_remarks(
     from emocap.api.remarks import remarks_on_ranking
 
     features = predictor.features([image])[0] if predictor.uses_images else None
-    probabilities = predictor.probabilities_for(features, captions)
-    targets = [emotion.strip().lower() for emotion in emotions]
-    print_remarks(
-        [
-            *predictor.model_remarks(),
-            *predictor.image_remarks(features),
-            *remarks_on_ranking(predictor.labels, probabilities, predictor.frequencies, targets),
-        ]
-    )
+    remarks = [*predictor.model_remarks(), *predictor.image_remarks(features)]
+    if emotions:
+        probabilities = predictor.probabilities_for(features, captions)
+        targets = [emotion.strip().lower() for emotion in emotions]
+        remarks += remarks_on_ranking(predictor.labels, probabilities, predictor.frequencies, targets)
+    print_remarks(remarks)
