@@ -53,19 +53,7 @@ def emotion_perception(
         for name, captions in systems.items()
         if name != OTHER_EMOTION
     }
-    captions, targets = labelled
-    is_labelled = np.asarray(targets) > 0
-    rows, emotions = (index.tolist() for index in np.nonzero(is_labelled))
-    others_of = is_labelled[rows]
-    others_of[np.arange(len(rows)), emotions] = False
-    human = perceived(
-        [captions[row] for row in rows],
-        emotions,
-        _without(others_of, judge.over(captions).lift),
-        _without(others_of, rule.lift_over(captions)),
-        k,
-    )
-    groups = [str(row) for row in rows]
+    human, groups = _labelled(*labelled, judge, rule, k)
     plain = values[WITHOUT_EMOTION]["judge"]
     result: dict[str, Any] = {
         "k": k,
@@ -77,7 +65,7 @@ def emotion_perception(
             for name, own in values.items()
             if name != WITHOUT_EMOTION
         },
-        "labelled": {"n_captions": len(set(rows)), **summarise_perceived(human, seed, groups)},
+        "labelled": {"n_captions": len(set(groups)), **summarise_perceived(human, seed, groups)},
         "above_labelled": independent_difference(
             values[RERANKED]["judge"], human["judge"], seed, eval_set.images, groups
         ),
@@ -92,6 +80,24 @@ def emotion_perception(
         mean = mean_with_power(np.array(changed, dtype=np.float64), seed, lowest=0.0, highest=1.0)
         result["changed_by_blanking"] = {"mean": mean.value, "low": mean.low, "high": mean.high}
     return result
+
+
+def _labelled(
+    captions: Sequence[str], targets: np.ndarray, judge: Judge, rule: KeyWordRule, k: int
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """What is perceived of labelled captions, one value per caption and emotion, and the caption of each value."""
+    is_labelled = np.asarray(targets) > 0
+    rows, emotions = (index.tolist() for index in np.nonzero(is_labelled))
+    others_of = is_labelled[rows]
+    others_of[np.arange(len(rows)), emotions] = False
+    values = perceived(
+        [captions[row] for row in rows],
+        emotions,
+        _without(others_of, judge.over(captions).lift),
+        _without(others_of, rule.lift_over(captions)),
+        k,
+    )
+    return values, [str(row) for row in rows]
 
 
 def _without(left_out: np.ndarray, scorer: Scorer) -> Scorer:

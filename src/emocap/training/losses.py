@@ -2,7 +2,7 @@
 
 Targets are 0 to 1. Every loss is linear in them: a soft target t costs the expected cost of a hard target that is 1
 with probability t. The papers of the focal and the asymmetric loss define them for hard targets only.
-Ratings stand behind the emotions and have binary cross-entropy whatever the loss of the emotions (`with_ratings`).
+Ratings follow the emotions and have binary cross-entropy whatever the loss of the emotions (`with_ratings`).
 Left out: weights by batch, and losses over the order of emotions.
 """
 
