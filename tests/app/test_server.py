@@ -183,7 +183,8 @@ def test_page_routes_reveal_nothing_and_reject_bad_requests(start, run, tmp_path
     odd = [
         (PREDICT, [None, {"PRIVATEWORD": 1}, [], []]), (PREDICT, [None, "a dog", ["PRIVATEWORD"], []]),
         (PREDICT, [None, "a dog", 5, []]), (PREDICT, [deleted, "a dog", [], []]),
-        (GENERATE, [deleted, ["sad"], [], 99]), (GENERATE, [None, [], [], "PRIVATEWORD"]),
+        (GENERATE, [deleted, ["sad"], [], "romantic", 99]), (GENERATE, [None, [], [], "", "PRIVATEWORD"]),
+        (GENERATE, [None, [], [], {"PRIVATEWORD": 1}, 99]),
         (EXAMPLE, ["PRIVATEWORD"]), (EXAMPLE, [99]),
     ]  # fmt: skip
     for number, (function, data) in enumerate(odd):
