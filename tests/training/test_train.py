@@ -274,6 +274,14 @@ def test_learning_rates_decay_towards_the_embeddings(tiny_model, n_frozen: int) 
         assert rate == pytest.approx(by_hand[part], rel=1e-12), name
 
 
+def test_embeddings_of_regions_learn_at_their_own_rate(tiny_model):
+    found = rates(tiny_model, TrainSettings(visual_learning_rate=3e-4, layer_decay=0.5))
+    visual = {rate for name, rate in found.items() if ".embeddings.visual_" in name}
+    assert visual == {3e-4}
+    assert found["visualbert.embeddings.word_embeddings.weight"] < 5e-5
+    assert 3e-4 not in rates(tiny_model, TrainSettings()).values()
+
+
 def test_decay_of_1_changes_no_learning_rate(tiny_model) -> None:
     assert set(rates(tiny_model, TrainSettings(layer_decay=1.0)).values()) == {5e-5, 5e-3}
     assert set(rates(EmotionHead(tiny_model.fc), TrainSettings(layer_decay=0.5)).values()) == {5e-3}

@@ -30,6 +30,8 @@ def _learning_rate(name: str, n_layers: int, settings: TrainSettings) -> float:
     """The peak learning rate of the parameter of that name."""
     if name.startswith(("fc.", "decoder.")):
         return settings.head_learning_rate or settings.learning_rate
+    if settings.visual_learning_rate is not None and ".embeddings.visual_" in name:
+        return settings.visual_learning_rate
     if settings.layer_decay is None:
         return settings.learning_rate
     depth = 0 if ".embeddings." in name else n_layers

@@ -18,6 +18,8 @@ class TrainSettings(BaseModel):
         optimizer: "adamw" (decoupled weight decay) or "adam" (as the founding study).
         learning_rate: peak learning rate of the encoder.
         head_learning_rate: peak learning rate of `fc`, or of a captioner's decoder; None means the encoder's.
+        visual_learning_rate: peak learning rate of the embeddings of regions, which are new where the backbone reads
+            text alone; None means that of the other embeddings.
         layer_decay: layer l of L (the embeddings being 0) learns at learning_rate * layer_decay ** (L - l), the pooler
             as the last layer (Howard & Ruder 2018, arXiv 1801.06146; BEiT, Bao et al. 2022, arXiv 2106.08254); None or
             1 means one rate for all.
@@ -41,6 +43,7 @@ class TrainSettings(BaseModel):
     optimizer: Literal["adamw", "adam"] = "adamw"
     learning_rate: float = Field(5e-5, gt=0)
     head_learning_rate: float | None = Field(5e-3, gt=0)
+    visual_learning_rate: float | None = Field(None, gt=0)
     layer_decay: float | None = Field(None, gt=0, le=1)
     weight_decay: float = Field(0.01, ge=0)
     warmup: float = Field(0.1, ge=0, lt=1)
