@@ -177,6 +177,9 @@ def test_names_are_those_of_the_backbone(tmp_path):
     described = {"label_names": ["n1", "n2"], "label_descriptions": {"n1": "dog, hound", "n2": "cat"}}
     timm.models.save_for_hf(network, str(tmp_path), model_config=described)
     assert TimmExtractor(str(tmp_path), rows=2, columns=2).names.objects == ("dog", "cat")
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"label_descriptions": ["dog"]}))
+    assert TimmExtractor(str(tmp_path), rows=2, columns=2).names.objects == ("n1", "n2")
 
 
 @pytest.mark.parametrize(
@@ -264,6 +267,13 @@ def test_refuses_missing_packages(monkeypatch):
     assert_refused("timm cannot be imported .*; pip install timm", "tf_efficientnet_lite2")
 
 
+def test_refuses_timm_that_fails_while_imported(tmp_path, monkeypatch):
+    (tmp_path / "timm.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    monkeypatch.delitem(sys.modules, "timm")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert_refused("timm cannot be imported .*nms does not exist.; install torch and torchvision", "resnet18")
+
+
 def test_suggests_close_names():
     assert_refused("'tf_efficentnet_lite2' is neither .* has tf_efficientnet_lite2, ", "tf_efficentnet_lite2")
     assert_refused(r"'resnet18.a1_in2k' is neither .* has resnet18.a1_in1k, ", "resnet18.a1_in2k")
@@ -297,6 +307,15 @@ def test_refuses_settings_out_of_range(settings):
 
 def test_refuses_grid_finer_than_the_backbones(backbones):
     assert_refused("columns is 7, but .* has a map of 5 rows x 5 columns", backbones["test_efficientnet"][0])
+
+
+def test_refuses_output_that_is_not_finite(backbones, tmp_path):
+    folder = tmp_path / "damaged"
+    shutil.copytree(backbones["test_efficientnet"][0], folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["pretrained_cfg"]["std"] = [0, 0, 0]
+    (folder / "config.json").write_text(json.dumps(config))
+    assert_refused("damaged: its output contains NaN or infinity", folder, rows=1, columns=1)
 
 
 def test_refuses_damaged_folder(backbones, tmp_path):

@@ -95,6 +95,8 @@ class TimmExtractor:
         self._mean, self._std = inputs["mean"], inputs["std"]
         self._resample = getattr(Image.Resampling, inputs["interpolation"].upper(), Image.Resampling.BICUBIC)
         feature_map = self._probe()
+        if not feature_map.isfinite().all():
+            raise EmocapError(f"{weights}: its output contains NaN or infinity; give undamaged weights and their std")
         self._fold(feature_map)
         self.dim = feature_map.shape[1]
         for side, value, maximum in zip(("rows", "columns"), (rows, columns), feature_map.shape[2:], strict=True):
@@ -281,7 +283,8 @@ def class_names(network: Any) -> Names | None:
     if not n_classes:
         return None
     if len(labels) == n_classes and not isinstance(labels, dict):
-        described = [str(descriptions.get(label, label)) for label in labels]
+        by_label = descriptions if isinstance(descriptions, dict) else {}
+        described = [str(by_label.get(label, label)) for label in labels]
     else:
         subset = data.infer_imagenet_subset(network)
         if subset is None:

@@ -70,12 +70,16 @@ def import_timm() -> ModuleType:
     """The package timm.
 
     Raises:
-        EmocapError: it is not installed.
+        EmocapError: it is not installed, or cannot be imported.
     """
     try:
         import timm
     except ImportError as error:
         raise EmocapError(f"extractor timm: timm cannot be imported ({error}); pip install timm") from None
+    except Exception as error:  # a torchvision that does not fit torch raises RuntimeError
+        raise EmocapError(
+            f"extractor timm: timm cannot be imported ({_reason(error)}); install torch and torchvision of one release"
+        ) from error
     return timm
 
 
