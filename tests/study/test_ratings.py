@@ -162,6 +162,22 @@ def test_ratings_of_another_corpus_are_transferred(rated_study, tmp_path, table:
     assert load_classifier(tmp_path / "run" / "labelled_AnB").ratings.names == ["valence", "arousal"]
 
 
+def test_few_rated_pairs_are_cross_validated(rated_study, tmp_path) -> None:
+    path = rated_study("alone")
+    path.write_text("\n".join(line for line in path.read_text().splitlines() if not line.startswith("folds:")))
+    run_study(load_config(path), tmp_path / "run", report=write_report, until="prepare")
+    assert json.loads((tmp_path / "run" / "folds.json").read_text())["folds"] == 5
+
+
+def test_ratings_without_captions_or_features_are_refused(rated_study, tmp_path) -> None:
+    (tmp_path / "images").mkdir()
+    rows = [{"image": f"{number}.jpg", "valence": number % 7 + 1} for number in range(30)]
+    (tmp_path / "images.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    target = TARGET | {"path": str(tmp_path / "images.jsonl"), "images": str(tmp_path / "images")}
+    with pytest.raises(EmocapError, match="target: has no captions, and features is null"):
+        run(rated_study("alone", target=target, baselines={"names": []}), tmp_path / "run")
+
+
 TARGET = {"format": "table", "path": "alone.jsonl", "ratings": {"valence": [1, 7]}}
 
 
@@ -202,7 +218,7 @@ def test_unusable_ratings_are_one_line(rated_study, tmp_path, changes, message: 
         ),
         ({"ratings": ["valence"]}, "target.ratings: ratings is \\['valence'\\]; give each its range"),
         ({"ratings": {"valence": [7, 1]}}, "the range of 'valence' is 7 to 1, which is empty"),
-        ({"where": {"agree": []}}, "where: agree has no values"),
+        ({"where": {"agree": []}}, r"where: agree is \[\], expected a list of the values"),
         ({"group": "a", "columns": {"group": "b"}}, "group is 'a', but columns.group is 'b'; give one"),
     ],
 )

@@ -15,6 +15,7 @@ from emocap.errors import EmocapError
 from emocap.files import read_json, write_json
 from emocap.study.artifacts import read_value
 from emocap.study.config.study import StudyConfig
+from emocap.study.targets import rating_fault
 from emocap.study.unit import Study, Unit
 
 logger = logging.getLogger("emocap")
@@ -83,7 +84,7 @@ def write_fold_splits(units: Sequence[Unit]) -> None:
 
 
 def _most_folds(study: Study, pairs: Pairs, groups: Groups) -> int | None:
-    """The most folds, at most 5, whose parts can all be drawn and have an emotion each; None where there are none."""
+    """The most folds, at most 5, whose parts can all be drawn and have what is learnt; None where there are none."""
     return next((n for n in range(DEFAULT_FOLDS, 1, -1) if _can_be_drawn(study, pairs, groups, n)), None)
 
 
@@ -102,6 +103,9 @@ def _can_be_drawn(study: Study, pairs: Pairs, groups: Groups, n_folds: int) -> b
             )
         except EmocapError:
             return False
-        if not all(positives[rows].any() for rows in rows_of(pairs, split.parts, study.same_content).values()):
+        rows = rows_of(pairs, split.parts, study.same_content)
+        if len(study.vocabulary) and not all(positives[numbers].any() for numbers in rows.values()):
+            return False
+        if rating_fault(pairs, study.ratings, rows) is not None:
             return False
     return True

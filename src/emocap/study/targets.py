@@ -1,6 +1,7 @@
 """What models of a corpus learn: its vocabulary of emotions, its ratings, or both."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +52,28 @@ def targets_of(pairs: Pairs, corpus: "CorpusConfig", path: Path, min_count: int)
         if name in vocabulary.labels:
             raise EmocapError(f"{path}: {name!r} is both an emotion and a rating; rename one, as columns allows")
     return pairs, vocabulary, ratings
+
+
+def rating_fault(pairs: Pairs, ratings: Ratings, rows: Mapping[str, np.ndarray]) -> str | None:
+    """Why a rating cannot be learned or measured in a part of a split, None where all can.
+
+    Args:
+        pairs: N pairs.
+        ratings: of the target.
+        rows: part to its row numbers.
+    """
+    values = pairs.rating_values(ratings.names)
+    for part, numbers in rows.items():
+        for name, column in zip(ratings.names, values[numbers].T, strict=True):
+            known = column[~np.isnan(column)]
+            if len(known) < 2 or np.ptp(known) == 0:
+                pair = "pair" if len(known) == 1 else "pairs"
+                n = f"{len(known)} {pair} with the rating {name!r}" if len(known) < 2 else f"one value of {name!r}"
+                return (
+                    f"splits: the {part} part has {n} alone, so nothing can be learned or measured there; use more "
+                    f"data, a larger share for {part}, or leave the rating out"
+                )
+    return None
 
 
 def require_emotions(config: "StudyConfig", vocabulary: Vocabulary) -> None:

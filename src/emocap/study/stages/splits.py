@@ -14,6 +14,7 @@ from emocap.corpora.splits import Split, fold_by_image, own_split, rows_of, size
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.files import write_array, write_json
+from emocap.study.targets import rating_fault
 from emocap.study.unit import PARTS, Unit
 
 logger = logging.getLogger("emocap")
@@ -33,7 +34,8 @@ def splits(study: Unit) -> None:
     rows = rows_of(pairs, split.parts, study.same_content, split.left_out)
     if len(vocabulary):
         _require_emotions(pairs, vocabulary, rows)
-    _require_ratings(study, rows)
+    if (fault := rating_fault(pairs, study.ratings, rows)) is not None:
+        raise EmocapError(fault)
     sizes = {
         part: {"asked_images": split.asked[part], "images": len(keys), "pairs": len(rows[part])}
         for part, keys in split.parts.items()
@@ -81,20 +83,6 @@ def _require_emotions(pairs: Pairs, vocabulary: Vocabulary, rows: Mapping[str, n
                 f"splits: none of the {len(numbers)} {part} pairs has an emotion of the vocabulary, so nothing can be "
                 f"learned or measured there; use more data, a larger share for {part}, or target.negatives: drop"
             )
-
-
-def _require_ratings(study: Unit, rows: Mapping[str, np.ndarray]) -> None:
-    names = study.ratings.names
-    values = study.pairs("target").rating_values(names)
-    for part, numbers in rows.items():
-        for name, column in zip(names, values[numbers].T, strict=True):
-            known = column[~np.isnan(column)]
-            if len(known) < 2 or np.ptp(known) == 0:
-                found = f"{len(known)} pairs with the rating {name!r}" if len(known) < 2 else f"one value of {name!r}"
-                raise EmocapError(
-                    f"splits: the {part} part has {found} alone, so nothing can be learned or measured there; use more "
-                    f"data, a larger share for {part}, or leave the rating out"
-                )
 
 
 def _split(study: Unit, groups: Groups) -> Split:
