@@ -80,6 +80,7 @@ def test_single_value_out_of_range_rejects_its_row(tmp_path) -> None:
         ("caption,valence\na,x\n", "no row has the rating 'valence'.*expected a number"),
         ("caption,arousal\na,2\n", "has no column 'valence' or 'valence_mean' of the rating 'valence', found caption"),
         ("caption,valence,valence_sd\na,2,-1\n", "valence_sd is -1, expected a standard deviation of at least 0"),
+        ("caption,valence,valence_sd\na,2,9\n", "out of range: valence_sd is 9, more than the range 1 to 7 of valence"),
         ("caption,valence,valence_n\na,2,0\n", "valence_n is 0, expected the number of people who rated"),
     ],
 )
@@ -119,12 +120,19 @@ def test_where_keeps_rows_of_some_values(tmp_path) -> None:
     assert pairs.notes == ("2 of 3 rows are left out: only where agree is 5 and kind is x",)
 
 
+@pytest.mark.parametrize("cell", ["True", "TRUE", "true"])
+def test_where_knows_true_however_it_is_written(tmp_path, cell: str) -> None:
+    assert read(tmp_path, f"caption,kept\na,{cell}\nb,False\n", Ratings(), where={"kept": [True]}).captions == ["a"]
+
+
 @pytest.mark.parametrize(
     ("where", "message"),
     [
         ({"agre": [5]}, "has no column 'agre', which `where` names; found caption, agree"),
         ({"agree": [9]}, "in none of 1 rows agree is 9; correct `where`"),
-        ({"agree": []}, "where: agree has no values"),
+        ({"agree": []}, r"where: agree is \[\], expected a list of the values"),
+        ({"agree": "5"}, "where: agree is '5', expected a list of the values"),
+        ({"agree": 5}, "where: agree is 5, expected a list of the values"),
     ],
 )
 def test_where_without_rows_is_one_line(tmp_path, where, message: str) -> None:

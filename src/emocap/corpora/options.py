@@ -75,8 +75,8 @@ class ReadOptions:
         if not math.isfinite(self.label_threshold):
             raise EmocapError(f"label_threshold is {self.label_threshold}, expected a number")
         for column, values in self.where.items():
-            if not values:
-                raise EmocapError(f"where: {column} has no values; give a list of those that are kept")
+            if not values or isinstance(values, str) or not isinstance(values, Sequence):
+                raise EmocapError(f"where: {column} is {values!r:.80}, expected a list of the values that are kept")
         if reserved := [name for name in self.ratings.names if name in ROLES]:
             raise EmocapError(f"ratings: {reserved[0]!r} is the name of a role of a column; name the rating otherwise")
         if self.label_separator == "":

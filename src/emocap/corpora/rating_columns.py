@@ -57,6 +57,8 @@ class RatingColumns:
         sd, n = (_number(name, row.get(name)) if name is not None else None for name in (self.sd, self.n))
         if sd is not None and sd < 0:
             raise RatingFault(f"{self.sd} is {sd:g}, expected a standard deviation of at least 0")
+        if sd is not None and sd > self.rating.span:
+            raise OutOfRange(f"{self.sd} is {sd:g}, more than the range {low:g} to {high:g} of {self.mean} allows")
         if n is not None and n < 1:
             raise RatingFault(f"{self.n} is {n:g}, expected the number of people who rated")
         span = self.rating.span

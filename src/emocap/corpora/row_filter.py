@@ -14,7 +14,8 @@ def kept_rows(
 ) -> Iterable[Row]:
     """The rows that have, in each of these columns, one of its values; a note says how many are left out.
 
-    Numbers are compared as numbers, so that 5 is the text "5" of a CSV, and all else as stripped text.
+    Numbers are compared as numbers, so that 5 is the text "5" of a CSV, true and false in any case, and all else as
+    stripped text.
 
     Raises:
         EmocapError: no such column, or no row is left.
@@ -48,12 +49,14 @@ def _in_words(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A value as a number where it is one, else as stripped text.
+    """A value as a number where it is one, else as stripped text; `true` as pandas, R and JSON write it.
 
-    >>> _plain("5 "), _plain(5.0), _plain("Person")
-    (5.0, 5.0, 'Person')
+    >>> _plain("5 "), _plain(5.0), _plain("Person"), _plain(True), _plain("TRUE")
+    (5.0, 5.0, 'Person', 'true', 'true')
     """
     text = str(value).strip()
+    if text.lower() in ("true", "false"):
+        return text.lower()
     try:
         number = float(text)
     except ValueError:
