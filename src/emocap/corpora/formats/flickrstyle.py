@@ -4,6 +4,7 @@ a CSV `image,style,caption`, with the factual captions of the same images from `
 
 from pathlib import Path
 
+from emocap.corpora.labels import is_absent
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.pairs_builder import PairsBuilder
@@ -78,7 +79,7 @@ def read_flickrstyle_csv(path: Path, images: Path | None = None, options: ReadOp
     header, rows = csv_rows(path, builder)
     require_columns(path, header, ("image", "style", "caption"))
     for line, row in rows:
-        if style := row["style"].strip():
+        if not is_absent(style := row["style"].strip()):
             labels = [style] if with_labels else None
             builder.add(
                 f"line {line}", f"{path.stem}:{line}", row["image"].strip(), row["caption"], labels, style=style
