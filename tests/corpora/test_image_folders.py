@@ -27,6 +27,9 @@ def test_flickrstyle_csv_has_factual_captions_first(folder):
     assert pairs.images == ["a.jpg", "b.jpg", "c.jpg", "a.jpg", "a.jpg", "b.jpg"]
     (rejected,) = pairs.rejected
     assert (rejected.where, rejected.reason) == (f"{folder / 'captions.csv'}: line 5", "style is empty")
+    unlabelled = read_corpus("flickrstyle", folder / "captions.csv", None, ReadOptions(labels=False))
+    assert (set(unlabelled.styles), unlabelled.emotions[0]) == ({None, "humorous", "romantic"}, None)
+    assert folder / "factual.csv" in corpus_files("flickrstyle", folder / "captions.csv")
 
 
 def test_missing_style_of_a_table_is_no_style(folder):
@@ -35,9 +38,6 @@ def test_missing_style_of_a_table_is_no_style(folder):
     )
     pairs = read_corpus("flickrstyle", folder / "captions.csv")
     assert (pairs.styles[3:], [row.reason for row in pairs.rejected]) == (["romantic"], ["style is empty"])
-    unlabelled = read_corpus("flickrstyle", folder / "captions.csv", None, ReadOptions(labels=False))
-    assert (set(unlabelled.styles), unlabelled.emotions[0]) == ({None, "humorous", "romantic"}, None)
-    assert folder / "factual.csv" in corpus_files("flickrstyle", folder / "captions.csv")
 
 
 def test_flickrstyle_csv_says_that_factual_is_missing(folder):
