@@ -10,7 +10,7 @@ from scipy.special import logit
 
 from emocap.evaluation.fitted_baselines import LinearModel, Model
 
-REGULARISATION = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # inverse strengths of the penalty of logistic regression
+REGULARISATION = (0.1, 0.3, 1.0, 3.0, 10.0)  # inverse strengths of the penalty of logistic regression
 RIDGE_PENALTIES = (30.0, 10.0, 3.0, 1.0, 0.3, 0.1)
 
 
