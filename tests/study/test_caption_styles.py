@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from emocap.errors import EmocapError
 from emocap.files import read_json
 from emocap.report.page import write_report
 from emocap.study.config.loading import load_config
@@ -95,3 +96,21 @@ def test_report_and_sheet_are_written(finished):
     assert key
     assert all(entry["caption"] == captions[entry["image"]] for entry in key)
     assert sheet.count("<li value=") == len(key)
+
+
+@pytest.mark.parametrize(
+    ("style", "message"),
+    [
+        (None, "captioner.styles is true, but no caption of the source has a style"),
+        ("happy", "captioner.styles: 'happy' is a style of the source and an emotion of the target; rename one"),
+    ],
+)
+def test_unusable_styles_are_refused_before_training(tiny_study, tiny_corpora, tmp_path, style, message):
+    write_styled_source(tiny_corpora, tmp_path / "styled.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "styled.jsonl").read_text().splitlines()]
+    rows = [row | {"style": style} if "style" in row else row for row in rows]
+    (tmp_path / "styled.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    source = {"format": "table", "path": str(tmp_path / "styled.jsonl"), "images": str(tiny_corpora / "source")}
+    config = load_config(tiny_study(source=source, captioner=CAPTIONER))
+    with pytest.raises(EmocapError, match=message):
+        run_study(config, tmp_path / "run", report=write_report, until="splits")

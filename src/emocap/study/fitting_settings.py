@@ -3,6 +3,7 @@
 They are checked in every call: most of them do not make `prepare` run again.
 """
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,12 +25,15 @@ def require_fitting_settings(config: "StudyConfig", root: Path) -> None:
         root: its run directory.
 
     Raises:
-        EmocapError: more pseudo-labels than emotions, more layers than the backbone's, or more folds than images.
+        EmocapError: more pseudo-labels than emotions, more layers than the backbone's, more folds than images, or
+            styles that the source lacks.
     """
     study = Study(config, root)
     require_p(config, len(study.vocabulary))
     name, n_layers = (read_value(root / "backbone.json", key) for key in ("name", "n_layers"))
     require_layers(config, name, n_layers)
+    if config.captioner is not None and config.captioner.styles:
+        require_styles(study.whole("source").styles, study.vocabulary.labels)
     if config.folds is not None:
         groups = Groups.of(study.whole("target"), study.same_content, config.splits.stock_captions)
         fold_sizes(len(groups.keys), config.folds, config.splits.validation)
@@ -52,3 +56,17 @@ def require_layers(config: "StudyConfig", backbone: str, n_layers: int) -> None:
     ):
         if max(numbers, default=0) > n_layers:
             raise EmocapError(f"{key} is {max(numbers)}, but {backbone} has {n_layers} layers")
+
+
+def require_styles(styles: Sequence[str | None], emotions: Collection[str] = ()) -> None:
+    """Refuse captions for styles where no caption has one, or where a style has the name of an emotion."""
+    names = sorted({style for style in styles if style is not None})
+    if not names:
+        raise EmocapError(
+            "captioner.styles is true, but no caption of the source has a style; name its column with "
+            "source.columns.style, or leave captioner.styles out"
+        )
+    if both := [name for name in names if name in emotions]:
+        raise EmocapError(
+            f"captioner.styles: {both[0]!r} is a style of the source and an emotion of the target; rename one"
+        )

@@ -23,6 +23,7 @@ from emocap.errors import EmocapError
 from emocap.files import write_json
 from emocap.pseudo_labels.lift import LiftScale, condition_targets
 from emocap.study.artifacts import read_parquet
+from emocap.study.fitting_settings import require_styles
 from emocap.study.stages.selection import LIFT, selected
 from emocap.study.training_unit import TrainingUnit
 from emocap.training.checkpoint import SavedModel
@@ -157,12 +158,8 @@ def _styles(pairs: Pairs) -> tuple[list[str | None], list[str]]:
         EmocapError: no caption has a style.
     """
     styles = pairs.styles
+    require_styles(styles)
     counts = Counter(style for style in styles if style is not None)
-    if not counts:
-        raise EmocapError(
-            "captioner.styles is true, but no caption of the source has a style; name its column with "
-            "source.columns.style, or leave captioner.styles out"
-        )
     names = sorted(counts)
     n_images = len(pairs.distinct_images())
     for name in names:
