@@ -1,6 +1,7 @@
 """The captions of a run: tables for docs/RESULTS.md, the ground truth on the demo's images, and generation speed.
 
 python benchmarks/captions.py table runs/demo-captions
+python benchmarks/captions.py gallery runs/flickr8k-styles -n 4
 python benchmarks/captions.py truth runs/demo-captions
 python benchmarks/captions.py ceiling runs/demo-captions
 python benchmarks/captions.py speed runs/demo-captions
@@ -147,6 +148,20 @@ def _row(*cells: str) -> None:
     print("| " + " | ".join(cells) + " |")
 
 
+def gallery(run: Path, n_images: int) -> None:
+    """The captions of the first photographs of the report's gallery, with their pages on Flickr, as Markdown."""
+    results = json.loads((run / "captioner" / "captions.json").read_text())
+    image_of = {(entry["human"], entry["without emotion"]): entry["image"] for entry in results["captions"]}
+    for number, item in enumerate(results["gallery"][:n_images]):
+        asked = [(own["emotion"], own["caption"]) for own in item["captions"]]
+        asked += [(own["style"], own["caption"]) for own in item.get("styles", [])]
+        if number == 0:
+            _head("photograph", "asked for nothing", *(what for what, _ in asked))
+        photograph = image_of[item["human"], item["without_emotion"]].split("_")[0]
+        link = f"[{photograph}](https://www.flickr.com/photo.gne?id={photograph})"
+        _row(link, item["without_emotion"], *(caption for _, caption in asked))
+
+
 def truth(run: Path) -> None:
     """On the demo: whether captions name the subject of the image, and the true probabilities of their emotions."""
     results = json.loads((run / "captioner" / "captions.json").read_text())
@@ -257,11 +272,11 @@ def _number(value: float | None) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("table", "truth", "ceiling", "speed"))
+    parser.add_argument("what", choices=("table", "gallery", "truth", "ceiling", "speed"))
     parser.add_argument("run", type=Path)
-    parser.add_argument("-n", type=int, default=4, help="batches to time")
+    parser.add_argument("-n", type=int, default=4, help="batches to time, or photographs to show")
     arguments = parser.parse_args()
-    if arguments.what == "speed":
-        speed(arguments.run, arguments.n)
+    if arguments.what in ("speed", "gallery"):
+        {"speed": speed, "gallery": gallery}[arguments.what](arguments.run, arguments.n)
     else:
         {"table": table, "truth": truth, "ceiling": ceiling}[arguments.what](arguments.run)
