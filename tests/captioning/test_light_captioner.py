@@ -8,12 +8,14 @@ import torch
 
 from emocap.captioning import generation
 from emocap.captioning.caption_tokens import CaptionTokens, tokens_of_captions
+from emocap.captioning.checkpoint import CaptionerCard, load_captioner, save_captioner
 from emocap.captioning.data import CaptionDataset, caption_loss, contrastive_loss
 from emocap.captioning.generation import CaptionGenerator
 from emocap.captioning.guidance import ClassifierFreeGuidance
 from emocap.captioning.light_encoder import MAX_POSITIONS, build_light_encoder
 from emocap.captioning.model import VisualBertForCaptioning, build_captioner
 from emocap.captioning.prompts import Prompts
+from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.training.checkpoint import load_tokenizer
 from emocap.training.settings import TrainSettings
@@ -333,3 +335,13 @@ def test_resumed_training_equals_uninterrupted_training(tiny_model, tokenizer, t
     torch.manual_seed(99)
     resumed = fit("broken")
     assert all(torch.equal(value, resumed[name]) for name, value in unbroken.items())
+
+
+@pytest.mark.parametrize("styles", [STYLES[:1], [*STYLES, "gothic"]])
+def test_folder_with_other_styles_is_refused(tiny_model, tokenizer, tmp_path, styles):
+    model, _ = light_captioner(tiny_model, tokenizer)
+    card = CaptionerCard(LABELS, Vocabulary(tuple(LABELS)).hash, 12, None, styles=styles)
+    save_captioner(tmp_path / "model", model, tokenizer, card)
+    message = f"names {2 + len(styles)} emotions and styles, but the model reads 4; restore the file"
+    with pytest.raises(EmocapError, match=message):
+        load_captioner(tmp_path / "model")

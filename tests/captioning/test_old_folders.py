@@ -39,7 +39,7 @@ def test_folder_of_an_earlier_version_loads(folder):
         ("guidance_steps", 0, "guidance_steps is 0, which is out of range"),
         ("length_penalty", float("nan"), "length_penalty is nan, which is out of range"),
         ("top_p", 0.0, "top_p is 0.0, which is out of range"),
-        ("style_guidance", 21.0, "guidance is 21.0, expected 0 to 20"),
+        ("style_guidance", 21.0, "captioner: style_guidance is 21.0, which is out of range"),
         ("rerank", "loudness", "rerank"),
     ],
 )

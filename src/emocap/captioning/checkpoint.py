@@ -86,8 +86,8 @@ class GenerationConfig:
 
     def __post_init__(self) -> None:
         check_strengths(self.guidance, self.strength)
-        check_strengths(self.style_guidance, self.strength)
         is_right = {
+            "style_guidance": 0 <= self.style_guidance <= 20,
             "beams": self.beams is None or 1 <= self.beams <= 100,
             "guidance_steps": self.guidance_steps is None or self.guidance_steps >= 1,
             "length_penalty": -10 <= self.length_penalty <= 10,
@@ -204,6 +204,11 @@ def load_captioner(folder: Path) -> SavedCaptioner:
     if vocabulary.hash != card.vocabulary:
         raise EmocapError(f"{folder / CARD}: the labels do not have the hash {card.vocabulary}; the file was changed")
     model = _load_weights(folder)
+    n_conditions, n_read = len(card.labels) + len(card.styles), model.config.encoder.vocab_size - 2
+    if model.is_light and n_conditions != n_read:
+        raise EmocapError(
+            f"{folder / CARD}: names {n_conditions} emotions and styles, but the model reads {n_read}; restore the file"
+        )
     n_positions = model.config.decoder.max_position_embeddings
     if card.max_length > n_positions:
         raise EmocapError(
