@@ -106,9 +106,9 @@ def test_default_explanation_is_of_emotion_if_any(predictor, labels) -> None:
 
 
 def test_unknown_rating_or_emotion_is_one_line(predictor, labels) -> None:
-    expected = "not an emotion of this model" if labels else "predicts ratings alone: valence, arousal"
+    expected = "most similar name.* valence" if labels else "predicts ratings alone: valence, arousal"
     with pytest.raises(EmocapError, match=expected):
-        predictor.explain(None, "a dog", "dominance")
+        predictor.explain(None, "a dog", "valenze")
 
 
 def test_top_of_ratings_alone_is_refused(folder, labels, tmp_path) -> None:

@@ -80,13 +80,10 @@ def output_index(labels: Sequence[str], ratings: Sequence[str], name: str) -> in
     >>> output_index(["happy", "sad"], ["valence"], "valence")
     2
     """
-    plain = name.strip().lower() if isinstance(name, str) else name
-    places = {rating.lower(): len(labels) + place for place, rating in enumerate(ratings)}
-    if plain in places and plain not in labels:
-        return places[plain]
-    if not labels:
+    outputs = [*labels, *(rating.lower() for rating in ratings)]
+    if not labels and (not isinstance(name, str) or name.strip().lower() not in outputs):
         raise EmocapError(f"emotion {name!r}: this model predicts ratings alone: {', '.join(ratings)}")
-    (index,), _ = emotion_indices(labels, [name])
+    (index,), _ = emotion_indices(outputs, [name])
     return index
 
 
