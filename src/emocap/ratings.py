@@ -1,6 +1,5 @@
 """Ratings: numbers on a scale that people gave, such as valence from 1 to 7, kept and learnt as values from 0 to 1."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,9 @@ from emocap.errors import EmocapError
 
 if TYPE_CHECKING:  # the command line checks ratings without numpy
     import numpy as np
+
+
+LARGEST = 1e100  # the absolute value of a range's end
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,16 @@ class Ratings(tuple[Rating, ...]):
         (Rating(name='valence', low=1.0, high=7.0),)
 
         Raises:
-            EmocapError: not such a mapping, or a range that is not two numbers, the lower one first.
+            EmocapError: not such a mapping, a name that occurs in two cases, or a range that is not two numbers, the
+                lower one first.
         """
         if not isinstance(ranges, Mapping):
             raise EmocapError(f"ratings is {ranges!r:.80}; give each its range, such as {{valence: [1, 7]}}")
-        return Ratings(_rating(name, ends) for name, ends in ranges.items())
+        ratings = Ratings(_rating(name, ends) for name, ends in ranges.items())
+        for number, name in enumerate(ratings.names):
+            if name.lower() in (other.lower() for other in ratings.names[:number]):
+                raise EmocapError(f"ratings: {name!r} is named twice, but for upper and lower case; rename one")
+        return ratings
 
     @property
     def names(self) -> list[str]:
@@ -79,7 +86,7 @@ def _rating(name: Any, ends: Any) -> Rating:
     example = f"give its lowest and highest value, such as {name}: [1, 7]"
     if not isinstance(ends, list | tuple) or len(ends) != 2:
         raise EmocapError(f"ratings: the range of {name!r} is {ends!r:.80}; {example}")
-    if any(isinstance(end, bool) or not isinstance(end, int | float) or not math.isfinite(end) for end in ends):
+    if any(isinstance(end, bool) or not isinstance(end, int | float) or not abs(end) <= LARGEST for end in ends):
         raise EmocapError(f"ratings: the range of {name!r} is {list(ends)!r:.80}, expected two numbers; {example}")
     if ends[0] >= ends[1]:
         raise EmocapError(f"ratings: the range of {name!r} is {ends[0]:g} to {ends[1]:g}, which is empty; {example}")

@@ -99,6 +99,9 @@ def test_unusable_rating_is_one_line(tmp_path, text: str, message: str) -> None:
         ({"valence": ["1", 7]}, "expected two numbers"),
         ({"valence": [7, 7]}, "the range of 'valence' is 7 to 7, which is empty"),
         ({"valence": [7, 1]}, "the range of 'valence' is 7 to 1, which is empty"),
+        ({"valence": [1, 10**400]}, "expected two numbers"),
+        ({"valence": [-1e308, 1e308]}, "expected two numbers"),
+        ({"valence": [1, 7], "Valence": [1, 9]}, "'Valence' is named twice, but for upper and lower case"),
         ({"": [1, 7]}, "'' is not the name of a rating"),
     ],
 )
