@@ -56,22 +56,25 @@ def test_few_pairs_allow_no_verdict(evaluate, model_folder) -> None:
     assert "the smallest difference that these data would show is" in done.stdout
     many = [(f"a dog waits {number}", [label]) for number in range(LEAST_IMAGES) for label in ("happy", "sad")]
     assert "compared with the prior: cannot tell" not in evaluate(many).stdout
+    alike = evaluate([(f"a dog waits {number}", ["happy"]) for number in range(9)])
+    assert "cannot tell" in alike.stdout
+    assert "what they could show is unknown" in alike.stdout
 
 
 def test_study_shows_a_baseline_and_no_internal_name(evaluate, model_folder) -> None:
-    assert "in its study: unknown" in evaluate([("a dog waits", ["happy"])]).stdout
+    assert "in its study: unknown" in evaluate([(f"a dog waits {number}", ["happy"]) for number in range(9)]).stdout
     evaluation = {
         "data": "socratis", "n_pairs": 240, "n_images": 120, "metric": "mean_average_precision", "score": 0.3,
         "interval": [0.2, 0.4], "baseline": "vectors", "baseline_score": 0.35, "baseline_interval": [0.3, 0.4],
         "verdict": "worse than vectors", "version": "0.9", "model_hash": "0" * 64,
     }  # fmt: skip
     (model_folder / "model" / "evaluation.json").write_text(json.dumps(evaluation))
-    shown = evaluate([("a dog waits", ["happy"])]).stdout
+    shown = evaluate([(f"a dog waits {number}", ["happy"]) for number in range(9)]).stdout
     assert "in its study (socratis, 240 pairs, 120 images): mAP 0.300 [0.200, 0.400], the baseline that" in shown
     assert "the validation pairs chose, vectors, 0.350 [0.300, 0.400]. worse than vectors" in shown
     several = json.dumps(evaluation | {"baseline": "best_baseline"})
     (model_folder / "model" / "evaluation.json").write_text(several)
-    shown = evaluate([("a dog waits", ["happy"])]).stdout
+    shown = evaluate([(f"a dog waits {number}", ["happy"]) for number in range(9)]).stdout
     assert "the baseline that the validation pairs of each training run chose 0.350 [0.300, 0.400]" in shown
     assert "best_baseline" not in shown
 

@@ -82,6 +82,14 @@ def test_cannot_tell_below_the_smallest_margin_shown():
     assert expected in sentences(systems=systems)
 
 
+def test_alike_samples_leave_the_power_unknown():
+    asked = shares(0.5, 0.5, 0.0, detectable=0.0)
+    systems = {"guided and re-ranked": asked}
+    section = emotion_section(read(perception=perception() | {"systems": systems}).perception, n_images=100)
+    assert "these images show a difference of 0.0 points" not in plain(" ".join(section.sentences))
+    assert section.rows[0].cells[-1].text == "–"
+
+
 def test_few_images_or_unknown_power_allow_no_verdict():
     clear = Difference(difference=0.5, low=0.4, high=0.6, minimum_detectable=0.1)
     assert powered_outcome(clear, n_images=100) == "better"

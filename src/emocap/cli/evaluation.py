@@ -63,6 +63,7 @@ def _primary(evaluation: "CorpusEvaluation") -> Iterator[str]:
 def _verdict(difference: dict[str, Any], sample: dict[str, Any], over: str) -> str:
     from emocap.evaluation.metrics import METRICS, PRIMARY
     from emocap.evaluation.verdicts import decide
+    from emocap.report.text import EQUAL
 
     verdict = decide(
         difference["low"],
@@ -73,6 +74,8 @@ def _verdict(difference: dict[str, Any], sample: dict[str, Any], over: str) -> s
     )
     value = f"{difference['difference']:+.3f} [{difference['low']:+.3f}, {difference['high']:+.3f}]"
     smallest = f"the smallest difference that these data would show is {difference['minimum_detectable']:.3f}"
+    if difference["minimum_detectable"] <= EQUAL:
+        smallest = "every bootstrap sample of them is alike, so that what they could show is unknown"
     if verdict == "cannot tell":
         sizes = f"{sample['n_images']} {over} with {sample['n_positives']} positive labels are too few"
         least = f"at least {sample['least_images']} and {sample['least_positives']}"

@@ -15,7 +15,7 @@ from emocap.report.files.estimated import Share
 from emocap.report.files.perception import Perceived, Perception, StyleContent, Styles
 from emocap.report.outcome import outcome_of
 from emocap.report.tables import Cell, Row
-from emocap.report.text import counted, listed, number, percent_interval, with_interval
+from emocap.report.text import EQUAL, counted, listed, number, percent_interval, with_interval
 
 MUST_CHANGE = 0.95
 COLUMNS = ("By the judge", "Without punctuation", "By key words", "Margin over key words", "Smallest margin shown")
@@ -182,17 +182,21 @@ def _content(style: str, own: StyleContent, human: StyleContent | None) -> str:
 
 
 def _detectable(difference: Difference) -> str:
-    if difference.minimum_detectable is None:
-        return ""
-    return f" (these images show a difference of {100 * difference.minimum_detectable:.1f} points or more)"
+    smallest = _smallest(difference)
+    return "" if smallest is None else f" (these images show a difference of {smallest} or more)"
+
+
+def _smallest(difference: Difference) -> str | None:
+    """What the images could have shown; None where it is unknown, as where all bootstrap samples of them are alike."""
+    smallest = difference.minimum_detectable
+    return None if smallest is None or smallest <= EQUAL else f"{100 * smallest:.1f} points"
 
 
 def _row(name: str, perceived: Perceived) -> Row:
     shares = (perceived.judge, perceived.judge_without_punctuation, perceived.key_words)
     margin = perceived.margin
-    smallest = "–" if margin.minimum_detectable is None else f"{100 * margin.minimum_detectable:.1f} points"
     text, _, interval = in_points(margin).partition(" [")
-    return Row(name, [*map(_share_cell, shares), Cell(text, f"[{interval}"), Cell(smallest)])
+    return Row(name, [*map(_share_cell, shares), Cell(text, f"[{interval}"), Cell(_smallest(margin) or "–")])
 
 
 def _share_cell(share: Share) -> Cell:
