@@ -1,5 +1,8 @@
 """One line for the first validation error."""
 
+from pathlib import Path
+from typing import Annotated
+
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -22,6 +25,7 @@ class Inner(BaseModel):
 class Outer(BaseModel):
     teacher: Inner
     rates: list[float] = []
+    images: Path | Annotated[list[Path], Field(min_length=1)] = Path()
 
 
 def errors_of(values: object) -> list:
@@ -37,6 +41,10 @@ def errors_of(values: object) -> list:
         ({"teacher": {"epoch": 3}}, "teacher.epoch: unknown key"),
         ({}, "teacher: Field required"),
         ({"teacher": {"name": "a b"}}, "teacher.name: expected one word, not several, found 'a b'"),
+        (
+            {"teacher": {}, "images": []},
+            "images: Input is not a valid path for <class 'pathlib.Path'>, found [] (and 1 more)",
+        ),
         ({"teacher": {}, "rates": [1, None]}, "rates.1: Input should be a valid number, found None"),
         (
             {"teacher": {"epochs": 0, "x": 1}},

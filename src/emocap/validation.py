@@ -26,7 +26,7 @@ def first_error(
     'teacher.epochs: Input should be > 0, found 0'
     """
     error = errors[0]
-    parts = [str(part) for part in error["loc"][skip:]]
+    parts = [str(part) for part in error["loc"][skip:] if "[" not in str(part)]  # pydantic's names of union members
     if names is not None and parts:
         parts[0] = names.get(parts[0], parts[0])
     place = ".".join(parts)[:MAX_PLACE]
