@@ -208,3 +208,44 @@ def test_ranking_refuses_an_image_that_is_not_used(predictor, image, monkeypatch
     with pytest.raises(EmocapError, match="captions only and cannot use an image"):
         rank_captions(predictor, image, ["the dog"], ["sad"])
     assert rank_captions(predictor, None, ["the dog"], ["sad"])
+
+
+@pytest.fixture
+def of_images(predictor) -> EmotionPredictor:
+    """A model whose card says that it was trained on images alone."""
+    path = predictor.folder / "emocap.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"uses_captions": False}))
+    return EmotionPredictor.from_pretrained(predictor.folder)
+
+
+def test_model_of_images_refuses_a_caption_alone(of_images, image) -> None:
+    for refused in (
+        lambda: of_images.predict(None, "a dog runs"),
+        lambda: of_images.predict_many([(image, ""), (None, "a dog runs")]),
+        lambda: of_images.explain(None, "a dog runs"),
+        lambda: of_images.ranking_remarks(None, ["a dog runs"], ["sad"]),
+        lambda: rank_captions(of_images, None, ["a dog runs"], ["sad"]),
+    ):
+        with pytest.raises(EmocapError, match="was trained on images alone and cannot predict from a caption; give an"):
+            refused()
+    assert not of_images.uses_captions
+    assert of_images.predict(image)
+    assert of_images.remarks(image, "") == []
+
+
+def test_model_of_images_remarks_on_every_caption(of_images, image) -> None:
+    """However few training images it had, so that it has no statistics of them."""
+    assert [remark.code for remark in of_images.remarks(image, "a dog runs")] == ["images_alone"]
+    (ranked,) = rank_captions(of_images, image, ["a dog runs"], ["sad"])
+    assert any("learned from images alone" in remark for remark in ranked.remarks)
+    assert of_images.predict(image, "a dog runs")
+
+
+def test_card_without_the_key_means_captions(predictor) -> None:
+    path = predictor.folder / "emocap.json"
+    card = json.loads(path.read_text())
+    assert card.pop("uses_captions")
+    path.write_text(json.dumps(card))
+    older = EmotionPredictor.from_pretrained(predictor.folder)
+    assert older.uses_captions
+    assert older.predict(None, "a dog runs")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emocap import EmotionPredictor
+from emocap import EmocapError, EmotionPredictor
 from emocap.api import caption_checks
 from emocap.api import remarks as pair_remarks
 from emocap.api.corpus_remarks import TEXTS
@@ -131,3 +131,16 @@ def test_every_remark_on_a_pair_has_a_text_for_many() -> None:
     written = "".join(inspect.getsource(module) for module in (caption_checks, pair_remarks))
     found = set(re.findall(r'(?:Remark\(|append\(\()"(\w+)"', written))
     assert found - {"synthetic", "no_gain"} == set(TEXTS)
+
+
+def test_corpus_without_images_is_refused_by_their_model(folder, photo, tmp_path, caplog) -> None:
+    card = json.loads((folder / "emocap.json").read_text())
+    (folder / "emocap.json").write_text(json.dumps(card | {"uses_captions": False}))
+    (tmp_path / "in.csv").write_text(f"image,caption\n{photo.name},a dog\n,a dog runs\n")
+    out = tmp_path / "out.csv"
+    with pytest.raises(EmocapError, match="trained on images alone and cannot predict from a caption"):
+        label_corpus(folder, tmp_path / "in.csv", out, format_=None, images=None)
+    assert not out.exists()
+    with caplog.at_level("WARNING", logger="emocap"):
+        assert label_corpus(folder, tmp_path / "in.csv", out, format_=None, images=photo.parent) == 2
+    assert any(line.startswith("1 of 2 pairs have no image to read") for line in caplog.messages)

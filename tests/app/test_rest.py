@@ -388,6 +388,21 @@ def test_internal_error_reveals_no_details(client, monkeypatch, caplog) -> None:
     assert "secret" not in logged
 
 
+def test_model_of_images_refuses_captions_without_its_path(client, served, image, monkeypatch) -> None:
+    monkeypatch.setattr("emocap.api.predictor.EmotionPredictor.uses_captions", False)
+    for path, body in (
+        ("predict", {"captions": ["a"]}),
+        ("rank", {"captions": ["a"], "emotions": ["sad"]}),
+        ("explain", {"caption": "a"}),
+    ):
+        answer = client.post(f"/v1/{path}", json=body)
+        assert answer.status_code == 422
+        assert answer.json() == {"detail": "this model was trained on images alone and needs an image; give one"}
+    answer = client.post("/v1/predict", json={"captions": ["a"], "image": image})
+    assert any("learned from images alone" in remark for remark in answer.json()["predictions"][0]["remarks"])
+    assert client.get("/v1/model").json()["uses_captions"] is False
+
+
 def test_model_of_captions_refuses_images_without_its_path(client, served, image, monkeypatch) -> None:
     monkeypatch.setattr("emocap.api.predictor.EmotionPredictor.uses_images", False)
     for path, body in (

@@ -51,6 +51,24 @@ def test_image_refusal_names_a_model_that_uses_images(model_folder, pixel, tmp_p
         assert line.endswith("cannot use an image; leave it out, or use --model run/AnB+"), command
 
 
+def test_caption_refusal_names_a_model_of_captions(model_folder, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "results.json").write_text("{}")
+    model_folder.rename(run / "teacher")
+    card = json.loads((run / "teacher" / "model" / "emocap.json").read_text())
+    probe = run / "baselines" / "image_probe" / "model"
+    probe.mkdir(parents=True)
+    features = {"fingerprint": "0", "extractor": "grid", "settings": {}, "dim": 8}
+    (probe / "emocap.json").write_text(json.dumps(card | {"features": features, "uses_captions": False}))
+    for command in ("predict", "explain"):
+        done = emocap(command, "--model", "run/baselines/image_probe", "a dog")
+        assert (done.returncode, done.stdout) == (1, "")
+        (line,) = done.stderr.splitlines()
+        assert line.endswith("cannot predict from a caption; give an image, or use --model run/teacher")
+
+
 def test_explain_prints_words_and_writes_image(model_folder, tmp_path) -> None:
     done = emocap(
         "explain", "--model", model_folder, "the dog\x1bc waits", "--emotion", "sad", "--out", tmp_path / "a.png"

@@ -116,6 +116,14 @@ def modality_ablation() -> dict[str, Any]:
     return {"model": "AnB+", "n_pairs": 230} | comparison({k: at(v) for k, v in views.items()}, ["both"])
 
 
+def without_caption_views(ablation: dict[str, Any]) -> dict[str, Any]:
+    """The ablation of a study without captions."""
+    kept = ("both", "other_image")
+    differences = {name: value for name, value in ablation["differences"]["both"].items() if name in kept}
+    parts = {part: {name: ablation[part][name] for name in kept} for part in ("models", "intervals")}
+    return ablation | parts | {"differences": {"both": differences}}
+
+
 def transfer_study(labels: list[str] | None = None) -> dict[str, Any]:
     """Of 6 layers, BnB is clearly worse than BnB+ at n = 3 alone; AnB+ at n = 6 is not distinguishable from it."""
     curves = {

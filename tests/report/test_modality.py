@@ -4,8 +4,10 @@ import pytest
 
 from emocap.evaluation.metrics import PRIMARY
 from emocap.report.files.comparison import MetricInfo
+from emocap.report.files.results import Results
 from emocap.report.files.studies import ModalityAblation
 from emocap.report.modality import DECISIONS, INPUTS, ablation_sentence, decision_on
+from emocap.report.plots.trust import modality_ablation
 
 from . import synthetic
 
@@ -119,3 +121,30 @@ def test_small_test_set_decides_nothing():
     assert ablation_sentence(small, METRICS) == (
         "Cannot tell whether AnB+ uses the image or the caption: the test set is too small for a verdict."
     )
+
+
+@pytest.mark.parametrize(
+    ("effect", "words"),
+    [
+        ("helps", "depends on the image: it is worse with another pair’s"),
+        ("unclear", "is not shown to depend on the image"),
+        ("hurts", "is better with another pair’s image, so what the image contains hurts"),
+        ("none", "ignores what the image contains: its predictions are the same with another pair’s"),
+    ],
+)
+def test_nothing_is_said_of_captions_without_any(effect, words):
+    value = synthetic.without_caption_views(synthetic.modality_ablation())
+    set_effect(value, "other_image", effect)
+    text = ablation_sentence(ModalityAblation.model_validate(value), METRICS)
+    assert text.startswith(f"AnB+ {words}")
+    assert "caption" not in text
+    small = ModalityAblation.model_validate(value | {"sample": synthetic.sample(10)})
+    assert ablation_sentence(small, METRICS).startswith("Cannot tell whether AnB+ uses the image: the test set")
+
+
+def test_figure_without_captions_shows_images_alone():
+    value = synthetic.results()
+    value["modality_ablation"] = synthetic.without_caption_views(value["modality_ablation"])
+    drawing = modality_ablation(Results.model_validate(value))
+    assert "image 0.300, another pair’s image 0.290" in drawing.caption
+    assert "aption" not in drawing.caption

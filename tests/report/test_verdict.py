@@ -246,6 +246,17 @@ def test_commands_follow_what_the_model_reads():
     ]
 
 
+def test_study_without_captions_offers_none():
+    found = commands_of(has_captions=False)
+    assert found[0] == (
+        "emocap predict --model RUN IMAGE",
+        "emotions of an image; the pairs of this study have no captions",
+    )
+    of_prior = commands_of(has_captions=False, recommended="prior", uses_images={"prior": False})
+    assert of_prior[2][0] == "emocap predict --model RUN/AnB+ IMAGE"
+    assert not any("alone" in what for _, what in (*found, *of_prior))
+
+
 def test_model_of_images_is_given_no_caption():
     found = {key: {**values, "image_probe": values["tfidf"]} for key, values in synthetic.results().items() if key in
              ("models", "kinds", "validation", "intervals")}  # fmt: skip

@@ -35,7 +35,7 @@ def test_the_teacher_of_captions_has_seen_no_image(finished) -> None:
     read_images = {"prior": False, "image_probe": True, "teacher_text": False, "teacher": True}
     assert {name: results["uses_images"][name] for name in read_images} == read_images
     card = read_json(folder / "teacher_text/model/emocap.json")
-    assert card["features"] is None
+    assert (card["features"], card["uses_captions"]) == (None, True)
     unit = units_of(config, folder)[0]
     test = unit.part("test")
     classifier = load_classifier(folder / "teacher_text")
@@ -107,3 +107,25 @@ def test_images_without_captions_have_no_baseline_of_captions(tiny_study, images
     fitted = sorted(path.name for path in (tmp_path / "run/baselines").iterdir())
     assert fitted == ["image_probe", "prior"]
     assert "the target has no captions, so there is no neighbours, tfidf, vectors, vectors_image" in caplog.text
+
+
+def test_models_without_captions_are_known_as_such(tiny_study, images_alone, tmp_path) -> None:
+    """The source has captions, so that a model which starts from the student learnt some."""
+    evaluation = {"n_bootstrap": 100, "ensemble": ["teacher", "image_probe"]}
+    config = load_config(tiny_study(baselines={}, target=images_alone, evaluation=evaluation))
+    folder = tmp_path / "run"
+    run_study(config, folder, report=write_report)
+    expected = {"teacher": False, "baselines/image_probe": False, "models/ensemble": False, "baselines/prior": True}
+    expected |= {"student": True, "AnB": True, "AnB+": True}
+    cards = {name: read_json(folder / name / "model/emocap.json")["uses_captions"] for name in expected}
+    assert cards == expected
+    results = read_json(folder / "results.json")
+    assert not results["has_captions"]
+    assert sorted(results["modality_ablation"]["models"]) == ["both", "other_image"]
+    assert {path.stem for path in (folder / "modality_ablation").glob("*_probabilities.npy")} == {
+        "both_probabilities",
+        "other_image_probabilities",
+    }
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "a caption alone" not in page
+    assert "The pairs have no captions" in page

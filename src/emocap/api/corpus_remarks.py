@@ -35,7 +35,8 @@ def corpus_remarks(model: Classifier, pairs: Pairs, store: FeatureStore | None) 
 
     @cache
     def of_caption(caption: str) -> list[str]:
-        remarks = remarks_on_caption(caption, readers, language, familiarity, uses_images=model.uses_images)
+        reads = {"uses_images": model.uses_images, "uses_captions": model.uses_captions}
+        remarks = remarks_on_caption(caption, readers, language, familiarity, **reads)
         return [remark.code for remark in remarks]
 
     captions = [of_caption(caption) for caption in pairs.captions]

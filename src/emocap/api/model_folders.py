@@ -1,5 +1,6 @@
 """What a model folder says of itself, read without its weights: nothing heavy is imported."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from emocap.training.card_file import CARD, REMEDY
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """A model folder, its emotions and ratings in order, and whether it was trained on images too."""
+    """A model folder, its emotions and ratings in order, and whether it was trained on images and on captions."""
 
     folder: Path
     labels: tuple[str, ...]
     uses_images: bool
+    uses_captions: bool
     ratings: Ratings
 
     @property
@@ -43,29 +45,35 @@ def _summary(folder: Path) -> ModelSummary:
     ratings = Ratings.of(values.get("ratings") or {})
     if not labels and not ratings:
         raise EmocapError(f"{folder / CARD}: names no emotions and no ratings; train the model again")
-    return ModelSummary(folder, tuple(labels), values.get("features") is not None, ratings)
+    uses_images, uses_captions = values.get("features") is not None, values.get("uses_captions", True) is not False
+    return ModelSummary(folder, tuple(labels), uses_images, uses_captions, ratings)
 
 
 def image_refused(folder: Path) -> str:
     """Why a model of captions only refuses an image, and which model of its run uses images, if there is one."""
-    other = _model_with_images(folder)
-    advice = "" if other is None else f", or use --model {other}"
+    advice = _other_model(folder, lambda found: found.uses_images)
     return f"{folder}: was trained on captions only and cannot use an image; leave it out{advice}"
 
 
-def _model_with_images(folder: Path) -> Path | None:
-    """The folder of a model of the same run and emotions that uses images; the ensemble, or the first by name."""
+def caption_refused(folder: Path) -> str:
+    """Why a model of images alone refuses a caption without one, and which model of its run reads captions, if any."""
+    advice = _other_model(folder, lambda found: found.uses_captions)
+    return f"{folder}: was trained on images alone and cannot predict from a caption; give an image{advice}"
+
+
+def _other_model(folder: Path, is_usable: Callable[[ModelSummary], bool]) -> str:
+    """Advice to use a model of the same run and emotions, the ensemble or the first by name; empty without one."""
     run = run_directory(folder)
     if run is None:
-        return None
+        return ""
     if run.is_relative_to(Path.cwd()):
         run = run.relative_to(Path.cwd())
     places = [card.parent for pattern in (f"models/*/model/{CARD}", f"*/model/{CARD}") for card in run.glob(pattern)]
     for place in sorted(places, key=lambda place: (place.parent.name != "ensemble", place.parent.name)):
         try:
             found = _summary(place)
-            if found.uses_images and found.targets == _summary(folder).targets:
-                return place.parent
+            if is_usable(found) and found.targets == _summary(folder).targets:
+                return f", or use --model {place.parent}"
         except EmocapError:  # a damaged model is no advice
             continue
-    return None
+    return ""

@@ -11,7 +11,7 @@ from PIL import Image
 from emocap.api.caption_checks import check_caption
 from emocap.api.explanation import Explanation, explain_pair
 from emocap.api.images import ImageInput, ImageSource, image_source, model_extractor
-from emocap.api.model_folders import image_refused
+from emocap.api.model_folders import caption_refused, image_refused
 from emocap.api.prediction import Prediction, predictions_of
 from emocap.api.remarks import (
     Remark,
@@ -133,6 +133,15 @@ class EmotionPredictor:
         """
         return self._classifier.uses_images
 
+    @property
+    def uses_captions(self) -> bool:
+        """Whether the model was trained on captions; one of images alone refuses a caption without an image.
+
+        >>> EmotionPredictor.from_pretrained(model_folder).uses_captions
+        True
+        """
+        return self._classifier.uses_captions
+
     def predict(self, image: ImageInput, caption: str = "") -> Prediction:
         """The probability of every emotion, highest first, and the ratings (`Prediction.ratings`).
 
@@ -143,7 +152,8 @@ class EmotionPredictor:
             caption: any text; empty for an image alone.
 
         Raises:
-            EmocapError: the image cannot be read, the model uses no images, or there is neither image nor caption.
+            EmocapError: the image cannot be read, the model uses no images, there is neither image nor caption, or no
+                image for a model of images alone.
 
         >>> predictor = EmotionPredictor.from_pretrained(model_folder)
         >>> best, *others = predictor.predict(image_path, "the child celebrates in the sun")
@@ -238,10 +248,10 @@ class EmotionPredictor:
         ['unknown_words']
         """
         language, familiarity = self._classifier.card.language, self._familiarity
-        image_remarks = self.image_remarks(self.features([image])[0]) if self.uses_images else []
-        return image_remarks + remarks_on_caption(
-            caption, self._readers, language, familiarity, uses_images=self.uses_images
-        )
+        is_shown = self.uses_images and image is not None
+        image_remarks = self.image_remarks(self.features([image])[0]) if is_shown else []
+        reads = {"uses_images": self.uses_images, "uses_captions": self.uses_captions}
+        return image_remarks + remarks_on_caption(caption, self._readers, language, familiarity, **reads)
 
     def image_remarks(self, features: np.ndarray | None) -> list[Remark]:
         """The remarks on an image alone.
@@ -313,12 +323,17 @@ class EmotionPredictor:
     def regions(self, images: Sequence[ImageInput]) -> list[Regions | None]:
         """The regions of each image with boxes and features, None without an image.
 
+        Raises:
+            EmocapError: as `predict`.
+
         >>> (regions,) = EmotionPredictor.from_pretrained(model_folder).regions([image_path])
         >>> regions.boxes_xyxy.tolist()
         [[0.0, 0.0, 30.0, 40.0], [30.0, 0.0, 60.0, 40.0], [0.0, 0.0, 60.0, 40.0]]
         """
         if not self.uses_images and any(isinstance(image, Regions) for image in images):
             raise EmocapError(image_refused(self.folder))
+        if not self.uses_captions and any(image is None for image in images):
+            raise EmocapError(caption_refused(self.folder))
         prepared = [self.prepare(image) for image in images if image is not None and not isinstance(image, Regions)]
         described: list[Regions] = []
         size = self._extractor.batch_size if prepared else 1

@@ -59,6 +59,7 @@ def remarks_on_caption(
     familiarity: Familiarity,
     *,
     uses_images: bool = False,
+    uses_captions: bool = True,
 ) -> list[Remark]:
     """Why a model may misread a caption; of language and unfamiliar words only the first that holds.
 
@@ -66,10 +67,12 @@ def remarks_on_caption(
         readers: how the model splits it into tokens; these must not truncate. None where it reads no captions.
         language: ISO 639 code of the language of the training captions; None if it is unknown.
         uses_images: whether the model reads images.
+        uses_captions: whether its card says that it was trained on captions; of older cards, the statistics tell.
     """
     if not caption.strip():
         return [] if familiarity.captions is None or not readers else [Remark("no_caption", NO_CAPTION)]
-    if uses_images and (not readers or (familiarity.captions is None and familiarity.images is not None)):
+    is_untold = familiarity.captions is None and familiarity.images is not None
+    if uses_images and (not uses_captions or not readers or is_untold):
         return [Remark("images_alone", IMAGES_ALONE)]
     found = [warnings_for(caption, reader.tokenizer, reader.max_length) for reader in readers]
     remarks = [Remark(code, text) for code, text in dict(pair for warnings in found for pair in warnings).items()]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from emocap.api.images import model_extractor
+from emocap.api.model_folders import caption_refused
 from emocap.api.remarks import remarks_on_model
 from emocap.classifiers.base import Classifier, StoredFeatures
 from emocap.classifiers.load import load_classifier
@@ -51,10 +52,13 @@ def image_features(
         consequence: of an unreadable image, for warnings.
 
     Raises:
-        EmocapError: images and a store are given, nothing can be written in `scratch`, or no image can be used.
+        EmocapError: images and a store are given, nothing can be written in `scratch`, no image can be used, or a model
+            of images alone is given none.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise EmocapError("a corpus is scored in one process only; start it without torchrun")
+    if not model.uses_captions and (not pairs.distinct_images() or (stored is None and pairs.image_root is None)):
+        raise EmocapError(caption_refused(model.folder))
     with scratch_folder(scratch, "emocap-features") as folder:
         store, faults = None, {}
         if stored is not None:
@@ -102,6 +106,10 @@ def _absent(pairs: Pairs, store: FeatureStore, where: Path, consequence: str) ->
 def corpus_outputs(model: Classifier, pairs: Pairs, store: FeatureStore | None) -> np.ndarray:
     """(N, E + R) float32 calibrated probabilities and ratings of N pairs, each from 0 to 1.
 
-    A pair whose image has no features is scored without it.
+    A pair whose image has no features is scored without it; a model of images alone then knows nothing of it.
     """
+    n_unseen = 0 if model.uses_captions else sum(store is None or image not in store for image in pairs.images)
+    if n_unseen:
+        text = "%d of %d pairs have no image to read; their predictions mean nothing, as the model learned images alone"
+        logger.warning(text, n_unseen, len(pairs))
     return model.probabilities(StoredFeatures(store, pairs.images), pairs.captions, "scoring")

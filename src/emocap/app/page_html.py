@@ -43,6 +43,7 @@ def intro_html(served: ServedModel) -> str:
         n_emotions=len(served.predictor.labels),
         ratings=served.predictor.ratings,
         uses_images=served.predictor.uses_images,
+        uses_captions=served.predictor.uses_captions,
     )
 
 

@@ -133,6 +133,7 @@ def _model_routes(service: Service, metrics: Metrics) -> APIRouter:
             "emotions": served.predictor.labels,
             "ratings": served.predictor.ratings,
             "uses_images": served.predictor.uses_images,
+            "uses_captions": served.predictor.uses_captions,
             "writes_captions": served.captioner is not None,
             "styles": served.styles,
             "measured": served.measured,

@@ -152,6 +152,7 @@ class ModelResponse(BaseModel):
     emotions: list[str]
     ratings: dict[str, tuple[float, float]]
     uses_images: bool
+    uses_captions: bool
     writes_captions: bool
     styles: list[str]
     measured: HeldOutScores | None

@@ -335,9 +335,11 @@ class Service:
         return [remark.text for remark in found]
 
     async def _prepare(self, image: bytes | None) -> Prepared | None:
-        if image is None:
-            return None
         predictor, pixels = self.served.predictor, self.limits.pixels
+        if image is None:
+            if not predictor.uses_captions:
+                raise EmocapError("this model was trained on images alone and needs an image; give one")
+            return None
         if not predictor.uses_images:
             raise EmocapError("this model was trained on captions only and cannot use an image; leave it out")
         return await self._decode(lambda: predictor.prepare(image, max_pixels=pixels))

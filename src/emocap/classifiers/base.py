@@ -56,6 +56,11 @@ class Classifier(ABC):
         return self.card.features is not None
 
     @property
+    def uses_captions(self) -> bool:
+        """Whether it was trained on captions; False for one of images alone."""
+        return self.card.uses_captions
+
+    @property
     @abstractmethod
     def readers(self) -> list[CaptionReader]:
         """How it reads captions: one reader, one of each member of an ensemble, or none if it reads no caption."""

@@ -24,10 +24,11 @@ def check_pair(model: Path, image: Path | None, caption: str) -> "ModelSummary":
     """Check the model, the image and the caption of a prediction.
 
     Raises:
-        EmocapError: no model folder, no such image, a model that uses no images, or an empty caption without an image.
+        EmocapError: no model folder, no such image, a model that uses no images, an empty caption without an image, or
+            no image for a model of images alone.
     """
     from emocap.api.caption_checks import check_caption
-    from emocap.api.model_folders import image_refused, model_summary
+    from emocap.api.model_folders import caption_refused, image_refused, model_summary
 
     check_caption(caption, may_be_empty=image is not None)
     summary = model_summary(model)
@@ -37,6 +38,8 @@ def check_pair(model: Path, image: Path | None, caption: str) -> "ModelSummary":
         if not summary.uses_images:
             raise EmocapError(image_refused(summary.folder))
         check_image(image)
+    elif not summary.uses_captions:
+        raise EmocapError(caption_refused(summary.folder))
     return summary
 
 

@@ -80,18 +80,39 @@ DECISIONS: dict[tuple[Effect, Effect], Decision] = {
     ),
 }
 
+# Where no pair has a caption, by the effect seen in replacing the image with another pair's.
+OTHER_IMAGE: dict[Effect, str] = {
+    "helps": "depends on the image: it is worse with another pair’s",
+    "unclear": "is not shown to depend on the image: it does not differ clearly with another pair’s",
+    "hurts": "is better with another pair’s image, so what the image contains hurts",
+    "none": "ignores what the image contains: its predictions are the same with another pair’s",
+}
+
 
 def ablation_sentence(ablation: ModalityAblation, metrics: dict[str, MetricInfo]) -> str:
     """Whether the model uses the caption and the image, with the differences that decide it."""
     model = label_of(ablation.model)
     if not ablation.is_enough:
-        return f"Cannot tell whether {model} uses the image or the caption: the test set is too small for a verdict."
+        inputs = "the image or the caption" if ablation.has_captions else "the image"
+        return f"Cannot tell whether {model} uses {inputs}: the test set is too small for a verdict."
+    if not ablation.has_captions:
+        return _sentence_on_images(ablation, metrics)
     parts = [
         f"{decision.words.format(input=name)}{_numbers(ablation, name, primary_of(metrics))}"
         for name in INPUTS
         if (decision := decision_on(ablation, name, metrics)) is not None
     ]
     return f"{capitalized(model)} {'; it '.join(parts)}." if parts else ""
+
+
+def _sentence_on_images(ablation: ModalityAblation, metrics: dict[str, MetricInfo]) -> str:
+    """What another pair's image changes, where no pair has a caption and an image cannot be removed."""
+    effect = effect_of(ablation, "other_image", metrics)
+    difference = ablation.difference("other_image", "both", primary_of(metrics))
+    if effect is None or difference is None:
+        return ""
+    words = f"{OTHER_IMAGE[effect]} ({with_interval(difference, several=True)})"
+    return f"{capitalized(label_of(ablation.model))} {words}."
 
 
 def decision_on(ablation: ModalityAblation, name: str, metrics: dict[str, MetricInfo]) -> Decision | None:

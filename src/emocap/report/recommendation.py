@@ -15,9 +15,11 @@ from emocap.report.text import (
 from emocap.study.models import MODELS
 
 PREDICT = 'emocap predict --model {} IMAGE "a caption"'
-PREDICT_IMAGE = "emocap predict --model RUN IMAGE"
+PREDICT_IMAGE = "emocap predict --model {} IMAGE"
 PREDICT_CAPTION = 'emocap predict --model RUN "a caption"'
 OF_BOTH = "{} of an image with its caption, or of a caption alone"
+OF_IMAGE = "{} of an image; this model reads no captions"
+OF_TRAINED_ON_IMAGES = "{} of an image; the pairs of this study have no captions"
 SERVE = ("emocap serve --model RUN", "the same in a browser and over HTTP")
 
 
@@ -65,14 +67,15 @@ def recommendation(results: Results, represented: str, n_validation: int | None 
 def _commands(results: Results, name: str) -> tuple[tuple[str, str], ...]:
     what = " and ".join([*(["emotions"] if results.labels else []), *(["ratings"] if results.ratings else [])])
     if name in MODELS and MODELS[name].reads == ("image",):
-        return ((PREDICT_IMAGE, f"{what} of an image; this model reads no captions"), SERVE)
+        return ((PREDICT_IMAGE.format("RUN"), OF_IMAGE.format(what)), SERVE)
+    command, gives = (PREDICT, OF_BOTH) if results.has_captions else (PREDICT_IMAGE, OF_TRAINED_ON_IMAGES)
     if uses_images(results, name):
-        return ((PREDICT.format("RUN"), OF_BOTH.format(what)), SERVE)
+        return ((command.format("RUN"), gives.format(what)), SERVE)
     commands = [(PREDICT_CAPTION, f"{what} of a caption; this model reads no images"), SERVE]
     if other := best_with_images(results):
         score = number(results.validation[other].get(results.primary))
         best = f"of the models that read images {label_of(other)} is best on the validation pairs ({score})"
-        commands.append((PREDICT.format(f"RUN/{other}"), f"{OF_BOTH.format(what)}; {best}"))
+        commands.append((command.format(f"RUN/{other}"), f"{gives.format(what)}; {best}"))
     return tuple(commands)
 
 

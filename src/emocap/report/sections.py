@@ -145,6 +145,7 @@ def ablation_section(run: Run) -> Content | None:
         **figures,
         "finding": ablation_sentence(ablation, run.results.metrics),
         "is_simultaneous": ablation.is_simultaneous,
+        "has_captions": ablation.has_captions,
     }
 
 

@@ -27,11 +27,11 @@ def with_baselines(config: StudyConfig, root: Path) -> StudyConfig:
     """
     study = Study(config, root)
     for domain in ("target", "labelled_source") if config.features is None else ():
-        if domain in config.corpora and not _has_captions(study, domain):
+        if domain in config.corpora and not study.has_captions(domain):
             raise EmocapError(
                 f"{domain}: has no captions, and features is null, so nothing of it is read; set features"
             )
-    if _has_captions(study, "target"):
+    if study.has_captions("target"):
         return config
     if config.evaluation.text_alone:
         raise EmocapError("evaluation.text_alone is true, but the target has no captions; leave it out")
@@ -47,7 +47,3 @@ def with_baselines(config: StudyConfig, root: Path) -> StudyConfig:
             )
     logger.info("baselines: the target has no captions, so there is no %s", ", ".join(left_out))
     return config.model_copy(update={"baselines": config.baselines.model_copy(update={"names": names})})
-
-
-def _has_captions(study: Study, domain: str) -> bool:
-    return any(map(str.strip, study.whole(domain).captions))

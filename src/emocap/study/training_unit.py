@@ -19,7 +19,15 @@ from emocap.study.artifacts import read_value
 from emocap.study.model_card import feature_card, model_card
 from emocap.study.unit import Unit
 from emocap.training.batching import PairDataset
-from emocap.training.checkpoint import VISUAL_BERT, FeatureCard, SavedModel, load_model, load_tokenizer, save_model
+from emocap.training.checkpoint import (
+    VISUAL_BERT,
+    FeatureCard,
+    SavedModel,
+    load_model,
+    load_tokenizer,
+    read_card,
+    save_model,
+)
 
 if TYPE_CHECKING:  # a stage gets the table of models as values, which its fingerprint holds
     from emocap.study.models import StudyModel
@@ -112,12 +120,21 @@ class TrainingUnit(Unit):
             features=self._feature_card(name),
             max_length=self.config.model.max_length,
             training=card.training | {"backbone": backbone},
+            uses_captions=self._uses_captions(name),
         )
         save_model(self.folder(name) / "model", model, tokenizer, card)
 
     def _feature_card(self, name: str) -> FeatureCard | None:
         stores = (self.store(domain) for domain in self.models[name].features_from)
         return feature_card(next((store for store in stores if store is not None), None))
+
+    def _uses_captions(self, name: str) -> bool:
+        """Whether the corpus that a model learns has captions, or that of the model whose layers it copies."""
+        entry = self.models[name]
+        if self.has_captions(next(iter(entry.features_from), "target")):
+            return True
+        base = entry.starts_from
+        return base is not None and base in self.models and read_card(self.folder(base) / "model").uses_captions
 
     def load(self, name: str) -> SavedModel:
         """A trained model, checked against the study's vocabulary."""

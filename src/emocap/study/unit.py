@@ -114,6 +114,10 @@ class Study:
 
         return _once(self._files, "whole", domain, read)
 
+    def has_captions(self, domain: str) -> bool:
+        """Whether any pair of a domain has a caption."""
+        return any(map(str.strip, self.whole(domain).captions))
+
     @property
     def same_content(self) -> dict[str, str]:
         """Images of the target whose bytes another has too, with the first such image."""

@@ -65,6 +65,7 @@ class ModelCard:
         calibrated_members: of an ensemble: whether its members' probabilities are calibrated before their logits are
             averaged.
         ratings: name of each rating that it predicts, in order, to the lowest and highest value of its scale.
+        uses_captions: False if no pair that it was trained on had a caption; True in cards that do not say so.
     """
 
     labels: list[str]
@@ -83,6 +84,7 @@ class ModelCard:
     members: list[str] = field(default_factory=list)
     calibrated_members: bool = False
     ratings: dict[str, list[float]] = field(default_factory=dict)
+    uses_captions: bool = True
     schema: int = SCHEMA
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 

@@ -129,6 +129,7 @@ class Results(Comparison):
         chosen: the model that represents the study, chosen without test pairs; None where a study did not record it.
         recommended: the model for use, of highest validation mean average precision among all that were saved.
         uses_images: whether each model reads region features; empty where a run did not record it.
+        has_captions: whether a pair of the target has a caption; True where a run did not record it.
         comparison_baseline: None where a run chose its best baseline on the test pairs.
         ceiling: scores of the oracle, None where the corpus does not know the true probabilities.
         labels: the emotions; empty for a study of ratings alone, which then has no metrics of emotions either.
@@ -146,6 +147,7 @@ class Results(Comparison):
     chosen: str | None = None
     recommended: str | None = None
     uses_images: dict[str, bool] = Field(default_factory=dict)
+    has_captions: bool = True
     comparison_baseline: ComparisonBaseline | None = None
     validation: dict[str, dict[str, Any]] = Field(default_factory=dict)
     metrics: dict[str, MetricInfo]

@@ -25,6 +25,11 @@ class ModalityAblation(Comparison):
     n_pairs: Count
     ratings: RatingResults | None = None
 
+    @property
+    def has_captions(self) -> bool:
+        """Whether the views that concern captions were measured; where no pair has a caption they are left out."""
+        return "caption_only" in self.models
+
 
 class TransferPoint(BaseModel):
     """One run of the transfer study: n layers copied, None for the references."""

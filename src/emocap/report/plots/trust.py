@@ -12,7 +12,7 @@ from emocap.report.plots.svg import SERIES
 from emocap.report.power import FEW_POSITIVES, is_rare, of_frequent
 from emocap.report.text import counted, counted_reason, label_of, metric_in_sentence, metric_name, number
 from emocap.study.models import display_name
-from emocap.study.views import VIEWS
+from emocap.study.views import views_of
 
 ROW, MAX_ROWS = 0.3, 40
 # One metric each of the first emotion, the first three, and the set of all predicted ones.
@@ -156,19 +156,20 @@ def modality_ablation(results: Results) -> Drawing | None:
     ablation = results.modality_ablation
     if ablation is None:
         return None
+    views = views_of(has_captions=ablation.has_captions)
     rows = [
         Estimate(
-            VIEWS[name],
+            words,
             ablation.models[name][results.primary],
             ablation.interval(name, results.primary),
             group={"both": "both", "caption_only": "alone", "image_only": "alone"}.get(name, "other"),
             strong=name == "both",
         )
-        for name in VIEWS
+        for name, words in views.items()
         if name in ablation.models
     ]
     both = ablation.models["both"][results.primary]
-    line = None if both is None else (both, VIEWS["both"])
+    line = None if both is None else (both, views["both"])
     scores = [f"{row.name} {number(row.value)}" for row in rows]
     caption = f"{counted(ablation.n_pairs, 'test pair', 'test pairs')} with an image: {', '.join(scores)}."
     height = ROW * float(np.max(places_of(rows))) + 1.35

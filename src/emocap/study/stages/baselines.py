@@ -39,7 +39,7 @@ def baselines(study: Unit) -> None:
             synthetic=study.is_synthetic,
         )
         if fitted.images is not None:
-            card = replace(card, features=feature_card(study.store("target")))
+            card = replace(card, features=feature_card(study.store("target")), uses_captions=fitted.read is not None)
         save_baseline(folder / "model", fitted, card)
         logger.info("baselines: fitted %s", name)
 

@@ -142,6 +142,7 @@ def _description(units: Sequence[TrainingUnit], images: Sequence[str]) -> dict[s
         "vocabulary": vocabulary.hash,
         "n_test_pairs": len(tested),
         "n_test_images": len({images[row] for row in tested}),
+        "has_captions": units[0].has_captions("target"),
         "folds": config.folds,
         "seeds": config.all_seeds,
         "n_bootstrap": config.evaluation.n_bootstrap,

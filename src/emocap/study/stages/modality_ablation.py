@@ -11,13 +11,17 @@ import numpy as np
 
 from emocap.files import write_array, write_json
 from emocap.study.training_unit import TrainingUnit
+from emocap.study.views import views_of
 from emocap.training.predict import predict_probabilities
 
 FOLDER = "modality_ablation"
 
 
 def modality_ablation(study: TrainingUnit) -> None:
-    """Write the probabilities of every view of the test pairs that have an image, and their rows."""
+    """Write the probabilities of every view of the test pairs that have an image, and their rows.
+
+    Where no pair of the target has a caption, the only view beside the pairs themselves is the image of another pair.
+    """
     store = study.store("target")
     assert store is not None, "the stage exists only where there are images"
     images = study.pairs("target").images
@@ -31,16 +35,16 @@ def modality_ablation(study: TrainingUnit) -> None:
     both = study.dataset(saved.tokenizer, study.pairs("target").select(rows), "target")
     other_images, other_captions = _exchanged(both.images, np.random.default_rng([study.seed, 2]))
     empty = saved.tokenizer("")["input_ids"]
-    views = {
+    datasets = {
         "both": both,
         "caption_only": replace(both, store=None),
         "image_only": replace(both, input_ids=[empty] * len(both)),
         "other_image": replace(both, images=[both.images[i] for i in other_images]),
         "other_caption": replace(both, input_ids=[both.input_ids[i] for i in other_captions]),
     }
-    for name, dataset in views.items():
+    for name in views_of(has_captions=study.has_captions("target")):
         batch = study.config.teacher.eval_batch_size
-        probabilities = predict_probabilities(saved.model, dataset, batch, f"{run}, {name.replace('_', ' ')}")
+        probabilities = predict_probabilities(saved.model, datasets[name], batch, f"{run}, {name.replace('_', ' ')}")
         write_array(study.run / FOLDER / f"{name}_probabilities.npy", probabilities)
 
 

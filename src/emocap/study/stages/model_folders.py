@@ -121,6 +121,7 @@ def _save(
         frequencies=[float(share) for share in np.mean([card.frequencies or [] for card in cards], axis=0)],
         language=languages.pop() if len(languages) == 1 else None,
         training={"study": study.config.name},
+        uses_captions=any(card.uses_captions for card in cards),
     )
     save_ensemble(folder, card)
     return folder

@@ -17,7 +17,7 @@ from emocap.study.stages.held_out import (
     stored,
 )
 from emocap.study.unit import Unit
-from emocap.study.views import VIEWS
+from emocap.study.views import views_of
 
 Compared = Callable[[dict[str, list[ModelPredictions]], list[str]], dict[str, Any]]
 
@@ -42,7 +42,7 @@ def modality_results(units: Sequence[Unit], targets: np.ndarray, compared: Compa
     """Scores of every view, over the test pairs with an image; None where there are none."""
     run = read_index(units[0], f"{modality_ablation.FOLDER}/model.json", {"model": str})["model"]
     predictions: dict[str, list[ModelPredictions]] = {}
-    for view in VIEWS:
+    for view in views_of(has_captions=units[0].has_captions("target")):
         for seed in dict.fromkeys(unit.seed for unit in units):
             parts = []
             for unit in (unit for unit in units if unit.seed == seed):
