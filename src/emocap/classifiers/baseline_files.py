@@ -29,6 +29,7 @@ READS = {
     "tfidf": ("tfidf",),
     "vectors": ("vectors",),
     "image_probe": ("image",),
+    "image_probe_labelled": ("image",),
     "vectors_image": ("vectors and image",),
 }
 KINDS = tuple(READS)

@@ -4,7 +4,8 @@
 is k nearest neighbours among the training captions; "image_probe" is logistic regression on the mean of an image's
 region features, and "vectors_image" on that beside the sentence vector. Ratings have ridge regression on the same
 inputs, or the neighbours' mean. Each has one setting, which is selected on the validation pairs, on which it is not
-fitted. scikit-learn fits; `fitted_baselines` predicts.
+fitted. "image_probe_labelled" is as "image_probe", fitted with or without another corpus's pairs, and selects for each
+output by itself. scikit-learn fits; `fitted_baselines` predicts.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,8 +16,9 @@ import numpy as np
 
 from emocap.errors import EmocapError
 from emocap.evaluation.baseline_selection import select_fit, select_rating_fit
+from emocap.evaluation.extra_pairs import ExtraPairs, Inputs, fit_each_output, standardised
 from emocap.evaluation.fitted_baselines import Embed, FittedBaseline, Frequencies, Model, Neighbours
-from emocap.evaluation.image_vectors import ImageVectors
+from emocap.evaluation.image_vectors import ImageVectors, described_rows
 from emocap.evaluation.linear_fits import image_logistic_fits, logistic_fits, mean_ratings, ridge_fits, smoothed
 from emocap.evaluation.tfidf import Tfidf
 
@@ -43,12 +45,14 @@ class _Recipe:
         image: whether it reads the mean of the image's region features.
         fit: (inputs, truth (N, E), seed) to the fits to select from, the most regularised first.
         fit_ratings: the same for (inputs, ratings (N, R) with NaN).
+        each_output: whether each output has its own fit, with or without extra pairs.
     """
 
     caption: Literal["nothing", "tfidf", "vectors", "vectors or tfidf"]
     image: bool
     fit: Callable[[Any, np.ndarray, int], list[Model]]
     fit_ratings: Callable[[Any, np.ndarray], list[Model]]
+    each_output: bool = False
 
 
 def fit_baseline(
@@ -63,6 +67,7 @@ def fit_baseline(
     validation_features: Sequence[np.ndarray | None] | None = None,
     ratings: np.ndarray | None = None,
     validation_ratings: np.ndarray | None = None,
+    extra: ExtraPairs | None = None,
     seed: int = 0,
 ) -> FittedBaseline:
     """Fit a baseline on training pairs, its setting selected on validation pairs.
@@ -72,7 +77,9 @@ def fit_baseline(
     within 0.01 of the best mean average precision: with so few pairs smaller differences in it are noise, and the
     cross-entropy also measures calibration. If no validation pair has an emotion, the most regularised setting is used.
     Ratings have their own setting by the same rule, with Pearson's r and the squared error. "image_probe" is fitted to
-    the pairs whose image has features; for any other it predicts the label frequencies and mean ratings.
+    the pairs whose image has features; for any other it predicts the label frequencies and mean ratings. So is
+    "image_probe_labelled", which selects by the same rule for each emotion and rating by itself, also whether the extra
+    pairs are used.
 
     Args:
         name: one of `BASELINES`.
@@ -82,11 +89,13 @@ def fit_baseline(
         validation_targets: (V, E); above 0 is positive.
         embed: n captions to their vectors (n, H); required for "vectors" and "vectors_image"; "neighbours" uses TF-IDF
             without it.
-        features: per training pair the (R, D) region features of its image, or None; required for "image_probe" and
-            "vectors_image".
+        features: per training pair the (R, D) region features of its image, or None; required by every baseline that
+            reads images.
         validation_features: the same of the validation pairs.
         ratings: (N, number of ratings) within 0 to 1, NaN where a pair has none; None where there are no ratings.
         validation_ratings: the same of the validation pairs.
+        extra: pairs of another corpus for "image_probe_labelled", whose ratings are given the mean and standard
+            deviation of the training pairs'; None leaves them out.
         seed: of the classifiers.
 
     Returns:
@@ -109,6 +118,14 @@ def fit_baseline(
             f"{training.truth.shape} and {validation.truth.shape}, expected (N, E) and (V, E) with N above 0, or the "
             "features or ratings, which have one row per caption too"
         )
+    n_labels, n_ratings = training.truth.shape[1], training.ratings.shape[1]
+    if extra is not None and not extra.matches(n_labels, n_ratings):
+        raise EmocapError(
+            f"baseline {name}: {len(extra.features)} extra pairs do not match their truth {extra.truth.shape} and "
+            f"ratings {extra.ratings.shape}, expected {n_labels} emotions and {n_ratings} ratings per pair"
+        )
+    if BASELINES[name].each_output:
+        return _fit_each_output(name, training, validation, extra, seed)
     return _fit(name, training, validation, embed, seed)
 
 
@@ -131,12 +148,13 @@ def fit_each(
 
 def _fit(name: str, training: "_Pairs", validation: "_Pairs", embed: Embed | None, seed: int) -> FittedBaseline:
     recipe = BASELINES[name]
-    images = ImageVectors.fit(training.features) if recipe.image else None
-    fitted = FittedBaseline(name, _reader(recipe, training.captions, embed), Frequencies(np.empty(0)), images=images)
     if recipe.image and recipe.caption == "nothing":
-        constant = np.concatenate([smoothed(training.truth), mean_ratings(training.ratings)])
-        fitted = replace(fitted, without_image=constant)
+        fitted = _image_baseline(name, training)
         training, validation = training.with_image(), validation.with_image()
+    else:
+        images = ImageVectors.fit(training.features) if recipe.image else None
+        reader = _reader(recipe, training.captions, embed)
+        fitted = FittedBaseline(name, reader, Frequencies(np.empty(0)), images=images)
     inputs = fitted.inputs(training.captions, training.features)
     models = recipe.fit(inputs, training.truth, seed)
     rating_models = recipe.fit_ratings(inputs, training.ratings) if training.ratings.shape[1] else []
@@ -146,6 +164,39 @@ def _fit(name: str, training: "_Pairs", validation: "_Pairs", embed: Embed | Non
         fitted,
         model=select_fit(models, held_out, validation.truth),
         rating_model=select_rating_fit(rating_models, held_out, validation.ratings) if rating_models else None,
+    )
+
+
+def _image_baseline(name: str, training: "_Pairs") -> FittedBaseline:
+    """A baseline of images alone, of which the models are still to be fitted."""
+    constant = np.concatenate([smoothed(training.truth), mean_ratings(training.ratings)])
+    images = ImageVectors.fit(training.features)
+    return FittedBaseline(name, None, Frequencies(np.empty(0)), images=images, without_image=constant)
+
+
+def _fit_each_output(
+    name: str, training: "_Pairs", validation: "_Pairs", extra: ExtraPairs | None, seed: int
+) -> FittedBaseline:
+    recipe, fitted = BASELINES[name], _image_baseline(name, training)
+    training, validation = training.with_image(), validation.with_image()
+    truth, ratings = training.truth.astype(np.float64), training.ratings
+    others = ExtraPairs([], truth[:0], ratings[:0]) if extra is None else extra.with_image()
+    images = fitted.images
+    assert images is not None, "it reads images"
+    vectors = [images(pairs.features) for pairs in (training, others, validation)]
+
+    def fit(inputs: Any, values: np.ndarray) -> list[Model]:
+        return recipe.fit(inputs, values > 0, seed)
+
+    def select(candidates: Sequence[Model], held_out: Any, values: np.ndarray) -> Model:
+        return select_fit(candidates, held_out, values > 0)
+
+    emotions = map(Inputs, vectors, (truth, others.truth, validation.truth.astype(np.float64)))
+    rated = map(Inputs, vectors, (ratings, standardised(others.ratings, ratings), validation.ratings))
+    return replace(
+        fitted,
+        model=fit_each_output(fit, select, *emotions),
+        rating_model=fit_each_output(recipe.fit_ratings, select_rating_fit, *rated) if ratings.shape[1] else None,
     )
 
 
@@ -178,7 +229,7 @@ class _Pairs:
 
     def with_image(self) -> "_Pairs":
         """The pairs whose image has features."""
-        rows = [row for row in range(len(self.features)) if (found := self.features[row]) is not None and len(found)]
+        rows = described_rows(self.features)
         captions, features = [self.captions[row] for row in rows], [self.features[row] for row in rows]
         return _Pairs(captions, self.truth[rows], features, self.ratings[rows])
 
@@ -225,5 +276,6 @@ BASELINES: dict[str, _Recipe] = {
     "vectors": _Recipe("vectors", False, logistic_fits, ridge_fits),
     "neighbours": _Recipe("vectors or tfidf", False, _fit_neighbours, _fit_rated_neighbours),
     "image_probe": _Recipe("nothing", True, image_logistic_fits, ridge_fits),
+    "image_probe_labelled": _Recipe("nothing", True, image_logistic_fits, ridge_fits, each_output=True),
     "vectors_image": _Recipe("vectors", True, image_logistic_fits, ridge_fits),
 }

@@ -34,7 +34,7 @@ class ImageVectors:
         vectors = [vector for vector in map(unit_mean, features) if vector is not None]
         if not vectors:
             raise EmocapError(
-                "baseline: no training pair has region features; leave image_probe and vectors_image out of "
+                "baseline: no training pair has region features; leave the baselines that read images out of "
                 "baselines.names"
             )
         block = np.stack(vectors)
@@ -53,6 +53,11 @@ class ImageVectors:
             if (vector := unit_mean(features[row])) is not None:
                 vectors[row] = (vector - self.mean) / self.spread
         return vectors
+
+
+def described_rows(features: Sequence[np.ndarray | None]) -> list[int]:
+    """The rows of the images that have region features."""
+    return [row for row in range(len(features)) if (found := features[row]) is not None and len(found)]
 
 
 def unit_mean(features: np.ndarray | None) -> np.ndarray | None:

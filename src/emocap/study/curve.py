@@ -108,7 +108,7 @@ def _log_trainings(n_units: int, models: Sequence[str], n_sizes: int) -> None:
 def _drawn(run: RunDir, unit: TrainingUnit) -> TrainingUnit:
     """A unit of the curve in its own folder, with its parts drawn as the study draws them."""
     name = unit_name(unit.seed, unit.fold)
-    config = unit.config.model_copy(update={"source": None, "labelled_source": None, "captioner": None})
+    config = unit.config.model_copy(update={"source": None, "captioner": None})
     drawn = TrainingUnit(config, unit.root, unit.root / FOLDER / name, unit.seed, unit.fold, models=MODELS)
     _stage(
         run,

@@ -23,7 +23,8 @@ class StudyModel:
         label: its name within a sentence.
         display_name: its name in tables and legends, where that is not its key.
         series, marker, filled: how a figure draws it; series 0 is the text colour, 1 to 4 are the page's palette.
-        corpus: the corpus besides the target that it needs, "source" or "labelled_source"; None where it needs none.
+        corpus: the corpus besides the target that it needs, "source" or "labelled_source"; None where it needs none. A
+            baseline that reads images needs images of it too.
         starts_from: "backbone", or the model whose layers it copies; None for what is not trained by gradient descent.
         frozen: whether the copied layers keep their weights; `models/transfer.py` decides which parameters these are.
         settings: key of its training settings in the configuration; None where it has none.
@@ -108,6 +109,20 @@ _ROWS = (
         display_name="image probe",
         reads=("image",),
         rating_description="ridge regression on the mean of the image’s region features",
+    ),
+    StudyModel(
+        "image_probe_labelled",
+        "baseline",
+        "logistic regression on the mean of the image’s region features, for each emotion that the labelled source has "
+        "too with its images where the validation pairs prefer it",
+        label="the image probe with the labelled source",
+        series=4,
+        marker="D",
+        display_name="image probe, labelled source",
+        corpus="labelled_source",
+        reads=("image",),
+        rating_description="ridge regression on the mean of the image’s region features, for each rating that the "
+        "labelled source has too with its images where the validation pairs prefer it",
     ),
     StudyModel(
         "vectors_image",

@@ -82,6 +82,12 @@ class StudyConfig(Section):
         unseen = [name for name in self.baseline_names if "image" in MODELS[name].reads and not self.target_has_images]
         if unseen:
             raise ValueError(f"baselines.names names {unseen[0]!r}, which reads images, but the target has none")
+        lacking = [name for name in self.baseline_names if MODELS[name].corpus not in (None, *self.with_images)]
+        if lacking:
+            raise ValueError(
+                f"baselines.names names {lacking[0]!r}, which needs a {MODELS[lacking[0]].corpus} with images; "
+                "give one or leave it out"
+            )
         if self.evaluation.text_alone and not self.target_has_images:
             raise ValueError("evaluation.text_alone is true, but every model of this study sees captions alone")
         for name in [] if self.target.ratings else self.models:
@@ -110,7 +116,14 @@ class StudyConfig(Section):
     @property
     def target_has_images(self) -> bool:
         """Whether the target's models see region features."""
-        return self.features is not None and self.target.has_images(self.data_root)
+        return "target" in self.with_images
+
+    @property
+    def with_images(self) -> list[str]:
+        """Domains of the corpora whose region features models see."""
+        if self.features is None:
+            return []
+        return [domain for domain, corpus in self.corpora.items() if corpus.has_images(self.data_root)]
 
     @property
     def models(self) -> list[str]:
@@ -120,7 +133,7 @@ class StudyConfig(Section):
     @property
     def baseline_names(self) -> list[str]:
         """The baselines that are fitted and evaluated, the prior first."""
-        return self.baselines.fitted(self.target_has_images)
+        return self.baselines.fitted(self.with_images)
 
     def training_settings(self, model: str) -> TrainSettings:
         """How a model of the table is trained."""

@@ -1,5 +1,6 @@
 """How a study's models are built, transferred, compared with baselines and evaluated."""
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator
@@ -68,7 +69,8 @@ class BaselineConfig(Section):
 
     Attributes:
         names: the baselines that are fitted; `prior` always is. None fits all that apply: those that read images where
-            the target's models see features, those that read captions where the target has some.
+            the target's models see features, those that read captions where the target has some, and the one of the
+            labelled source where that has images and an emotion or rating of the target.
         vectors: sentence vectors for "vectors", "neighbours" and "vectors_image": "offline", or a sentence-transformers
             model.
     """
@@ -78,13 +80,18 @@ class BaselineConfig(Section):
 
     _distinct_names = field_validator("names")(distinct)
 
-    def fitted(self, has_images: bool) -> list[str]:
+    def fitted(self, with_images: Collection[str]) -> list[str]:
         """The baselines of a study, the prior first.
 
         Args:
-            has_images: whether the target's models see features.
+            with_images: domains of the corpora whose features models see.
         """
-        every = [name for name in OPTIONAL if has_images or "image" not in MODELS[name].reads]
+        every = [
+            name
+            for name in OPTIONAL
+            if ("image" not in MODELS[name].reads or "target" in with_images)
+            and MODELS[name].corpus in (None, *with_images)
+        ]
         return ["prior", *(every if self.names is None else self.names)]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from emocap.classifiers.base import StoredFeatures
 from emocap.classifiers.baseline_files import save_baseline
 from emocap.evaluation.baselines import fit_baseline
+from emocap.evaluation.extra_pairs import ExtraPairs
 from emocap.evaluation.fitted_baselines import FittedBaseline
 from emocap.evaluation.sentence_vectors import sentence_vectors
 from emocap.files import write_array
@@ -15,6 +16,7 @@ from emocap.study.model_card import feature_card, model_card, validation_calibra
 from emocap.study.unit import HELD_OUT, Unit
 
 READ_VECTORS = ("vectors", "neighbours", "vectors_image")
+READ_LABELLED_SOURCE = ("image_probe_labelled",)
 
 logger = logging.getLogger("emocap")
 
@@ -58,8 +60,21 @@ def fit(study: Unit, name: str) -> FittedBaseline:
         validation_features=StoredFeatures(study.store("target"), validation.images),
         ratings=study.true_ratings("train"),
         validation_ratings=study.true_ratings("validation"),
+        extra=labelled_pairs(study) if name in READ_LABELLED_SOURCE else None,
         seed=study.seed,
     )
+
+
+def labelled_pairs(study: Unit) -> ExtraPairs:
+    """The labelled source's pairs, of which none shares an image with the target, with the target's outputs by name."""
+    pairs, own = study.pairs("labelled_source"), study.labelled_vocabulary
+    emotions = pairs.targets(own)
+    truth = np.full((len(pairs), len(study.vocabulary)), np.nan)
+    for column, label in enumerate(study.vocabulary.labels):
+        if label in own.labels:
+            truth[:, column] = emotions[:, own.labels.index(label)]
+    features = StoredFeatures(study.store("labelled_source"), pairs.images)
+    return ExtraPairs(features, truth, pairs.rating_values(study.ratings.names))
 
 
 def predict(study: Unit, fitted: FittedBaseline, part: str) -> np.ndarray:
