@@ -113,16 +113,16 @@ _ROWS = (
     StudyModel(
         "image_probe_labelled",
         "baseline",
-        "logistic regression on the mean of the image’s region features, for each emotion that the labelled source has "
-        "too with its images where the validation pairs prefer it",
+        "the image probe, fitted to the labelled source’s images too for each emotion where the validation pairs "
+        "prefer that",
         label="the image probe with the labelled source",
         series=4,
         marker="D",
         display_name="image probe, labelled source",
         corpus="labelled_source",
         reads=("image",),
-        rating_description="ridge regression on the mean of the image’s region features, for each rating that the "
-        "labelled source has too with its images where the validation pairs prefer it",
+        rating_description="the image probe, fitted to the labelled source’s images too for each rating where the "
+        "validation pairs prefer that",
     ),
     StudyModel(
         "vectors_image",
