@@ -157,7 +157,7 @@ def gallery(run: Path, n_images: int) -> None:
         asked += [(own["style"], own["caption"]) for own in item.get("styles", [])]
         if number == 0:
             _head("photograph", "asked for nothing", *(what for what, _ in asked))
-        photograph = image_of[item["human"], item["without_emotion"]].split("_")[0]
+        photograph = Path(image_of[item["human"], item["without_emotion"]]).name.split("_")[0]
         link = f"[{photograph}](https://www.flickr.com/photo.gne?id={photograph})"
         _row(link, item["without_emotion"], *(caption for _, caption in asked))
 

@@ -116,15 +116,15 @@ class TimmExtractor:
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {
+        settings = {
             "weights": self.weights,
             "rows": self.rows,
             "columns": self.columns,
             "whole_image": self.whole_image,
             "scales": self.scales,
-            "power": self.power,
             "precision": self.precision,
         }
+        return settings if self.power == 1 else settings | {"power": self.power}  # older stores do not name it
 
     @property
     def at_least(self) -> int:
