@@ -20,6 +20,7 @@ CORPORA = {
         "parts": {"validation": 15_447, "train": 4_396},
     },
     "captions-unlabelled/flickr30k.csv.gz": {"pairs": 144_960, "images": 29_000},
+    "captions-unlabelled/news.csv.gz": {"format": "news-texts", "pairs": 108_499, "images": 0},
     "coco-mini/annotations/captions_train2017.json": {
         "format": "coco",
         "pairs": 400,
@@ -124,6 +125,13 @@ CORPORA = {
         "found": 1_655,
         "copies": 4,
     },
+    "reader-emotions/emobank-readers.csv.gz": {
+        "format": "emobank",
+        "pairs": 10_323,
+        "images": 0,
+        "parts": {"train": 8_060, "test": 1_000, "validation": 1_000, "none": 263},
+        "scales": {"valence": 10_323, "arousal": 10_323, "dominance": 10_323},
+    },
     "reader-emotions/goodnewseveryone.csv.gz": {
         "pairs": 4_998,
         "images": 0,
@@ -158,7 +166,6 @@ CORPORA = {
 }
 # Tables whose columns must be named, with what is then expected.
 NAMED = {
-    "captions-unlabelled/news.csv.gz": ({"caption": "text"}, {"pairs": 108_499, "images": 0}),
     "extra/emotion6/emotion6.csv": (
         {"caption": "keyword", "emotions": ["anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral"]},
         {"pairs": 240, "images": 240, "folder": "extra/emotion6/images", "found": 240},
@@ -167,7 +174,6 @@ NAMED = {
         {"caption": "lemma", "emotions": ["afraid", "amused", "angry", "annoyed", "dont_care", "happy", "sad"]},
         {"pairs": 37_771, "images": 0},
     ),
-    "reader-emotions/emobank-readers.csv.gz": ({"pair_id": "id", "caption": "text"}, {"pairs": 10_323, "images": 0}),
     "twitter/twitter.csv": (
         {"caption": "image"},  # it has no captions
         {"pairs": 753, "images": 753, "n_emotions": 2, "folder": "twitter/images", "found": 753, "copies": 1},
@@ -183,6 +189,7 @@ REFUSED = {
     "lewidi/Paraphrase_train.json": "numbers on a scale",
     "lewidi/Paraphrase_dev.json": "numbers on a scale",
     **dict.fromkeys(NAMED, "has no column 'caption'"),
+    "reader-emotions/depechemood.csv.gz": "is a lexicon of words with their emotions, not a corpus",
 }
 
 
@@ -205,6 +212,7 @@ def check(found, expected: dict, real_data) -> None:
         "ratings": found.annotators and found.annotators.ratings,
         "groups": found.groups and found.groups.count,
         "parts": found.split and found.split.parts,
+        "scales": {name: rating.pairs for name, rating in found.ratings.items()},
     }
     defaults = {"copies": 0, "folder": None, "found": None, "groups": None, "people": None, "parts": None}
     expected = {**defaults, "rows": actual["rows"], **expected}

@@ -136,6 +136,17 @@ def test_nemo_answers_are_annotators_of_what_was_shown(tmp_path) -> None:
     assert len(read_nemo(path, None, ReadOptions(labels=False))) == 4
 
 
+def test_nemo_answers_are_chosen_by_what_was_shown(tmp_path) -> None:
+    path, options = tmp_path / "nemo.csv", ReadOptions(where={"shown": ["headline", "both"]})
+    path.write_text(NEMO)
+    assert guess_format(path, options) == "nemo-plus"
+    pairs = read_corpus("nemo-plus", path, None, options)
+    assert (pairs.pair_ids, pairs.n_rows) == (["0:both", "0:headline"], 5)
+    assert pairs.notes == ("2 of 5 rows are left out: only where shown is both or headline",)
+    with pytest.raises(EmocapError, match="columns, where and label settings are for tables"):
+        read_corpus("nemo-plus", path, None, ReadOptions({"caption": "headline"}, where={"shown": ["both"]}))
+
+
 ARTEMIS = """art_style,painting,emotion,utterance,repetition
 Post_Impressionism,vincent-van-gogh_portrait-of-madame,something else,"She seems very happy, as a Mona Lisa",10
 Post_Impressionism,vincent-van-gogh_portrait-of-madame,sadness,This woman has knotted hands,10

@@ -7,6 +7,7 @@ from emocap.corpora.formats.flickrstyle import read_flickrstyle
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.read import guess_format, read_corpus
 from emocap.errors import EmocapError
+from emocap.ratings import Ratings
 
 CONCEPTUAL = (
     "a very typical bus station\thttp://lh6.ggpht.com/-IvRt/TsH/WG8/station.jpg?w=1\n"
@@ -75,6 +76,8 @@ def test_flickrstyle_pickle_is_refused(tmp_path) -> None:
             [["fear", "joy"]],
             None,
         ),
+        ("text,kind,source\nDam breaks,headline,bbc\n", "news-texts", ["Dam breaks"], [None], None),
+        ("id,split,V,A,D,text\n1,dev,3.0,3.2,1.5,I go.\n", "emobank", ["I go."], [None], "validation"),
     ],
 )
 def test_published_tables_need_no_columns(tmp_path, text, format_, captions, emotions, splits) -> None:
@@ -84,6 +87,32 @@ def test_published_tables_need_no_columns(tmp_path, text, format_, captions, emo
     pairs = read_corpus(format_, path)
     assert (pairs.captions, pairs.emotions, pairs.splits) == (captions, emotions, [splits])
     assert read_corpus(format_, path, None, ReadOptions(labels=False)).emotions == [None]
+
+
+def test_emobank_has_ratings_with_their_spread(tmp_path) -> None:
+    path = tmp_path / "emobank.csv"
+    path.write_text(
+        "id,split,category,valence,arousal,dominance,std_valence,std_arousal,std_dominance,raters,text\n"
+        "a,train,news,3.0,5.0,1.0,0.4,0.0,1.2,5,I go.\nb,,news,2.0,,1.0,0.4,,1.2,4,I stay.\n"
+    )
+    assert guess_format(path) == "emobank"
+    pairs = read_corpus("emobank", path)
+    assert pairs.scales.ranges == {"valence": [1, 5], "arousal": [1, 5], "dominance": [1, 5]}
+    assert pairs.ratings[0]["valence"] == {"name": "valence", "value": 0.5, "sd": 0.1, "n": 5.0}
+    assert list(pairs.ratings[1]) == ["valence", "dominance"]
+    assert pairs.splits == ["train", None]
+    valence = ReadOptions(ratings=Ratings.of({"valence": [1, 5]}))
+    assert [list(row) for row in read_corpus("emobank", path, None, valence).ratings] == [["valence"]] * 2
+
+
+@pytest.mark.parametrize("header", ["lemma,part_of_speech,afraid,happy", "Lemma#PoS;AFRAID;HAPPY", "word,joy,fear"])
+def test_a_lexicon_is_refused_as_one(tmp_path, header: str) -> None:
+    path = tmp_path / "words.csv"
+    path.write_text(f"{header}\n")
+    with pytest.raises(
+        EmocapError, match="is a lexicon of words with their emotions, not a corpus: it has no captions"
+    ):
+        read_corpus(guess_format(path), path)
 
 
 def test_options_come_before_the_formats_own(tmp_path) -> None:

@@ -118,7 +118,7 @@ def test_pointers_and_unknown_folders_are_one_line(tmp_path) -> None:
 REAL = {
     "captions-unlabelled/conceptual-captions.csv.gz": "table",
     "captions-unlabelled/flickr30k.csv.gz": "table",
-    "captions-unlabelled/news.csv.gz": "table",
+    "captions-unlabelled/news.csv.gz": "news-texts",
     "coco-mini/annotations/captions_train2017.json": "coco",
     "coco-mini/annotations/captions_val2017.json": "coco",
     "extra/emotion6/emotion6.csv": "table",
@@ -138,7 +138,7 @@ REAL = {
     "oasis/oasis.csv": "oasis",
     "posts/posts.csv": "table",
     "reader-emotions/depechemood.csv.gz": "table",
-    "reader-emotions/emobank-readers.csv.gz": "table",
+    "reader-emotions/emobank-readers.csv.gz": "emobank",
     "reader-emotions/goodnewseveryone.csv.gz": "goodnewseveryone",
     "reader-emotions/nemo-plus.csv.gz": "nemo-plus",
     "reader-emotions/semeval2007-headlines.csv.gz": "semeval2007",
@@ -160,7 +160,7 @@ def test_guesses_every_real_file(real_data) -> None:
         ("reader-emotions/emobank-readers.csv.gz", "--columns caption=text"),
         (
             "reader-emotions/depechemood.csv.gz",
-            "emotions=afraid+amused+angry+annoyed+dont_care+happy+inspired+sad",
+            "is a lexicon of words with their emotions, not a corpus",
         ),
         (
             "extra/emotion6/emotion6.csv",

@@ -212,7 +212,7 @@ CATALOGUE: dict[str, Published] = {
         "as semeval2007.csv with the columns id,headline,anger,disgust,fear,joy,sadness,surprise",
     ),
     "emobank": Published(
-        "table",
+        "emobank",
         "emobank.csv",
         remotes=(
             Remote("https://raw.githubusercontent.com/JULIELab/EmoBank/master/corpus/emobank.csv", ("emobank.csv",)),

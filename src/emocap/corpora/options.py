@@ -143,6 +143,17 @@ def has_caption_alias(names: Iterable[str]) -> bool:
     return any(name.lower() in aliases for name in names)
 
 
+def is_lexicon(names: Iterable[str]) -> bool:
+    """Whether a table has single words with scores of emotions in place of captions.
+
+    >>> is_lexicon(["Lemma#PoS", "AFRAID", "AMUSED"]), is_lexicon(["lemma", "text", "joy", "fear"])
+    (True, False)
+    """
+    lower = [name.lower() for name in names]
+    has_words = any(re.fullmatch(r"lemma|word|lemma#pos", name) for name in lower)
+    return has_words and len(EMOTION_COLUMNS.intersection(lower)) > 1 and not has_caption_alias(lower)
+
+
 def is_unnamed(column: str) -> bool:
     """Whether a column has no name, or one that pandas gives to an index without a name.
 

@@ -6,7 +6,7 @@ To add a corpus, write its reader in a file of its own and add a row to `FORMATS
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ from emocap.corpora.formats.artemis import COLUMNS as ARTEMIS_COLUMNS
 from emocap.corpora.formats.artemis import read_artemis
 from emocap.corpora.formats.captions_beside import CAPTIONS_TABLE
 from emocap.corpora.formats.coco import is_coco, read_coco
+from emocap.corpora.formats.emobank import is_emobank, read_emobank
 from emocap.corpora.formats.emoset import FILES as EMOSET_FILES
 from emocap.corpora.formats.emoset import is_emoset, read_emoset
 from emocap.corpora.formats.emotic import FILES as EMOTIC_FILES
@@ -31,6 +32,7 @@ from emocap.corpora.formats.mapped_tables import (
     SEMEVAL_EMOTIONS,
     read_flickrstyle_csv,
     read_goodnewseveryone,
+    read_news_texts,
     read_semeval2007,
     read_senticap_csv,
 )
@@ -61,6 +63,7 @@ class Format:
         parts: names of the files of the corpus's parts, if its reader takes their folder too.
         has_columns: whether it has columns that the options may name, and cells of labels.
         has_ratings: whether its reader reads the ratings that the options name.
+        has_where: whether its reader leaves out the rows that the options do, without columns that they may name.
     """
 
     description: str
@@ -70,6 +73,11 @@ class Format:
     parts: tuple[str, ...] = ()
     has_columns: bool = False
     has_ratings: bool = False
+    has_where: bool = False
+
+    def takes(self, options: ReadOptions) -> bool:
+        """Whether its reader does what the options of tables ask for."""
+        return self.has_columns or (options if not self.has_where else replace(options, where={})).is_default
 
 
 # A format is guessed in this order: the first that matches.
@@ -133,7 +141,9 @@ FORMATS: dict[str, Format] = {
         EMOTIC_FILES,
     ),
     "oasis": Format("CSV of valence and arousal", read_oasis, lambda _, start: is_oasis(start), has_ratings=True),
-    "nemo-plus": Format("CSV of answers", nemo.read_nemo, lambda _, start: has_columns(start, *nemo.COLUMNS)),
+    "nemo-plus": Format(
+        "CSV of answers", nemo.read_nemo, lambda _, start: has_columns(start, *nemo.COLUMNS), has_where=True
+    ),
     "senticap-csv": Format(
         "flattened CSV of SentiCap",
         read_senticap_csv,
@@ -159,6 +169,19 @@ FORMATS: dict[str, Format] = {
         "CSV of headlines with scores",
         read_semeval2007,
         lambda _, start: has_columns(start, "id", "headline", *SEMEVAL_EMOTIONS),
+        has_columns=True,
+    ),
+    "emobank": Format(
+        "CSV of valence, arousal and dominance",
+        read_emobank,
+        lambda _, start: is_emobank(start),
+        has_columns=True,
+        has_ratings=True,
+    ),
+    "news-texts": Format(
+        "CSV of short news texts",
+        read_news_texts,
+        lambda _, start: header_of(start) == ("text", "kind", "source"),
         has_columns=True,
     ),
     "table": Format("any CSV, TSV, JSONL, JSON or Parquet", read_table, lambda _, __: True, has_columns=True),
@@ -207,7 +230,7 @@ def check_corpus(
                 f"{folder}: no such folder of images; check the path, or leave images out for captions alone"
             )
     options = options or ReadOptions()
-    if not options.is_default and not format_row.has_columns:
+    if not format_row.takes(options):
         raise EmocapError(f"{path}: columns, where and label settings are for tables, but the format is {format_}")
     if options.ratings and not (format_row.has_columns or format_row.has_ratings):
         raise EmocapError(f"{path}: the format {format_} has no ratings that can be read; give --format table")
@@ -280,12 +303,8 @@ def guess_format(path: Path, options: ReadOptions | None = None) -> str:
     if path.exists() and not path.is_file():
         raise EmocapError(f"{path}: not a file; give the corpus's own file")
     start = first_bytes(path)
-    needs_columns = options is not None and not options.is_default
-    return next(
-        name
-        for name, format_ in FORMATS.items()
-        if (format_.has_columns or not needs_columns) and format_.matches(path, start)
-    )
+    options = options or ReadOptions()
+    return next(name for name, format_ in FORMATS.items() if format_.takes(options) and format_.matches(path, start))
 
 
 def _guess_folder(path: Path) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from emocap.corpora.options import ROLES, ReadOptions, column_of, has_caption_alias, propose_columns
+from emocap.corpora.options import ROLES, ReadOptions, column_of, has_caption_alias, is_lexicon, propose_columns
 from emocap.corpora.rating_columns import RatingColumns, find_rating_columns
 from emocap.errors import EmocapError
 
@@ -70,7 +70,12 @@ class Columns:
 
 
 def missing_column(source: object, role: str, names: Sequence[str]) -> EmocapError:
-    """The error for a table without a column for a role, which proposes one."""
+    """The error for a table without a column for a role, which proposes one, or says that it is a lexicon."""
+    if role == "caption" and is_lexicon(names):
+        return EmocapError(
+            f"{source}: is a lexicon of words with their emotions, not a corpus: it has no captions, so nothing is "
+            f"trained on it; found {', '.join(names)}"
+        )
     return EmocapError(
         f"{source}: has no column {role!r}, found {', '.join(names)}; name its columns, such as "
         f"{propose_columns(names)}, or rename them"

@@ -1,7 +1,7 @@
 """Published tables that the reader of tables reads once their columns are named.
 
 Sources: SentiCap (Mathews, Xie and He 2016) and FlickrStyle10K (Gan et al. 2017), flattened; GoodNewsEveryone (Bostan,
-Kim and Klinger 2020) and SemEval-2007 task 14 (Strapparava and Mihalcea 2007) as CSV.
+Kim and Klinger 2020) and SemEval-2007 task 14 (Strapparava and Mihalcea 2007) as CSV; news as `text,kind,source`.
 """
 
 from collections.abc import Callable, Mapping
@@ -42,6 +42,7 @@ def table_of(columns: Columns, threshold: float | None = None) -> Callable[..., 
     return read
 
 
+read_news_texts = table_of({"caption": "text"})
 read_senticap_csv = table_of({"emotions": "sentiment"})
 read_flickrstyle_csv = table_of({"emotions": "style"})
 read_goodnewseveryone = table_of({"caption": "headline", "emotions": "reader_emotion"})

@@ -9,6 +9,7 @@ from pathlib import Path
 from emocap.corpora.options import ReadOptions
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.pairs_builder import PairsBuilder
+from emocap.corpora.row_filter import kept_rows
 from emocap.corpora.rows import csv_rows, require_columns
 
 COLUMNS = ("item", "shown", "headline", "image", "answer", "emotion", "reason")
@@ -18,23 +19,24 @@ def read_nemo(path: Path, images: Path | None = None, options: ReadOptions | Non
     """One pair per item and what was shown of it, with one annotator for each answer; no split divides an item.
 
     People who saw only the headline have a pair without an image. Those who saw only the image keep the headline as
-    caption, since a pair needs one, and are counted in a note.
+    caption, since a pair needs one, and are counted in a note; `options.where` of the column `shown` leaves them out.
 
     Raises:
         EmocapError: a column is missing, or no usable row.
     """
     builder = PairsBuilder(path, images)
-    labelled = options is None or options.labels
+    options = options or ReadOptions()
     header, rows = csv_rows(path, builder)
     require_columns(path, header, COLUMNS)
     shown: Counter[str] = Counter()
     seen: set[str] = set()
-    for line, row in rows:
-        where, what = f"line {line}", row["shown"].strip()
+    numbered = ((f"line {line}", line, row) for line, row in rows)
+    for where, _, row in kept_rows(builder, header, numbered, options.where):
+        what = row["shown"].strip()
         pair_id = f"{row['item'].strip()}:{what}"
         image = None if what == "headline" else row["image"]
         emotion = row["emotion"].strip()
-        if not labelled:
+        if not options.labels:
             if pair_id not in seen and builder.add(where, pair_id, image, row["headline"], group=row["item"]):
                 seen.add(pair_id)
         elif not emotion:
