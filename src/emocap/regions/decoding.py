@@ -32,6 +32,8 @@ WINDOW_BYTES = 2**30
 IMAGES_PER_PROCESS = 128
 IMAGES_PER_TASK = 16
 TASKS_AHEAD = 4
+FEEDER = "QueueFeederThread"  # its name in multiprocessing and in loky
+SECONDS_TO_END = 5.0
 
 # The decoded image, why it was rejected, or None if its file is missing.
 Outcome = Prepared | RejectedRow | None
@@ -94,10 +96,19 @@ def _processes(n_workers: int) -> Iterator[Executor]:
 
 
 def _kill(executor: Executor) -> None:
-    """End the processes of loky's executor, whose thread may raise a KeyError about the tasks that are lost."""
+    """End the processes of loky's executor, whose thread may raise a KeyError about the tasks that are lost.
+
+    That thread then leaves its queue open, and the thread that feeds the queue would end, and release semaphores, only
+    while the interpreter does, which loky's resource tracker reports on standard error.
+    """
+    queue = executor._call_queue  # type: ignore[attr-defined]
     hook, threading.excepthook = threading.excepthook, lambda _: None
     try:
         executor.shutdown(kill_workers=True)  # type: ignore[call-arg]  # loky's own argument
+        queue.close()
+        for thread in threading.enumerate():
+            if thread.name == FEEDER:
+                thread.join(SECONDS_TO_END)
     finally:
         threading.excepthook = hook
 
