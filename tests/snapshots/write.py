@@ -38,7 +38,8 @@ def python_names() -> Iterator[str]:
     for name in emocap.__all__:
         value = getattr(emocap, name)
         yield f"emocap.{name}{_signature(value)}"
-        for key, member in sorted(vars(value).items()):
+        own = [base for base in value.__mro__ if base.__module__.partition(".")[0] == "emocap"]
+        for key, member in sorted({key: member for base in reversed(own) for key, member in vars(base).items()}.items()):
             if not key.startswith("_") and (callable(member) or isinstance(member, classmethod | property)):
                 function = member.__func__ if isinstance(member, classmethod) else member
                 yield f"emocap.{name}.{key}{'' if isinstance(member, property) else _signature(function)}"
@@ -116,7 +117,8 @@ def yaml_keys() -> Iterator[str]:
 def _keys(section: type[BaseModel], prefix: str) -> Iterator[str]:
     for name, field in section.model_fields.items():
         key = prefix + (field.alias or name)
-        sections = [kind for kind in _kinds(field.annotation) if issubclass(kind, BaseModel)]
+        kinds = dict.fromkeys(_kinds(field.annotation))  # of one section or a list of them, the section once
+        sections = [kind for kind in kinds if issubclass(kind, BaseModel)]
         default = "required" if field.is_required() else _default(field)
         yield f"{key}: {default}"
         for inner in sections:

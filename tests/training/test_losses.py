@@ -218,6 +218,39 @@ def test_rejects_targets_outside_0_to_1(value: float) -> None:
         build_loss(BceLoss(), targets, "here")
 
 
+UNKNOWN = np.array([[1, np.nan, 0], [np.nan, 0, 1], [1, 1, np.nan], [np.nan] * 3, [0, 1, 0]], dtype=np.float32)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_unknown_emotions_are_left_out(name: str) -> None:
+    """The naive twin takes the loss of each known cell alone."""
+    settings = LOSSES[name].settings()
+    loss = build_loss(settings, UNKNOWN, unknown_emotions=True)
+    keywords = LOSSES[name].keywords(settings, UNKNOWN)
+    logits = torch.randn(UNKNOWN.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    targets = torch.tensor(UNKNOWN)
+    cells = []
+    for row, column in torch.argwhere(~torch.isnan(targets)).tolist():
+        own = {key: value[[column]] if torch.is_tensor(value) else value for key, value in keywords.items()}
+        cells.append(LOSSES[name].function(logits[[row]][:, [column]], targets[[row]][:, [column]], **own))
+    torch.testing.assert_close(loss(logits, targets), torch.stack(cells).mean())
+    logits.requires_grad_()
+    loss(logits, targets).backward()
+    assert torch.equal(logits.grad == 0, torch.isnan(targets))
+
+
+def test_unknown_emotions_beside_ratings_count_as_no_cells() -> None:
+    targets = np.array([[1, np.nan, 0.5], [np.nan, np.nan, np.nan]], dtype=np.float32)
+    loss = build_loss(BceLoss(), targets, n_ratings=1, unknown_emotions=True)
+    assert loss(torch.zeros(2, 3), torch.tensor(targets)).item() == pytest.approx(math.log(2))
+    assert loss(torch.zeros(1, 3), torch.full((1, 3), math.nan)).item() == 0
+
+
+def test_weights_count_known_cells_only() -> None:
+    targets = np.array([[1, 0], [np.nan, 0], [0, 0], [0, 1], [0, np.nan], [0, 0]])
+    assert positive_weights(targets, power=1).tolist() == [4, 4]
+
+
 def test_rejects_empty_targets() -> None:
     with pytest.raises(EmocapError, match=r"training pairs: targets have shape \(0, 3\)"):
         build_loss(BceLoss(), np.zeros((0, 3)))

@@ -184,7 +184,7 @@ def check_corpora(config: "StudyConfig") -> None:
     """
     from emocap.corpora.read import check_corpus
 
-    for corpus in config.corpora.values():
+    for corpus in config.all_corpora:
         images = [config.data_root / folder for folder in corpus.image_folders]
         check_corpus(corpus.format, config.data_root / corpus.path, images or None, corpus.read_options())
         if corpus.store is not None and not (config.data_root / corpus.store).is_dir():

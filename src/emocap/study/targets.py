@@ -14,27 +14,25 @@ from emocap.errors import EmocapError
 from emocap.ratings import Ratings
 
 if TYPE_CHECKING:
-    from emocap.study.config.corpora import CorpusConfig
     from emocap.study.config.study import StudyConfig
 
 logger = logging.getLogger("emocap")
 
 
-def targets_of(pairs: Pairs, corpus: "CorpusConfig", path: Path, min_count: int) -> tuple[Pairs, Vocabulary, Ratings]:
+def targets_of(pairs: Pairs, ratings: Ratings, path: Path | str, min_count: int) -> tuple[Pairs, Vocabulary, Ratings]:
     """The pairs of a corpus from which something can be learned, their vocabulary, and their ratings.
 
     A corpus without emotions has an empty vocabulary if it has ratings, and its pairs without a rating are left out.
 
     Args:
         pairs: of the corpus.
-        corpus: which ratings are asked for.
+        ratings: that are asked for.
         path: of the corpus, for messages.
         min_count: least number of pairs that name an emotion of the vocabulary.
 
     Raises:
         EmocapError: neither emotions nor ratings, a rating that no pair has, or one with the name of an emotion.
     """
-    ratings = Ratings.of(corpus.ratings)
     values = pairs.rating_values(ratings.names)
     for name, column in zip(ratings.names, values.T, strict=True):
         if np.isnan(column).all():

@@ -62,6 +62,15 @@ class Study:
         """The folders of a corpus's images; empty where there are none."""
         return [self.place(folder) for folder in corpus.image_folders]
 
+    def folders_of(self, domain: str) -> list[Path]:
+        """The folders of the images of all corpora of a domain."""
+        return [folder for corpus in self.config.corpora.get(domain, ()) for folder in self.image_folders(corpus)]
+
+    def given_store(self, domain: str) -> Path | None:
+        """The feature store that a domain names; None where its features are extracted, or it has none."""
+        corpora = self.config.corpora.get(domain, ())
+        return next((self.place(corpus.store) for corpus in corpora if corpus.store is not None), None)
+
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """The emotions of the target."""
@@ -71,6 +80,21 @@ class Study:
     def labelled_vocabulary(self) -> Vocabulary:
         """The emotions of the labelled source."""
         return self._vocabulary("labelled_vocabulary.json")
+
+    @cached_property
+    def labelled_emotions(self) -> np.ndarray:
+        """(N, E) float32 of 0 and 1: the emotions of the labelled source's pairs.
+
+        NaN where the pair's corpus, one of several, never has the emotion, so that nobody was asked for it.
+        """
+        emotions = self.whole("labelled_source").targets(self.labelled_vocabulary)
+        start = 0
+        for corpus in read_value(self.root / "labelled_vocabulary.json", "corpora"):
+            stop = start + corpus["pairs"]
+            is_unknown = [label not in corpus["labels"] for label in self.labelled_vocabulary.labels]
+            emotions[start:stop, is_unknown] = np.nan
+            start = stop
+        return emotions
 
     @cached_property
     def ratings(self) -> Ratings:
@@ -106,10 +130,8 @@ class Study:
         """All "target", "source" or "labelled_source" pairs as read by `prepare`."""
 
         def read() -> Pairs:
-            corpus, embedded = self.config.corpora.get(domain), self.data("embedded_images").get(domain)
-            images = Path(embedded) if embedded is not None else None
-            if corpus is not None and corpus.images is not None:
-                images = common_folder(self.image_folders(corpus))
+            embedded, folders = self.data("embedded_images").get(domain), self.folders_of(domain)
+            images = Path(embedded) if embedded is not None else common_folder(folders) if folders else None
             return Pairs(read_parquet(self.root / f"{domain}.parquet"), images, (), open_vocabulary=True)
 
         return _once(self._files, "whole", domain, read)
@@ -139,12 +161,11 @@ class Study:
 
     def store_path(self, domain: str) -> Path | None:
         """Where the region features of a domain are, or will be; None where the study or the corpus has no images."""
-        corpus = self.config.corpora.get(domain)
-        if corpus is None or self.config.features is None:
+        if domain not in self.config.corpora or self.config.features is None:
             return None
-        if corpus.store is not None:
-            return self.place(corpus.store)
-        has_images = corpus.images is not None or self.data("embedded_images").get(domain) is not None
+        if (given := self.given_store(domain)) is not None:
+            return given
+        has_images = bool(self.folders_of(domain)) or self.data("embedded_images").get(domain) is not None
         return self.root / "features" / domain if has_images else None
 
     def any_store(self) -> FeatureStore | None:

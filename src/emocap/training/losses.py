@@ -48,8 +48,34 @@ def bce(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return binary_cross_entropy_with_logits(*_checked(logits, targets))
 
 
+def over_known_cells(function: Callable[..., torch.Tensor], keywords: dict[str, Any]) -> Loss:
+    """A loss over emotions, of which cells with an unknown target (NaN) are left out; 0 if all are.
+
+    Args:
+        function: (logits, targets, **keywords) to a mean over cells.
+        keywords: of the function; a tensor among them has one value per emotion.
+
+    >>> loss = over_known_cells(bce, {})
+    >>> round(loss(torch.zeros(1, 2), torch.tensor([[1.0, float("nan")]])).item(), 4)  # log 2, of one cell
+    0.6931
+    """
+
+    def mean_over_known(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        is_known = ~torch.isnan(targets)
+        if not is_known.any():
+            return 0.0 * logits.sum()
+        emotion = is_known.nonzero()[:, 1]
+        own = {
+            name: value[emotion.to(value.device)] if isinstance(value, torch.Tensor) else value
+            for name, value in keywords.items()
+        }
+        return function(logits[is_known][None], targets[is_known][None], **own)
+
+    return mean_over_known
+
+
 def with_ratings(loss: Loss | None, n_labels: int) -> Loss:
-    """A loss over emotions and ratings: the mean over all cells, of which missing ratings (NaN) are left out.
+    """A loss over emotions and ratings: the mean over all cells, of which those without a target (NaN) are left out.
 
     Args:
         loss: of the emotions, a mean over cells; None where there are none.
@@ -63,11 +89,11 @@ def with_ratings(loss: Loss | None, n_labels: int) -> Loss:
 
     def mean_over_cells(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         emotions, ratings = targets[:, :n_labels], targets[:, n_labels:]
-        n_ratings = (~torch.isnan(ratings)).sum()
+        n_emotions, n_ratings = ((~torch.isnan(part)).sum() for part in (emotions, ratings))
         total = n_ratings * masked_bce(logits[:, n_labels:].float(), ratings.float())
         if loss is not None:
-            total = total + emotions.numel() * loss(logits[:, :n_labels], emotions)
-        return total / (n_ratings + emotions.numel()).clamp(min=1)
+            total = total + n_emotions * loss(logits[:, :n_labels], emotions)
+        return total / (n_ratings + n_emotions).clamp(min=1)
 
     return mean_over_cells
 
@@ -106,7 +132,7 @@ def positive_weights(targets: np.ndarray, power: float = 0.5, max_weight: float 
     repeat rare labels by the square root). An emotion without positives gets `max_weight`.
 
     Args:
-        targets: (N, E) of the training pairs, 0 to 1; a soft target counts as a fraction of a positive.
+        targets: (N, E) of the training pairs, 0 to 1; a soft target counts as a fraction of a positive, NaN not.
         power: 0 to 1.
         max_weight: at least 1.
 
@@ -116,9 +142,9 @@ def positive_weights(targets: np.ndarray, power: float = 0.5, max_weight: float 
     >>> positive_weights(np.array([[1, 1], [0, 1], [0, 1], [0, 1], [0, 0]]), power=0.5).tolist()
     [2.0, 1.0]
     """
-    positives = targets.sum(axis=0, dtype=np.float64)
+    positives, known = np.nansum(targets, axis=0, dtype=np.float64), (~np.isnan(targets)).sum(axis=0)
     with np.errstate(divide="ignore"):
-        ratios = (len(targets) - positives) / positives
+        ratios = (known - positives) / positives
     return torch.tensor(np.clip(ratios**power, 1.0, max_weight), dtype=torch.float32)
 
 
@@ -253,7 +279,12 @@ LOSSES: dict[str, LossEntry] = {entry.name: entry for entry in _LOSSES}
 
 
 def build_loss(
-    settings: BaseLossSettings, targets: np.ndarray, where: str = "training pairs", *, n_ratings: int = 0
+    settings: BaseLossSettings,
+    targets: np.ndarray,
+    where: str = "training pairs",
+    *,
+    n_ratings: int = 0,
+    unknown_emotions: bool = False,
 ) -> Loss:
     """The loss that the settings select, as a function of (logits, targets).
 
@@ -263,6 +294,7 @@ def build_loss(
             missing rating.
         where: the targets come from, for messages.
         n_ratings: number R of ratings.
+        unknown_emotions: whether emotions may be NaN too, where it is not known if a pair evokes them.
 
     Raises:
         EmocapError: there are no targets, some are outside 0 to 1, or a loss for hard targets is given soft ones.
@@ -271,7 +303,7 @@ def build_loss(
         raise EmocapError(f"{where}: targets have shape {targets.shape}, expected pairs by emotions; label some pairs")
     n_labels = targets.shape[1] - n_ratings
     is_missing = np.isnan(targets)
-    is_missing[:, :n_labels] = False
+    is_missing[:, :n_labels] &= unknown_emotions
     _require_shares(targets, is_missing, where)
     loss = _emotion_loss(settings, targets[:, :n_labels], where) if n_labels else None
     if loss is None or n_ratings:
@@ -293,7 +325,10 @@ def _emotion_loss(settings: BaseLossSettings, targets: np.ndarray, where: str) -
     entry = LOSSES[settings.name]
     if entry.targets == "hard" and ((targets > 0) & (targets < 1)).any():
         raise EmocapError(f"{where}: targets are soft, but the loss {entry.name} takes 0 and 1 only; choose another")
-    return partial(entry.function, **entry.keywords(settings, targets))
+    keywords = entry.keywords(settings, targets)
+    return (
+        over_known_cells(entry.function, keywords) if np.isnan(targets).any() else partial(entry.function, **keywords)
+    )
 
 
 def _checked(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,9 +1,10 @@
 """Where the pairs of a study come from, how the target is split, and which region features are used."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from emocap.corpora.embedded_images import contains_images
 from emocap.corpora.options import ReadOptions
@@ -33,6 +34,7 @@ class CorpusConfig(Section):
         where: column to the list of its values of which a row must have one, else it is left out.
         limit_images: read only so many images with all their captions, drawn by the seed; None reads all. Captions
             without images count as images.
+        share: as `limit_images`, but the share of the images that is read; give one of the two.
         oracle: Parquet file of the true probabilities, where the corpus is synthetic and knows them.
     """
 
@@ -48,6 +50,7 @@ class CorpusConfig(Section):
     group: str | None = None
     where: dict[str, list[bool | int | float | str]] = Field(default_factory=dict)
     limit_images: int | None = Field(None, ge=1)
+    share: float | None = Field(None, gt=0, le=1)
     oracle: Path | None = None
 
     @field_validator("ratings", mode="before")
@@ -62,6 +65,8 @@ class CorpusConfig(Section):
     def _known_format(self) -> "CorpusConfig":
         if self.format not in FORMATS:
             raise ValueError(unknown_format(self.format))
+        if self.share is not None and self.limit_images is not None:
+            raise ValueError("share and limit_images are both given; give one")
         try:
             self.read_options()
         except EmocapError as error:
@@ -94,6 +99,44 @@ class CorpusConfig(Section):
             where=self.where,
             has_images=self.images is not None or self.store is not None,
         )
+
+
+def _kind(value: Any) -> str:
+    return "[several]" if isinstance(value, list) else "[one]"  # in brackets, which `first_error` leaves out
+
+
+# One corpus, or several that are read as one, in this order.
+Corpora = Annotated[
+    Annotated[CorpusConfig, Tag("[one]")] | Annotated[list[CorpusConfig], Field(min_length=1), Tag("[several]")],
+    Discriminator(_kind),
+]
+
+
+def corpora_of(domain: str, given: CorpusConfig | list[CorpusConfig]) -> list[CorpusConfig]:
+    """The corpora of a domain, whether it is one corpus or a list.
+
+    Raises:
+        ValueError: one of several names a store or an oracle, which belong to one corpus alone.
+    """
+    corpora = [given] if isinstance(given, CorpusConfig) else given
+    for number, corpus in enumerate(corpora if len(corpora) > 1 else []):
+        for key in ("store", "oracle"):
+            if getattr(corpus, key) is not None:
+                instead = "give its images" if key == "store" else "leave it out"
+                raise ValueError(f"{domain}.{number} names the {key} of one of several corpora; {instead}")
+    return corpora
+
+
+def joint_ratings(corpora: Sequence[CorpusConfig]) -> Ratings:
+    """The ratings of all corpora in the order in which they are named, each with the scale of the first that has it.
+
+    Raises:
+        EmocapError: one is named in two cases.
+    """
+    ranges: dict[str, tuple[float, float]] = {}
+    for corpus in corpora:
+        ranges |= {name: ends for name, ends in corpus.ratings.items() if name not in ranges}
+    return Ratings.of(ranges)
 
 
 class SplitConfig(Section):

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from emocap.study.config.captioner import CaptionerConfig
-from emocap.study.config.corpora import CorpusConfig, FeatureConfig, SplitConfig
+from emocap.study.config.corpora import Corpora, CorpusConfig, FeatureConfig, SplitConfig, corpora_of
 from emocap.study.config.pseudo_labels import PseudoLabelConfig
 from emocap.study.config.sections import Section, Seed, distinct
 from emocap.study.config.training import BaselineConfig, EvaluationConfig, ModelConfig, TransferConfig
@@ -22,8 +22,9 @@ class StudyConfig(Section):
         seed: of the splits, and of every random draw where `seeds` is left out.
         data_root: folder that the corpora's paths are relative to.
         target: labelled pairs, few.
-        source: pairs without labels, many; None leaves the student out.
-        labelled_source: pairs with labels of their own; a model trained on them moves its layers to the target.
+        source: pairs without labels, many, of one corpus or of several; None leaves the student out.
+        labelled_source: pairs with labels of their own, of one corpus or of several; a model trained on them moves its
+            layers to the target.
         label_aggregation: what the target's models learn: "union", 1 for every emotion that an annotator named, or
             "votes", the share of the annotators that named it.
         folds: cross-validation by image with so many folds, test predictions pooled; None draws one split by `splits`.
@@ -41,8 +42,8 @@ class StudyConfig(Section):
     seed: int = Field(0, ge=0, lt=2**31)
     data_root: Path = Path("data")
     target: CorpusConfig
-    source: CorpusConfig | None = None
-    labelled_source: CorpusConfig | None = None
+    source: Corpora | None = None
+    labelled_source: Corpora | None = None
     label_aggregation: Literal["union", "votes"] = "union"
     folds: int | None = Field(None, ge=2)
     seeds: list[Seed] | None = Field(None, min_length=1)
@@ -66,7 +67,7 @@ class StudyConfig(Section):
 
     @model_validator(mode="after")
     def _stores_are_used(self) -> "StudyConfig":
-        if self.features is None and any(corpus.store for corpus in self.corpora.values()):
+        if self.features is None and any(corpus.store for corpus in self.all_corpora):
             raise ValueError("features is null, but a corpus names a store; leave one of them out")
         return self
 
@@ -96,8 +97,7 @@ class StudyConfig(Section):
                     f"{MODELS[name].settings}.select_by is pearson_r, but the target has no ratings; give bce or "
                     "mean_average_precision"
                 )
-        images = self.source is not None and self.source.has_images(self.data_root)
-        if self.captioner is not None and (self.features is None or not images):
+        if self.captioner is not None and "source" not in self.with_images:
             raise ValueError("captioner needs a source with images and features of them; give both or leave it out")
         if self.captioner is not None and len(self.units) > 1:
             raise ValueError("captioner is trained for one split and one seed; leave folds and seeds out, or captioner")
@@ -108,10 +108,15 @@ class StudyConfig(Section):
         return self
 
     @property
-    def corpora(self) -> dict[str, CorpusConfig]:
-        """The corpora that the study reads, by domain."""
+    def corpora(self) -> dict[str, list[CorpusConfig]]:
+        """The corpora that the study reads, by domain; those of one domain are read as one."""
         named = {"target": self.target, "source": self.source, "labelled_source": self.labelled_source}
-        return {domain: corpus for domain, corpus in named.items() if corpus is not None}
+        return {domain: corpora_of(domain, given) for domain, given in named.items() if given is not None}
+
+    @property
+    def all_corpora(self) -> list[CorpusConfig]:
+        """The corpora of all domains, in order."""
+        return [corpus for corpora in self.corpora.values() for corpus in corpora]
 
     @property
     def target_has_images(self) -> bool:
@@ -123,7 +128,9 @@ class StudyConfig(Section):
         """Domains of the corpora whose region features models see."""
         if self.features is None:
             return []
-        return [domain for domain, corpus in self.corpora.items() if corpus.has_images(self.data_root)]
+        return [
+            domain for domain, several in self.corpora.items() if any(one.has_images(self.data_root) for one in several)
+        ]
 
     @property
     def models(self) -> list[str]:

@@ -68,7 +68,7 @@ def fit(study: Unit, name: str) -> FittedBaseline:
 def labelled_pairs(study: Unit) -> ExtraPairs:
     """The labelled source's pairs, of which none shares an image with the target, with the target's outputs by name."""
     pairs, own = study.pairs("labelled_source"), study.labelled_vocabulary
-    emotions = pairs.targets(own)
+    emotions = study.labelled_emotions
     truth = np.full((len(pairs), len(study.vocabulary)), np.nan)
     for column, label in enumerate(study.vocabulary.labels):
         if label in own.labels:

@@ -36,12 +36,12 @@ def features(study: Study) -> None:
         return
     domains = tuple(study.config.corpora)
     for domain in domains:
-        if _is_stored(study, domain):
+        if study.given_store(domain) is not None:
             _check_store(study, domain)
     extractor = _recorded_extractor(study) if extracts(study.config) else None
     for domain in domains:
         pairs = study.whole(domain)
-        if pairs.image_root is not None and not _is_stored(study, domain) and not is_complete(folder / domain):
+        if pairs.image_root is not None and study.given_store(domain) is None and not is_complete(folder / domain):
             assert extractor is not None, "some features are extracted"
             fingerprint = feature_fingerprint(extractor.name, extractor.settings, extractor.weights_hash, extractor.dim)
             _require_one_fingerprint(study, domains, {domain: f"{extractor.name} {extractor.settings}"}, {fingerprint})
@@ -53,9 +53,8 @@ def features(study: Study) -> None:
 
 def extracts(config: "StudyConfig") -> bool:
     """Whether features are extracted: some corpus has images, and no store of features."""
-    corpora = config.corpora.values()
     return config.features is not None and any(
-        corpus.store is None and corpus.has_images(config.data_root) for corpus in corpora
+        corpus.store is None and corpus.has_images(config.data_root) for corpus in config.all_corpora
     )
 
 
@@ -102,8 +101,7 @@ def _check_store(study: Study, domain: str) -> None:
             f"{store.path}: holds none of the {domain}'s {len(images)} images, such as {images[0]}{held}; "
             "import or extract under the names that the corpus has"
         )
-    corpus = study.config.corpora[domain]
-    folders = study.image_folders(corpus)
+    folders = study.folders_of(domain)
     if folders and (changed := changed_images(store, common_folder(folders))):
         raise EmocapError(
             f"{store.path}: {len(changed)} images of the {domain}, such as {changed[0]}, have changed since their "
@@ -125,7 +123,7 @@ def _require_one_fingerprint(
     """Refuse features with different fingerprints; the arguments are of features that are not extracted yet."""
     for domain in domains:
         path = study.store_path(domain)
-        if path is not None and (is_complete(path) or _is_stored(study, domain)):
+        if path is not None and (is_complete(path) or study.given_store(domain) is not None):
             store = study.store(domain)
             assert store is not None, "it has a path"
             described[domain] = f"{store.header.extractor} {store.header.settings}"
@@ -142,15 +140,10 @@ def image_faults(study: Study, domain: str) -> tuple[int, list[tuple[str, str]]]
     store = study.store(domain)
     if store is None:
         return 0, []
-    if _is_stored(study, domain):
+    if study.given_store(domain) is not None:
         return sum(image not in store for image in study.whole(domain).distinct_images()), []
     report = read_report(store.path)
     return len(report.missing), [(row.where, row.reason) for row in report.rejected]
-
-
-def _is_stored(study: Study, domain: str) -> bool:
-    corpus = study.config.corpora.get(domain)
-    return corpus is not None and corpus.store is not None
 
 
 def input_files(study: Study) -> list[Path]:
@@ -161,7 +154,7 @@ def input_files(study: Study) -> list[Path]:
     """
     if study.config.features is None:
         return []
-    corpora = study.config.corpora.values()
+    corpora = study.config.all_corpora
     stores = [study.place(corpus.store) for corpus in corpora if corpus.store]
     stored = [store / name for store in stores for name in ("header.json", *read_header(store).sha256)]
     folders = [folder for corpus in corpora if not corpus.store for folder in study.image_folders(corpus)]

@@ -17,6 +17,7 @@ from emocap.study.model_card import validation_calibration
 from emocap.study.training_unit import TrainingUnit
 from emocap.study.unit import HELD_OUT
 from emocap.training.batching import PairDataset, PooledDataset
+from emocap.training.losses import Loss
 from emocap.training.predict import pooled_vectors, predict_probabilities
 from emocap.training.resume import discard_checkpoints
 from emocap.training.settings import TrainSettings
@@ -137,7 +138,7 @@ def finish(
     """Save a model, calibrated on the validation pairs, with its history and its predictions for held-out pairs.
 
     `validation_probabilities.npy` and `test_probabilities.npy` hold uncalibrated probabilities, and behind them ratings
-    from 0 to 1; the temperature that calibrates the probabilities is in the model's card.
+    from 0 to 1; what calibrates the probabilities is in the model's card.
     """
     predictions = {
         part: predict_probabilities(
@@ -169,11 +170,13 @@ def pretrain(
     settings: TrainSettings,
     seed: int,
     n_ratings: int = 0,
+    loss: Loss | None = None,
 ) -> dict[str, Any]:
     """Train on pairs with their targets, without validation, and return the history.
 
     Args:
         n_ratings: number R of the targets' last columns that are ratings.
+        loss: over logits and targets; None means that of the settings.
     """
     return train(
         model,
@@ -186,6 +189,7 @@ def pretrain(
         metrics=None,
         collate=training.collate,
         lengths=training.lengths,
+        loss=None if loss is None else lambda outputs, labels: loss(outputs.logits, labels),
         n_ratings=n_ratings,
     )
 

@@ -1,7 +1,6 @@
 """The first stage: reads the corpora, builds the vocabulary, resolves the backbone, and finds duplicate images."""
 
 import logging
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,6 @@ from emocap.corpora.annotators import vote_shares
 from emocap.corpora.duplicates import same_content, shared_content
 from emocap.corpora.groups import image_key
 from emocap.corpora.image_names import require_existing
-from emocap.corpora.overlap import without_held_out
 from emocap.corpora.pairs import Pairs
 from emocap.corpora.read import FORMATS, corpus_files, read_corpus
 from emocap.corpora.summary import summary_lines
@@ -26,6 +24,15 @@ from emocap.ratings import Ratings
 from emocap.regions.extractors.registry import AUTO, build_extractor
 from emocap.study.artifacts import count_faults, write_pairs
 from emocap.study.fitting_settings import require_layers, require_p
+from emocap.study.stages.joined_corpora import (
+    embedded_root,
+    join,
+    labelled_only,
+    labelled_source,
+    pair_counts,
+    sizes_of,
+    vocabulary_values,
+)
 from emocap.study.targets import require_emotions, targets_of
 from emocap.study.unit import Study
 from emocap.training.checkpoint import load_tokenizer
@@ -48,7 +55,8 @@ def prepare(study: Study) -> None:
     backbone = resolve_backbone(config)  # before the corpora, which take long to read
     _require_extractor(config)
     target = _read(study, config.target)
-    target, vocabulary, ratings = targets_of(target, config.target, study.place(config.target.path), config.min_count)
+    asked, path = Ratings.of(config.target.ratings), study.place(config.target.path)
+    target, vocabulary, ratings = targets_of(target, asked, path, config.min_count)
     require_emotions(config, vocabulary)
     require_p(config, len(vocabulary))  # before the source, which takes longer to read
     write_json(study.root / "backbone.json", backbone)
@@ -62,22 +70,25 @@ def prepare(study: Study) -> None:
         "without_emotion": negatives,
         "copied_images": len(same),
     }
-    data: dict[str, Any] = {"target": _sizes(target) | counts}
+    data: dict[str, Any] = {"target": pair_counts(target) | counts}
     faults = {"target": count_faults([(row.where, row.reason) for row in target.rejected])}
     shared: dict[str, dict[str, list[str]]] = {}
-    embedded = {"target": _embedded_root(config.target, target)}
-    for domain, corpus in config.corpora.items():
+    embedded = {"target": embedded_root([config.target], [target], target)}
+    for domain, corpora in config.corpora.items():
         if domain == "target":
             continue
-        read = _read(study, corpus)
-        faults[domain] = count_faults([(row.where, row.reason) for row in read.rejected])
-        shared[domain] = shared_content(read, pairs)
+        several = [_read(study, corpus) for corpus in corpora]
+        faults[domain] = count_faults([(row.where, row.reason) for read in several for row in read.rejected])
         if domain == "labelled_source":
-            read = _labelled_source(study, read, pairs, shared[domain])
-        logger.info("%s: %d pairs", domain, len(read))
-        data[domain] = _sizes(read)
-        embedded[domain] = _embedded_root(corpus, read)
-        write_pairs(study.root / f"{domain}.parquet", read)
+            several = [labelled_only(study, *each) for each in zip(corpora, several, strict=True)]
+        joined = join(domain, corpora, several)
+        shared[domain] = shared_content(joined.pairs, pairs)
+        if domain == "labelled_source":
+            joined = labelled_source(study, joined, pairs, shared[domain])
+        logger.info("%s: %d pairs", domain, len(joined.pairs))
+        data |= sizes_of(domain, corpora, joined)
+        embedded[domain] = embedded_root(corpora, several, joined.pairs)
+        write_pairs(study.root / f"{domain}.parquet", joined.pairs)
     for domain, fault in faults.items():
         if fault["count"]:
             first_fault = fault["examples"][0]
@@ -89,7 +100,7 @@ def prepare(study: Study) -> None:
                 first_fault["reason"],
             )
     write_pairs(study.root / "target.parquet", pairs)
-    write_vocabulary(study, "vocabulary.json", vocabulary)
+    write_json(study.root / "vocabulary.json", vocabulary_values(vocabulary))
     write_json(study.root / "ratings.json", {"ratings": ratings.ranges})
     value = {"data": data, "rejected": faults, "same_content": same, "shared_content": shared}
     write_json(study.root / "data.json", value | {"embedded_images": embedded})
@@ -128,37 +139,9 @@ def _with_negatives(target: Pairs, vocabulary: Vocabulary, negatives: str) -> tu
     return (target.select(named) if negatives == "drop" else target), n_negatives
 
 
-def _embedded_root(corpus: "CorpusConfig", pairs: Pairs) -> str | None:
-    """The folder of images that were in the corpus's own file, None where there are none."""
-    return str(pairs.image_root) if corpus.images is None and pairs.image_root is not None else None
-
-
-def _labelled_source(study: Study, pairs: Pairs, target: Pairs, shared: Mapping[str, Sequence[str]]) -> Pairs:
-    """The labelled pairs that share no image or caption with the target; their vocabulary and ratings are written."""
-    corpus = study.config.labelled_source
-    assert corpus is not None
-    ratings = Ratings.of(corpus.ratings)
-    if not any(pairs.emotions) and not ratings:
-        raise EmocapError(f"{study.place(corpus.path)}: has no labels; use it as `source` or give another")
-    keeps, has_emotions = corpus.negatives == "keep", any(pairs.emotions)
-    labelled = pairs.select(
-        [row for row, named in enumerate(pairs.emotions) if named or not has_emotions or (keeps and named is not None)]
-    )
-    clean = labelled.select(without_held_out(labelled, target, "labelled_source", shared))
-    clean, vocabulary, ratings = targets_of(clean, corpus, study.place(corpus.path), 1)
-    write_vocabulary(study, "labelled_vocabulary.json", vocabulary)
-    write_json(study.root / "labelled_ratings.json", {"ratings": ratings.ranges})
-    return clean
-
-
-def write_vocabulary(study: Study, name: str, vocabulary: Vocabulary) -> None:
-    """Write a vocabulary with its hash into the run directory."""
-    write_json(study.root / name, {"labels": list(vocabulary.labels), "hash": vocabulary.hash})
-
-
 def _require_extractor(config: "StudyConfig") -> None:
     """Refuse settings that the extractor does not take, or weights that are missing; "auto" takes what is there."""
-    needed = any(corpus.images is not None and corpus.store is None for corpus in config.corpora.values())
+    needed = any(corpus.images is not None and corpus.store is None for corpus in config.all_corpora)
     if config.features is not None and config.features.extractor != AUTO and needed:
         build_extractor(config.features.extractor, config.features.settings)
 
@@ -212,18 +195,15 @@ def _read(study: Study, corpus: "CorpusConfig") -> Pairs:
                 "check the column of images, or leave the folder out for captions alone"
             )
         require_existing(pairs.distinct_images(), pairs.image_root)
-    if corpus.limit_images is None:
+    if corpus.limit_images is None and corpus.share is None:
         return pairs
     keys = image_key(pairs)
     names = sorted(set(keys))
-    drawn = np.random.default_rng(study.config.seed).permutation(len(names))[: corpus.limit_images]
+    n = corpus.limit_images if corpus.share is None else max(1, round(corpus.share * len(names)))
+    drawn = np.random.default_rng(study.config.seed).permutation(len(names))[:n]
     kept = {names[i] for i in drawn}
     rows = [row for row, key in enumerate(keys) if key in kept]
     return replace(pairs, table=pairs.select(rows).table)
-
-
-def _sizes(pairs: Pairs) -> dict[str, int]:
-    return {"pairs": len(pairs), "images": len(pairs.distinct_images())}
 
 
 def input_files(study: Study) -> list[Path]:
@@ -233,12 +213,10 @@ def input_files(study: Study) -> list[Path]:
         EmocapError: a corpus's file or folder is missing.
     """
     config = study.config
-    for corpus in config.corpora.values():
+    for corpus in config.all_corpora:
         _require_present(study, corpus)
-    corpora = [
-        file for corpus in config.corpora.values() for file in corpus_files(corpus.format, study.place(corpus.path))
-    ]
-    images = [folder for corpus in config.corpora.values() for folder in study.image_folders(corpus)]
+    corpora = [file for corpus in config.all_corpora for file in corpus_files(corpus.format, study.place(corpus.path))]
+    images = [folder for corpus in config.all_corpora for folder in study.image_folders(corpus)]
     return [*corpora, *images, *backbone_files(config.model.backbone)]
 
 
