@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from emocap.evaluation.calibration import Calibration
+from emocap.evaluation.calibration import uncalibrated
 from emocap.evaluation.metrics import PRIMARY
 from emocap.evaluation.predictions import ModelPredictions
 from emocap.evaluation.ranking_metrics import mean_average_precision
@@ -37,7 +37,7 @@ BASELINES = ("b1", "b2", "b3", "b4")
 SHARED = 0.8
 POWER_EFFECT = 1.0
 N_BOOTSTRAP = 100
-UNCALIBRATED = Calibration(1.0, 0.5, np.full(5, 0.5))
+UNCALIBRATED = uncalibrated(5)
 KINDS = ("independent", "correlated", "informative", "three seeds")
 
 

@@ -129,8 +129,8 @@ def main() -> None:
     if arguments.part:
         return
     for model, entry in results["calibration"].items():
-        temperature = "temperature applied" if entry.get("applied", True) else "no temperature applied"
-        print(f"{model}: ECE {entry['ece_before']:.4f} before scaling, {entry['ece_after']:.4f} after ({temperature})")
+        methods = ", ".join(dict.fromkeys(entry["methods"]))
+        print(f"{model}: ECE {entry['ece_before']:.4f} before scaling, {entry['ece_after']:.4f} after ({methods})")
     print("\n".join(headline(results)))
 
 

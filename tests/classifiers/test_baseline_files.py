@@ -12,8 +12,8 @@ from emocap.classifiers import baseline_files
 from emocap.classifiers.baseline_files import KINDS, read_baseline
 from emocap.classifiers.load import load_classifier
 from emocap.errors import EmocapError
-from emocap.evaluation.calibration import scale
 from emocap.evaluation.sentence_vectors import SentenceVectors
+from emocap.training.platt_scaling import PlattScaling
 
 from .folders import images, pairs, read_words, write_baseline
 
@@ -32,7 +32,8 @@ def test_loaded_baseline_predicts_as_fitted(tmp_path, kind, vectors) -> None:
     features = images(ASKED, missing=1)
     expected = fitted(ASKED, features)
     assert np.abs(loaded.raw_probabilities(features, ASKED) - expected).max() < 1e-6
-    assert np.abs(loaded.probabilities(features, ASKED) - scale(expected.astype(np.float32), 2.0)).max() < 1e-6
+    halved = PlattScaling.of_temperature(2.0, expected.shape[1])
+    assert np.abs(loaded.probabilities(features, ASKED) - halved(expected.astype(np.float32))).max() < 1e-6
     assert loaded.probabilities(features, ASKED).dtype == np.float32
     assert loaded.probabilities([], []).shape == (0, 3)
     assert loaded.uses_images == ("image" in kind)

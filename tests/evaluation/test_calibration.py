@@ -1,14 +1,18 @@
-"""Temperatures and thresholds against known truths, naive searches and edge cases."""
+"""Scalings and thresholds against known truths, other optimisers, naive searches and edge cases."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize
 
-from emocap.evaluation.calibration import TEMPERATURES, best_temperature, best_threshold, calibrate, scale
+from emocap.evaluation.calibration import calibrate
 from emocap.evaluation.probability_metrics import bce, expected_calibration_error
 from emocap.evaluation.reliability import reliability_curve
+from emocap.evaluation.scaling_fit import SLOPES, common_scaling, cross_entropy, scaling_per_emotion
 from emocap.evaluation.scored_predictions import ranking
+from emocap.evaluation.thresholds import best_threshold
+from emocap.training.platt_scaling import PlattScaling, logits_of
 
 
 def drawn(temperature: float, n: int = 4000, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -23,28 +27,69 @@ def drawn(temperature: float, n: int = 4000, seed: int = 0) -> tuple[np.ndarray,
 def test_recovers_a_known_temperature(temperature: float) -> None:
     true, predicted, targets = drawn(temperature)
     fitted = calibrate(predicted, targets)
-    assert fitted.temperature == pytest.approx(temperature, rel=0.06)
-    assert scale(predicted, fitted.temperature) == pytest.approx(true, abs=0.02)
+    assert fitted.scaling.slopes == pytest.approx(np.full(4, 1 / temperature), rel=0.06)
+    assert fitted.scaling.offsets == pytest.approx(np.zeros(4), abs=0.06)
+    assert fitted.scaling(predicted) == pytest.approx(true, abs=0.02)
     if temperature != 1:
-        scaled = scale(predicted, fitted.temperature)
+        scaled = fitted.scaling(predicted)
         assert expected_calibration_error(scaled, targets) < 0.5 * expected_calibration_error(predicted, targets)
 
 
-def test_no_temperature_of_a_grid_is_better() -> None:
+def emotion_biased(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As `drawn`, of a model with other slopes and offsets for each of four emotions."""
+    true, predicted, targets = drawn(1.0, n, seed)
+    return true, PlattScaling.of([2.0, 0.5, 1.0, 1.0], [1.0, 0.0, -1.0, 0.5])(predicted), targets
+
+
+def test_scales_each_emotion_where_pairs_suffice() -> None:
+    true, predicted, targets = emotion_biased(4000)
+    fitted = calibrate(predicted, targets)
+    assert fitted.method == "platt_per_emotion"
+    assert fitted.scaling(predicted) == pytest.approx(true, abs=0.06)
+    assert fitted.scaling.slopes == pytest.approx([0.5, 2, 1, 1], rel=0.15)
     _, predicted, targets = drawn(2.0, n=100)
-    best = bce(scale(predicted, calibrate(predicted, targets).temperature), targets)
-    for temperature in np.geomspace(*TEMPERATURES, 300):
-        assert bce(scale(predicted, temperature), targets) >= best - 1e-9
+    assert calibrate(predicted, targets).method == "platt"
+
+
+def test_fit_equals_another_optimiser() -> None:
+    """Also far from the start, where a step of Newton's method alone would be too long."""
+    for factor in (1, 8):
+        _, predicted, targets = emotion_biased(60)
+        logits, truth = factor * logits_of(predicted), targets > 0
+        common, found = common_scaling(logits, truth, 60), scaling_per_emotion(logits, truth, 60, ridge=10.0)
+        for label in range(4):
+            prior = np.array([common.slopes[0], common.offsets[0]])
+
+            def loss(point, label=label, prior=prior, logits=logits, truth=truth):
+                fit = 60 * cross_entropy(logits[:, label] * point[0] + point[1], truth[:, label])
+                return fit + 5 * ((point - prior) ** 2).sum()
+
+            expected = minimize(loss, prior, method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-10}).x
+            assert [found.slopes[label], found.offsets[label]] == pytest.approx(expected, abs=1e-4)
+
+
+def test_ridge_draws_emotions_to_the_common_fit() -> None:
+    _, predicted, targets = emotion_biased(100)
+    logits, truth = logits_of(predicted), targets > 0
+    common = common_scaling(logits, truth, 100)
+    distances = [
+        np.abs(scaling_per_emotion(logits, truth, 100, ridge).offsets - common.offsets).max() for ridge in (1, 30, 1e9)
+    ]
+    assert distances[0] > distances[1] > distances[2]
+    assert distances[2] < 1e-5
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000), st.floats(0.2, 19))
-def test_scaling_keeps_the_order_of_probabilities(seed: int, temperature: float) -> None:
-    p = (10.0 ** np.random.default_rng(seed).uniform(-11, 0, (5, 6))).astype(np.float32)
-    scaled = scale(p, temperature)
-    assert ranking(scaled).tolist() == ranking(p).tolist()
+def test_scaling_keeps_the_order_of_pairs(seed: int, temperature: float) -> None:
+    rng = np.random.default_rng(seed)
+    p = (10.0 ** rng.uniform(-11, 0, (5, 6))).astype(np.float32)
+    scaled = PlattScaling.of_temperature(temperature, 6)(p)
+    assert ranking(scaled).tolist() == ranking(p).tolist(), "a temperature keeps the order of the emotions too"
     assert ((scaled >= 0) & (scaled <= 1)).all()
-    assert scale(p, 1.0) == pytest.approx(p, rel=1e-5)
+    by_emotion = PlattScaling(rng.uniform(0.05, 4, 6), rng.normal(0, 2, 6))(p)
+    assert ranking(by_emotion.T).tolist() == ranking(p.T).tolist()
+    assert PlattScaling.identity(6)(p) == pytest.approx(p, rel=1e-5)
 
 
 @settings(max_examples=40, deadline=None)
@@ -73,7 +118,7 @@ def test_prior_is_calibrated() -> None:
     targets = np.zeros((10, 3))
     targets[:6, 0] = targets[:4, 1] = targets[:1, 2] = 1
     fitted = calibrate(prior, targets)
-    assert fitted.temperature == pytest.approx(1.0, abs=1e-3)
+    assert not fitted.is_scaled
     assert fitted.threshold == pytest.approx(0.25, abs=1e-3)  # two predicted: F1 20 / 31; one 12 / 21, all 22 / 41
     assert fitted.thresholds == pytest.approx([0.3, 0.2, 0.05], abs=1e-3)
 
@@ -85,16 +130,21 @@ def test_emotion_without_positives_gets_common_threshold() -> None:
 
 def test_defaults_without_any_positive() -> None:
     fitted = calibrate(np.full((3, 2), 0.2), np.zeros((3, 2)))
-    assert (fitted.temperature, fitted.threshold, fitted.thresholds.tolist()) == (1.0, 0.5, [0.5, 0.5])
-    assert calibrate(np.zeros((0, 2)), np.zeros((0, 2))).temperature == 1.0
+    assert (fitted.is_scaled, fitted.threshold, fitted.thresholds.tolist()) == (False, 0.5, [0.5, 0.5])
+    assert not calibrate(np.zeros((0, 2)), np.zeros((0, 2))).is_scaled
 
 
 @pytest.mark.parametrize("probability", [0.0, 1.0])
 def test_extreme_probabilities_stay_finite(probability: float) -> None:
     fitted = calibrate(np.full((40, 2), probability), np.array([[1, 0]] * 40))
-    assert TEMPERATURES[0] <= fitted.temperature <= TEMPERATURES[1]
-    assert np.isfinite([fitted.threshold, *fitted.thresholds]).all()
-    assert np.isfinite(scale(np.array([0.0, 1.0]), 0.05)).all()
+    assert ((fitted.scaling.slopes >= SLOPES[0]) & (fitted.scaling.slopes <= SLOPES[1])).all()
+    assert np.isfinite([fitted.threshold, *fitted.thresholds, *fitted.scaling.offsets]).all()
+    assert np.isfinite(PlattScaling.of_temperature(0.05, 2)(np.array([[0.0, 1.0]]))).all()
+
+
+def test_worse_than_chance_keeps_slopes_above_zero() -> None:
+    _, predicted, targets = drawn(1.0, n=200)
+    assert (calibrate(1 - predicted, targets).scaling.slopes > 0).all()
 
 
 def test_curve_counts_cells_and_empty_bins() -> None:
@@ -120,9 +170,12 @@ def test_rejects_invalid_probabilities() -> None:
     with pytest.raises(ValueError, match="within 0 to 1"):
         calibrate(np.array([[1.2]]), np.array([[1]]))
     with pytest.raises(ValueError, match="within 0 to 1"):
-        scale(np.array([np.nan]), 1.0)
+        PlattScaling.identity(1)(np.array([[np.nan]]))
     with pytest.raises(ValueError, match="temperature is 0"):
-        scale(np.array([0.5]), 0.0)
+        PlattScaling.of_temperature(0.0, 1)
+    for slopes, offsets, message in (([-1.0], [0.0], "above 0"), ([1.0], [np.nan], "finite"), ([1.0], [], "alike")):
+        with pytest.raises(ValueError, match=message):
+            PlattScaling.of(slopes, offsets)
     with pytest.raises(ValueError, match="alike"):
         calibrate(np.full((2, 2), 0.5), np.ones((2, 3)))
 
@@ -131,23 +184,20 @@ def test_unscaled_calibration_fits_only_thresholds() -> None:
     p, truth = np.array([[0.9, 0.9]] * 40), np.array([[1, 1], [1, 1], [1, 1], [0, 0]] * 10)
     assert calibrate(p, truth).is_scaled
     fitted = calibrate(p, truth, scaled=False)
-    assert fitted.temperature == 1.0
     assert not fitted.is_scaled
     assert fitted.threshold == pytest.approx(0.45)  # midway between 0 and .9, which scaling would make .75
 
 
-def test_few_pairs_get_no_temperature() -> None:
+def test_few_pairs_are_not_scaled() -> None:
     _, predicted, targets = drawn(3.0)
-    assert calibrate(predicted[:19], targets[:19]).temperature == 1.0
-    assert calibrate(predicted[:40], targets[:40]).temperature > 1.5
+    assert not calibrate(predicted[:19], targets[:19]).is_scaled
+    assert (calibrate(predicted[:40], targets[:40]).scaling.slopes < 0.67).all()
     groups = [str(row // 10) for row in range(40)]
-    assert calibrate(predicted[:40], targets[:40], groups=groups).temperature == 1.0, (
-        "four images are as few as 4 pairs"
-    )
+    assert not calibrate(predicted[:40], targets[:40], groups=groups).is_scaled, "four images are as few as 4 pairs"
 
 
-def test_temperature_rarely_worsens_unseen_pairs() -> None:
-    """Of calibrated probabilities, fitted to few pairs, against applying every temperature that is fitted."""
+def test_scaling_rarely_worsens_unseen_pairs() -> None:
+    """Of calibrated probabilities, fitted to few pairs, against applying every scaling that is fitted."""
     losses = {"applied where it helps": 0.0, "always": 0.0}
     true, _, _ = drawn(1.0)
     rng = np.random.default_rng(1)
@@ -155,20 +205,20 @@ def test_temperature_rarely_worsens_unseen_pairs() -> None:
         rows = rng.choice(2000, 25, replace=False)
         targets = (np.random.default_rng(seed).random(true.shape) < true).astype(float)
         p, t = true[rows], targets[rows]
-        logits = np.log(p) - np.log1p(-p)
-        for name, temperature in (
-            ("applied where it helps", calibrate(p, t).temperature),
-            ("always", best_temperature(logits, t > 0)),
+        for name, scaling in (
+            ("applied where it helps", calibrate(p, t).scaling),
+            ("always", common_scaling(logits_of(p), t > 0, len(p))),
         ):
-            losses[name] += bce(scale(true[2000:], temperature), targets[2000:]) - bce(true[2000:], targets[2000:])
+            losses[name] += bce(scaling(true[2000:]), targets[2000:]) - bce(true[2000:], targets[2000:])
     assert losses["applied where it helps"] < 0.8 * losses["always"]
 
 
 def test_folds_keep_groups_together() -> None:
-    """Copies of pairs teach nothing about others: whether a temperature helps is the same with and without them."""
+    """Copies of pairs teach nothing about others: whether scaling helps is the same with and without them."""
     for seed in range(8):
         _, predicted, targets = drawn(1.3, n=24, seed=seed)
         names = [f"{row:02d}" for row in range(24)]
         once = calibrate(predicted, targets, groups=names)
         twice = calibrate(np.repeat(predicted, 2, 0), np.repeat(targets, 2, 0), groups=np.repeat(names, 2).tolist())
-        assert twice.temperature == pytest.approx(once.temperature, abs=1e-4)
+        assert twice.method == once.method
+        assert twice.scaling.slopes == pytest.approx(once.scaling.slopes, abs=1e-4)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss
 
+from emocap.evaluation.calibration_gaps import RANGES, emotion_gaps, range_gaps
 from emocap.evaluation.predictions import ModelPredictions
 from emocap.evaluation.probability_metrics import expected_calibration_error, top_calibration_error
 from emocap.evaluation.reliability import calibration_report, equal_count_error
@@ -94,3 +95,40 @@ def test_prior_that_is_never_wrong_allows_no_skill() -> None:
     of_emotion = calibration_report([predictions(p)], [predictions(prior)], targets, LABELS)["per_emotion"]
     assert of_emotion["joy"]["brier_skill"] is not None
     assert (of_emotion["fear"]["brier_skill"], of_emotion["calm"]["brier_skill"]) == (None, None)
+
+
+def test_ranges_equal_naive_tenths() -> None:
+    targets, p = drawn(2)
+    found = range_gaps(p, targets, [str(row) for row in range(len(p))])
+    assert len(found) == RANGES
+    for number, tenth in enumerate(found):
+        inside = np.floor(p * 10) == number
+        assert tenth["n_cells"] == inside.sum()
+        assert tenth["predicted"] == pytest.approx(p[inside].mean())
+        assert tenth["frequency"] == pytest.approx(targets[inside].mean())
+        low, high = tenth["interval"]
+        assert low <= tenth["frequency"] - tenth["predicted"] <= high
+    assert range_gaps(p, targets, ["one"] * len(p))[0]["interval"] is None, "one image has no variation"
+    assert range_gaps(np.full((2, 1), 0.5), np.zeros((2, 1)), ["a", "b"])[0] == {
+        "low": 0.0, "high": 0.1, "n_cells": 0, "predicted": None, "frequency": None, "interval": None,
+    }  # fmt: skip
+
+
+def test_intervals_of_gaps_hold_zero_as_often_as_promised() -> None:
+    """Of true probabilities, with pairs of one image alike, which fewer images than pairs must widen."""
+    held = []
+    for seed in range(40):
+        targets, p = drawn(seed, n=100)
+        twice, images = np.repeat(targets, 2, 0), np.repeat(np.arange(100), 2).astype(str)
+        gaps = emotion_gaps(np.repeat(p, 2, 0), twice, images.tolist(), n_bootstrap=200)
+        held += [gap["interval"][0] <= 0 <= gap["interval"][1] for gap in gaps]
+    assert 0.89 <= np.mean(held) <= 0.99
+
+
+def test_repeats_count_each_pair_once() -> None:
+    targets, p = drawn(3)
+    once, twice = report([predictions(p)], targets), report([predictions(p)] * 2, targets)
+    assert [tenth["n_cells"] for tenth in once["ranges"]] == [tenth["n_cells"] for tenth in twice["ranges"]]
+    assert once["ranges"][5]["interval"] == pytest.approx(twice["ranges"][5]["interval"])
+    assert once["per_emotion"]["joy"]["frequency"] == pytest.approx(targets[:, 0].mean())
+    assert once["per_emotion"]["joy"]["predicted"] == pytest.approx(p[:, 0].mean())

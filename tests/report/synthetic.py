@@ -81,8 +81,8 @@ def calibration() -> dict[str, Any]:
         label: {"ece": 0.02, "brier": 0.1 + 0.01 * place, "brier_skill": 0.2 - 0.05 * place, "n_positives": 60 - place}
         for place, label in enumerate(LABELS)
     }
-    return {"temperature": [1.31], "applied": True, "ece_before": 0.041, "ece_after": 0.012, "before": curve,
-            "after": after, "brier": 0.11, "brier_skill": 0.083, "top_ece": 0.034,
+    return {"methods": ["platt"], "ece_before": 0.041, "ece_after": 0.012, "before": curve,
+            "after": after, "brier": 0.11, "brier_skill": 0.083, "top_ece": 0.034, "adaptive_ece": 0.015,
             "per_emotion": per_emotion}  # fmt: skip
 
 
@@ -91,7 +91,7 @@ def prior_calibration() -> dict[str, Any]:
         label: {"ece": 0.001, "brier": 0.12, "brier_skill": 0.0, "n_positives": 60 - place}
         for place, label in enumerate(LABELS)
     }
-    return calibration() | {"temperature": [1.0], "applied": False, "ece_before": 0.001, "ece_after": 0.001,
+    return calibration() | {"methods": ["none"], "ece_before": 0.001, "ece_after": 0.001,
                             "brier": 0.12, "brier_skill": 0.0, "top_ece": 0.002,
                             "per_emotion": per_emotion}  # fmt: skip
 

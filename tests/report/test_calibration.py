@@ -13,7 +13,8 @@ from .test_page import report_of
 def results(**applied):
     value = synthetic.results()
     for name, entry in value["calibration"].items():
-        entry["applied"] = applied.get(name.replace("+", "_plus"), entry["applied"])
+        if not applied.get(name.replace("+", "_plus"), True):
+            entry["methods"] = ["none"]
     return Results.model_validate(value)
 
 
@@ -23,22 +24,22 @@ def texts(drawing):
 
 def test_shows_every_model_beside_the_prior():
     section = calibration_section(results(), "AnB+")
-    assert section.models[0] == ("prior", ["0.001", "0.001", "0.002", "0.120", "±0.000", "not applied"])
-    assert dict(section.models)["AnB+"] == ["0.041", "0.012", "0.034", "0.110", "+0.083", "1.31"]
+    assert section.models[0] == ("prior", ["0.001", "0.001", "0.015", "0.002", "0.120", "±0.000", "not scaled"])
+    assert dict(section.models)["AnB+"] == ["0.041", "0.012", "0.015", "0.034", "0.110", "+0.083", "Platt"]
 
 
 def test_shows_every_emotion_beside_the_prior():
     section = calibration_section(results(), "AnB+")
-    assert section.emotions[0] == ("happy", ["60", "0.020", "0.001", "0.100", "0.120", "+0.200"])
-    assert section.emotions[5] == ("tired", ["55", "0.020", "0.001", "0.150", "0.120", "−0.050"])
+    assert section.emotions[0] == ("happy", ["60", "–", "–", "–", "0.020", "0.001", "0.100", "0.120", "+0.200"])
+    assert section.emotions[5] == ("tired", ["55", "–", "–", "–", "0.020", "0.001", "0.150", "0.120", "−0.050"])
 
 
 @pytest.mark.parametrize(
     ("applied", "said"),
     [
-        ({}, "A temperature was applied to every model."),
-        (dict.fromkeys(("tfidf", "teacher", "student", "AnB", "AnB_plus", "ensemble"), False), "No temperature was"),
-        ({"tfidf": False, "teacher": False}, "to the student, AnB, AnB+ and the ensemble, but not to tfidf and the te"),
+        ({}, "The logits of every model were scaled."),
+        (dict.fromkeys(("tfidf", "teacher", "student", "AnB", "AnB_plus", "ensemble"), False), "No logits were scaled"),
+        ({"tfidf": False, "teacher": False}, "AnB+ and the ensemble were scaled, but not those of tfidf and the te"),
     ],
 )
 def test_says_which_models_were_scaled(applied, said):
@@ -47,16 +48,14 @@ def test_says_which_models_were_scaled(applied, said):
 
 def test_says_which_models_were_scaled_in_some_folds_only():
     scaled = results(tfidf=False)
-    scaled.calibration["AnB"].temperature[:] = [1.3, 1.0]
+    scaled.calibration["AnB"].methods[:] = ["platt", "none"]
     said = calibration_section(scaled, "AnB+").finding
-    assert said.endswith("but not to tfidf. In some folds or seeds none was applied to AnB.")
+    assert said.endswith("but not those of tfidf. In some folds or seeds those of AnB were not.")
 
 
 def test_unscaled_model_has_one_curve():
     drawing = trust.reliability(results(AnB_plus=False), ["AnB+"])
-    assert drawing.caption.startswith(
-        "AnB+’s expected calibration error is 0.041 (no temperature was applied); the prior’s is 0.001."
-    )
+    assert drawing.caption.startswith("AnB+’s expected calibration error is 0.041 (not scaled); the prior’s is 0.001.")
     assert "AnB+" in texts(drawing)
     assert "AnB+, after" not in texts(drawing)
 
@@ -70,18 +69,37 @@ def test_figure_counts_emotions_with_skill():
 
 
 def test_older_run_has_what_it_recorded(run_dir):
-    new = ("applied", "brier", "brier_skill", "top_ece", "per_emotion")
+    new = ("methods", "brier", "brier_skill", "top_ece", "adaptive_ece", "per_emotion")
 
     def forget(it):
         for entry in it["calibration"].values():
             for key in new:
                 entry.pop(key)
+            entry |= {"temperature": [1.31], "applied": True}
 
     run_dir.change("results.json", forget)
     text = report_of(run_dir).text
-    assert "ensemble 0.041 0.012 – – – 1.31" in text
+    assert "ensemble 0.041 0.012 – – – – temperature" in text
     assert "Calibration of every emotion" not in text
     assert "Brier skill by emotion" not in text
+
+
+def test_names_ranges_that_are_off(run_dir):
+    def tenth(low, n_cells, predicted, frequency):
+        shares = {"predicted": predicted, "frequency": frequency, "interval": [-0.12, -0.05]}
+        return {"low": low, "high": low + 0.1, "n_cells": n_cells} | shares
+
+    def recorded(it):
+        entry = it["calibration"]["AnB+"]
+        entry["ranges"] = [tenth(0.0, 900, 0.05, 0.06), tenth(0.4, 100, 0.45, 0.37), tenth(0.9, 99, 0.95, 0.5)]
+        entry["ranges_before"] = [tenth(0.4, 120, 0.45, 0.30)]
+
+    run_dir.change("results.json", recorded)
+    text = report_of(run_dir).text
+    assert "AnB+’s probabilities are off by more than 0.03 from 0.4 to 0.5 (−0.080 [−0.120, −0.050])." in text
+    assert "0.4 to 0.5 100 0.450 0.370 −0.080 [−0.120, −0.050] −0.150" in text
+    run_dir.change("results.json", lambda it: it["calibration"]["AnB+"]["ranges"].pop(1))
+    assert "probabilities are off by at most 0.03 in every tenth with 100 cells or more" in report_of(run_dir).text
 
 
 def test_human_share_is_never_of_a_ranking_of_all(run_dir):

@@ -77,7 +77,7 @@ def test_names_damaged_file_in_one_line(run_dir, name, text, message):
         ("results.json", lambda it: it.update(n_test_pairs=0), "n_test_pairs: Input should be greater"),
         ("results.json", lambda it: it.update(seeds=[]), "seeds: List should have at least 1 item"),
         ("results.json", lambda it: it.update(n_bootstrap=-5), "n_bootstrap: Input should be greater"),
-        ("results.json", lambda it: it["calibration"]["AnB"].update(temperature=[0]), "calibration.AnB.temperature.0"),
+        ("results.json", lambda it: it["calibration"]["AnB"].update(methods=["guess"]), "calibration.AnB.methods.0"),
         ("results.json", lambda it: it["calibration"]["AnB"]["after"]["count"].pop(), "differ in length"),
         (
             "results.json",

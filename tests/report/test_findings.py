@@ -179,13 +179,13 @@ def test_human_agreement_without_halves_or_a_metric():
     assert "Recall@3" not in texts(drawing)
 
 
-def test_reliability_caption_states_errors_and_temperatures(results):
-    results.calibration["teacher"].temperature[:] = [1.2, 1.4]
+def test_reliability_caption_states_errors_and_methods(results):
+    results.calibration["teacher"].methods[:] = ["platt", "none"]
     drawing = trust.reliability(results, ["AnB+", "teacher", "prior"])
     assert drawing.caption == (
-        "AnB+’s expected calibration error is 0.041 before temperature scaling and 0.012 after (temperature 1.31); the "
-        "teacher’s expected calibration error is 0.041 before temperature scaling and 0.012 after (temperatures 1.20 "
-        "to 1.40); the prior’s is 0.001. Small dots are bins of fewer than 20 predictions."
+        "AnB+’s expected calibration error is 0.041 before scaling and 0.012 after (Platt); the teacher’s expected "
+        "calibration error is 0.041 before scaling and 0.012 after (Platt in 1, not scaled in 1); the "
+        "prior’s is 0.001. Small dots are bins of fewer than 20 predictions."
     )
     assert "AnB+, before" in texts(drawing)
     assert "prior, before" not in texts(drawing)

@@ -1,9 +1,11 @@
 """Which models a report compares with and recommends: validation pairs decide, unit by unit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from emocap.evaluation.calibration import Calibration
+from emocap.evaluation.calibration import uncalibrated
 from emocap.evaluation.predictions import ModelPredictions
 from emocap.study.stages.choices import BEST_BASELINE, comparison_baseline, recommended
 from emocap.study.stages.held_out import HeldOut, UnitPredictions
@@ -16,7 +18,7 @@ def held_out(value: float, validation: list[float], *, folds: int = 1) -> HeldOu
         seed, fold = divmod(number, folds)
         p = np.full((2, 3), value, dtype=np.float32)
         predictions = ModelPredictions(np.array([0, 1]) + 2 * fold, p, p, p[:, 0], p)
-        units.append(UnitPredictions(seed, predictions, score, Calibration(1 + value, 0.5, np.full(3, 0.5))))
+        units.append(UnitPredictions(seed, predictions, score, replace(uncalibrated(3), threshold=value)))
     return HeldOut(units)
 
 
@@ -40,7 +42,7 @@ def test_each_unit_takes_its_own_choice() -> None:
         pytest.approx([0.2, 0.2, 0.1, 0.1]),
     ]
     assert [repeat.rows.tolist() for repeat in found.repeats] == [[0, 1, 2, 3]] * 2
-    assert found.temperatures == pytest.approx([1.2, 1.3, 1.2, 1.1])
+    assert [unit.calibration.threshold for unit in found.units] == pytest.approx([0.2, 0.3, 0.2, 0.1])
     assert found.validation == pytest.approx((0.5 + 0.6 + 0.3 + 0.9) / 4)
 
 

@@ -134,10 +134,9 @@ def test_ensemble_averages_logits_over_models_and_seeds(crossed) -> None:
 
 def test_prior_stays_frequencies_and_ensemble_represents_study(crossed) -> None:
     results = read_json(crossed / "results.json")
-    assert results["calibration"]["prior"]["temperature"] == [1.0] * 6
+    assert results["calibration"]["prior"]["methods"] == ["none"] * 6
     found = read_predictions(crossed / "predictions.parquet").by_model["prior"][0]
     assert np.allclose(found.probabilities, found.raw, atol=1e-6)
-    assert results["calibration"]["prior"]["applied"] is False
     assert results["chosen"] == "ensemble"
 
 
@@ -181,19 +180,18 @@ def test_keeps_models_of_units_on_request(tiny_study, tmp_path) -> None:
     assert stages[-1] == "report"
     run(path, tmp_path / "run")
     saved = load_model(tmp_path / "run/units/s0_f1/teacher")
-    assert saved.card.temperature > 0
     assert saved.card.training["fold"] == 1
 
 
-def test_saved_temperature_comes_from_validation_pairs(tiny_study, tmp_path) -> None:
+def test_saved_model_predicts_what_was_evaluated(tiny_study, tmp_path) -> None:
     path = captions_alone(tiny_study, folds=None, seeds=None, labelled_source=None)
     run(path, tmp_path / "run")
     results = read_json(tmp_path / "run/results.json")
     card = load_model(tmp_path / "run/teacher").card
-    assert results["calibration"]["teacher"]["temperature"] == [pytest.approx(card.temperature)]
+    [method] = results["calibration"]["teacher"]["methods"]
+    assert method == ("none" if card.calibration is None else card.calibration["method"])
     found = read_predictions(tmp_path / "run/predictions.parquet").by_model["teacher"][0]
-    logits = np.log(found.raw / (1 - found.raw))
-    assert np.allclose(found.probabilities, 1 / (1 + np.exp(-logits / card.temperature)), atol=1e-4)
+    assert np.allclose(found.probabilities, card.scaling(found.raw), atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -58,12 +58,15 @@ def effects(
     """
     from captum.attr import IntegratedGradients
 
-    model, temperature = saved.model, saved.card.temperature if emotion < len(saved.vocabulary) else 1.0
+    model, slope, offset = saved.model, 1.0, 0.0
+    if emotion < len(saved.vocabulary):
+        scaling = saved.card.scaling
+        slope, offset = float(scaling.slopes[emotion]), float(scaling.offsets[emotion])
     tokens = torch.tensor([list(ids)], device=model.device)
     masked = tokens.clone()
     for position in (position for word in positions for position in word):
         masked[0, position] = saved.tokenizer.mask_token_id
-    embed = model.visualbert.embeddings.word_embeddings
+    embed = model.get_input_embeddings()
     with torch.no_grad():
         inputs, baselines = [embed(tokens)], [embed(masked)]
     if features is not None:
@@ -75,7 +78,7 @@ def effects(
         if between is not None:
             between()
         output = model(inputs_embeds=inputs_embeds, visual_embeds=visual_embeds)
-        return output.logits[:, emotion].float() / temperature
+        return output.logits[:, emotion].float() * slope + offset
 
     with torch.no_grad():
         endpoints = [float(log_odds(*pair)[0]) for pair in (inputs, baselines)]

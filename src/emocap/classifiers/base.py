@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from emocap.emotions import Vocabulary
-from emocap.evaluation.calibration import scale_emotions
 from emocap.ratings import Ratings
 from emocap.regions.store.reader import FeatureStore
 from emocap.training.checkpoint import ModelCard, SavedModel, require_features
@@ -86,7 +85,7 @@ class Classifier(ABC):
             EmocapError: a probability is not finite.
         """
         raw = require_finite(self.raw_probabilities(features, captions, progress))
-        return scale_emotions(raw, self.card.temperature, len(self.vocabulary)).astype(np.float32)
+        return self.card.scaling.of_outputs(raw).astype(np.float32)
 
     def require_features(self, fingerprint: str, dim: int, *, allow_other: bool = False) -> None:
         """Reject region features that differ from those the model was trained on.

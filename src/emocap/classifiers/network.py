@@ -11,6 +11,7 @@ from emocap.devices import best_device
 from emocap.progress import track
 from emocap.training.batching import pad_regions, pad_tokens
 from emocap.training.checkpoint import SavedModel, load_model
+from emocap.training.platt_scaling import PlattScaling
 from emocap.training.predict import calibrated_probabilities
 
 BATCH_SIZE = 64
@@ -46,14 +47,13 @@ class NetworkClassifier(Classifier):
         self, features: Sequence[np.ndarray | None], captions: Sequence[str], progress: str | None = None
     ) -> np.ndarray:
         """As `Classifier.raw_probabilities`."""
-        return calibrated_probabilities(self._logits(features, captions, progress), 1.0)
+        return calibrated_probabilities(self._logits(features, captions, progress), PlattScaling.identity(0))
 
     def probabilities(
         self, features: Sequence[np.ndarray | None], captions: Sequence[str], progress: str | None = None
     ) -> np.ndarray:
         """As `Classifier.probabilities`; from the logits, which are more exact than rounded probabilities."""
-        logits = self._logits(features, captions, progress)
-        return calibrated_probabilities(logits, self.card.temperature, len(self.vocabulary))
+        return calibrated_probabilities(self._logits(features, captions, progress), self.card.scaling)
 
     def _logits(
         self, features: Sequence[np.ndarray | None], captions: Sequence[str], progress: str | None

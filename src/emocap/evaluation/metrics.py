@@ -165,6 +165,14 @@ _METRICS = (
         higher_is_better=False,
         in_summary=True,
     ),
+    Metric(
+        "adaptive_calibration_error",
+        "Adaptive calibration error",
+        "adaptive ECE",
+        probability.adaptive_error_statistic,
+        "probabilities",
+        higher_is_better=False,
+    ),
 )
 PRIMARY = "mean_average_precision"  # decides which model is best, and every claim of the report
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}

@@ -33,8 +33,8 @@ class ModelPredictions:
     Attributes:
         rows: (N,) int64 numbers of the predicted pairs in a table of M pairs, each once.
         raw: (N, E) float32 uncalibrated probabilities.
-        probabilities: (N, E) float32 after temperature scaling.
-        threshold: (N,) float32; an emotion is predicted if its scaled probability is at least this.
+        probabilities: (N, E) float32 calibrated probabilities, as a saved model predicts.
+        threshold: (N,) float32; an emotion is predicted if its calibrated probability is at least this.
         thresholds: (N, E) float32; the same, one per emotion.
         ratings: (N, R) float32 predicted ratings from 0 to 1 on their scales; without them R is 0.
 

@@ -158,6 +158,28 @@ def expected_calibration_error(probabilities: np.ndarray, targets: np.ndarray, b
     return plain_value(calibration_error_statistic(ScoredPredictions(probabilities, targets), bins), len(targets))
 
 
+def adaptive_error_statistic(scored: ScoredPredictions) -> Statistic:
+    """`adaptive_calibration_error` as a function of weights over the pairs; the bins are those of equal weights."""
+    n, n_labels = scored.truth.shape
+    numbers = equal_count_bins(_checked(scored).ravel())
+    bins = int(numbers.max(initial=0)) + 1
+    cells = np.repeat(np.arange(n), n_labels) * bins + numbers
+    gaps = np.bincount(cells, (scored.truth - scored.probabilities).ravel(), minlength=n * bins)
+    return BinGaps(gaps.reshape(n, bins), n_labels)
+
+
+def adaptive_calibration_error(probabilities: np.ndarray, targets: np.ndarray) -> float:
+    """Expected calibration error over all pair-emotion cells, with bins of equal count (see `equal_count_bins`).
+
+    With bins of equal width, most cells of rare emotions are in the first one. Source: Nguyen and O'Connor (2015);
+    Nixon et al., "Measuring calibration in deep learning" (2019), there for each class.
+
+    >>> adaptive_calibration_error(np.array([[.1, .2], [.7, .8]]), np.array([[0, 0], [1, 1]])).__round__(3)  # one bin
+    0.05
+    """
+    return plain_value(adaptive_error_statistic(ScoredPredictions(probabilities, targets)), len(targets))
+
+
 def top_calibration_error_statistic(scored: ScoredPredictions) -> Statistic:
     """`top_calibration_error` as a function of weights over the pairs; the bins are those of equal weights."""
     likeliest = _checked(scored).argmax(axis=1)[:, None]

@@ -9,8 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from emocap.evaluation.calibration_gaps import emotion_gaps, range_gaps
 from emocap.evaluation.predictions import ModelPredictions
-from emocap.evaluation.probability_metrics import brier, expected_calibration_error, top_calibration_error
+from emocap.evaluation.probability_metrics import (
+    adaptive_calibration_error,
+    brier,
+    expected_calibration_error,
+    top_calibration_error,
+)
 from emocap.evaluation.statistics import BINS, bins_of, equal_count_bins
 
 LEAST_BRIER = 1e-6  # of the prior; one positive among a million pairs has it
@@ -21,6 +27,10 @@ def calibration_report(
     prior: Sequence[ModelPredictions],
     targets: np.ndarray,
     labels: Sequence[str],
+    *,
+    images: Sequence[str] | None = None,
+    n_bootstrap: int = 1000,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """How well a model's probabilities are calibrated, as means over its repeats.
 
@@ -29,26 +39,39 @@ def calibration_report(
         prior: the repeats of the label frequencies, for the same pairs.
         targets: (M, E) of 0 and 1.
         labels: E emotions.
+        images: (M,) keys of what intervals draw, such as the image of a pair; None for every pair.
+        n_bootstrap: number of draws.
+        seed: of the draws.
 
     Returns:
         `ece_before` and `ece_after` scaling, of all cells; `before` and `after`, the `reliability_curve` of all
-        repeats' cells together; of the probabilities after scaling `brier`, `brier_skill` and `top_ece`, and by label
-        in `per_emotion` `ece` (bins of equal count), `brier`, `brier_skill` and `n_positives`. A skill is None where
-        the prior's Brier score is below `LEAST_BRIER`, and for an emotion without positives.
+        repeats' cells together; `ranges_before` and `ranges`, the `range_gaps` before and after scaling; of the
+        probabilities after scaling `brier`, `brier_skill`, `top_ece` and `adaptive_ece`, and by label in `per_emotion`
+        `ece` (bins of equal count), `brier`, `brier_skill`, `n_positives`, and `predicted`, `frequency` and `interval`
+        of `emotion_gaps`. A skill is None where the prior's Brier score is below `LEAST_BRIER`, and for an emotion
+        without positives.
     """
     targets = np.asarray(targets)
     truths = [targets[repeat.rows] for repeat in predictions]
+    names = [str(row) for row in range(len(targets))] if images is None else images
+    drawn_images = [names[row] for repeat in predictions for row in repeat.rows]
+    bootstrap: dict[str, Any] = {"n_bootstrap": n_bootstrap, "seed": seed}
     report: dict[str, Any] = {}
-    for when, name in (("before", "raw"), ("after", "probabilities")):
+    truth = np.concatenate(truths)
+    for when, name, ranges in (("before", "raw", "ranges_before"), ("after", "probabilities", "ranges")):
         probabilities = [getattr(repeat, name) for repeat in predictions]
+        every = np.concatenate(probabilities)
         report[f"ece_{when}"] = _mean(expected_calibration_error, probabilities, truths)
-        report[when] = reliability_curve(np.concatenate(probabilities), np.concatenate(truths))
+        report[when] = reliability_curve(every, truth)
+        report[ranges] = range_gaps(every, truth, drawn_images, repeats=len(predictions), **bootstrap)
     scaled = [repeat.probabilities for repeat in predictions]
     of_prior = [repeat.probabilities for repeat in prior]
     prior_truths = [targets[repeat.rows] for repeat in prior]
     own, other = _mean(brier, scaled, truths), _mean(brier, of_prior, prior_truths)
     report |= {"brier": own, "brier_skill": _skill(own, other), "top_ece": _mean(top_calibration_error, scaled, truths)}
+    report["adaptive_ece"] = _mean(adaptive_calibration_error, scaled, truths)
     rows = np.unique(np.concatenate([repeat.rows for repeat in predictions]))
+    gaps = emotion_gaps(np.concatenate(scaled), truth, drawn_images, **bootstrap)
     report["per_emotion"] = {
         label: _of_emotion(
             [p[:, number] for p in scaled],
@@ -56,6 +79,7 @@ def calibration_report(
             _brier_of_cells([p[:, number] for p in of_prior], [t[:, number] for t in prior_truths]),
             int((targets[rows, number] > 0).sum()),
         )
+        | {key: gaps[number][key] for key in ("predicted", "frequency", "interval")}
         for number, label in enumerate(labels)
     }
     return report

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from emocap.report.files.results import Calibration, EmotionCalibration, Results
-from emocap.report.text import label_of, listed, number, signed
+from emocap.report.scaling import gap_cells, gap_text, methods_in_words, ranges_off, scaled_models
+from emocap.report.text import number, signed
 from emocap.study.models import display_name
 
 
@@ -13,14 +14,19 @@ class CalibrationSection:
 
     Attributes:
         model: that the rows of emotions are of.
-        models: name, ECE before and after scaling, ECE of the likeliest emotion, Brier score, its skill, temperatures.
-        emotions: label, positives, ECE of the model and the prior, Brier score of both, skill.
-        finding: which models were scaled.
+        models: name, ECE before and after scaling, adaptive ECE, ECE of the likeliest emotion, Brier score, its skill,
+            how it was scaled.
+        emotions: label, positives, predicted and true share with the interval of their difference, ECE of the model and
+            the prior, Brier score of both, skill.
+        ranges: tenth of the range, cells, predicted and true share with the interval of their difference, and the same
+            difference before scaling.
+        finding: which models were scaled, and which tenths are off.
     """
 
     model: str
     models: list[tuple[str, list[str]]]
     emotions: list[tuple[str, list[str]]]
+    ranges: list[tuple[str, list[str]]]
     finding: str
 
 
@@ -33,21 +39,25 @@ def calibration_section(results: Results, model: str) -> CalibrationSection | No
         display_name(model),
         [(display_name(name), _model_cells(results.calibration[name])) for name in names],
         _emotion_rows(results, model),
-        _finding({name: results.calibration[name] for name in names if name != "prior"}),
+        _range_rows(results.calibration.get(model)),
+        " ".join(
+            [
+                scaled_models({name: results.calibration[name] for name in names if name != "prior"}),
+                ranges_off(model, results.calibration.get(model)),
+            ]
+        ).strip(),
     )
 
 
 def _model_cells(entry: Calibration) -> list[str]:
-    temperatures = ", ".join(f"{value:.2f}" for value in entry.temperature) or "–"
-    if entry.applied is False:
-        temperatures = "not applied"
     return [
         number(entry.ece_before),
         number(entry.ece_after),
+        number(entry.adaptive_ece),
         number(entry.top_ece),
         number(entry.brier),
         skill_text(entry.brier_skill),
-        temperatures,
+        methods_in_words(entry),
     ]
 
 
@@ -62,8 +72,21 @@ def _emotion_rows(results: Results, model: str) -> list[tuple[str, list[str]]]:
         own, base = entry.per_emotion.get(label, nothing), of_prior.get(label, nothing)
         positives = "–" if own.n_positives is None else f"{own.n_positives:,}"
         numbers = [number(value) for value in (own.ece, base.ece, own.brier, base.brier)]
-        rows.append((label, [positives, *numbers, skill_text(own.brier_skill)]))
+        rows.append((label, [positives, *gap_cells(own), *numbers, skill_text(own.brier_skill)]))
     return rows
+
+
+def _range_rows(entry: Calibration | None) -> list[tuple[str, list[str]]]:
+    if entry is None:
+        return []
+    before = {tenth.low: tenth for tenth in entry.ranges_before}
+    return [
+        (
+            f"{tenth.low:.1f} to {tenth.high:.1f}",
+            [f"{tenth.n_cells:,}", *gap_cells(tenth), gap_text(before[tenth.low]) if tenth.low in before else "–"],
+        )
+        for tenth in entry.ranges
+    ]
 
 
 def skill_text(skill: float | None) -> str:
@@ -73,18 +96,3 @@ def skill_text(skill: float | None) -> str:
     ('+0.031', '–')
     """
     return "–" if skill is None else signed(skill)
-
-
-def _finding(models: dict[str, Calibration]) -> str:
-    """Which models were scaled; empty where a run did not record it."""
-    applied = [label_of(name) for name, entry in models.items() if entry.applied]
-    left = [label_of(name) for name, entry in models.items() if entry.applied is False]
-    if not applied and not left:
-        return ""
-    partly = [label_of(name) for name, entry in models.items() if entry.applied and 1.0 in entry.temperature]
-    rest = f" In some folds or seeds none was applied to {listed(partly)}." if partly else ""
-    if not left:
-        return f"A temperature was applied to every model.{rest}"
-    if not applied:
-        return "No temperature was applied."
-    return f"A temperature was applied to {listed(applied)}, but not to {listed(left)}.{rest}"

@@ -3,11 +3,11 @@
 import numpy as np
 
 from emocap.emotions import Vocabulary
-from emocap.evaluation.calibration import Calibration, calibrate
+from emocap.evaluation.calibration import Calibration, calibrate, uncalibrated
 from emocap.ratings import NO_RATINGS, Ratings
 from emocap.regions.store.reader import FeatureStore
 from emocap.study.unit import Unit
-from emocap.training.checkpoint import FeatureCard, ModelCard
+from emocap.training.checkpoint import CalibrationCard, FeatureCard, ModelCard
 
 
 def model_card(
@@ -27,7 +27,7 @@ def model_card(
     Args:
         name: of the model in its study.
         kind: of `emocap.classifiers`.
-        calibration: temperature and thresholds from the validation pairs; None leaves them at 1 and 0.5.
+        calibration: scaling and thresholds from the validation pairs; None means none, and 0.5.
         vocabulary: its emotions; None means the target's, with the target's ratings.
         ratings: beside a vocabulary, its ratings.
         frequencies: (E,) of the emotions in its training pairs; None means the target's training pairs.
@@ -38,7 +38,7 @@ def model_card(
         vocabulary, ratings = unit.vocabulary, unit.ratings
     if frequencies is None:
         frequencies = unit.truth("train").mean(axis=0)
-    fitted = calibration or Calibration(1.0, 0.5, np.empty(0))
+    fitted = calibration or uncalibrated(len(vocabulary))
     return ModelCard(
         labels=list(vocabulary.labels),
         vocabulary=vocabulary.hash,
@@ -47,7 +47,7 @@ def model_card(
         run=name,
         training={"study": unit.config.name, "seed": unit.seed, "fold": unit.fold},
         frequencies=[float(share) for share in frequencies],
-        temperature=fitted.temperature,
+        calibration=calibration_card(fitted),
         threshold=fitted.threshold,
         thresholds=fitted.thresholds.tolist() if calibration is not None else None,
         kind=kind,
@@ -70,11 +70,19 @@ def feature_card(store: FeatureStore | None) -> FeatureCard | None:
     }
 
 
+def calibration_card(fitted: Calibration) -> CalibrationCard | None:
+    """What a model's card says of its calibration; None where nothing is scaled."""
+    if not fitted.is_scaled:
+        return None
+    slopes, offsets = fitted.scaling.slopes, fitted.scaling.offsets
+    return {"method": fitted.method, "slopes": slopes.tolist(), "offsets": offsets.tolist()}
+
+
 def validation_calibration(unit: Unit, probabilities: np.ndarray, *, scaled: bool = True) -> Calibration:
-    """Temperature and thresholds of a model, from its outputs (N, E + R) for the validation pairs.
+    """Scaling and thresholds of a model, from its outputs (N, E + R) for the validation pairs.
 
     Args:
-        scaled: False keeps the temperature at 1.
+        scaled: False scales nothing.
     """
     groups = [unit.groups[row] for row in unit.rows["validation"]]
     truth = unit.truth("validation")

@@ -12,7 +12,7 @@ from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.evaluation.calibration import Calibration
 from emocap.models.backbones import find_backbone
-from emocap.models.classifier import VisualBertForEmotion
+from emocap.models.classifier import EmotionNetwork
 from emocap.models.initialisation import build_config, load_backbone
 from emocap.ratings import NO_RATINGS, Ratings
 from emocap.study.artifacts import read_value
@@ -20,7 +20,6 @@ from emocap.study.model_card import feature_card, model_card
 from emocap.study.unit import Unit
 from emocap.training.batching import PairDataset
 from emocap.training.checkpoint import (
-    VISUAL_BERT,
     FeatureCard,
     SavedModel,
     load_model,
@@ -49,7 +48,7 @@ class TrainingUnit(Unit):
 
     def fresh_model(
         self, seed: int, vocabulary: Vocabulary | None = None, ratings: Ratings = NO_RATINGS
-    ) -> tuple[VisualBertForEmotion, Any]:
+    ) -> tuple[EmotionNetwork, Any]:
         """A classifier at its backbone's weights, and the tokenizer.
 
         Args:
@@ -83,7 +82,7 @@ class TrainingUnit(Unit):
     def save(
         self,
         name: str,
-        model: VisualBertForEmotion,
+        model: EmotionNetwork,
         tokenizer: Any,
         *,
         calibration: Calibration | None = None,
@@ -96,7 +95,7 @@ class TrainingUnit(Unit):
         """Write a model's folder, with the fingerprint of the region features that it, or its base model, saw.
 
         Args:
-            calibration: temperature and thresholds from the validation pairs; None leaves them at 1 and 0.5.
+            calibration: scaling and thresholds from the validation pairs; None means none, and 0.5.
             vocabulary: its emotions; None means the target's, with the target's ratings.
             ratings: beside a vocabulary, its ratings.
             frequencies: (E,) of the emotions in its training pairs; None means the target's training pairs.
@@ -106,7 +105,7 @@ class TrainingUnit(Unit):
         card = model_card(
             self,
             name,
-            VISUAL_BERT,
+            model.kind,
             calibration,
             vocabulary=vocabulary,
             ratings=ratings,

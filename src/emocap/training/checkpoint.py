@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AliasChoices, Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PretrainedConfig
 from transformers.models.visual_bert.configuration_visual_bert import VisualBertConfig
 from transformers.utils import logging
 from typing_extensions import TypedDict
@@ -20,15 +20,27 @@ from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.files import atomic_folder, read_json, write_json
 from emocap.models.backbones import TOKENIZER_FILES
-from emocap.models.classifier import VisualBertForEmotion, n_ratings_of
+from emocap.models.classifier import EmotionNetwork, VisualBertForEmotion, n_ratings_of
+from emocap.models.text_config import require_text_encoder, text_config
+from emocap.models.text_encoder import TextEncoderForEmotion, longest_text
 from emocap.progress import logger
 from emocap.ratings import Ratings
 from emocap.training.card_file import CARD, REMEDY
+from emocap.training.platt_scaling import PlattScaling
 from emocap.validation import first_error
 
 Card = TypeVar("Card")
 SCHEMA = 1
-VISUAL_BERT = "visual_bert"
+VISUAL_BERT, TEXT_ENCODER = VisualBertForEmotion.kind, TextEncoderForEmotion.kind
+NETWORKS: dict[str, type[EmotionNetwork]] = {VISUAL_BERT: VisualBertForEmotion, TEXT_ENCODER: TextEncoderForEmotion}
+
+
+class CalibrationCard(TypedDict):
+    """How the logits of each emotion are scaled: fitted as `method` says, with E slopes and E offsets."""
+
+    method: str
+    slopes: list[float]
+    offsets: list[float]
 
 
 class FeatureCard(TypedDict):
@@ -55,10 +67,11 @@ class ModelCard:
         run: the experiment's name.
         training: provenance (study, backbone, seed ...), for information only.
         frequencies: of the labels in its training pairs; None if unknown.
-        temperature: divides the logits, so that the probabilities are calibrated (Guo et al. 2017).
+        temperature: of cards of earlier versions: divides the logits instead of `calibration`.
+        calibration: scales the logits, so that the probabilities are calibrated; None if they are not scaled.
         threshold: an emotion is predicted where its calibrated probability is at least this.
         thresholds: the same, one per emotion; None if they were not tuned.
-        kind: what the folder holds: "visual_bert", or another kind of `emocap.classifiers`.
+        kind: what the folder holds: "visual_bert", "text_encoder", or another kind of `emocap.classifiers`.
         language: of the training captions, ISO 639-1; None if unknown.
         synthetic: whether emocap drew the corpus that it was trained on.
         members: of an ensemble: the model folders, relative to this one.
@@ -76,6 +89,7 @@ class ModelCard:
     training: dict[str, Any] = field(default_factory=dict)
     frequencies: list[float] | None = None
     temperature: float = 1.0
+    calibration: CalibrationCard | None = None
     threshold: float = 0.5
     thresholds: list[float] | None = None
     kind: str = VISUAL_BERT
@@ -88,12 +102,26 @@ class ModelCard:
     schema: int = SCHEMA
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
+    @property
+    def scaling(self) -> PlattScaling:
+        """What calibrates its probabilities.
+
+        Raises:
+            ValueError: a number is out of range, or there are not as many as labels.
+        """
+        if self.calibration is None:
+            return PlattScaling.of_temperature(self.temperature, len(self.labels))
+        scaling = PlattScaling.of(self.calibration["slopes"], self.calibration["offsets"])
+        if len(scaling.slopes) != len(self.labels):
+            raise ValueError(f"{len(scaling.slopes)} slopes for {len(self.labels)} labels")
+        return scaling
+
 
 @dataclass
 class SavedModel:
     """A model loaded from its folder."""
 
-    model: VisualBertForEmotion
+    model: EmotionNetwork
     tokenizer: Any
     vocabulary: Vocabulary
     card: ModelCard
@@ -149,7 +177,7 @@ def load_tokenizer(folder: Path) -> Any:
         raise EmocapError(f"{folder}: the tokenizer cannot be read ({reason}); restore its files") from error
 
 
-def save_model(folder: Path, model: VisualBertForEmotion, tokenizer: Any, card: ModelCard) -> None:
+def save_model(folder: Path, model: EmotionNetwork, tokenizer: Any, card: ModelCard) -> None:
     """Write a model folder atomically.
 
     The configuration records the tokenizer's number of tokens, since padded embeddings have more rows than that.
@@ -166,7 +194,7 @@ def save_model(folder: Path, model: VisualBertForEmotion, tokenizer: Any, card: 
 
 
 def load_model(folder: Path) -> SavedModel:
-    """Load a VisualBERT's model folder, in evaluation mode; `emocap.classifiers.load` loads those of every kind.
+    """Load a network's model folder, in evaluation mode; `emocap.classifiers.load` loads those of every kind.
 
     Raises:
         EmocapError: not a model folder, of a different version or kind, or with inconsistent files.
@@ -180,24 +208,25 @@ def load_model(folder: Path) -> SavedModel:
             f"{folder}: not a model folder (no {CARD}); give one that a study saved, such as RUN/AnB+/model"
         )
     card = read_card(folder)
-    if card.kind != VISUAL_BERT:
-        raise EmocapError(f"{folder}: holds a model of kind {card.kind}, expected {VISUAL_BERT}; give another folder")
+    if card.kind not in NETWORKS:
+        kinds = " or ".join(NETWORKS)
+        raise EmocapError(f"{folder}: holds a model of kind {card.kind}, expected {kinds}; give another folder")
     vocabulary = Vocabulary(tuple(card.labels))
-    config = _config(folder / "config.json")
+    config = read_config(folder / "config.json", card.kind)
     vocabulary.require_same([config.id2label[i] for i in range(config.num_labels)], str(folder / "config.json"))
     if n_ratings_of(config) != len(card.ratings):
         raise EmocapError(
             f"{folder / 'config.json'}: num_ratings is {n_ratings_of(config)}, but the card has {len(card.ratings)} "
             f"ratings; {REMEDY}"
         )
-    model = _weights(folder, config)
+    model = _weights(folder, config, NETWORKS[card.kind])
     tokenizer = load_tokenizer(folder)
     n_tokens = getattr(config, "n_tokens", config.vocab_size)
     if len(tokenizer) != n_tokens:
         raise EmocapError(
             f"{folder}: the tokenizer has {len(tokenizer)} tokens, the model {n_tokens}; restore its files"
         )
-    if not 3 <= card.max_length <= config.max_position_embeddings:
+    if not 3 <= card.max_length <= longest_text(model):
         raise EmocapError(f"{folder / CARD}: max_length is {card.max_length}; train the model again")
     return SavedModel(model.eval(), tokenizer, vocabulary, card, folder)
 
@@ -229,8 +258,14 @@ def read_card(folder: Path) -> ModelCard:
             raise EmocapError(f"{path}: {len(numbers)} {name} for {n_labels} labels; train the model again")
         _require_shares(path, name, numbers or ())
     _require_shares(path, "threshold", [card.threshold])
-    if not 0 < card.temperature < float("inf"):
-        raise EmocapError(f"{path}: temperature is {card.temperature}; train the model again")
+    try:
+        _ = card.scaling
+    except ValueError as error:
+        raise EmocapError(
+            f"{path}: {'calibration: ' if card.calibration else ''}{error}; train the model again"
+        ) from None
+    if card.calibration is not None and card.temperature != 1:
+        raise EmocapError(f"{path}: has a calibration and a temperature of {card.temperature}; train the model again")
     return card
 
 
@@ -252,21 +287,32 @@ def validated(card_class: type[Card], path: Path, values: Any) -> Card:
         raise EmocapError(f"{path}: {first_error(error.errors())}; train the model again") from None
 
 
-def _config(path: Path) -> VisualBertConfig:
+def read_config(path: Path, kind: str) -> PretrainedConfig:
+    """The configuration of a network.
+
+    Args:
+        path: of `config.json` in its folder.
+        kind: of its card.
+
+    Raises:
+        EmocapError: damaged, or of another kind.
+    """
     values = read_json(path)
+    if kind == TEXT_ENCODER:
+        require_text_encoder(path.parent, values)
     try:
-        return VisualBertConfig(**values)
+        return VisualBertConfig(**values) if kind == VISUAL_BERT else text_config(path.parent, values, {}, None)
     except Exception as error:  # the library raises errors of several libraries
         raise EmocapError(
             f"{path}: not a model's configuration ({str(error).splitlines()[0]}); train it again"
         ) from error
 
 
-def _weights(folder: Path, config: VisualBertConfig) -> VisualBertForEmotion:
+def _weights(folder: Path, config: PretrainedConfig, network: type[EmotionNetwork]) -> EmotionNetwork:
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     try:
-        model, loading_info = VisualBertForEmotion.from_pretrained(
+        model, loading_info = network.from_pretrained(
             folder, config=config, local_files_only=True, use_safetensors=True, output_loading_info=True
         )
     except Exception as error:  # the library raises whatever a damaged file causes

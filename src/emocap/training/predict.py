@@ -8,14 +8,15 @@ import torch
 
 from emocap.devices import best_device
 from emocap.errors import EmocapError
-from emocap.models.classifier import VisualBertForEmotion
+from emocap.models.classifier import EmotionNetwork
 from emocap.progress import track
 from emocap.training.batching import PairDataset
 from emocap.training.checkpoint import SavedModel
+from emocap.training.platt_scaling import PlattScaling
 
 
 @contextmanager
-def eval_mode(model: VisualBertForEmotion) -> Iterator[torch.device]:
+def eval_mode(model: EmotionNetwork) -> Iterator[torch.device]:
     """Evaluation mode without gradients on the best device; afterwards the model is on the CPU in its previous mode."""
     device, was_training = best_device(), model.training
     model.to(device).eval()
@@ -37,40 +38,41 @@ def require_finite(probabilities: np.ndarray) -> np.ndarray:
     return probabilities
 
 
-def pooled_vectors(model: VisualBertForEmotion, dataset: PairDataset, batch_size: int, what: str) -> np.ndarray:
+def pooled_vectors(model: EmotionNetwork, dataset: PairDataset, batch_size: int, what: str) -> np.ndarray:
     """(N, H) float32 inputs of `fc`, one per pair, without dropout."""
     return _run(model, dataset, batch_size, what, head=False)
 
 
-def calibrated_probabilities(logits: torch.Tensor, temperature: float, n_labels: int | None = None) -> np.ndarray:
-    """(N, E + R) float32 outputs of logits (N, E + R), of which those of emotions are divided by a card's temperature.
+def calibrated_probabilities(logits: torch.Tensor, scaling: PlattScaling) -> np.ndarray:
+    """(N, E + R) float32 outputs of logits (N, E + R), of which the E of emotions are scaled and the others are not.
 
     Args:
-        n_labels: number E of emotions, whose columns come first; None means all columns.
+        scaling: of a card; that of no emotion leaves all as they are.
 
     Raises:
         EmocapError: a probability is NaN.
 
-    >>> probabilities = calibrated_probabilities(torch.tensor([[1.0, 9.0]]).log(), 2.0)  # odds of 9 become 3
+    >>> halved = PlattScaling.of([0.5, 0.5], [0.0, 0.0])
+    >>> probabilities = calibrated_probabilities(torch.tensor([[1.0, 9.0]]).log(), halved)  # odds of 9 become 3
     >>> probabilities.astype(float).round(3).tolist()
     [[0.5, 0.75]]
     """
-    logits = logits.float()
-    if n_labels is None or n_labels == logits.shape[1]:
-        return require_finite(torch.sigmoid(logits / temperature).cpu().numpy())
-    scaled = torch.cat([logits[:, :n_labels] / temperature, logits[:, n_labels:]], dim=1)
-    return require_finite(torch.sigmoid(scaled).cpu().numpy())
+    logits, n_labels = logits.float().cpu(), len(scaling.slopes)
+    slopes, offsets = (torch.as_tensor(numbers, dtype=torch.float32) for numbers in (scaling.slopes, scaling.offsets))
+    scaled = torch.cat([logits[:, :n_labels] * slopes + offsets, logits[:, n_labels:]], dim=1)
+    return require_finite(torch.sigmoid(scaled).numpy())
 
 
-def predict_probabilities(model: VisualBertForEmotion, dataset: PairDataset, batch_size: int, what: str) -> np.ndarray:
+def predict_probabilities(model: EmotionNetwork, dataset: PairDataset, batch_size: int, what: str) -> np.ndarray:
     """(N, E + R) float32 uncalibrated probabilities, and ratings from 0 to 1, without dropout."""
-    return calibrated_probabilities(torch.from_numpy(_run(model, dataset, batch_size, what, head=True)), 1.0)
+    logits = torch.from_numpy(_run(model, dataset, batch_size, what, head=True))
+    return calibrated_probabilities(logits, PlattScaling.identity(0))
 
 
 def predict_calibrated(saved: SavedModel, dataset: PairDataset, batch_size: int, what: str) -> np.ndarray:
     """(N, E) float32 calibrated probabilities of the emotions alone by a saved model, without dropout."""
     logits = torch.from_numpy(_run(saved.model, dataset, batch_size, what, head=True))
-    return calibrated_probabilities(logits[:, : len(saved.vocabulary)], saved.card.temperature)
+    return calibrated_probabilities(logits[:, : len(saved.vocabulary)], saved.card.scaling)
 
 
 def predict_captions(
@@ -88,7 +90,7 @@ def predict_captions(
     return predict_calibrated(saved, dataset, batch_size, what)
 
 
-def _run(model: VisualBertForEmotion, dataset: PairDataset, batch_size: int, what: str, *, head: bool) -> np.ndarray:
+def _run(model: EmotionNetwork, dataset: PairDataset, batch_size: int, what: str, *, head: bool) -> np.ndarray:
     width = model.fc.out_features if head else model.fc.in_features
     results = np.empty((len(dataset), width), dtype=np.float32)
     order = dataset.by_length()

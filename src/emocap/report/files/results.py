@@ -7,7 +7,6 @@ from pydantic import AliasChoices, BaseModel, Field, model_validator
 from emocap.evaluation.metrics import PRIMARY
 from emocap.evaluation.rating_metrics import RATING_PRIMARY
 from emocap.report.files.comparison import (
-    LARGEST,
     MEAN_PEARSON_R,
     ROUNDING,
     Comparison,
@@ -43,7 +42,32 @@ class Reliability(BaseModel):
         return [(x, y, n) for x, y, n in rows if x is not None and y is not None and n]
 
 
-class EmotionCalibration(BaseModel):
+class Gap(BaseModel):
+    """Mean probability and share of positives of some cells; null where there are none.
+
+    Attributes:
+        interval: 95%, of the share less the mean probability; None where it is unknown.
+    """
+
+    predicted: Unit | None = None
+    frequency: Unit | None = None
+    interval: Interval | None = None
+
+    @property
+    def difference(self) -> float | None:
+        """Share less mean probability."""
+        return None if self.predicted is None or self.frequency is None else self.frequency - self.predicted
+
+
+class RangeGap(Gap):
+    """The cells whose probability is within a range."""
+
+    low: Unit
+    high: Unit
+    n_cells: Count
+
+
+class EmotionCalibration(Gap):
     """How well one emotion's probabilities are calibrated.
 
     Attributes:
@@ -58,23 +82,39 @@ class EmotionCalibration(BaseModel):
 
 
 class Calibration(BaseModel):
-    """One model's temperatures, one per unit, and its calibration before and after temperature scaling.
+    """How one model's logits were scaled, and its calibration before and after.
 
     Attributes:
-        applied: whether the temperature was applied in any unit; None where a run did not record it.
+        methods: by unit, of `emocap.evaluation.calibration`; runs of earlier versions recorded temperatures instead.
+        ranges_before, ranges: of the probabilities before and after scaling; empty where a run did not record them.
         top_ece: expected calibration error of the likeliest emotion of each pair.
+        adaptive_ece: that of all cells, in bins of equal count.
     """
 
-    temperature: list[Annotated[float, Field(strict=True, gt=0, le=LARGEST, allow_inf_nan=False)]] = []
-    applied: bool | None = None
+    methods: list[Literal["none", "temperature", "platt", "platt_per_emotion"]] = Field(default_factory=list)
+    ranges_before: list[RangeGap] = Field(default_factory=list)
+    ranges: list[RangeGap] = Field(default_factory=list)
     ece_before: Unit | None
     ece_after: Unit | None
     before: Reliability
     after: Reliability
     top_ece: Unit | None = None
+    adaptive_ece: Unit | None = None
     brier: Unit | None = None
     brier_skill: Number | None = None
     per_emotion: dict[str, EmotionCalibration] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_temperatures(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "methods" in values or not isinstance(values.get("temperature"), list):
+            return values
+        return values | {"methods": ["none" if value == 1 else "temperature" for value in values["temperature"]]}
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether its logits were scaled in any unit."""
+        return any(method != "none" for method in self.methods)
 
 
 class Emotions(BaseModel):

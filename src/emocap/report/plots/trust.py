@@ -10,6 +10,7 @@ from emocap.report.plots.figure import HEIGHT, Drawing, drawing_of, sentence_of
 from emocap.report.plots.intervals import Estimate, estimates, places_of, reliability_lines
 from emocap.report.plots.svg import SERIES
 from emocap.report.power import FEW_POSITIVES, is_rare, of_frequent
+from emocap.report.scaling import methods_in_words
 from emocap.report.text import counted, counted_reason, label_of, metric_in_sentence, metric_name, number
 from emocap.study.models import display_name
 from emocap.study.views import views_of
@@ -30,17 +31,13 @@ def reliability(results: Results, models: list[str]) -> Drawing | None:
     for name, colour in zip(shown, SERIES[: len(shown)], strict=True):
         calibration = results.calibration[name]
         words = f"{label_of(name)}’s expected calibration error is {number(calibration.ece_before)}"
-        if calibration.applied is False:
+        if not calibration.is_scaled:
             curves.append((name, colour, calibration.before, True))
-            words += " (no temperature was applied)"
+            words += " (not scaled)"
         else:
             curves.append((f"{name}, before", colour, calibration.before, False))
             curves.append((f"{name}, after", colour, calibration.after, True))
-            words += f" before temperature scaling and {number(calibration.ece_after)} after"
-        if calibration.temperature and calibration.applied is not False:
-            low, high = min(calibration.temperature), max(calibration.temperature)
-            at = f"temperature {low:.2f}" if high - low < 0.005 else f"temperatures {low:.2f} to {high:.2f}"
-            words += f" ({at})"
+            words += f" before scaling and {number(calibration.ece_after)} after ({methods_in_words(calibration)})"
         parts.append(words)
     prior = results.calibration.get("prior")
     if prior is not None and "prior" not in shown:

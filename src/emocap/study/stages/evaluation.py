@@ -65,7 +65,7 @@ def evaluation(units: Sequence[TrainingUnit]) -> None:
         "uses_images": uses_images(study, predictions, chosen_in),
         "comparison_baseline": {"model": baseline, "chosen_in": chosen_in},
         **compared(predictions, _references(config, predictions)),
-        "calibration": _calibration(held_out, targets, vocabulary),
+        "calibration": _calibration(study, held_out, targets),
         "emotions": _emotions(units, targets),
         "human": human(study, pairs, predictions),
         **studies(units, targets, compared),
@@ -109,13 +109,15 @@ def _compared(study: TrainingUnit, models: dict[str, list[ModelPredictions]], re
     return found | {"ratings": compare_ratings(models, true, study.groups, ratings, **settings)}
 
 
-def _calibration(held_out: Mapping[str, HeldOut], targets: np.ndarray, vocabulary: Vocabulary) -> dict[str, Any]:
+def _calibration(study: TrainingUnit, held_out: Mapping[str, HeldOut], targets: np.ndarray) -> dict[str, Any]:
     """How reliable each model's probabilities of the emotions are; nothing without emotions."""
+    prior, labels = held_out["prior"].repeats, study.vocabulary.labels
+    settings: dict[str, Any] = {"n_bootstrap": study.config.evaluation.n_bootstrap, "seed": study.config.seed}
     return {
-        name: calibration_report(found.repeats, held_out["prior"].repeats, targets, vocabulary.labels)
-        | {"temperature": found.temperatures, "applied": found.is_scaled}
+        name: calibration_report(found.repeats, prior, targets, labels, images=study.groups, **settings)
+        | {"methods": found.methods}
         for name, found in held_out.items()
-        if len(vocabulary)
+        if labels
     }
 
 

@@ -11,7 +11,7 @@ from emocap.evaluation.linear_fits import mean_ratings
 from emocap.evaluation.ranking_metrics import mean_average_precision, recall_at_k
 from emocap.evaluation.rating_metrics import mean_pearson_r
 from emocap.files import write_array, write_json
-from emocap.models.classifier import EmotionHead, VisualBertForEmotion, set_prior_bias
+from emocap.models.classifier import EmotionHead, EmotionNetwork, set_prior_bias
 from emocap.models.transfer import is_head_only, transfer
 from emocap.study.model_card import validation_calibration
 from emocap.study.training_unit import TrainingUnit
@@ -61,7 +61,7 @@ def point_seed(unit: int, own: int) -> int:
     return (unit * 1_000_003 + own) % 2**31
 
 
-def start_at_frequencies(model: VisualBertForEmotion, targets: np.ndarray) -> None:
+def start_at_frequencies(model: EmotionNetwork, targets: np.ndarray) -> None:
     """Set `fc`'s bias so that an untrained model predicts about the means of the targets (N, E + R) without NaN.
 
     A rating that no pair has, as in a small part of the pairs, starts at the middle of its scale.
@@ -69,7 +69,7 @@ def start_at_frequencies(model: VisualBertForEmotion, targets: np.ndarray) -> No
     set_prior_bias(model.fc, torch.as_tensor(mean_ratings(targets)))
 
 
-def start_at_pseudo_labels(study: TrainingUnit, model: VisualBertForEmotion, targets: np.ndarray) -> np.ndarray:
+def start_at_pseudo_labels(study: TrainingUnit, model: EmotionNetwork, targets: np.ndarray) -> np.ndarray:
     """Start a student at the frequencies of its pseudo-labels (M, E), and return its targets (M, E + R).
 
     Pseudo-labels have no ratings, so that those of the targets are missing. The student predicts for each rating the
@@ -87,7 +87,7 @@ def start_at_pseudo_labels(study: TrainingUnit, model: VisualBertForEmotion, tar
 def fit_on_target(
     study: TrainingUnit,
     run: str,
-    model: VisualBertForEmotion,
+    model: EmotionNetwork,
     tokenizer: Any,
     settings: TrainSettings,
     *,
@@ -128,7 +128,7 @@ def fit_on_target(
 def finish(
     study: TrainingUnit,
     run: str,
-    model: VisualBertForEmotion,
+    model: EmotionNetwork,
     tokenizer: Any,
     history: dict[str, Any],
     batch: int,
@@ -165,7 +165,7 @@ def finish(
 def pretrain(
     study: TrainingUnit,
     run: str,
-    model: VisualBertForEmotion,
+    model: EmotionNetwork,
     training: PairDataset,
     settings: TrainSettings,
     seed: int,
@@ -196,13 +196,13 @@ def pretrain(
 
 def move_layers(
     study: TrainingUnit,
-    base: VisualBertForEmotion,
+    base: EmotionNetwork,
     n: int | None,
     *,
     freeze: bool,
     seed: int,
     copy_head: bool = False,
-) -> VisualBertForEmotion:
+) -> EmotionNetwork:
     """A model for the target with the lowest n layers of `base`, which may have had another vocabulary."""
     model = transfer(
         base,

@@ -11,7 +11,7 @@ import numpy as np
 
 from emocap.errors import EmocapError
 from emocap.evaluation.averaging import mean_of_logits
-from emocap.evaluation.calibration import Calibration, calibrate, scale
+from emocap.evaluation.calibration import Calibration, calibrate
 from emocap.evaluation.predictions import ModelPredictions
 from emocap.evaluation.ranking_metrics import mean_average_precision
 from emocap.evaluation.rating_metrics import mean_pearson_r
@@ -77,7 +77,7 @@ class UnitPredictions:
         predictions: for the test pairs.
         validation: mean average precision on the validation pairs, NaN where they name no emotion; in a study of
             ratings alone the mean of Pearson's r.
-        calibration: temperature and thresholds.
+        calibration: scaling and thresholds.
         rating_validation: mean over ratings of Pearson's r on the validation pairs; NaN without ratings.
     """
 
@@ -111,21 +111,16 @@ class HeldOut:
         return float(np.mean([unit.rating_validation for unit in self.units]))
 
     @property
-    def temperatures(self) -> list[float]:
-        """One per unit."""
-        return [unit.calibration.temperature for unit in self.units]
-
-    @property
-    def is_scaled(self) -> bool:
-        """Whether a temperature is applied in any unit."""
-        return any(unit.calibration.is_scaled for unit in self.units)
+    def methods(self) -> list[str]:
+        """How the logits were scaled, by unit."""
+        return [unit.calibration.method for unit in self.units]
 
 
 def pooled(units: Sequence[Unit], targets: np.ndarray, folder: str, *, scaled: bool = True) -> HeldOut:
     """A model's predictions, calibrated in each unit on its validation pairs.
 
     Args:
-        scaled: whether by a temperature; the prior stays the label frequencies, and gets thresholds alone.
+        scaled: whether at all; the prior stays the label frequencies, and gets thresholds alone.
     """
     return HeldOut(
         [
@@ -160,7 +155,7 @@ def calibrated(
     return ModelPredictions(
         rows=unit.rows["test"] if rows is None else rows,
         raw=emotions.astype(np.float32),
-        probabilities=scale(emotions, calibration.temperature).astype(np.float32),
+        probabilities=calibration.scaling(emotions).astype(np.float32),
         threshold=np.full(n, calibration.threshold, dtype=np.float32),
         thresholds=np.tile(calibration.thresholds.astype(np.float32), (n, 1)),
         ratings=test[:, emotions.shape[1] :].astype(np.float32),

@@ -16,11 +16,12 @@ import numpy as np
 from emocap.classifiers.ensemble import ENSEMBLE, save_ensemble
 from emocap.classifiers.evaluation_file import write_evaluation
 from emocap.classifiers.places import RECOMMENDED
-from emocap.evaluation.calibration import Calibration
+from emocap.evaluation.calibration import Calibration, uncalibrated
 from emocap.evaluation.metrics import PRIMARY
 from emocap.evaluation.rating_metrics import RATING_PRIMARY
 from emocap.evaluation.verdicts import Verdict, decide
 from emocap.files import read_json, write_json
+from emocap.study.model_card import calibration_card
 from emocap.study.stages.choices import BEST_BASELINE, recommended
 from emocap.study.stages.held_out import ensemble
 from emocap.study.training_unit import TrainingUnit
@@ -69,7 +70,8 @@ def _over_units(study: TrainingUnit, name: str, members: Sequence[Path]) -> Path
     """Write the ensemble of a model's units, each calibrated on its own validation pairs; returns its folder."""
     cards = [read_card(member) for member in members]
     thresholds = np.mean([card.thresholds or [card.threshold] * len(card.labels) for card in cards], axis=0)
-    calibration = Calibration(1.0, float(np.mean([card.threshold for card in cards])), thresholds)
+    threshold = float(np.mean([card.threshold for card in cards]))
+    calibration = replace(uncalibrated(len(cards[0].labels)), threshold=threshold, thresholds=thresholds)
     return _save(study, name, members, calibration, study.root / FOLDER / name / "model", calibrated_members=True)
 
 
@@ -113,7 +115,8 @@ def _save(
         run=name,
         members=[Path(os.path.relpath(member, folder)).as_posix() for member in members],
         calibrated_members=calibrated_members,
-        temperature=calibration.temperature,
+        temperature=1.0,
+        calibration=calibration_card(calibration),
         threshold=calibration.threshold,
         thresholds=[float(threshold) for threshold in calibration.thresholds],
         max_length=max(card.max_length for card in cards),
