@@ -24,3 +24,4 @@ def _names_of_public_doctests(request: pytest.FixtureRequest, doctest_namespace:
     """Only the doctests of `emocap.api` need the models, which take seconds to train."""
     if isinstance(request.node, pytest.DoctestItem) and request.node.name.startswith("emocap.api."):
         doctest_namespace.update(request.getfixturevalue("doctest_models"))
+        doctest_namespace["EmotionPredictor"] = import_module("emocap").EmotionPredictor

@@ -1,9 +1,10 @@
 """EmotionPredictor: predicts the emotions and ratings that an image with a caption evokes, and explains them."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -11,8 +12,10 @@ from PIL import Image
 from emocap.api.caption_checks import check_caption
 from emocap.api.explanation import Explanation, explain_pair
 from emocap.api.images import ImageInput, ImageSource, image_source, model_extractor
+from emocap.api.model_facts import ModelFacts
 from emocap.api.model_folders import caption_refused, image_refused
 from emocap.api.prediction import Prediction, predictions_of
+from emocap.api.prediction_inputs import predict_inputs
 from emocap.api.remarks import (
     Remark,
     remarks_on_caption,
@@ -24,6 +27,7 @@ from emocap.api.requested_emotions import output_index, resolve_emotions
 from emocap.captioning.generation import batch_slices
 from emocap.classifiers.base import CaptionReader, Classifier
 from emocap.classifiers.familiarity import Familiarity, read_familiarity
+from emocap.classifiers.included import included_model
 from emocap.classifiers.load import load_classifier
 from emocap.errors import EmocapError
 from emocap.regions.describe import Prepared, prepare_source
@@ -31,10 +35,11 @@ from emocap.regions.extractors.base import Extractor, Regions
 from emocap.regions.images import MAX_PIXELS
 
 
-class EmotionPredictor:
+class EmotionPredictor(ModelFacts):
     """Predicts the emotions that an image with a caption evokes.
 
-    `from_pretrained` loads one from a run directory or a model folder of a study.
+    `included` loads a model that emocap brings along, `from_pretrained` one from a run directory or a model folder.
+    `len(predictor)` is the number of its outputs, which are emotions and ratings.
 
     >>> predictor = EmotionPredictor.from_pretrained(model_folder)
     >>> for prediction in predictor.predict(image_path, "the dog waits alone at night"):
@@ -48,10 +53,17 @@ class EmotionPredictor:
         self._classifier = classifier
         self._allow_other_features = allow_other_features
 
-    def __repr__(self) -> str:
-        card = self._classifier.card
-        what = f"{len(self.labels)} emotions" + (f", {len(self.ratings)} ratings" if self.ratings else "")
-        return f"EmotionPredictor({card.run}, kind {card.kind}, {what}, from {self.folder})"
+    @classmethod
+    def included(cls, name: Literal["small", "large"] | None = None) -> "EmotionPredictor":
+        """Load a model that emocap includes; `emocap models` lists them with their scores.
+
+        Args:
+            name: None loads the large one where its backbone is installed, else the small one.
+
+        Raises:
+            EmocapError: what it needs is not installed; the error names the command that installs it.
+        """
+        return cls(load_classifier(included_model(name).folder))
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, allow_other_features: bool = False) -> "EmotionPredictor":
@@ -70,77 +82,39 @@ class EmotionPredictor:
         """
         return cls(load_classifier(folder), allow_other_features)
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The emotions that the model predicts, in their fixed order; none for a model of ratings alone.
+    def __call__(
+        self,
+        pairs: Any,
+        captions: str | Sequence[str] | None = None,
+        *,
+        columns: Mapping[str, str] | None = None,
+        images: str | Path | None = None,
+    ) -> Any:
+        """Predict for whatever is at hand.
 
-        >>> EmotionPredictor.from_pretrained(model_folder).labels
-        ('happy', 'sad', 'awe')
+        Args:
+            pairs: with `captions`, an image as for `predict`. Without them a caption, a list of captions, a list of
+                (image, caption), or a pandas or polars `DataFrame` with the columns `caption` and, optionally, `image`.
+            captions: one caption of the image, or several.
+            columns: of a data frame: other names of the columns, such as `{"caption": "text"}`.
+            images: of a data frame: folder that the names of its images are relative to.
+
+        Returns:
+            A `Prediction` for one pair, a list of them for several. For a data frame one of its kind with its index, a
+            column of probabilities for each emotion, and a column `rating_NAME` for each rating; rows that cannot be
+            used are missing values there, and a warning says how many.
+
+        Raises:
+            EmocapError: as `predict`, or the data frame lacks a column.
+
+        >>> predictor = EmotionPredictor.from_pretrained(model_folder)
+        >>> captions = ["the child celebrates in the sun", "the dog waits alone at night"]
+        >>> [prediction[0].emotion for prediction in predictor(image_path, captions)]
+        ['happy', 'sad']
+        >>> [prediction[0].emotion for prediction in predictor(captions)]
+        ['happy', 'sad']
         """
-        return self._classifier.vocabulary.labels
-
-    @property
-    def ratings(self) -> dict[str, tuple[float, float]]:
-        """The ratings that the model predicts, each with the lowest and highest value of its scale.
-
-        >>> EmotionPredictor.from_pretrained(model_folder).ratings
-        {}
-        """
-        return {rating.name: (rating.low, rating.high) for rating in self._classifier.ratings}
-
-    @property
-    def folder(self) -> Path:
-        """The folder that the model was loaded from.
-
-        >>> EmotionPredictor.from_pretrained(model_folder).folder.name
-        'model'
-        """
-        return self._classifier.folder
-
-    @property
-    def name(self) -> str:
-        """The model's name in its study.
-
-        >>> EmotionPredictor.from_pretrained(model_folder).name
-        'AnB+'
-        """
-        return self._classifier.card.run
-
-    @property
-    def frequencies(self) -> list[float] | None:
-        """Share of the training pairs that name each emotion; None if unknown.
-
-        >>> EmotionPredictor.from_pretrained(model_folder).frequencies
-        [0.5, 0.3, 0.2]
-        """
-        return self._classifier.card.frequencies
-
-    @property
-    def language(self) -> str | None:
-        """ISO 639 code of the language of the training captions; None if it is unknown.
-
-        >>> print(EmotionPredictor.from_pretrained(model_folder).language)
-        None
-        """
-        return self._classifier.card.language
-
-    @property
-    def uses_images(self) -> bool:
-        """Whether the model was trained on images as well as captions.
-
-        >>> EmotionPredictor.from_pretrained(model_folder).uses_images
-        True
-        """
-        return self._classifier.uses_images
-
-    @property
-    def uses_captions(self) -> bool:
-        """Whether the model was trained on captions; one of images alone refuses a caption without an image.
-
-        >>> EmotionPredictor.from_pretrained(model_folder).uses_captions
-        True
-        """
-        return self._classifier.uses_captions
+        return predict_inputs(self, pairs, captions, columns, images)
 
     def predict(self, image: ImageInput, caption: str = "") -> Prediction:
         """The probability of every emotion, highest first, and the ratings (`Prediction.ratings`).

@@ -22,11 +22,14 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         raise OSError(str(error).splitlines()[0]) from error
 
 
-def read_arrays(path: Path, dtypes: Mapping[str, str]) -> dict[str, np.ndarray]:
+def read_arrays(
+    path: Path, dtypes: Mapping[str, str], other_dtypes: Mapping[str, str] | None = None
+) -> dict[str, np.ndarray]:
     """Named arrays.
 
     Args:
         dtypes: the type of each expected array, such as "float32".
+        other_dtypes: the type that some of them may have instead.
 
     Raises:
         EmocapError: missing or damaged, other arrays than expected, or a number that is not finite.
@@ -39,7 +42,8 @@ def read_arrays(path: Path, dtypes: Mapping[str, str]) -> dict[str, np.ndarray]:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise EmocapError(f"{path}: cannot be read ({reason}); restore it, or run the study again") from error
     found = {name: str(array.dtype) for name, array in arrays.items()}
-    if found != dict(dtypes):
+    other = {name: dtype for name, dtype in (other_dtypes or {}).items() if found.get(name) == dtype}
+    if found != {**dtypes, **other}:
         raise EmocapError(f"{path}: holds {_listed(found)}, expected {_listed(dtypes)}; run the study again")
     for name, array in arrays.items():
         if not np.isfinite(array).all():

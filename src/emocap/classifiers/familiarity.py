@@ -4,8 +4,9 @@ An image is the mean of its region features. Its distance is that of Mahalanobis
 first principal components (Lee et al. 2018, arXiv 1807.03888). Photographs vary so much that drawn scenes are hardly
 further away than the most unusual photographs, so a second score is the log-odds of a logistic regression that tells
 training images from a few drawn scenes (outlier exposure, Hendrycks et al. 2019, arXiv 1812.04606). A caption's
-distance is the mean surprisal of its words in the training captions. A limit is a percentile of what images or captions
-have that were held out from the statistics. Left out: whether image and caption fit together.
+distance is the mean surprisal of its words in the training captions; where these have many words, a caption is also
+unlike them if nearly all its words are new, which tells short ones in another language. A limit is a percentile of what
+images or captions have that were held out from the statistics. Left out: whether image and caption fit together.
 """
 
 import math
@@ -32,6 +33,8 @@ AXES = 64
 FOLDS = 5
 PERCENTILE = 99.0
 IMAGE_PERCENTILE = 99.75  # of either score, so that about half a percent exceed one of them
+MIN_WORDS_KNOWN = 5000  # of fewer, new words are common in any caption
+MAX_SHARE_NEW = 0.75
 PSEUDO_WORDS = 3  # words of mean surprisal added to each caption, since short ones vary most
 _DTYPES = {
     "image_mean": "float32", "image_axes": "float32", "image_limit": "float32", "drawn_weights": "float32",
@@ -99,7 +102,14 @@ class CaptionStatistics:
 
     def is_unlike(self, captions: Sequence[str]) -> np.ndarray:
         """(N,) bool: which captions are unlike the training captions."""
-        return self.distances(captions) > self.limit
+        return (self.distances(captions) > self.limit) | self._are_new(captions)
+
+    def _are_new(self, captions: Sequence[str]) -> np.ndarray:
+        """(N,) bool: which captions have at least two words, nearly all of which are in no training caption."""
+        if len(self.counts) < MIN_WORDS_KNOWN:
+            return np.zeros(len(captions), bool)
+        is_new = [[word not in self.counts for word in words(caption)] for caption in captions]
+        return np.array([len(row) > 1 and sum(row) >= MAX_SHARE_NEW * len(row) for row in is_new], bool)
 
 
 @dataclass(frozen=True)
@@ -192,8 +202,12 @@ def _folds(groups: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(training, held) for training, held in folds if len(training) and len(held)]
 
 
-def write_familiarity(folder: Path, familiarity: Familiarity) -> None:
-    """Write the statistics into a model folder."""
+def write_familiarity(folder: Path, familiarity: Familiarity, *, is_compact: bool = False) -> None:
+    """Write the statistics into a model folder.
+
+    Args:
+        is_compact: store the axes of images, nearly all of the file, as float16.
+    """
     images, captions = familiarity.images, familiarity.captions
     no_axes = np.zeros((0, 0), np.float32)
     infinity = float(np.finfo(np.float32).max)
@@ -206,7 +220,7 @@ def write_familiarity(folder: Path, familiarity: Familiarity) -> None:
     counts = {} if captions is None else captions.counts
     arrays = {name: np.array([number], np.float32) for name, number in numbers.items()} | {
         "image_mean": np.zeros(0, np.float32) if images is None else images.mean.astype(np.float32),
-        "image_axes": no_axes if images is None else images.axes,
+        "image_axes": no_axes if images is None else images.axes.astype(np.float16 if is_compact else np.float32),
         "drawn_weights": np.zeros(0, np.float32) if images is None else images.drawn_weights,
         "words": np.frombuffer("\n".join(counts).encode(), np.uint8),
         "word_counts": np.array(list(counts.values()), np.int32),
@@ -221,7 +235,7 @@ def read_familiarity(folder: Path) -> Familiarity:
     if not path.is_file():
         return Familiarity(None, None)
     try:
-        return _familiarity(path, read_arrays(path, _DTYPES))
+        return _familiarity(path, read_arrays(path, _DTYPES, {"image_axes": "float16"}))
     except EmocapError as error:
         logger.warning("%s; nothing is compared with the training data", error)
         return Familiarity(None, None)
@@ -230,7 +244,7 @@ def read_familiarity(folder: Path) -> Familiarity:
 def _familiarity(path: Path, arrays: dict[str, np.ndarray]) -> Familiarity:
     numbers = {name: array for name, array in arrays.items() if name.endswith(("limit", "bias"))}
     known = arrays["words"].tobytes().decode("utf-8", "replace").split("\n") if arrays["words"].size else []
-    axes, n_words = arrays["image_axes"], len(arrays["word_counts"])
+    axes, n_words = arrays["image_axes"].astype(np.float32), len(arrays["word_counts"])
     shapes = {"image_mean": axes.shape[1:], "drawn_weights": axes.shape[:1]}
     is_consistent = axes.ndim == 2 and all(arrays[name].shape == shape for name, shape in shapes.items())
     if not is_consistent or len(known) != n_words or any(array.shape != (1,) for array in numbers.values()):

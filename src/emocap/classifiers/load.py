@@ -6,16 +6,18 @@ from pathlib import Path
 from emocap.classifiers.base import Classifier
 from emocap.classifiers.baseline import BaselineClassifier
 from emocap.classifiers.baseline_files import KINDS
+from emocap.classifiers.compact import load_compact
 from emocap.classifiers.ensemble import ENSEMBLE, EnsembleClassifier
 from emocap.classifiers.evaluation_file import require_as_evaluated
 from emocap.classifiers.network import NetworkClassifier
 from emocap.classifiers.places import find_model
+from emocap.classifiers.required_backbone import is_compact
 from emocap.errors import EmocapError
 from emocap.training.card_file import CARD
-from emocap.training.checkpoint import VISUAL_BERT, read_card
+from emocap.training.checkpoint import NETWORKS, read_card
 
 _LOADERS: dict[str, Callable[[Path], Classifier]] = {
-    VISUAL_BERT: NetworkClassifier.load,
+    **dict.fromkeys(NETWORKS, NetworkClassifier.load),
     **dict.fromkeys(KINDS, BaselineClassifier.load),
 }
 
@@ -37,6 +39,8 @@ def _load(folder: Path, ensembles: tuple[Path, ...]) -> Classifier:
     """Load a model folder; `ensembles` are those whose member it is."""
     if folder.resolve() in ensembles:
         raise EmocapError(f"{folder / CARD}: an ensemble that is a member of itself; run the study again")
+    if is_compact(folder):
+        return NetworkClassifier(load_compact(folder))
     kind = read_card(folder).kind
     require_as_evaluated(folder)
     if kind == ENSEMBLE:
