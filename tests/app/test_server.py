@@ -253,12 +253,6 @@ def test_startup_error_is_one_line(run, tmp_path) -> None:
     assert "the key has 3 characters, expected 16 or more" in error_of("--model", str(run), EMOCAP_API_KEY="abc")
 
 
-def test_without_model_and_demo_says_what_to_do(tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(EmocapError, match=r"no demo run here .*run emocap demo, or give --model DIR"):
-        load_served(None)
-
-
 def test_hosts_are_restricted_on_loopback_or_by_name() -> None:
     local = {"localhost", "127.0.0.1", "::1"}
     for host in local:

@@ -142,6 +142,7 @@ def _model_routes(service: Service, metrics: Metrics) -> APIRouter:
             "version": version("emocap"),
             "remarks": [remark.text for remark in served.predictor.model_remarks()],
             "about": ABOUT,
+            "card": served.card,
             "limits": schemas.public_limits(service.limits),
         }
 

@@ -145,7 +145,7 @@ class ModelResponse(BaseModel):
 
     `ratings` has the lowest and highest value of each rating's scale. `styles` are those of the captioner, if it has
     any. `evaluation` compares the model with a baseline
-    of its study; null if it was not evaluated.
+    of its study; null if it was not evaluated. `card` is the model card in Markdown, of models that have one.
     """
 
     name: str
@@ -161,6 +161,7 @@ class ModelResponse(BaseModel):
     version: str
     remarks: list[str]
     about: str
+    card: str | None
     limits: dict[str, Any]
 
 

@@ -11,13 +11,13 @@ from emocap.api.predictor import EmotionPredictor
 from emocap.app.examples import Example, load_examples
 from emocap.captioning.checkpoint import find_captioner
 from emocap.classifiers.evaluation_file import EVALUATION, read_evaluation
+from emocap.classifiers.included import MODEL_CARD
 from emocap.classifiers.places import run_directory
 from emocap.errors import EmocapError
 from emocap.evaluation.verdicts import Verdict
-from emocap.files import read_json
+from emocap.files import read_json, read_text
 from emocap.progress import logger
 
-DEMO_RUNS = ("runs/demo-captions", "runs/demo")
 METRIC_NAMES = ("top1_accuracy", "top3_accuracy", "recall_at_3", "mean_average_precision")
 
 
@@ -102,6 +102,7 @@ class ServedModel:
         folder: folder of the classifier.
         evaluation: None if the model was not evaluated.
         frequencies: (E,) share of the training pairs with each emotion, or None.
+        card: what the folder says of its model in Markdown; None without such a file.
     """
 
     predictor: EmotionPredictor
@@ -112,6 +113,7 @@ class ServedModel:
     evaluation: Evaluation | None
     frequencies: np.ndarray | None
     examples: list[Example]
+    card: str | None = None
 
     @property
     def styles(self) -> tuple[str, ...]:
@@ -119,18 +121,12 @@ class ServedModel:
         return () if self.captioner is None else self.captioner.styles
 
 
-def load_served(folder: Path | None, *, allow_other_features: bool = False) -> ServedModel:
-    """Load a run with a captioner, the model that a run recommends, or a model folder; None loads the demo's run.
+def load_served(folder: Path, *, allow_other_features: bool = False) -> ServedModel:
+    """Load a run with a captioner, the model that a run recommends, or a model folder.
 
     Raises:
         EmocapError: there is no model, or a damaged one.
     """
-    if folder is None:
-        folder = next((Path(place) for place in DEMO_RUNS if (Path(place) / "results.json").is_file()), None)
-        if folder is None:
-            raise EmocapError(
-                f"serve: no demo run here ({' or '.join(DEMO_RUNS)}); run emocap demo, or give --model DIR"
-            )
     place = find_captioner(folder)
     captioner = None
     if place is not None:
@@ -150,11 +146,17 @@ def load_served(folder: Path | None, *, allow_other_features: bool = False) -> S
         captioner=captioner,
         name=predictor.name,
         folder=predictor.folder,
-        measured=None if run is None else _held_out_scores(run, predictor.name),
+        measured=_recorded_scores(predictor.folder) if run is None else _held_out_scores(run, predictor.name),
         evaluation=_evaluation(predictor.folder),
         frequencies=None if frequencies is None else np.array(frequencies),
         examples=examples,
+        card=_model_card(predictor.folder),
     )
+
+
+def _model_card(folder: Path) -> str | None:
+    path = folder / MODEL_CARD
+    return read_text(path) if path.is_file() else None
 
 
 def _evaluation(folder: Path) -> Evaluation | None:
@@ -163,6 +165,15 @@ def _evaluation(folder: Path) -> Evaluation | None:
         return None if values is None else TypeAdapter(Evaluation).validate_python(values)
     except ValidationError:  # such scores do not prevent serving
         logger.warning("%s: lacks what a study writes, so the scores are not shown", folder / EVALUATION)
+        return None
+
+
+def _recorded_scores(folder: Path) -> HeldOutScores | None:
+    """The scores that are recorded beside a model which is in no run, such as an included one."""
+    values = read_evaluation(folder)
+    try:
+        return None if values is None else TypeAdapter(HeldOutScores).validate_python(values["measured"])
+    except (KeyError, ValidationError):
         return None
 
 

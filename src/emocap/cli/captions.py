@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from emocap.cli.checks import Ranker, captioner_labels, check_emotions, check_image, check_style, find_ranker
-from emocap.cli.options import OtherFeaturesOption
+from emocap.cli.models import chosen_model
+from emocap.cli.options import ModelOption, OtherFeaturesOption
 from emocap.cli.output import printable
 from emocap.cli.remarks import print_ranking_remarks
 from emocap.errors import EmocapError
@@ -122,12 +123,12 @@ def _check_options(
 
 
 def rank(
-    model: Annotated[Path, typer.Option("--model", help="Run, or a model of it, such as runs/demo/AnB+.")],
     paths: Annotated[
         list[Path],
         typer.Argument(metavar="[IMAGE] CAPTIONS", help="A text file, one caption per line; before it the image."),
     ],
     emotion: EmotionOption,
+    model: ModelOption = None,
     avoid: AvoidOption = None,
     max_chars: CharsOption = None,
     strength: Annotated[
@@ -138,7 +139,7 @@ def rank(
 ) -> None:
     """Rank your own captions by what they make people feel; none is changed or left out.
 
-    Example: `emocap rank --model runs/demo/AnB+ dog.jpg captions.txt --emotion hopeful --avoid scared`
+    Example: `emocap rank dog.jpg captions.txt --emotion hopeful --avoid scared`
     """
     from emocap.files import read_text
 
@@ -148,7 +149,7 @@ def rank(
     if not captions:
         raise EmocapError(f"{paths[-1]}: holds no captions; write one per line")
     image = paths[0] if len(paths) == 2 else None
-    ranker = find_ranker(model)
+    ranker = find_ranker(chosen_model(model))
     check_emotions(ranker.labels, emotion, avoid or [])
     if image is not None:
         check_image(image)

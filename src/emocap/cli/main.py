@@ -14,6 +14,7 @@ from emocap.cli.captions import caption, rank
 from emocap.cli.curve import curve
 from emocap.cli.features import extract, store_app
 from emocap.cli.inspect import inspect
+from emocap.cli.models import models
 from emocap.cli.predict import evaluate, explain, label, predict
 from emocap.cli.serve import serve
 from emocap.cli.signals import Stopped, end_soon, stopped_by_signals
@@ -44,6 +45,7 @@ _COMMANDS = (
     rank,
     extract,
     serve,
+    models,
 )
 RESUMED = {"run", "demo", "curve", "extract"}
 for command in _COMMANDS:

@@ -13,8 +13,12 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the YAML; may be repeated.")
 ]
 ModelOption = Annotated[
-    Path,
-    typer.Option("--model", help="Run, for the model that it recommends, or a model of it, such as runs/demo/AnB+."),
+    Path | None,
+    typer.Option(
+        "--model",
+        help="Run, for the model that it recommends; a model of it, such as runs/demo/AnB+; or large or small, the "
+        "included models. Default the best included model that is installed.",
+    ),
 ]
 FormatOption = Annotated[
     str | None,

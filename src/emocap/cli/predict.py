@@ -9,6 +9,7 @@ import typer
 
 from emocap.cli.checks import check_pair, check_target
 from emocap.cli.evaluation import print_evaluation
+from emocap.cli.models import chosen_model
 from emocap.cli.options import (
     Columns,
     FormatOption,
@@ -28,9 +29,9 @@ from emocap.errors import EmocapError
 
 
 def label(
-    model: ModelOption,
     data: Annotated[Path, typer.Option("--data", help="Corpus to label.")],
     out: Annotated[Path, typer.Option("--out", help="File: .parquet, .csv, .jsonl or .tar; or folder: .dataset.")],
+    model: ModelOption = None,
     format_: FormatOption = None,
     images: ImagesOption = None,
     columns: Columns = None,
@@ -48,7 +49,7 @@ def label(
     from emocap.report.text import counted
 
     n_pairs = label_corpus(
-        model,
+        chosen_model(model),
         data,
         out,
         format_=format_,
@@ -62,8 +63,8 @@ def label(
 
 
 def evaluate(
-    model: ModelOption,
     data: Annotated[Path, typer.Option("--data", help="Labelled corpus.")],
+    model: ModelOption = None,
     format_: FormatOption = None,
     images: ImagesOption = None,
     columns: Columns = None,
@@ -101,7 +102,7 @@ def evaluate(
     from emocap.api.label_maps import parse_label_map
     from emocap.api.model_folders import model_summary
 
-    summary = model_summary(model)
+    summary = model_summary(chosen_model(model))
     evaluation = evaluate_corpus(
         summary.folder,
         data,
@@ -122,8 +123,8 @@ def evaluate(
 
 
 def predict(
-    model: ModelOption,
     words: Annotated[list[str] | None, ImageAndCaption] = None,
+    model: ModelOption = None,
     top: Annotated[
         int | None, typer.Option("--top", "-n", min=1, help="Emotions to show; default 5, with --input 4.")
     ] = None,
@@ -145,19 +146,19 @@ def predict(
     columns of a table are kept. Rows that cannot be used are listed with the reason in NAME-rejected.csv, next to the
     output.
 
-    Example: `emocap predict --model runs/demo/AnB+ dog.jpg "A dog waits at the door, all alone."`
+    Example: `emocap predict dog.jpg "A dog waits at the door, all alone."`
 
     Example: `emocap predict --model runs/demo/AnB+ --input pairs.csv --images images --output out.parquet`
     """
     if table is not None:
         if words or out is None:
             raise EmocapError("predict --input takes --output and no caption; see emocap predict --help")
-        _predict_table(model, table, out, images, top, allow_other_features, read_options(columns))
+        _predict_table(chosen_model(model), table, out, images, top, allow_other_features, read_options(columns))
         return
     if not words or out is not None or images is not None or columns is not None:
         raise EmocapError("predict takes a caption, or --input with --output; see emocap predict --help")
     image, caption = _image_and_caption("predict", words)
-    summary = check_pair(model, image, caption)
+    summary = check_pair(chosen_model(model), image, caption)
     from emocap.api.requested_emotions import check_top
 
     check_top(summary.labels, top, "--top")
@@ -201,8 +202,8 @@ def _predict_table(
 
 
 def explain(
-    model: ModelOption,
     words: Annotated[list[str], ImageAndCaption],
+    model: ModelOption = None,
     emotion: Annotated[
         str | None,
         typer.Option("--emotion", "-e", help="The emotion or rating to explain; default the most likely emotion."),
@@ -215,12 +216,12 @@ def explain(
 ) -> None:
     """Show which words and regions raise or lower an emotion or a rating, and the effect of other wordings.
 
-    Example: `emocap explain --model runs/demo/AnB+ dog.jpg "A dog waits, all alone." --emotion sad --out why.html`
+    Example: `emocap explain dog.jpg "A dog waits, all alone." --emotion sad --out why.html`
     """
     image, caption = _image_and_caption("explain", words)
     if out is not None:
         _check_explanation_file(out, image)
-    summary = check_pair(model, image, caption)
+    summary = check_pair(chosen_model(model), image, caption)
     check_target(summary, emotion)
     from emocap.api.explanation_file import write_explanation
     from emocap.api.predictor import EmotionPredictor

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from emocap.cli.checks import find_ranker
-from emocap.cli.options import OtherFeaturesOption
+from emocap.cli.models import chosen_model
+from emocap.cli.options import ModelOption, OtherFeaturesOption
 from emocap.errors import EmocapError
 
 KEY_VARIABLE = "EMOCAP_API_KEY"
@@ -17,7 +18,7 @@ MIN_KEY_LENGTH = 16
 
 
 def serve(
-    model: Annotated[Path | None, typer.Option("--model", help="Run, or model folder; default the demo's run.")] = None,
+    model: ModelOption = None,
     host: Annotated[str, typer.Option("--host", help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 for any free port.")] = 8000,
     page: Annotated[bool, typer.Option("--page/--no-page", help="Serve the web page, or REST only.")] = True,
@@ -37,20 +38,19 @@ def serve(
 ) -> None:
     """Serve a model as a web page and over REST, until Ctrl-C.
 
-    Example: `emocap serve --model runs/demo/AnB+ --port 8000`, then open http://127.0.0.1:8000
+    Example: `emocap serve --port 8000`, then open http://127.0.0.1:8000
     """
     from emocap.app.limits import Limits
 
     key, bounds = _key(key_file), Limits(**dict(_limit(text) for text in limits or []))
-    if model is not None:
-        model = find_ranker(model).folder
+    folder = find_ranker(chosen_model(model)).folder
     try:
         from emocap.app.server import serve as run_server
     except ModuleNotFoundError as error:
         raise EmocapError(f"serve: {error.name} is not installed; install emocap with the extra `serve`") from error
     from emocap.app.served_model import load_served
 
-    load = partial(load_served, model, allow_other_features=allow_other_features)
+    load = partial(load_served, folder, allow_other_features=allow_other_features)
     run_server(
         load,
         bounds,
