@@ -118,7 +118,7 @@ def test_rejects_folder_without_configuration_or_weights(tmp_path, vocabulary) -
     with pytest.raises(EmocapError, match=r"holds none of model.safetensors, pytorch_model.bin"):
         read_weights(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
-    with pytest.raises(EmocapError, match="model_type is 'gpt2', expected 'bert' or 'visual_bert'"):
+    with pytest.raises(EmocapError, match="model_type is 'gpt2', which is no text encoder"):
         config_of(tmp_path, vocabulary)
 
 

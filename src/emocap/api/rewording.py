@@ -22,7 +22,7 @@ def neighbours(saved: SavedModel, words: Sequence[str], n: int = N_NEIGHBOURS) -
     known = sorted({number for number in ids if number is not None})
     if not known:
         return [[] for _ in words]
-    embeddings = saved.model.visualbert.embeddings.word_embeddings.weight.detach()
+    embeddings = saved.model.get_input_embeddings().weight.detach()
     cosines = nn.functional.normalize(embeddings[known], dim=1) @ embeddings.T / embeddings.norm(dim=1).clamp(min=1e-8)
     nearest = dict(zip(known, cosines.topk(min(N_CANDIDATES, len(embeddings)), dim=1).indices.tolist(), strict=True))
     found = []

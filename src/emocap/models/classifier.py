@@ -1,12 +1,13 @@
-"""The emotion classifier: VisualBERT and one linear layer `fc` on one pooled vector per pair.
+"""The emotion classifier: an encoder, such as VisualBERT, and one linear layer `fc` on one pooled vector per pair.
 
 `fc` has E outputs for emotions and behind them R for ratings, whose sigmoid is the value from 0 to 1 on their scales.
 """
 
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import nn
+from transformers import PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.models.visual_bert.configuration_visual_bert import VisualBertConfig
 from transformers.models.visual_bert.modeling_visual_bert import VisualBertPreTrainedModel
@@ -16,34 +17,76 @@ from emocap.models.encoder import build_visualbert, encode_pairs
 POOLINGS = ("pooler", "mean", "first", "first+mean")
 
 
-class VisualBertForEmotion(VisualBertPreTrainedModel):
-    """Multi-label emotion classifier, and regressor of ratings, over caption tokens and image regions.
+class EmotionNetwork(PreTrainedModel):
+    """What the networks share: an encoder of pairs, one pooled vector per pair, and one linear layer `fc` on it.
 
-    Parameter names are `visualbert.*` and `fc.*`. The configuration adds to VisualBERT's: `pooling`, "pooler" (the
-    founding study: tanh layer on the first token), "mean" (mean of the last hidden states of all attended tokens and
-    regions), "first" (last hidden state of the first token) or "first+mean" (both concatenated, so that `fc` has 2H
-    inputs), `visual_token_type` (0 as in VisualBERT's own code and weights, 1 as in transformers' documentation), and
-    `num_ratings`, the number R of ratings (0 if absent).
+    A subclass sets the names below, and defines `encode`, `lower`, `layers`, `upper` and `pooler`.
 
-    Raises:
-        ValueError: unknown pooling, or a visual token type outside the configuration's `type_vocab_size`.
+    Attributes:
+        kind: of its model card.
+        body_name: name of the encoder among its parameters.
+        visual_names: how the names of the parameters begin that embed regions.
+        pooling: see `VisualBertForEmotion`.
+        fc: the linear layer.
     """
 
-    base_model_prefix = "visualbert"
+    kind: ClassVar[str]
+    body_name: ClassVar[str]
+    visual_names: ClassVar[str]
+    pooling: str
+    fc: nn.Linear
 
-    def __init__(self, config: VisualBertConfig) -> None:
-        super().__init__(config)
+    def _add_head(self, config: PretrainedConfig) -> None:
         self.pooling = getattr(config, "pooling", "pooler")
-        self.visual_token_type = getattr(config, "visual_token_type", 0)
         if self.pooling not in POOLINGS:
             raise ValueError(f"pooling is {self.pooling!r}, expected one of {', '.join(POOLINGS)}")
-        if not 0 <= self.visual_token_type < config.type_vocab_size:
-            raise ValueError(f"visual_token_type is {self.visual_token_type}, expected below {config.type_vocab_size}")
-        self.visualbert = build_visualbert(config)
         width = config.hidden_size * (2 if self.pooling == "first+mean" else 1)
         self.fc = nn.Linear(width, config.num_labels + n_ratings_of(config))
         self._frozen: list[nn.Module] = []
-        self.post_init()
+
+    @property
+    def body(self) -> Any:
+        """The encoder, of transformers."""
+        return getattr(self, self.body_name)
+
+    @property
+    def layers(self) -> list[nn.Module]:
+        """The encoder's layers, from its input to its output."""
+        raise NotImplementedError
+
+    @property
+    def upper(self) -> list[nn.Module]:
+        """What the encoder has above its layers, such as a pooler or a last layer norm."""
+        raise NotImplementedError
+
+    @property
+    def pooler(self) -> nn.Module | None:
+        """The encoder's own pooler."""
+        raise NotImplementedError
+
+    @property
+    def lower(self) -> list[nn.Module]:
+        """What the encoder has below its layers or shares among them: the embeddings, those of regions too."""
+        raise NotImplementedError
+
+    def encode(
+        self,
+        attention_mask: torch.Tensor,
+        *,
+        input_ids: torch.Tensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        visual_embeds: torch.Tensor | None = None,
+        visual_attention_mask: torch.Tensor | None = None,
+    ) -> tuple[Any, torch.Tensor]:
+        """The encoder's output for text and regions, the first token first, and the mask of what it attended to.
+
+        Args:
+            attention_mask: (B, T).
+            input_ids, inputs_embeds: (B, T) or (B, T, W); exactly one is given.
+            visual_embeds: (B, R, D), or None without images.
+            visual_attention_mask: (B, R); None means no padding.
+        """
+        raise NotImplementedError
 
     def pool(
         self,
@@ -56,7 +99,8 @@ class VisualBertForEmotion(VisualBertPreTrainedModel):
         """One pooled vector per pair: (B, H), or (B, 2H) if pooling is "first+mean".
 
         Args:
-            input_ids: (B, T) int64 caption tokens, or `inputs_embeds` (B, T, H) instead.
+            input_ids: (B, T) int64 caption tokens, or `inputs_embeds` (B, T, W) instead, W being the width of the word
+                embeddings.
             attention_mask: (B, T), 1 for tokens and 0 for padding; None means no padding.
             visual_embeds: (B, R, D) region features, or None for captions only.
             visual_attention_mask: (B, R), 1 for regions and 0 for padding and missing images.
@@ -65,9 +109,7 @@ class VisualBertForEmotion(VisualBertPreTrainedModel):
         assert text is not None, "input_ids or inputs_embeds is needed"
         if attention_mask is None:
             attention_mask = torch.ones(text.shape[:2], device=text.device, dtype=torch.long)
-        output, mask = encode_pairs(
-            self.visualbert,
-            self.visual_token_type,
+        output, mask = self.encode(
             attention_mask,
             input_ids=input_ids,
             inputs_embeds=inputs_embeds,
@@ -105,7 +147,7 @@ class VisualBertForEmotion(VisualBertPreTrainedModel):
             module.requires_grad_(False)
         self.train(self.training)
 
-    def train(self, mode: bool = True) -> "VisualBertForEmotion":
+    def train(self, mode: bool = True) -> Self:
         """Training mode for all but the frozen modules."""
         super().train(mode)
         for module in getattr(self, "_frozen", ()):
@@ -113,7 +155,59 @@ class VisualBertForEmotion(VisualBertPreTrainedModel):
         return self
 
 
-def n_ratings_of(config: VisualBertConfig) -> int:
+class VisualBertForEmotion(EmotionNetwork, VisualBertPreTrainedModel):
+    """Multi-label emotion classifier, and regressor of ratings, over caption tokens and image regions.
+
+    Parameter names are `visualbert.*` and `fc.*`. The configuration adds to VisualBERT's: `pooling`, "pooler" (the
+    founding study: tanh layer on the first token), "mean" (mean of the last hidden states of all attended tokens and
+    regions), "first" (last hidden state of the first token) or "first+mean" (both concatenated, so that `fc` has 2H
+    inputs), `visual_token_type` (0 as in VisualBERT's own code and weights, 1 as in transformers' documentation), and
+    `num_ratings`, the number R of ratings (0 if absent).
+
+    Raises:
+        ValueError: unknown pooling, or a visual token type outside the configuration's `type_vocab_size`.
+    """
+
+    base_model_prefix = "visualbert"
+    body_name = "visualbert"
+    kind = "visual_bert"
+    visual_names = "visualbert.embeddings.visual_"
+
+    def __init__(self, config: VisualBertConfig) -> None:
+        super().__init__(config)
+        self.visual_token_type = getattr(config, "visual_token_type", 0)
+        if not 0 <= self.visual_token_type < config.type_vocab_size:
+            raise ValueError(f"visual_token_type is {self.visual_token_type}, expected below {config.type_vocab_size}")
+        self.visualbert = build_visualbert(config)
+        self._add_head(config)
+        self.post_init()
+
+    @property
+    def layers(self) -> list[nn.Module]:
+        """As `EmotionNetwork.layers`."""
+        return list(self.visualbert.encoder.layer)
+
+    @property
+    def lower(self) -> list[nn.Module]:
+        """The embeddings."""
+        return [self.visualbert.embeddings]
+
+    @property
+    def upper(self) -> list[nn.Module]:
+        """The pooler."""
+        return [self.visualbert.pooler]
+
+    @property
+    def pooler(self) -> nn.Module:
+        """The layer that VisualBERT applies to the first token."""
+        return self.visualbert.pooler
+
+    def encode(self, attention_mask: torch.Tensor, **inputs: Any) -> tuple[Any, torch.Tensor]:
+        """As `EmotionNetwork.encode`; the regions follow the padded text."""
+        return encode_pairs(self.visualbert, self.visual_token_type, attention_mask, **inputs)
+
+
+def n_ratings_of(config: PretrainedConfig) -> int:
     """The number of ratings that a configuration has; those of earlier versions have none."""
     return int(getattr(config, "num_ratings", 0))
 

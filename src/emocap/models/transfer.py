@@ -1,8 +1,9 @@
 """Transfer of a student's layers to the target (Yosinski et al. 2014): AnB freezes them, AnB+ fine-tunes them.
 
-`n_transferred` counts encoder layers from the input; the embeddings are always copied, the pooler only with all of the
-layers. Layers above are re-initialised, and so is `fc` unless it is copied. `unfreeze` is for fine-tuning after
-training with frozen layers: first the head, then everything (LP-FT, Kumar et al. 2022, arXiv 2202.10054).
+`n_transferred` counts encoder layers from the input; the embeddings are always copied, a pooler or a last layer norm
+only with all of the layers. Layers above are re-initialised, and so is `fc` unless it is copied. `unfreeze` is for
+fine-tuning after training with frozen layers: first the head, then everything (LP-FT, Kumar et al. 2022, arXiv
+2202.10054).
 """
 
 import copy
@@ -12,11 +13,11 @@ from torch import nn
 
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
-from emocap.models.classifier import VisualBertForEmotion, n_ratings_of
+from emocap.models.classifier import EmotionNetwork, n_ratings_of
 
 
 def transfer(
-    student: VisualBertForEmotion,
+    student: EmotionNetwork,
     n_transferred: int | None = None,
     *,
     freeze: bool,
@@ -24,7 +25,7 @@ def transfer(
     seed: int = 0,
     vocabulary: Vocabulary | None = None,
     n_ratings: int = 0,
-) -> VisualBertForEmotion:
+) -> EmotionNetwork:
     """A new model with the student's lowest layers.
 
     Args:
@@ -50,37 +51,36 @@ def transfer(
             )
         _replace_vocabulary(model, vocabulary, n_ratings)
     unfreeze(model)
-    encoder = model.visualbert
-    layers = list(encoder.encoder.layer)
+    layers = model.layers
     n = len(layers) if n_transferred is None else n_transferred
     if not 0 <= n <= len(layers):
         raise EmocapError(
             f"transfer.n_transferred is {n}, but the student has {len(layers)} layers; choose 0 to {len(layers)}"
         )
     fresh: list[nn.Module] = layers[n:]
-    copied: list[nn.Module] = [encoder.embeddings, *layers[:n]]
-    (copied if n == len(layers) else fresh).append(encoder.pooler)
+    copied: list[nn.Module] = [*model.lower, *layers[:n]]
+    (copied if n == len(layers) else fresh).extend(model.upper)
     if not copy_head:
         fresh.append(model.fc)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for module in fresh:
-            initialise(module, encoder.config.initializer_range)
+            initialise(module, getattr(model.config, "initializer_range", 0.02))
     if freeze:
         model.freeze(copied)
     return model
 
 
-def _fresh_copy(model: VisualBertForEmotion) -> VisualBertForEmotion:
+def _fresh_copy(model: EmotionNetwork) -> EmotionNetwork:
     """A new object of the same configuration and weights, without what a training left in the old one."""
     with torch.random.fork_rng(devices=[]):
-        fresh = VisualBertForEmotion(copy.deepcopy(model.config))
+        fresh = type(model)(copy.deepcopy(model.config))
     weights = model.state_dict()
     fresh.to(model.fc.weight.device, model.fc.weight.dtype).load_state_dict(weights)
     return fresh.train(model.training)
 
 
-def _replace_vocabulary(model: VisualBertForEmotion, vocabulary: Vocabulary, n_ratings: int) -> None:
+def _replace_vocabulary(model: EmotionNetwork, vocabulary: Vocabulary, n_ratings: int) -> None:
     """Replace `fc` by an uninitialised one for another vocabulary and number of ratings."""
     labels = vocabulary.labels
     model.config.id2label = dict(enumerate(labels))
@@ -93,7 +93,7 @@ def _replace_vocabulary(model: VisualBertForEmotion, vocabulary: Vocabulary, n_r
     )
 
 
-def unfreeze(model: VisualBertForEmotion) -> None:
+def unfreeze(model: EmotionNetwork) -> None:
     """Make every parameter trainable."""
     model.freeze([])
     model.requires_grad_(True)
@@ -104,15 +104,17 @@ def initialise(module: nn.Module, deviation: float) -> None:
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             nn.init.normal_(layer.weight, std=deviation)
-            nn.init.zeros_(layer.bias)
         elif isinstance(layer, nn.LayerNorm):
             nn.init.ones_(layer.weight)
+        else:
+            continue
+        if layer.bias is not None:
             nn.init.zeros_(layer.bias)
 
 
-def is_head_only(model: VisualBertForEmotion) -> bool:
+def is_head_only(model: EmotionNetwork) -> bool:
     """Whether only `fc` is trained, so that the encoder needs to run only once."""
-    used = [model.visualbert.embeddings, model.visualbert.encoder]
-    if model.pooling == "pooler":
-        used.append(model.visualbert.pooler)
+    used = [*model.lower, *model.layers, *model.upper]
+    if model.pooling != "pooler":
+        used = [module for module in used if module is not model.pooler]
     return not any(parameter.requires_grad for module in used for parameter in module.parameters())

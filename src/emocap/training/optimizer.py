@@ -7,7 +7,9 @@ from torch import nn
 
 from emocap.training.settings import TrainSettings
 
-_LAYER = re.compile(r"\.encoder\.layer\.(\d+)\.")
+_LAYER = re.compile(r"\.layers?\.(\d+)\.")
+_REGIONS = re.compile(r"(^|\.)(embeddings\.visual_|visual_embeddings\.)")
+_EMBEDDINGS = re.compile(r"(^visual_|\.)embeddings(_project)?\.")
 
 
 def build_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
@@ -30,11 +32,11 @@ def _learning_rate(name: str, n_layers: int, settings: TrainSettings) -> float:
     """The peak learning rate of the parameter of that name."""
     if name.startswith(("fc.", "decoder.")):
         return settings.head_learning_rate or settings.learning_rate
-    if settings.visual_learning_rate is not None and ".embeddings.visual_" in name:
+    if settings.visual_learning_rate is not None and _REGIONS.search(name):
         return settings.visual_learning_rate
     if settings.layer_decay is None:
         return settings.learning_rate
-    depth = 0 if ".embeddings." in name else n_layers
+    depth = 0 if _EMBEDDINGS.search(name) else n_layers
     if layer := _LAYER.search(name):
         depth = int(layer[1]) + 1
     return settings.learning_rate * settings.layer_decay ** (n_layers - depth)

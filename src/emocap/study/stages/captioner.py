@@ -183,13 +183,13 @@ def _new_captioner(
     settings = study.config.captioner
     assert settings is not None, "the stage exists only where there is a captioner"
     fresh, tokenizer = study.fresh_model(study.seed)
-    backbone = fresh.visualbert
+    backbone = fresh.body
     kept = None
     if settings.tokens == "captions":
         kept = tokens_of_captions(sample.captions, tokenizer, study.config.model.max_length)
         logger.info("captioner: generates the %d tokens of its captions, of %d", len(kept), len(tokenizer))
     tokens = CaptionTokens(tokenizer, kept)
-    encoder = student.model.visualbert
+    encoder = student.model.body
     if settings.encoder == "light":
         encoder = build_light_encoder(
             backbone,

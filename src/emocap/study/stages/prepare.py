@@ -19,6 +19,7 @@ from emocap.errors import EmocapError
 from emocap.files import write_json
 from emocap.models.backbones import backbone_files, find_backbone
 from emocap.models.initialisation import build_config, load_backbone
+from emocap.models.text_encoder import longest_text
 from emocap.models.tokenizer import require_fitting_tokenizer
 from emocap.ratings import Ratings
 from emocap.regions.extractors.registry import AUTO, build_extractor
@@ -35,7 +36,7 @@ from emocap.study.stages.joined_corpora import (
 )
 from emocap.study.targets import require_emotions, targets_of
 from emocap.study.unit import Study
-from emocap.training.checkpoint import load_tokenizer
+from emocap.training.checkpoint import VISUAL_BERT, load_tokenizer
 from emocap.weights import weights_digest
 
 if TYPE_CHECKING:
@@ -165,17 +166,22 @@ def resolve_backbone(config: "StudyConfig") -> dict[str, Any]:
         visual_token_type=settings.visual_token_type,
         dropout=settings.dropout,
     )
-    if settings.max_length > built.max_position_embeddings:
+    # Loaded here, since its errors must come before hours of feature extraction and training.
+    model, _ = load_backbone(built, backbone.folder)
+    if settings.max_length > longest_text(model):
         raise EmocapError(
-            f"model.max_length is {settings.max_length}, but {backbone.name} takes at most "
-            f"{built.max_position_embeddings} tokens"
+            f"model.max_length is {settings.max_length}, but {backbone.name} takes at most {longest_text(model)} tokens"
         )
-    require_layers(config, backbone.name, built.num_hidden_layers)
+    require_layers(config, backbone.name, len(model.layers))
+    if config.captioner is not None and model.kind != VISUAL_BERT:
+        raise EmocapError(
+            f"captioner: needs a BERT or VisualBERT, but model.backbone {backbone.name} is a {built.model_type}; "
+            "choose another backbone, or leave captioner out"
+        )
     tokenizer_folder = backbone.tokenizer_folder
     require_fitting_tokenizer(load_tokenizer(tokenizer_folder), tokenizer_folder, built.vocab_size)
-    load_backbone(built, backbone.folder)  # whose errors must come before hours of feature extraction and training
     digest = weights_digest(backbone.folder)
-    return {"name": backbone.name, "sha256": digest, "n_layers": built.num_hidden_layers}
+    return {"name": backbone.name, "sha256": digest, "n_layers": len(model.layers)}
 
 
 def _read(study: Study, corpus: "CorpusConfig") -> Pairs:

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from emocap.files import write_json
-from emocap.models.classifier import VisualBertForEmotion
+from emocap.models.classifier import EmotionNetwork
 from emocap.pseudo_labels.select import Selection, student_targets, top_p_emotions
 from emocap.study.config.pseudo_labels import SAMPLE_KEYS, PseudoLabelConfig
 from emocap.study.stages.fitting import fit_on_target, move_layers, point_seed, pretrain, start_at_pseudo_labels
 from emocap.study.stages.selection import lifts_for, pseudo_labels
+from emocap.study.stages.student import repeated_rows
 from emocap.study.training_unit import TrainingUnit
 from emocap.training.resume import discard_checkpoints
 
@@ -39,7 +40,7 @@ def variations(settings: PseudoLabelConfig) -> list[dict[str, Any]]:
             if value != getattr(settings, key):
                 shown = "none" if value is None else value
                 points.append({"model": f"{key}={shown}", "varied": key, "value": value})
-    return points + [{"model": name, "varied": "control", "value": name} for name in settings.controls]
+    return points + [{"model": name, "varied": "control", "value": name} for name in settings.study_controls]
 
 
 def pseudo_label_study(study: TrainingUnit) -> None:
@@ -87,14 +88,13 @@ def _sample(study: TrainingUnit, point: dict[str, Any], seed: int) -> tuple[Sele
 
 def _pretrained(
     study: TrainingUnit, point: dict[str, Any], run: str, sample: Selection, targets: np.ndarray, seed: int
-) -> tuple[VisualBertForEmotion, Any]:
+) -> tuple[EmotionNetwork, Any]:
     """The model whose layers AnB+ copies: a student, or for the control "none" the teacher trained for longer."""
     if point["value"] == "none":
         saved = study.load("teacher")
         model, tokenizer, pairs = saved.model, saved.tokenizer, study.part("train")
         generator = np.random.default_rng([seed, 3])
-        passes = [generator.permutation(len(pairs)) for _ in range(-(-len(sample.rows) // len(pairs)))]
-        again = np.concatenate(passes)[: len(sample.rows)]  # as many pairs, so as many steps
+        again = repeated_rows(len(pairs), len(sample.rows), generator)  # as many pairs, so as many steps
         training = study.dataset(tokenizer, pairs.select(again), "target", study.training_targets("train")[again])
     else:
         model, tokenizer = study.fresh_model(seed + 1)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from emocap.models.classifier import VisualBertForEmotion
+from emocap.models.classifier import EmotionNetwork
 from emocap.study.stages.fitting import fit_on_target, move_layers
 from emocap.study.training_unit import TrainingUnit
 
@@ -17,7 +17,8 @@ def back_to_target(study: TrainingUnit, entry: "StudyModel") -> None:
     """Copy the lowest layers of the model that `entry` starts from, and train on the target as it says."""
     assert entry.starts_from is not None, "it is a model with copied layers"
     saved = study.load(entry.starts_from)
-    is_copied, same_outputs = study.config.transfer.head == "copied", study.models[entry.starts_from].kind == "study"
+    is_copied = study.config.transfer.head == "copied"
+    same_outputs = study.models[entry.starts_from].kind != "pretraining"
     model = move_layers(
         study,
         saved.model,
@@ -32,9 +33,7 @@ def back_to_target(study: TrainingUnit, entry: "StudyModel") -> None:
     fit_on_target(study, entry.name, model, saved.tokenizer, study.config.training_settings(entry.name))
 
 
-def copy_outputs(
-    model: VisualBertForEmotion, names: Sequence[str], base: VisualBertForEmotion, base_names: Sequence[str]
-) -> None:
+def copy_outputs(model: EmotionNetwork, names: Sequence[str], base: EmotionNetwork, base_names: Sequence[str]) -> None:
     """Copy the rows of `fc` of the emotions and ratings that both models have, by name; the others stay as they are.
 
     Args:

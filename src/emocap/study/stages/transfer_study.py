@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from emocap.files import write_json
-from emocap.models.classifier import VisualBertForEmotion
+from emocap.models.classifier import EmotionNetwork
 from emocap.models.transfer import unfreeze
 from emocap.study.stages.fitting import fit_on_target, move_layers, point_seed, start_at_frequencies
 from emocap.study.stages.teacher import fit_teacher
@@ -54,11 +54,11 @@ def transfer_study(study: TrainingUnit) -> None:
                 REFERENCES[point["run"]](study, name, drawn)
             else:
                 _fit(study, name, point["run"], point["n"], bases[point["run"]], drawn)
-    layers = len(bases[FROM_SOURCE[0]].visualbert.encoder.layer)
+    layers = len(bases[FROM_SOURCE[0]].layers)
     write_json(study.run / FOLDER / "points.json", {"points": points, "n_layers": layers, "seeds": settings.seeds})
 
 
-def bases_of(study: TrainingUnit) -> dict[str, VisualBertForEmotion]:
+def bases_of(study: TrainingUnit) -> dict[str, EmotionNetwork]:
     """The model whose layers each run copies."""
     source = study.load("student" if study.config.source is not None else "labelled").model
     bases = dict.fromkeys(FROM_SOURCE, source)
@@ -67,7 +67,7 @@ def bases_of(study: TrainingUnit) -> dict[str, VisualBertForEmotion]:
     return bases
 
 
-def _fit(study: TrainingUnit, name: str, run: str, n: int, base: VisualBertForEmotion, seed: int) -> None:
+def _fit(study: TrainingUnit, name: str, run: str, n: int, base: EmotionNetwork, seed: int) -> None:
     model = move_layers(study, base, n, freeze=study.models[run].frozen, seed=seed + 2)
     _, tokenizer = study.fresh_model(seed)
     fit_on_target(study, name, model, tokenizer, study.config.training_settings(run), seed=seed, keep_model=False)
@@ -80,7 +80,7 @@ def _teacher(study: TrainingUnit, name: str, seed: int) -> None:
 def _probe_then_finetune(study: TrainingUnit, name: str, seed: int) -> None:
     model, tokenizer = study.fresh_model(seed)
     start_at_frequencies(model, study.training_targets("train"))
-    model.freeze([model.visualbert])
+    model.freeze([*model.lower, *model.layers, *model.upper])
     settings = study.config.transfer
     fit_on_target(study, f"{name}/probe", model, tokenizer, settings.AnB, seed=seed, keep_model=False)
     unfreeze(model)
