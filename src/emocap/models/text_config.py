@@ -36,16 +36,17 @@ def require_text_encoder(folder: Path, values: Any) -> None:
     where = f"{folder / 'config.json'}: model_type is {model_type!r}"
     if model_type is None:
         raise EmocapError(f"{where}, expected that of a text encoder, such as 'bert'; add it if the model is one")
-    is_known = model_type in CONFIG_MAPPING and model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES
-    default = CONFIG_MAPPING.get(model_type, PretrainedConfig)
-    is_encoder_decoder = values.get("is_encoder_decoder", getattr(default, "is_encoder_decoder", False))
-    if not is_known or is_encoder_decoder or values.get("is_decoder"):
+    is_known = model_type in CONFIG_MAPPING
+    known = CONFIG_MAPPING[model_type] if is_known else None  # a lazy mapping, whose `get` loads nothing
+    is_text = known is not None and model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    is_encoder_decoder = values.get("is_encoder_decoder", getattr(known, "is_encoder_decoder", False))
+    if not is_text or is_encoder_decoder or values.get("is_decoder"):
         raise EmocapError(
             f"{where}, which is no text encoder as BERT, MPNet, RoBERTa, DistilBERT or ModernBERT are"
-            + (", but an encoder-decoder" if is_encoder_decoder else ", but a decoder" if is_known else "")
+            + (", but an encoder-decoder" if is_encoder_decoder else ", but a decoder" if is_text else "")
             + "; choose another backbone"
         )
-    model_class = MODEL_MAPPING[default]
+    model_class = MODEL_MAPPING[known]
     model_class = model_class[0] if isinstance(model_class, tuple) else model_class
     if "inputs_embeds" not in inspect.signature(model_class.forward).parameters:
         raise EmocapError(f"{where}, which takes no inputs_embeds and so no image regions; choose another backbone")
