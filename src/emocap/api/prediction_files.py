@@ -23,6 +23,7 @@ from emocap.files import atomic_file, atomic_folder
 from emocap.ratings import Ratings
 
 DATASET = ".dataset"
+SHARD = ".tar"
 DATASET_FILE = "state.json"  # what `save_to_disk` writes in every folder
 DECIMALS = 6  # of probabilities as text
 
@@ -60,11 +61,12 @@ def require_prediction_format(out: Path) -> None:
 def write_predictions(out: Path, model: Predicting, pairs: Pairs, outputs: np.ndarray, p: int) -> None:
     """Write each pair's top-p emotions, all probabilities and all ratings, in the order of the pairs.
 
-    Parquet and a dataset have the columns of the pairs (`pair_columns`), emotions and probabilities. The last one holds
-    one number per emotion of the model, whose names are in the Parquet's metadata `labels`, or in the dataset's
-    description, a JSON object. CSV and JSONL have a column or key for each emotion; a WebDataset shard has the
-    probabilities as an object in KEY.json, and the image beside it. Every format has a column or key `rating_NAME` for
-    each rating of the model, in the rating's own units; a model of ratings alone has no emotions and probabilities.
+    All formats but a WebDataset shard have the columns or keys of the pairs (`pair_columns`), the top emotions, and one
+    column of probabilities for each emotion. Parquet and a dataset also have all probabilities of a pair as one list,
+    in the order of the labels in the Parquet's metadata `labels`, or in the dataset's description, a JSON object. A
+    shard has the probabilities as an object in KEY.json, and the image beside it. Every format has a column or key
+    `rating_NAME` for each rating of the model, in the rating's own units; a model of ratings alone has no emotions and
+    probabilities.
 
     Args:
         outputs: (N, E + R) float, probabilities and then ratings from 0 to 1 on their scales.
@@ -75,7 +77,8 @@ def write_predictions(out: Path, model: Predicting, pairs: Pairs, outputs: np.nd
     labels = model.vocabulary.labels
     probabilities, values = outputs[:, : len(labels)], model.ratings.in_units(outputs[:, len(labels) :])
     top = [[labels[i] for i in row] for row in ranking(probabilities)[:, :p]]
-    of_emotions = ["emotions", *(labels if out.suffix in (".csv", ".jsonl") else ["probabilities"])]
+    of_emotions = ["emotions", *(labels if out.suffix != SHARD else ())]
+    of_emotions += [] if out.suffix in (".csv", ".jsonl") else ["probabilities"]
     added = [*(of_emotions if labels else []), *map(rating_column, model.ratings.names)]
     columns = pair_columns(pairs, added, out.suffix, out)
     whole = atomic_folder if out.suffix == DATASET else atomic_file
@@ -110,6 +113,8 @@ class Predictions:
         given = {name: arrow_column(name, column, self.out) for name, column in values.items()}
         if self.model.vocabulary.labels:
             given |= {names["emotions"]: self.top, names["probabilities"]: list(self.probabilities)}
+            labels = self.model.vocabulary.labels
+            given |= {names[label]: column for label, column in zip(labels, self.probabilities.T, strict=True)}
         return pa.table(given | self.by_rating())
 
     def by_label(self) -> dict[str, np.ndarray]:
@@ -188,6 +193,6 @@ WRITERS: dict[str, Callable[[Path, Predictions], None]] = {
     ".parquet": _parquet,
     ".csv": _csv,
     ".jsonl": _jsonl,
-    ".tar": _shard,
+    SHARD: _shard,
     DATASET: _dataset,
 }
