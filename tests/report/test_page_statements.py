@@ -69,6 +69,26 @@ def test_missing_difference_is_inconclusive(run_dir):
     assert "All differences" not in html.text
 
 
+def test_says_what_the_source_adds(run_dir):
+    def with_controls(it):
+        for control, low in (("AnB+_own", -0.01), ("AnB+_shuffled", 0.01)):
+            for values in (it["models"], it["intervals"], it["validation"], it["calibration"]):
+                values[control] = values["AnB"]
+            it["kinds"][control] = "control"
+            gain = {"difference": 0.02, "low": low, "high": 0.03, "simultaneous": [low, 0.03]}
+            it["differences"][control] = {"AnB+": {"mean_average_precision": gain}}
+        it["differences"][control]["AnB+"]["top1_accuracy"] = gain
+
+    run_dir.change("results.json", with_controls)
+    text = report_of(run_dir).text
+    assert (
+        "What the source adds: AnB+ is not shown to differ from AnB+ from the target’s own texts, +0.020 "
+        "[−0.010, +0.030] (one training run)."
+    ) in text
+    assert "What the pseudo-labels add to their texts: AnB+ is better than AnB+ from shuffled pseudo-labels" in text
+    assert "on the test pairs AnB+, own texts scores highest" not in text
+
+
 def test_model_chosen_on_validation_represents_the_study(run_dir):
     run_dir.change("results.json", lambda it: it.update(chosen="ensemble"))
     text = report_of(run_dir).text

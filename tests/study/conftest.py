@@ -82,7 +82,7 @@ def tiny_study(tiny_corpora: Path, tiny_bert: Path, tmp_path: Path):
             "features": {"extractor": "grid", "settings": {"rows": 1, "columns": 2, "dim": 32}},
             "model": {"backbone": str(tiny_bert), "max_length": 16},
             "teacher": train,
-            "pseudo_labels": {"p": 2, "fraction": 0.8},
+            "pseudo_labels": {"p": 2, "fraction": 0.8, "controls": []},
             "student": train | {"epochs": 1, "select_by": None, "save_steps": 3},
             "transfer": {"AnB": train, "AnB+": train},
             "baselines": {"names": ["tfidf"]},

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from emocap.errors import EmocapError
 from emocap.evaluation import baselines
 from emocap.study import models
 from emocap.study.config.loading import load_config
@@ -32,6 +33,19 @@ def test_baselines_are_those_that_can_be_fitted() -> None:
 )
 def test_trained_models_follow_the_corpora(corpora, expected) -> None:
     assert trained_models(corpora) == expected
+
+
+def test_controls_follow_the_setting(tiny_study) -> None:
+    def controls(named, **changes):
+        return load_config(tiny_study(pseudo_labels={"controls": named}, **changes)).controls
+
+    both = ["student_own", "AnB+_own", "student_shuffled", "AnB+_shuffled"]
+    assert controls(["shuffled", "own_texts"]) == both
+    assert load_config(tiny_study(pseudo_labels={})).controls == both, "in every study that has a source"
+    assert controls(["own_texts"]) == both[:2]
+    assert controls([]) == controls(["own_texts"], source=None) == []
+    with pytest.raises(EmocapError, match="twice"):
+        controls(["shuffled", "shuffled"])
 
 
 def test_training_settings_are_found_by_key(tiny_study) -> None:

@@ -82,7 +82,7 @@ def test_source_contains_no_held_out_captions(tiny_corpora, tiny_study, tmp_path
     rows = [json.loads(line) for line in (tiny_corpora / "pairs.jsonl").read_text().splitlines()]
     source = tmp_path / "source.jsonl"
     source.write_text("\n".join(json.dumps({"caption": row["caption"]}) for row in rows if row["caption"]))
-    path = tiny_study(**ALONE, source={"format": "table", "path": str(source)}, folds=3, pseudo_labels={"p": 1})
+    path = tiny_study(**ALONE, source={"format": "table", "path": str(source)}, folds=3, pseudo_labels={"p": 1, "controls": []})
     config = load_config(path)
     run_study(config, tmp_path / "run", report=write_report, until="prepare")
     for study in units_of(config, tmp_path / "run"):
@@ -133,7 +133,7 @@ def test_baselines_fit_on_training_and_tune_on_validation(tiny_study, tmp_path, 
 
 
 def test_refuses_impossible_p_before_training(tiny_study, tmp_path) -> None:
-    path = tiny_study(**ALONE, source=SOURCE, pseudo_labels={"p": 1, "study": {"p": [9]}})
+    path = tiny_study(**ALONE, source=SOURCE, pseudo_labels={"p": 1, "controls": [], "study": {"p": [9]}})
     with pytest.raises(EmocapError, match=r"pseudo_labels\.p is 9, expected 1 to 3"):
         run(path, tmp_path / "run")
     assert not (tmp_path / "run/teacher").exists()

@@ -36,6 +36,7 @@ def studied(tiny_study):
         pseudo_labels={
             "p": 2,
             "fraction": 0.5,
+            "controls": [],
             "study": {
                 "p": [1, 2],
                 "k": [9],

@@ -206,7 +206,9 @@ def check_stage(until: str | None) -> None:
     calls = [node for node in ast.walk(ast.parse(table.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
     stages = [call.args[0] for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Stage"]
     names = [str(name.value) for name in stages if isinstance(name, ast.Constant)]
-    moved = [model.name for model in MODELS.values() if model.kind == "study" and model.starts_from in MODELS]
+    moved = [
+        model.name for model in MODELS.values() if model.kind in ("study", "control") and model.starts_from in MODELS
+    ]
     known = [*names, *moved, "report"]
     if until is not None and until not in known and not re.fullmatch(r"s\d+(_f\d+)?", until):
         raise EmocapError(f"--until {until}: no such stage; the stages are {', '.join(known)}")

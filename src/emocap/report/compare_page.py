@@ -46,7 +46,8 @@ def findings(compared: ComparedRuns) -> list[str]:
 def training_runs_of(first: ComparedRow, row: ComparedRow) -> str:
     """How often the trained ones of two models were trained, where that is too rare to know how much they vary."""
     trained = [(each.run.results, each.model) for each in (first, row)]
-    trained = [(results, model) for results, model in trained if results.kinds[model] in ("study", "ensemble")]
+    kinds = ("study", "control", "ensemble")
+    trained = [(results, model) for results, model in trained if results.kinds[model] in kinds]
     return training_runs(*min(trained, key=lambda each: n_training_runs(*each))) if trained else ""
 
 

@@ -11,7 +11,7 @@ from emocap.report.outcome import best_models, outcome_of
 from emocap.report.text import EQUAL, counted_images, interval_text, metric_name, number, signed, signed_interval
 from emocap.study.models import display_name
 
-GROUPS = {"Baselines": ("baseline", "selection"), "Models": ("study", "ensemble")}
+GROUPS = {"Baselines": ("baseline", "selection"), "Models": ("study", "ensemble"), "Controls": ("control",)}
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from emocap.report.text import capitalized, label_of, listed, metric_in_sentence
 Tone = Literal["good", "bad", "open"]
 TONES: dict[Outcome, Tone] = {"better": "good", "worse": "bad", "inconclusive": "open", "cannot tell": "open"}
 LEAST_SEEDS = 3  # of fewer, how much a trained model varies from one training run to the next is not known
+CONTROLS = {"AnB+_own": "What the source adds", "AnB+_shuffled": "What the pseudo-labels add to their texts"}
 RUNS_IN_WORDS = {1: "one training run", 2: "two training runs"}
 
 
@@ -118,6 +119,7 @@ def _further(results: Results, name: str) -> list[str]:
     return [
         *_intervals_over(results, name),
         *_against_teacher(results, name),
+        *_against_controls(results),
         *_best_on_test(results, name),
         *_shares_reached(results, name),
     ]
@@ -149,6 +151,19 @@ def _against_teacher(results: Results, name: str) -> list[str]:
     outcome = outcome_of(difference, results.metrics[results.primary], is_enough=results.is_enough, several=False)
     numbers = f"{with_interval(difference)}{training_runs(results, model)}"
     return [capitalized(f"{label_of(model)} {IN_WORDS[outcome]} the teacher: {numbers}.")]
+
+
+def _against_controls(results: Results) -> list[str]:
+    """Whether AnB+ is better than the same without the source, and than with pseudo-labels of other pairs."""
+    sentences = []
+    for control, question in CONTROLS.items():
+        difference = results.difference("AnB+", control, results.primary) if control in results.models else None
+        if difference is not None:
+            metric = results.metrics[results.primary]
+            outcome = outcome_of(difference, metric, is_enough=results.is_enough, several=False)
+            numbers = f"{with_interval(difference)}{training_runs(results, control)}"
+            sentences.append(f"{question}: AnB+ {IN_WORDS[outcome]} {label_of(control)}, {numbers}.")
+    return sentences
 
 
 def _best_on_test(results: Results, name: str) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-Kind = Literal["baseline", "selection", "study", "ensemble", "pretraining", "reference"]
+Kind = Literal["baseline", "selection", "study", "control", "ensemble", "pretraining", "reference"]
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,9 @@ class StudyModel:
     Attributes:
         name: its key in results, its folder in the run directory.
         kind: "baseline" and "study" are evaluated on the target, "selection" takes the predictions of one of several
-            models in each unit, "ensemble" is the mean of others, "pretraining" learns another corpus only, "reference"
-            belongs to the transfer study or to the corpus.
+            models in each unit, "control" is evaluated beside a study's model, but never chosen or recommended,
+            "ensemble" is the mean of others, "pretraining" learns another corpus only, "reference" belongs to the
+            transfer study or to the corpus.
         description: one line for a legend.
         label: its name within a sentence.
         display_name: its name in tables and legends, where that is not its key.
@@ -32,6 +33,7 @@ class StudyModel:
             a model without any is trained on captions alone.
         in_ensemble: whether the ensemble holds it unless the configuration says otherwise.
         reads: of a baseline: what it reads, "caption" and "image"; it exists only where the target has such.
+        control: of a control, or the student that it starts from: its name in `pseudo_labels.controls`.
         rating_description: of a baseline: what it is in a study of ratings alone; empty where that is the same.
     """
 
@@ -50,6 +52,7 @@ class StudyModel:
     features_from: tuple[str, ...] = ("target",)
     in_ensemble: bool = False
     reads: tuple[str, ...] = ()
+    control: str | None = None
     rating_description: str = ""
 
     @property
@@ -245,6 +248,60 @@ _ROWS = (
         features_from=("target", "labelled_source"),
         in_ensemble=True,
     ),
+    StudyModel(
+        "student_own",
+        "control",
+        "a student of the teacher’s soft labels of the target’s own training pairs, for as many steps as the student",
+        label="the student of the target’s own texts",
+        series=4,
+        marker="v",
+        display_name="student, own texts",
+        corpus="source",
+        starts_from="backbone",
+        settings="student",
+        control="own_texts",
+    ),
+    StudyModel(
+        "AnB+_own",
+        "control",
+        "as AnB+, from the student of the target’s own texts: no source",
+        label="AnB+ from the target’s own texts",
+        series=4,
+        marker="o",
+        display_name="AnB+, own texts",
+        corpus="source",
+        starts_from="student_own",
+        settings="transfer.AnB+",
+        control="own_texts",
+    ),
+    StudyModel(
+        "student_shuffled",
+        "control",
+        "the student, with each pair’s pseudo-labels assigned to another pair of the sample",
+        label="the student of shuffled pseudo-labels",
+        series=4,
+        marker="v",
+        display_name="student, shuffled labels",
+        corpus="source",
+        starts_from="backbone",
+        settings="student",
+        features_from=("source",),
+        control="shuffled",
+    ),
+    StudyModel(
+        "AnB+_shuffled",
+        "control",
+        "as AnB+, from the student of shuffled pseudo-labels",
+        label="AnB+ from shuffled pseudo-labels",
+        series=4,
+        marker="o",
+        display_name="AnB+, shuffled labels",
+        corpus="source",
+        starts_from="student_shuffled",
+        settings="transfer.AnB+",
+        features_from=("target", "source"),
+        control="shuffled",
+    ),
     StudyModel("ensemble", "ensemble", "mean of several models’ logits", "the ensemble", 1, "P", filled=True),
     StudyModel(
         "BnB",
@@ -317,6 +374,15 @@ def compared_baseline(model: str) -> str:
     if entry is not None and entry.kind == "selection":
         return "the baseline that the validation pairs of each training run chose"
     return f"the baseline that the validation pairs chose, {display_name(model)},"
+
+
+def control_models(controls: Collection[str]) -> list[str]:
+    """The models of the named controls, in order.
+
+    >>> control_models(["own_texts"])
+    ['student_own', 'AnB+_own']
+    """
+    return [name for name, model in MODELS.items() if model.control in controls]
 
 
 def trained_models(corpora: Collection[str], *, text_alone: bool = False) -> list[str]:

@@ -191,7 +191,7 @@ class Results(Comparison):
     comparison_baseline: ComparisonBaseline | None = None
     validation: dict[str, dict[str, Any]] = Field(default_factory=dict)
     metrics: dict[str, MetricInfo]
-    kinds: dict[str, Literal["baseline", "selection", "study", "ensemble"]]
+    kinds: dict[str, Literal["baseline", "selection", "study", "control", "ensemble"]]
     calibration: dict[str, Calibration] = Field(default_factory=dict)
     emotions: Emotions = Emotions()
     human: Human | None = None

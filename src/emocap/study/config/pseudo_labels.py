@@ -9,9 +9,14 @@ from emocap.study.config.sections import Section, Seed, distinct
 LabelType = Literal["hard", "soft", "votes"]
 Rank = Literal["probability", "lift"]
 Share = Annotated[float, Field(gt=0, le=1)]
-Control = Literal["random", "shuffled", "none"]
+StudyControl = Literal["random", "shuffled", "none"]
+Control = Literal["own_texts", "shuffled"]
 # What decides the student's sample.
 SAMPLE_KEYS = ("p", "k", "fraction", "label_type", "min_agreement", "rank")
+
+
+def _all_controls() -> list[Control]:
+    return ["own_texts", "shuffled"]
 
 
 class PseudoLabelStudyConfig(Section):
@@ -33,7 +38,7 @@ class PseudoLabelStudyConfig(Section):
     label_type: list[LabelType] = Field(default_factory=list)
     min_agreement: list[Share | None] = Field(default_factory=list)
     rank: list[Rank] = Field(default_factory=list)
-    controls: list[Control] | None = None
+    controls: list[StudyControl] | None = None
     seeds: list[Seed] = Field(default_factory=lambda: [0], min_length=1)
 
     _distinct_values = field_validator(
@@ -54,6 +59,9 @@ class PseudoLabelConfig(Section):
             None keeps all.
         rank: what decides a pair's top P: "probability", as in the founding study, or "lift", how far an emotion's
             logit is above its mean over the source, in standard deviations.
+        controls: what AnB+ is compared with, each a student and an AnB+ more: "own_texts" learns the teacher's soft
+            labels of the target's own training pairs for as many steps as the student, so that the difference is what
+            the source adds; "shuffled" assigns the pseudo-labels to other pairs of the sample.
         study: measures the effect of the settings on AnB+, with controls; None leaves it out.
     """
 
@@ -65,7 +73,10 @@ class PseudoLabelConfig(Section):
     label_type: LabelType = "soft"
     min_agreement: Share | None = None
     rank: Rank = "probability"
+    controls: list[Control] = Field(default_factory=_all_controls)
     study: PseudoLabelStudyConfig | None = None
+
+    _distinct_controls = field_validator("controls")(distinct)
 
     @model_validator(mode="after")
     def _random_is_informative(self) -> "PseudoLabelConfig":
@@ -79,7 +90,7 @@ class PseudoLabelConfig(Section):
         return self.k is not None or self.min_agreement is not None
 
     @property
-    def controls(self) -> list[str]:
+    def study_controls(self) -> list[str]:
         """The controls of the study of pseudo-labels."""
         assert self.study is not None, "there is a study"
         named = self.study.controls

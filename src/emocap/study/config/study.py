@@ -10,7 +10,7 @@ from emocap.study.config.corpora import Corpora, CorpusConfig, FeatureConfig, Sp
 from emocap.study.config.pseudo_labels import PseudoLabelConfig
 from emocap.study.config.sections import Section, Seed, distinct
 from emocap.study.config.training import BaselineConfig, EvaluationConfig, ModelConfig, TransferConfig
-from emocap.study.models import MODELS, trained_models
+from emocap.study.models import MODELS, control_models, trained_models
 from emocap.training.settings import TrainSettings
 
 
@@ -136,6 +136,11 @@ class StudyConfig(Section):
     def models(self) -> list[str]:
         """The models that are trained and evaluated, in order."""
         return trained_models(self.corpora, text_alone=self.evaluation.text_alone)
+
+    @property
+    def controls(self) -> list[str]:
+        """The models that are trained and evaluated to compare AnB+ with; none without a source."""
+        return [] if self.source is None else control_models(self.pseudo_labels.controls)
 
     @property
     def baseline_names(self) -> list[str]:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,9 +33,6 @@ from emocap.study.stages.held_out import HeldOut, calibrated, ensemble, fitted_c
 from emocap.study.stages.sub_studies import studies
 from emocap.study.training_unit import TrainingUnit
 
-if TYPE_CHECKING:
-    from emocap.study.config.study import StudyConfig
-
 logger = logging.getLogger("emocap")
 
 
@@ -61,10 +58,10 @@ def evaluation(units: Sequence[TrainingUnit]) -> None:
         "kinds": {name: study.models[name].kind for name in predictions},
         "validation": {name: _validation(found, vocabulary, ratings) for name, found in held_out.items()},
         "chosen": chosen(config, validation),
-        "recommended": recommended(validation),
+        "recommended": recommended({name: validation[name] for name in validation if name not in config.controls}),
         "uses_images": uses_images(study, predictions, chosen_in),
         "comparison_baseline": {"model": baseline, "chosen_in": chosen_in},
-        **compared(predictions, _references(config, predictions)),
+        **compared(predictions, _references(study, predictions)),
         "calibration": _calibration(study, held_out, targets),
         "emotions": _emotions(units, targets),
         "human": human(study, pairs, predictions),
@@ -169,7 +166,9 @@ def uses_images(study: TrainingUnit, names: Iterable[str], selected: Iterable[st
             return any(map(reads_features, study.config.members if model.kind == "ensemble" else selected))
         if model.kind == "baseline":
             return "image" in model.reads
-        return model.kind == "study" and any(study.store_path(domain) is not None for domain in model.features_from)
+        return model.kind in ("study", "control") and any(
+            study.store_path(domain) is not None for domain in model.features_from
+        )
 
     return {name: reads_features(name) for name in names}
 
@@ -179,9 +178,11 @@ def _tested(units: Sequence[TrainingUnit]) -> np.ndarray:
     return np.unique(np.concatenate([unit.rows["test"] for unit in units]))
 
 
-def _references(config: "StudyConfig", predictions: Mapping[str, Any]) -> list[str]:
+def _references(study: TrainingUnit, predictions: Mapping[str, Any]) -> list[str]:
     """The models that all others are compared with."""
+    config = study.config
     rivals = ["AnB+"] if {"labelled_AnB+", "AnB+"} <= set(predictions) else []
+    rivals += [name for name in config.controls if study.models[name].starts_from != "backbone"]
     rivals += ["teacher_text"] if config.evaluation.text_alone else []
     selection = [BEST_BASELINE] if BEST_BASELINE in predictions else []
     return list(dict.fromkeys([config.evaluation.reference, *config.baseline_names, *selection, *rivals]))
@@ -200,7 +201,7 @@ def held_out_of(units: Sequence[TrainingUnit], targets: np.ndarray) -> dict[str,
     """Every model's predictions for the test pairs, baselines first."""
     config = units[0].config
     found: dict[str, HeldOut] = {}
-    for name in [*config.baseline_names, *config.models]:
+    for name in [*config.baseline_names, *config.models, *config.controls]:
         found[name] = pooled(units, targets, units[0].place_of(name), scaled=name != "prior")
     if config.members:
         found["ensemble"] = ensemble(units, targets, [units[0].place_of(name) for name in config.members])

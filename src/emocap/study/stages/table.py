@@ -21,6 +21,7 @@ from emocap.study.stages import baselines as baselines_stage
 from emocap.study.stages import (
     captioner,
     captions,
+    controls,
     evaluation,
     familiarity,
     features,
@@ -62,6 +63,10 @@ def _has_source(config: StudyConfig) -> bool:
 
 def _has_labelled_source(config: StudyConfig) -> bool:
     return config.labelled_source is not None
+
+
+def _has_control(name: str) -> Callable[[StudyConfig], bool]:
+    return lambda config: config.source is not None and name in config.pseudo_labels.controls
 
 
 def _has_captioner(config: StudyConfig) -> bool:
@@ -134,7 +139,7 @@ def _transfer_stage(entry: StudyModel) -> Stage:
         inputs=["splits", entry.starts_from],
         outputs=_model_outputs(entry.name),
         config_keys=["label_aggregation", "transfer.n_transferred", "transfer.head", entry.settings],
-        when=lambda config: entry.name in config.models,
+        when=lambda config: entry.name in (*config.models, *config.controls),
     )
 
 
@@ -249,7 +254,29 @@ _STAGES = (
         config_keys=["student"],
         when=_has_source,
     ),
-    *(_transfer_stage(entry) for entry in MODELS.values() if entry.kind == "study" and entry.starts_from in MODELS),
+    Stage(
+        "student_own",
+        controls.student_of_own_texts,
+        scope="unit",
+        inputs=["selection", "teacher"],
+        outputs=_model_outputs("student_own"),
+        config_keys=["student"],
+        when=_has_control("own_texts"),
+    ),
+    Stage(
+        "student_shuffled",
+        controls.student_of_shuffled_labels,
+        scope="unit",
+        inputs=["selection"],
+        outputs=_model_outputs("student_shuffled"),
+        config_keys=["student"],
+        when=_has_control("shuffled"),
+    ),
+    *(
+        _transfer_stage(entry)
+        for entry in MODELS.values()
+        if entry.kind in ("study", "control") and entry.starts_from in MODELS
+    ),
     Stage(
         "transfer_study",
         transfer_study.transfer_study,
