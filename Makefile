@@ -11,9 +11,9 @@ help:  ## list the targets
 setup: $(STAMP)  ## install emocap with all extras into .venv
 
 $(STAMP): pyproject.toml constraints.txt
-	@echo "Installing emocap with all extras into $(VENV): about 175 packages, 7 GB on disk, most of it PyTorch with CUDA."
+	@echo "Installing emocap with all extras into $(VENV): about 181 packages, 8 GB on disk, most of it PyTorch with CUDA."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[offline,formats,serve,dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[offline,large,formats,serve,dev]'
 	touch $@
 
 demo: setup  ## run the whole study on synthetic images and captions, a few minutes on two cores

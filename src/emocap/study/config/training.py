@@ -14,7 +14,7 @@ class ModelConfig(Section):
     """The classifier.
 
     Attributes:
-        backbone: "auto", "offline", a folder, or a name on the hub.
+        backbone: "auto", "offline" (MiniLM), "large" (MPNet), a folder, or a name on the hub.
         pooling: "mean" over all attended tokens, "pooler" as in the founding study, the "first" token, or "first+mean".
         visual_token_type: 0 as in VisualBERT's own code, 1 as in transformers' documentation.
         max_length: a caption is truncated to so many tokens, special tokens included.
