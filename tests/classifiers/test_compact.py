@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from emocap.classifiers import required_backbone
+from emocap.classifiers import compact, required_backbone
 from emocap.classifiers.compact import load_compact, write_compact
 from emocap.classifiers.familiarity import Familiarity, fit_captions, fit_images, read_familiarity, write_familiarity
 from emocap.classifiers.load import load_classifier
@@ -68,6 +68,19 @@ def test_stores_only_changes_with_their_rank(saved, base, tmp_path) -> None:
     assert report.n_bytes < 0.5 * sum(file.stat().st_size for file in (tmp_path / "whole").iterdir())
 
 
+def test_large_new_matrix_is_stored_in_eight_bits(saved, base, tmp_path, monkeypatch) -> None:
+    name = "visualbert.embeddings.visual_projection.weight"
+    whole = write_compact(saved, tmp_path / "half", backbone=str(base))
+    monkeypatch.setattr(compact, "LARGE_MATRIX", 32 * 8)
+    report = write_compact(saved, tmp_path / "compact", backbone=str(base))
+    assert load_file(tmp_path / "compact" / "updates.safetensors")[f"{name}.whole"].dtype == torch.int8
+    assert whole.errors[name] < 5e-4 < report.errors[name] < 1e-2
+    features = images(CAPTIONS[:3])
+    expected = NetworkClassifier(saved).probabilities(features, CAPTIONS[:3])
+    found = load_classifier(tmp_path / "compact").probabilities(features, CAPTIONS[:3])
+    np.testing.assert_allclose(found, expected, atol=1e-2)
+
+
 def test_rank_that_is_too_low_reports_its_error(saved, base, tmp_path) -> None:
     report = write_compact(saved, tmp_path / "compact", backbone=str(base), max_rank=4)
     difference = saved.model.state_dict()[KEY] - load_initial(base, saved)[KEY]
@@ -120,13 +133,14 @@ def test_other_version_of_the_backbone_is_refused(saved, base, tmp_path) -> None
         load_classifier(tmp_path / "compact")
 
 
-def test_missing_package_is_named_with_the_command(saved, base, tmp_path, monkeypatch) -> None:
-    write_compact(saved, tmp_path / "compact", backbone=str(base), packages=["no_such_package"])
-    with pytest.raises(EmocapError, match=r"needs the backbone .*, whose package no_such_package is not installed"):
+def test_missing_backbone_is_named_with_the_command(saved, base, tmp_path, monkeypatch) -> None:
+    write_compact(saved, tmp_path / "compact", backbone=str(base))
+    shutil.rmtree(base)
+    with pytest.raises(EmocapError, match=r"compact: needs the backbone .*base, which is not installed"):
         load_classifier(tmp_path / "compact")
-    large = required_backbone.RequiredBackbone("large", "", "", ["part_one", "part_two"], {})
-    with pytest.raises(EmocapError, match=r"packages part_one and part_two are not installed; pip install 'emocap\[la"):
-        large.require_packages(tmp_path)
+    monkeypatch.setattr(required_backbone, "backbone_is_installed", lambda name: False)
+    with pytest.raises(EmocapError, match=r"backbone large, which is not installed; pip install 'emocap\[large\]'"):
+        required_backbone.RequiredBackbone("large", "", "", {}).require_installed(tmp_path)
 
 
 def test_backbone_with_another_tokenizer_is_refused(saved, base, tmp_path) -> None:

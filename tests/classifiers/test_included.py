@@ -53,7 +53,7 @@ def test_card_says_data_scores_and_licence(model) -> None:
 
 
 def test_answers_are_those_of_the_build(model) -> None:
-    if model.backbone.missing_packages:
+    if not model.backbone.is_installed:
         pytest.skip(f"the backbone of the model {model.name} is not installed")
     expected = _require_answers(model.folder)
     assert expected.std(axis=0).max() > 10 * TOLERANCE  # the answers differ by much more than is tolerated

@@ -3,7 +3,8 @@
 A matrix that training changed is stored as two factors of its difference from the backbone's (Hu et al. 2021,
 arXiv 2106.09685, in reverse): exactly, up to rounding, where the difference has a low rank, as after low-rank
 fine-tuning; otherwise the best approximation of a given rank. Other tensors that changed are stored as differences,
-those that the backbone lacks whole. The tokenizer is the backbone's.
+those that the backbone lacks whole, large matrices among them as eight-bit integers with a scale for each row. The
+tokenizer is the backbone's.
 """
 
 import logging
@@ -27,9 +28,10 @@ from emocap.classifiers.required_backbone import (
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.files import atomic_folder, sha256_of, write_json
-from emocap.models.backbones import OFFLINE_PACKAGE, TOKENIZER_FILES, Backbone, find_backbone
+from emocap.models.backbones import OFFLINE_SHA256, TOKENIZER_FILES, Backbone, find_backbone
 from emocap.models.classifier import EmotionNetwork
 from emocap.models.initialisation import load_backbone
+from emocap.models.packaged import LARGE
 from emocap.progress import logger
 from emocap.training.card_file import CARD
 from emocap.training.checkpoint import SavedModel, load_tokenizer, read_card, read_config
@@ -37,7 +39,8 @@ from emocap.weights import read_tensors, weights_digest
 
 CONFIG = "config.json"
 UPDATES = "updates.safetensors"
-LEFT, RIGHT, DIFFERENCE, WHOLE = ".left", ".right", ".difference", ".whole"
+LEFT, RIGHT, DIFFERENCE, WHOLE, SCALE = ".left", ".right", ".difference", ".whole", ".scale"
+LARGE_MATRIX = 1 << 16  # elements
 TOLERANCE = 1e-3  # relative error of a difference that counts as exact: float16 has 5e-4
 
 
@@ -68,7 +71,6 @@ def write_compact(
     backbone: str,
     max_rank: int = 16,
     dtype: torch.dtype = torch.float16,
-    packages: list[str] | None = None,
     changes: Mapping[str, Any] | None = None,
     evaluation: Mapping[str, Any] | None = None,
 ) -> Compactness:
@@ -80,7 +82,6 @@ def write_compact(
         backbone: that the model was initialised from: "offline", "large" or a folder.
         max_rank: largest rank of a difference; one of a higher rank is approximated.
         dtype: of what is stored.
-        packages: modules that hold the backbone; None means those of emocap's extras.
         changes: of the card, such as another `training`.
         evaluation: what the model scored; None means what is in its folder.
 
@@ -103,9 +104,8 @@ def write_compact(
         write_familiarity(temporary, read_familiarity(saved.folder), is_compact=True)
         required = RequiredBackbone(
             backbone,
-            weights_digest(found.folder),
+            _weights_sha256(found),
             sha256_of(_tokenizer_file(found)),
-            _packages(backbone) if packages is None else packages,
             {name: sha256_of(temporary / name) for name in (CONFIG, UPDATES)},
         )
         write_backbone(temporary, required)
@@ -123,11 +123,14 @@ def load_compact(folder: Path) -> SavedModel:
         EmocapError: the backbone is not installed, or another version of it; or a file of the folder is damaged.
     """
     card, required = read_card(folder), read_backbone(folder)
-    required.require_packages(folder)
+    required.require_installed(folder)
     required.require_files(folder)
     found = find_backbone(required.name)
-    for path, own in ((found.folder, required.sha256), (_tokenizer_file(found), required.tokenizer_sha256)):
-        digest = weights_digest(path) if path.is_dir() else sha256_of(path)
+    digests = (
+        (found.folder, _weights_sha256(found), required.sha256),
+        (_tokenizer_file(found), sha256_of(_tokenizer_file(found)), required.tokenizer_sha256),
+    )
+    for path, digest, own in digests:
         if digest != own:
             raise EmocapError(
                 f"{folder}: its weights are updates to {required.name} with SHA-256 {own}, but {path} has {digest}; "
@@ -160,8 +163,9 @@ def _updates(
     ranks: dict[str, int] = {}
     for name, tensor in saved.model.state_dict().items():
         if not torch.equal(first[name], second[name]):  # drawn at random, so that the backbone lacks it
-            stored[name + WHOLE] = tensor.to(dtype)
-            errors[name] = _relative_error(stored[name + WHOLE], tensor)
+            parts = _whole_parts(tensor, dtype)
+            errors[name] = _relative_error(_whole(parts[WHOLE], parts.get(SCALE)), tensor)
+            stored |= {name + suffix: part for suffix, part in parts.items()}
             continue
         difference = tensor.double() - first[name].double()
         if not difference.any():
@@ -173,6 +177,18 @@ def _updates(
         if LEFT in parts:
             ranks[name] = parts[LEFT].shape[1]
     return stored, errors, ranks
+
+
+def _whole_parts(tensor: torch.Tensor, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """A tensor itself; a large matrix as integers of eight bits with the scale of each row."""
+    if tensor.dim() != 2 or tensor.numel() < LARGE_MATRIX:
+        return {WHOLE: tensor.to(dtype)}
+    scale = (tensor.abs().amax(dim=1, keepdim=True) / 127).clamp(min=torch.finfo(torch.float32).tiny)
+    return {WHOLE: (tensor / scale).round().to(torch.int8), SCALE: scale}
+
+
+def _whole(stored: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:
+    return stored.float() if scale is None else stored.float() * scale
 
 
 def _stored_parts(difference: torch.Tensor, max_rank: int, dtype: torch.dtype) -> dict[str, torch.Tensor]:
@@ -206,8 +222,10 @@ def _apply(model: EmotionNetwork, updates: dict[str, torch.Tensor], folder: Path
     with torch.no_grad():
         for key, update in updates.items():
             name, suffix = key[: key.rindex(".")], key[key.rindex(".") :]
-            if suffix == RIGHT:
+            if suffix in (RIGHT, SCALE):
                 continue
+            if suffix == WHOLE:
+                update = _whole(update, updates.get(name + SCALE))
             if suffix == LEFT:
                 update = update.float() @ updates[name + RIGHT].float()
             if name not in own or own[name].shape != update.shape or suffix not in (LEFT, DIFFERENCE, WHOLE):
@@ -219,6 +237,7 @@ def _tokenizer_file(found: Backbone) -> Path:
     return next(path for path in (found.tokenizer_folder / name for name in TOKENIZER_FILES) if path.is_file())
 
 
-def _packages(backbone: str) -> list[str]:
-    """The modules of emocap's extra that holds a backbone; none for one in a folder."""
-    return {"offline": [OFFLINE_PACKAGE]}.get(backbone, [])
+def _weights_sha256(found: Backbone) -> str:
+    """That of a packaged backbone is checked as it is found."""
+    known = {"offline": OFFLINE_SHA256, LARGE.name: LARGE.sha256}
+    return known.get(found.name) or weights_digest(found.folder)

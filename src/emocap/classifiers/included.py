@@ -32,12 +32,12 @@ class IncludedModel:
     @property
     def is_installed(self) -> bool:
         """Whether its weights and its backbone are there."""
-        return self.backbone is not None and not self.backbone.missing_packages
+        return self.backbone is not None and self.backbone.is_installed
 
     @property
     def command(self) -> str | None:
         """The command that installs what is missing; None where nothing is, or nothing helps."""
-        return self.backbone.command if self.backbone is not None and self.backbone.missing_packages else None
+        return None if self.backbone is None or self.backbone.is_installed else self.backbone.command
 
 
 def included_models(place: Path | None = None) -> list[IncludedModel]:
@@ -72,7 +72,7 @@ def included_model(name: str | None = None, place: Path | None = None) -> Includ
             raise EmocapError(f"model {name!r}: expected one of {', '.join(NAMES)}")
         if model.backbone is None:
             raise EmocapError(f"{model.folder}: this emocap includes no model {name}; give the folder of another model")
-        model.backbone.require_packages(model.folder)
+        model.backbone.require_installed(model.folder)
         return model
     installed = next((model for model in found if model.is_installed), None)
     if installed is not None:

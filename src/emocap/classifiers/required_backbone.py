@@ -1,7 +1,6 @@
 """The backbone that a compact model's weights are updates to: `backbone.json`, read without importing torch."""
 
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from emocap.errors import EmocapError
 from emocap.files import read_json, sha256_of, write_json
+from emocap.models.packaged import backbone_is_installed
 from emocap.validation import first_error
 
 BACKBONE = "backbone.json"
@@ -24,36 +24,32 @@ class RequiredBackbone:
             extras of emocap that install one.
         sha256: of its weights.
         tokenizer_sha256: of its `tokenizer.json` or `vocab.txt`.
-        packages: the modules that hold it; none for a backbone in a folder.
         files: the SHA-256 of the model folder's own files by name.
     """
 
     name: str
     sha256: str
     tokenizer_sha256: str
-    packages: list[str]
     files: dict[str, str]
 
     @property
-    def missing_packages(self) -> list[str]:
-        """The modules that are not installed."""
-        return [package for package in self.packages if find_spec(package) is None]
+    def is_installed(self) -> bool:
+        """Whether it is there; nothing of it is loaded or checked."""
+        return backbone_is_installed(self.name)
 
     @property
     def command(self) -> str:
         """The command that installs it."""
         return f"pip install 'emocap[{self.name}]'"
 
-    def require_packages(self, folder: Path) -> None:
-        """Check that what holds the backbone is installed.
+    def require_installed(self, folder: Path) -> None:
+        """Check that it is there.
 
         Raises:
             EmocapError: it is not; the error names the command that installs it.
         """
-        if missing := self.missing_packages:
-            raise EmocapError(
-                f"{folder}: needs the backbone {self.name}, whose {_counted(missing)} not installed; {self.command}"
-            )
+        if not self.is_installed:
+            raise EmocapError(f"{folder}: needs the backbone {self.name}, which is not installed; {self.command}")
 
     def require_files(self, folder: Path) -> None:
         """Check that the folder's own files are whole.
@@ -90,9 +86,3 @@ def read_backbone(folder: Path) -> RequiredBackbone:
 def write_backbone(folder: Path, backbone: RequiredBackbone) -> None:
     """Write `backbone.json` into a folder that is being written."""
     write_json(folder / BACKBONE, asdict(backbone))
-
-
-def _counted(packages: list[str]) -> str:
-    if len(packages) == 1:
-        return f"package {packages[0]} is"
-    return f"packages {', '.join(packages[:-1])} and {packages[-1]} are"
