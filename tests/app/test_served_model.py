@@ -6,11 +6,14 @@ import shutil
 
 import pytest
 from PIL import Image
+from starlette.testclient import TestClient
 
 from emocap.api.predictor import EmotionPredictor
 from emocap.app.limits import Limits
+from emocap.app.metrics import Metrics
 from emocap.app.page_actions import predict
 from emocap.app.page_html import intro_html
+from emocap.app.rest import build_rest
 from emocap.app.served_model import load_served
 from emocap.app.service import Service
 from emocap.errors import EmocapError
@@ -124,3 +127,28 @@ def test_page_shows_base_rates_and_warns_below_them(served) -> None:
         assert "The caption is not in English, the language of the training captions." in html
     finally:
         service.stop()
+
+
+def test_model_outside_a_run_has_its_card_and_recorded_scores(run, tmp_path) -> None:
+    """As an included model has them; its folder is in no run whose results tell."""
+    folder = tmp_path / "small"
+    shutil.copytree(run / "captioner" / "model" / "ranker", folder)
+    assert (load_served(folder).measured, load_served(folder).card) == (None, None)
+    scores = {"mean_average_precision": 0.27}
+    measured = {"pairs": 1675, "scores": scores, "prior": scores, "synthetic": False}
+    measured["intervals"] = {"mean_average_precision": [0.26, 0.28]}
+    evaluation = json.loads((folder / "evaluation.json").read_text())
+    (folder / "evaluation.json").write_text(json.dumps(evaluation | {"measured": measured}))
+    (folder / "MODEL_CARD.md").write_text("# A model\n")
+    served = load_served(folder)
+    assert served.measured is not None
+    assert served.measured.pairs == 1675
+    service = Service(served, Limits())
+    try:
+        with TestClient(build_rest(service, Metrics())) as client:
+            model = client.get("/v1/model").json()
+    finally:
+        service.stop()
+    assert model["card"] == "# A model\n"
+    assert model["measured"]["scores"] == scores
+    assert model["measured"]["intervals"] == {"mean_average_precision": [0.26, 0.28]}
