@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from emocap.errors import EmocapError
 from emocap.models.backbones import backbone_files
 from emocap.study.config.loading import load_config
-from emocap.study.stages.prepare import resolve_backbone
+from emocap.study.stages.backbones import resolve_backbone
 from emocap.weights import weights_digest
 
 

@@ -42,6 +42,16 @@ def read_value(path: Path, key: str) -> Any:
     return values[key]
 
 
+def backbone_file(root: Path, role: str | None = None) -> Path:
+    """The file that says what a backbone resolved to.
+
+    Args:
+        root: of the run.
+        role: "teacher" or "labelled", which may name their own; None means the one of `model.backbone`.
+    """
+    return root / (f"{role}_backbone.json" if role is not None else "backbone.json")
+
+
 def count_faults(faults: list[tuple[str, str]]) -> dict[str, Any]:
     """Count, reasons and the first ten examples of rejected rows, for the manifest."""
     reasons = Counter(reason for _, reason in faults)

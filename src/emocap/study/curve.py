@@ -14,7 +14,6 @@ import numpy as np
 from emocap.errors import EmocapError
 from emocap.files import write_json
 from emocap.progress import logger
-from emocap.study.artifacts import read_value
 from emocap.study.baseline_names import with_baselines
 from emocap.study.cache import RunDir
 from emocap.study.config.study import StudyConfig
@@ -134,7 +133,7 @@ def _train(run: RunDir, unit: TrainingUnit, model: str, rows: np.ndarray) -> Non
         run,
         f"{FOLDER}_{unit.run.name}_{name}",
         partial(point_stage.learning_curve_point, unit, name, model, rows),
-        [dump["model"], unit.config.seed, unit.seed, read_value(unit.root / "backbone.json", "sha256"), settings],
+        [dump["model"], unit.config.seed, unit.seed, unit.backbone("sha256", "teacher"), settings],
         point_stage.__name__,
         [f"{folder}/{name}", f"{folder}/{name}/{point_stage.TEST}"],
         ["features", f"{FOLDER}_{unit.run.name}_splits"],

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from emocap.corpora.groups import Groups
 from emocap.corpora.splits import fold_sizes
 from emocap.errors import EmocapError
-from emocap.study.artifacts import read_value
+from emocap.study.artifacts import backbone_file
 from emocap.study.unit import Study
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ def require_fitting_settings(config: "StudyConfig", root: Path) -> None:
     """
     study = Study(config, root)
     require_p(config, len(study.vocabulary))
-    name, n_layers = (read_value(root / "backbone.json", key) for key in ("name", "n_layers"))
-    require_layers(config, name, n_layers)
+    for role in (None, *config.own_backbones):
+        if backbone_file(root, role).is_file():
+            require_layers(config, study.backbone("name", role), study.backbone("n_layers", role), role)
     if config.captioner is not None and config.captioner.styles:
         require_styles(study.whole("source").styles, study.vocabulary.labels)
     if config.folds is not None:
@@ -47,12 +48,21 @@ def require_p(config: "StudyConfig", n_emotions: int) -> None:
         raise EmocapError(f"pseudo_labels.p is {most}, expected 1 to {n_emotions}, the number of emotions")
 
 
-def require_layers(config: "StudyConfig", backbone: str, n_layers: int) -> None:
-    """Refuse to copy or use more layers than the backbone has."""
+def require_layers(config: "StudyConfig", backbone: str, n_layers: int, role: str | None = None) -> None:
+    """Refuse to copy or use more layers than a backbone has.
+
+    Args:
+        config: of the study.
+        backbone: its name, for messages.
+        n_layers: that it has.
+        role: "teacher" or "labelled" for one of their own, None for that of `model.backbone`.
+    """
+    copies, captioner = config.transfer, config.captioner
+    is_base = role != "teacher"  # of AnB and AnB+
     for key, numbers in (
-        ("transfer.n_transferred", [config.transfer.n_transferred or 0]),
-        ("transfer.layers", config.transfer.layers or []),
-        ("captioner.decoder_layers", [(config.captioner and config.captioner.decoder_layers) or 0]),
+        ("transfer.n_transferred", [copies.n_transferred or 0] if is_base else []),
+        ("transfer.layers", copies.layers or [] if is_base or copies.controls else []),
+        ("captioner.decoder_layers", [(captioner and captioner.decoder_layers) or 0] if role is None else []),
     ):
         if max(numbers, default=0) > n_layers:
             raise EmocapError(f"{key} is {max(numbers)}, but {backbone} has {n_layers} layers")

@@ -17,7 +17,9 @@ def write_manifest(run: RunDir, units: Sequence[Unit], command: str) -> None:
     study = units[0]
     data, rejected = _data(units)
     config = study.config.dump()
-    config["model"]["backbone"] = read_value(study.root / "backbone.json", "name")
+    config["model"]["backbone"] = study.backbone("name")
+    for role in study.config.own_backbones:
+        config[role]["backbone"] = study.backbone("name", role)
     manifest = {
         "schema": 1,
         "name": study.config.name,

@@ -15,7 +15,6 @@ from emocap.models.backbones import find_backbone
 from emocap.models.classifier import EmotionNetwork
 from emocap.models.initialisation import build_config, load_backbone
 from emocap.ratings import NO_RATINGS, Ratings
-from emocap.study.artifacts import read_value
 from emocap.study.model_card import feature_card, model_card
 from emocap.study.unit import Unit
 from emocap.training.batching import PairDataset
@@ -47,7 +46,7 @@ class TrainingUnit(Unit):
         return PairDataset.of(pairs, tokenizer, self.config.model.max_length, self.store(domain), targets)
 
     def fresh_model(
-        self, seed: int, vocabulary: Vocabulary | None = None, ratings: Ratings = NO_RATINGS
+        self, seed: int, vocabulary: Vocabulary | None = None, ratings: Ratings = NO_RATINGS, *, role: str | None = None
     ) -> tuple[EmotionNetwork, Any]:
         """A classifier at its backbone's weights, and the tokenizer.
 
@@ -55,9 +54,10 @@ class TrainingUnit(Unit):
             seed: of the parts that the backbone lacks.
             vocabulary: its emotions; None means the target's, with the target's ratings.
             ratings: beside a vocabulary, its ratings.
+            role: "teacher" or "labelled", which may have a backbone of their own.
         """
         settings = self.config.model
-        backbone = find_backbone(read_value(self.root / "backbone.json", "name"))
+        backbone = find_backbone(self.backbone("name", role))
         store = self.any_store()
         config = build_config(
             backbone.folder,
@@ -113,7 +113,7 @@ class TrainingUnit(Unit):
             language=language,
             synthetic=synthetic,
         )
-        backbone = read_value(self.root / "backbone.json", "name")
+        backbone = self.backbone("name", self._role(name))
         card = replace(
             card,
             features=self._feature_card(name),
@@ -122,6 +122,13 @@ class TrainingUnit(Unit):
             uses_captions=self._uses_captions(name),
         )
         save_model(self.folder(name) / "model", model, tokenizer, card)
+
+    def _role(self, name: str) -> str | None:
+        """Whose backbone a model starts from, itself or by way of the model whose layers it copies."""
+        entry = self.models[name]
+        while entry.starts_from is not None and entry.starts_from in self.models:
+            entry = self.models[entry.starts_from]
+        return entry.settings if entry.settings in ("teacher", "labelled") else None
 
     def _feature_card(self, name: str) -> FeatureCard | None:
         stores = (self.store(domain) for domain in self.models[name].features_from)

@@ -22,7 +22,7 @@ from emocap.errors import EmocapError
 from emocap.files import read_array
 from emocap.ratings import Ratings
 from emocap.regions.store.reader import FeatureStore
-from emocap.study.artifacts import read_parquet, read_value
+from emocap.study.artifacts import backbone_file, read_parquet, read_value
 
 if TYPE_CHECKING:  # a stage gets the configuration as values, which its fingerprint holds
     from emocap.study.config.corpora import CorpusConfig
@@ -57,6 +57,19 @@ class Study:
     def place(self, path: Path) -> Path:
         """A corpus's path, below `data_root` unless absolute."""
         return self.config.data_root / path
+
+    def backbone(self, key: str, role: str | None = None) -> Any:
+        """A value of the backbone that models start from.
+
+        Args:
+            key: "name", "sha256" or "n_layers".
+            role: "teacher" or "labelled", which may have their own; None means the one of `model.backbone`.
+
+        Raises:
+            EmocapError: it was not resolved, or the file is damaged.
+        """
+        own = role if role in self.config.own_backbones else None
+        return read_value(backbone_file(self.root, own), key)
 
     def image_folders(self, corpus: "CorpusConfig") -> list[Path]:
         """The folders of a corpus's images; empty where there are none."""

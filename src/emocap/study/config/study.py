@@ -9,7 +9,13 @@ from emocap.study.config.captioner import CaptionerConfig
 from emocap.study.config.corpora import Corpora, CorpusConfig, FeatureConfig, SplitConfig, corpora_of
 from emocap.study.config.pseudo_labels import PseudoLabelConfig
 from emocap.study.config.sections import Section, Seed, distinct
-from emocap.study.config.training import BaselineConfig, EvaluationConfig, ModelConfig, TransferConfig
+from emocap.study.config.training import (
+    BaselineConfig,
+    EvaluationConfig,
+    FreshModelSettings,
+    ModelConfig,
+    TransferConfig,
+)
 from emocap.study.models import MODELS, control_models, trained_models
 from emocap.training.settings import TrainSettings
 
@@ -52,10 +58,10 @@ class StudyConfig(Section):
     splits: SplitConfig = Field(default_factory=SplitConfig)
     features: FeatureConfig | None = Field(default_factory=FeatureConfig)
     model: ModelConfig = Field(default_factory=ModelConfig)
-    teacher: TrainSettings = Field(default_factory=TrainSettings)
+    teacher: FreshModelSettings = Field(default_factory=FreshModelSettings)
     pseudo_labels: PseudoLabelConfig = Field(default_factory=PseudoLabelConfig)
     student: TrainSettings = Field(default_factory=lambda: TrainSettings(epochs=1, select_by=None))
-    labelled: TrainSettings = Field(default_factory=lambda: TrainSettings(epochs=1, select_by=None))
+    labelled: FreshModelSettings = Field(default_factory=lambda: FreshModelSettings(epochs=1, select_by=None))
     transfer: TransferConfig = Field(default_factory=TransferConfig)
     baselines: BaselineConfig = Field(default_factory=BaselineConfig)
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
@@ -117,6 +123,12 @@ class StudyConfig(Section):
     def all_corpora(self) -> list[CorpusConfig]:
         """The corpora of all domains, in order."""
         return [corpus for corpora in self.corpora.values() for corpus in corpora]
+
+    @property
+    def own_backbones(self) -> list[str]:
+        """Which of "teacher" and "labelled" are trained and name a backbone of their own."""
+        roles = ["teacher"] if self.labelled_source is None else ["teacher", "labelled"]
+        return [role for role in roles if getattr(self, role).backbone is not None]
 
     @property
     def target_has_images(self) -> bool:

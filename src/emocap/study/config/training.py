@@ -28,6 +28,16 @@ class ModelConfig(Section):
     dropout: float | None = Field(None, ge=0, lt=1)
 
 
+class FreshModelSettings(TrainSettings):
+    """Training of a model that starts from a backbone; beside `TrainSettings`:
+
+    Attributes:
+        backbone: as `model.backbone`, of this model alone; None means `model.backbone`.
+    """
+
+    backbone: str | None = None
+
+
 class TransferConfig(Section):
     """Transfer of the student's layers back to the target.
 

@@ -14,7 +14,7 @@ def labelled(study: TrainingUnit) -> None:
     pairs, vocabulary, settings = study.pairs("labelled_source"), study.labelled_vocabulary, study.config.labelled
     ratings, emotions = study.labelled_ratings, study.labelled_emotions
     targets = np.concatenate([emotions, pairs.rating_values(ratings.names)], axis=1).astype(np.float32)
-    model, tokenizer = study.fresh_model(study.config.seed + 3, vocabulary, ratings)
+    model, tokenizer = study.fresh_model(study.config.seed + 3, vocabulary, ratings, role="labelled")
     start_at_frequencies(model, targets)
     training = study.dataset(tokenizer, pairs, "labelled_source", targets)
     where = "the labelled source's pairs"

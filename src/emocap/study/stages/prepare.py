@@ -17,14 +17,12 @@ from emocap.corpora.summary import summary_lines
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.files import write_json
-from emocap.models.backbones import backbone_files, find_backbone
-from emocap.models.initialisation import build_config, load_backbone
-from emocap.models.text_encoder import longest_text
-from emocap.models.tokenizer import require_fitting_tokenizer
+from emocap.models.backbones import backbone_files
 from emocap.ratings import Ratings
 from emocap.regions.extractors.registry import AUTO, build_extractor
 from emocap.study.artifacts import count_faults, write_pairs
-from emocap.study.fitting_settings import require_layers, require_p
+from emocap.study.fitting_settings import require_p
+from emocap.study.stages.backbones import resolve_backbone
 from emocap.study.stages.joined_corpora import (
     embedded_root,
     join,
@@ -36,8 +34,6 @@ from emocap.study.stages.joined_corpora import (
 )
 from emocap.study.targets import require_emotions, targets_of
 from emocap.study.unit import Study
-from emocap.training.checkpoint import VISUAL_BERT, load_tokenizer
-from emocap.weights import weights_digest
 
 if TYPE_CHECKING:
     from emocap.study.config.corpora import CorpusConfig
@@ -145,43 +141,6 @@ def _require_extractor(config: "StudyConfig") -> None:
     needed = any(corpus.images is not None and corpus.store is None for corpus in config.all_corpora)
     if config.features is not None and config.features.extractor != AUTO and needed:
         build_extractor(config.features.extractor, config.features.settings)
-
-
-def resolve_backbone(config: "StudyConfig") -> dict[str, Any]:
-    """Resolve the backbone once for all stages, and check that the settings fit it.
-
-    Returns:
-        Its resolved name, its weights' SHA-256, and its number of layers.
-
-    Raises:
-        EmocapError: no such backbone, one whose tokenizer or weights do not fit it, or `max_length`,
-            `visual_token_type` or `n_transferred` beyond it.
-    """
-    settings = config.model
-    backbone = find_backbone(settings.backbone)
-    built = build_config(
-        backbone.folder,
-        Vocabulary(("any",)),
-        pooling=settings.pooling,
-        visual_token_type=settings.visual_token_type,
-        dropout=settings.dropout,
-    )
-    # Loaded here, since its errors must come before hours of feature extraction and training.
-    model, _ = load_backbone(built, backbone.folder)
-    if settings.max_length > longest_text(model):
-        raise EmocapError(
-            f"model.max_length is {settings.max_length}, but {backbone.name} takes at most {longest_text(model)} tokens"
-        )
-    require_layers(config, backbone.name, len(model.layers))
-    if config.captioner is not None and model.kind != VISUAL_BERT:
-        raise EmocapError(
-            f"captioner: needs a BERT or VisualBERT, but model.backbone {backbone.name} is a {built.model_type}; "
-            "choose another backbone, or leave captioner out"
-        )
-    tokenizer_folder = backbone.tokenizer_folder
-    require_fitting_tokenizer(load_tokenizer(tokenizer_folder), tokenizer_folder, built.vocab_size)
-    digest = weights_digest(backbone.folder)
-    return {"name": backbone.name, "sha256": digest, "n_layers": len(model.layers)}
 
 
 def _read(study: Study, corpus: "CorpusConfig") -> Pairs:

@@ -17,10 +17,11 @@ from emocap.regions.extractors.registry import extractor_modules
 from emocap.study.config.pseudo_labels import SAMPLE_KEYS
 from emocap.study.config.study import StudyConfig
 from emocap.study.models import MODELS, StudyModel
-from emocap.study.stages import baselines as baselines_stage
 from emocap.study.stages import (
+    backbones,
     captioner,
     captions,
+    conditions,
     controls,
     evaluation,
     familiarity,
@@ -38,6 +39,7 @@ from emocap.study.stages import (
     transfer,
     transfer_study,
 )
+from emocap.study.stages import baselines as baselines_stage
 
 PREDICTIONS = ("history.json", "validation_probabilities.npy", "test_probabilities.npy")
 FORMER_OUTPUTS = ("signal", "stages/signal.json")  # of version 0.1
@@ -51,30 +53,6 @@ CAPTIONER = (
     *(f"captioner.{key}" for key in ("dropout", "pairs", "rank", "styles", "drop_emotions", "contrast")),
     *(f"captioner.{key}" for key in ("words", "training", "candidates")),
 )
-
-
-def _always(config: StudyConfig) -> bool:
-    return True
-
-
-def _has_source(config: StudyConfig) -> bool:
-    return config.source is not None
-
-
-def _has_labelled_source(config: StudyConfig) -> bool:
-    return config.labelled_source is not None
-
-
-def _has_control(name: str) -> Callable[[StudyConfig], bool]:
-    return lambda config: config.source is not None and name in config.pseudo_labels.controls
-
-
-def _has_captioner(config: StudyConfig) -> bool:
-    return config.captioner is not None
-
-
-def _has_shuffled_captioner(config: StudyConfig) -> bool:
-    return config.captioner is not None and "shuffled" in config.captioner.controls
 
 
 @dataclass(frozen=True)
@@ -108,7 +86,7 @@ class Stage:
     config_keys: Sequence[str] = ()
     additive_keys: Sequence[str] = ()
     optional_outputs: Sequence[tuple[str, Callable[[StudyConfig], bool]]] = ()
-    when: Callable[[StudyConfig], bool] = _always
+    when: Callable[[StudyConfig], bool] = conditions.always
     files: Callable[[Any], Sequence[Path]] | None = None
     plugins: Callable[[StudyConfig], Sequence[str]] | None = None
     trains: bool = True
@@ -160,14 +138,36 @@ _STAGES = (
         inputs=[],
         outputs=["target.parquet", "vocabulary.json", "ratings.json", "backbone.json", "data.json"],
         optional_outputs=[
-            ("source.parquet", _has_source),
-            ("labelled_source.parquet", _has_labelled_source),
-            ("labelled_vocabulary.json", _has_labelled_source),
-            ("labelled_ratings.json", _has_labelled_source),
+            ("source.parquet", conditions.has_source),
+            ("labelled_source.parquet", conditions.has_labelled_source),
+            ("labelled_vocabulary.json", conditions.has_labelled_source),
+            ("labelled_ratings.json", conditions.has_labelled_source),
         ],
         config_keys=["target", "source", "labelled_source", "min_count", "model", "label_aggregation", "seed"],
         files=prepare.input_files,
         invalidates="all",
+        trains=False,
+    ),
+    Stage(
+        "teacher_backbone",
+        partial(backbones.own_backbone, role="teacher"),
+        scope="study",
+        inputs=["prepare"],
+        outputs=["teacher_backbone.json"],
+        config_keys=["model", "teacher.backbone", "transfer.layers", "transfer.controls"],
+        when=conditions.has_own_teacher_backbone,
+        files=partial(backbones.own_backbone_files, role="teacher"),
+        trains=False,
+    ),
+    Stage(
+        "labelled_backbone",
+        partial(backbones.own_backbone, role="labelled"),
+        scope="study",
+        inputs=["prepare"],
+        outputs=["labelled_backbone.json"],
+        config_keys=["model", "labelled.backbone", "transfer.layers", "transfer.controls"],
+        when=conditions.has_own_labelled_backbone,
+        files=partial(backbones.own_backbone_files, role="labelled"),
         trains=False,
     ),
     Stage(
@@ -187,10 +187,10 @@ _STAGES = (
         "labelled",
         labelled.labelled,
         scope="study",
-        inputs=["prepare", "features"],
+        inputs=["prepare", "labelled_backbone", "features"],
         outputs=["labelled", "labelled/model", "labelled/history.json"],
         config_keys=["model", "seed", "labelled"],
-        when=_has_labelled_source,
+        when=conditions.has_labelled_source,
     ),
     Stage(
         "splits",
@@ -198,7 +198,10 @@ _STAGES = (
         scope="unit",
         inputs=["prepare"],
         outputs=["splits.json"],
-        optional_outputs=[("source_rows.npy", _has_source), ("caption_images.json", _has_captioner)],
+        optional_outputs=[
+            ("source_rows.npy", conditions.has_source),
+            ("caption_images.json", conditions.has_captioner),
+        ],
         config_keys=["splits", "folds", "captioner.held_out_images", "captioner.tuning_images"],
         trains=False,
     ),
@@ -215,7 +218,7 @@ _STAGES = (
         "teacher",
         teacher.teacher,
         scope="unit",
-        inputs=["splits", "features"],
+        inputs=["splits", "teacher_backbone", "features"],
         outputs=_model_outputs("teacher"),
         config_keys=["label_aggregation", "teacher"],
     ),
@@ -223,7 +226,7 @@ _STAGES = (
         "teacher_text",
         teacher.teacher_text,
         scope="unit",
-        inputs=["splits"],
+        inputs=["splits", "teacher_backbone"],
         outputs=_model_outputs("teacher_text"),
         config_keys=["label_aggregation", "teacher"],
         when=lambda config: config.evaluation.text_alone,
@@ -234,7 +237,7 @@ _STAGES = (
         scope="unit",
         inputs=["teacher"],
         outputs=["scores", "scores/probabilities.npy"],
-        when=_has_source,
+        when=conditions.has_source,
     ),
     Stage(
         "selection",
@@ -243,7 +246,7 @@ _STAGES = (
         inputs=["scores"],
         outputs=["selection.parquet", selection.LIFT, "audit.json"],
         config_keys=SAMPLE,
-        when=_has_source,
+        when=conditions.has_source,
     ),
     Stage(
         "student",
@@ -252,7 +255,7 @@ _STAGES = (
         inputs=["selection"],
         outputs=_model_outputs("student"),
         config_keys=["student"],
-        when=_has_source,
+        when=conditions.has_source,
     ),
     Stage(
         "student_own",
@@ -261,7 +264,7 @@ _STAGES = (
         inputs=["selection", "teacher"],
         outputs=_model_outputs("student_own"),
         config_keys=["student"],
-        when=_has_control("own_texts"),
+        when=conditions.has_control("own_texts"),
     ),
     Stage(
         "student_shuffled",
@@ -270,7 +273,7 @@ _STAGES = (
         inputs=["selection"],
         outputs=_model_outputs("student_shuffled"),
         config_keys=["student"],
-        when=_has_control("shuffled"),
+        when=conditions.has_control("shuffled"),
     ),
     *(
         _transfer_stage(entry)
@@ -311,7 +314,7 @@ _STAGES = (
         inputs=["scores", "selection", "student"],
         outputs=[captioner.RUN, f"{captioner.RUN}/model", f"{captioner.RUN}/history.json"],
         config_keys=CAPTIONER,
-        when=_has_captioner,
+        when=conditions.has_captioner,
     ),
     Stage(
         "captioner_shuffled",
@@ -320,7 +323,7 @@ _STAGES = (
         inputs=["scores", "selection", "student"],
         outputs=[captioner.SHUFFLED, f"{captioner.SHUFFLED}/model", f"{captioner.SHUFFLED}/history.json"],
         config_keys=CAPTIONER,
-        when=_has_shuffled_captioner,
+        when=conditions.has_shuffled_captioner,
     ),
     Stage(
         "captions",
@@ -331,7 +334,7 @@ _STAGES = (
             f"{captioner.RUN}/{name}" for name in ("captions.json", "gallery", *captions.SHEETS, *captions.CHOSEN)
         ],
         config_keys=["captioner", "baselines.vectors"],
-        when=_has_captioner,
+        when=conditions.has_captioner,
     ),
     Stage(
         "modality_ablation",
@@ -383,10 +386,11 @@ def invalidated_by(stage: Stage) -> list[str]:
     """Paths below the run directory that are removed when a stage runs."""
     if stage.invalidates == "results":
         return list(RESULTS)
+    following = list(STAGES.values())[list(STAGES).index(stage.name) + 1 :]
     later = [
         output
-        for other in STAGES.values()
-        if other.name not in ("prepare", "features")
+        for other in following
+        if other.name != "features"
         for output in (*other.outputs, *(name for name, _ in other.optional_outputs))
     ]
     return [*RESULTS, *FORMER_OUTPUTS, "units", *dict.fromkeys(output.split("/")[0] for output in later)]

@@ -19,6 +19,6 @@ def teacher_text(study: TrainingUnit) -> None:
 
 def fit_teacher(study: TrainingUnit, run: str, seed: int, *, keep_model: bool = True) -> None:
     """Fine-tune the whole backbone on the target, without a student."""
-    model, tokenizer = study.fresh_model(seed)
+    model, tokenizer = study.fresh_model(seed, role="teacher")
     start_at_frequencies(model, study.training_targets("train"))
     fit_on_target(study, run, model, tokenizer, study.config.teacher, seed=seed, keep_model=keep_model)

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from emocap.files import write_json
-from emocap.models.classifier import EmotionNetwork
 from emocap.models.transfer import unfreeze
 from emocap.study.stages.fitting import fit_on_target, move_layers, point_seed, start_at_frequencies
 from emocap.study.stages.teacher import fit_teacher
 from emocap.study.training_unit import TrainingUnit
+from emocap.training.checkpoint import SavedModel
 
 logger = logging.getLogger("emocap")
 FOLDER = "transfer"
@@ -54,23 +54,22 @@ def transfer_study(study: TrainingUnit) -> None:
                 REFERENCES[point["run"]](study, name, drawn)
             else:
                 _fit(study, name, point["run"], point["n"], bases[point["run"]], drawn)
-    layers = len(bases[FROM_SOURCE[0]].layers)
+    layers = max(len(base.model.layers) for base in bases.values())
     write_json(study.run / FOLDER / "points.json", {"points": points, "n_layers": layers, "seeds": settings.seeds})
 
 
-def bases_of(study: TrainingUnit) -> dict[str, EmotionNetwork]:
+def bases_of(study: TrainingUnit) -> dict[str, SavedModel]:
     """The model whose layers each run copies."""
-    source = study.load("student" if study.config.source is not None else "labelled").model
+    source = study.load("student" if study.config.source is not None else "labelled")
     bases = dict.fromkeys(FROM_SOURCE, source)
     if study.config.transfer.controls:
-        bases |= dict.fromkeys(FROM_TEACHER, study.load("teacher").model)
+        bases |= dict.fromkeys(FROM_TEACHER, study.load("teacher"))
     return bases
 
 
-def _fit(study: TrainingUnit, name: str, run: str, n: int, base: EmotionNetwork, seed: int) -> None:
-    model = move_layers(study, base, n, freeze=study.models[run].frozen, seed=seed + 2)
-    _, tokenizer = study.fresh_model(seed)
-    fit_on_target(study, name, model, tokenizer, study.config.training_settings(run), seed=seed, keep_model=False)
+def _fit(study: TrainingUnit, name: str, run: str, n: int, base: SavedModel, seed: int) -> None:
+    model = move_layers(study, base.model, n, freeze=study.models[run].frozen, seed=seed + 2)
+    fit_on_target(study, name, model, base.tokenizer, study.config.training_settings(run), seed=seed, keep_model=False)
 
 
 def _teacher(study: TrainingUnit, name: str, seed: int) -> None:
