@@ -1,7 +1,7 @@
 """The included models, `src/emocap/included/large` and `small`, from a finished run of `configs/included.yaml`.
 
 python benchmarks/included.py runs/included
-python benchmarks/included.py runs/included --large teacher --small AnB+ --max-rank 8 --out /tmp/included
+python benchmarks/included.py runs/included --large teacher --large-rank 8 --small AnB+ --out elsewhere
 
 A model of the run, or the path of a model folder, whose scores are those of the run's model of the same name. Of a run
 over folds or seeds the weights are those of its first unit, unless a folder is given. Each folder holds the updates to
@@ -158,10 +158,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--large", default="teacher", metavar="MODEL", help="'' leaves it out")
     parser.add_argument("--small", default="AnB+", metavar="MODEL", help="'' leaves it out")
-    parser.add_argument("--max-rank", type=int, default=16)
     parser.add_argument("--data", help="what the models learned from, in a line; default from the configuration")
     for name, backbone in BACKBONES.items():
         parser.add_argument(f"--{name}-backbone", default=backbone)
+        parser.add_argument(f"--{name}-rank", type=int, default=16, help="largest rank of a change; default 16")
     options = vars(parser.parse_args())
     out: Path = options["out"]
     for name in BACKBONES:
@@ -173,10 +173,10 @@ def main() -> None:
             options[name],
             out,
             backbone=options[f"{name}_backbone"],
-            max_rank=options["max_rank"],
+            max_rank=options[f"{name}_rank"],
             data=options["data"],
         )
-        note = "" if built.difference <= MAX_DIFFERENCE else f", above {MAX_DIFFERENCE}: raise --max-rank"
+        note = "" if built.difference <= MAX_DIFFERENCE else f", above {MAX_DIFFERENCE}: raise --{name}-rank"
         print(
             f"{built.folder}: {built.compactness.n_bytes / 1e6:.2f} MB, largest relative error of a change "
             f"{built.compactness.worst:.4f}, of a probability {built.difference:.4f}{note}"

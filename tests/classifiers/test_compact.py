@@ -13,6 +13,7 @@ from emocap.classifiers.compact import load_compact, write_compact
 from emocap.classifiers.familiarity import Familiarity, fit_captions, fit_images, read_familiarity, write_familiarity
 from emocap.classifiers.load import load_classifier
 from emocap.classifiers.network import NetworkClassifier
+from emocap.classifiers.training_pairs import count_training_pairs, pair_hashes, write_training_pairs
 from emocap.errors import EmocapError
 from emocap.training.checkpoint import load_model
 
@@ -101,10 +102,12 @@ def test_familiarity_and_evaluation_go_along(saved, base, tmp_path) -> None:
     captions = [f"{word} {place}" for word in "abcdefghij" for place in map(str, range(20))]
     familiarity = Familiarity(fit_images(signatures), fit_captions(captions, captions))
     write_familiarity(saved.folder, familiarity)
+    write_training_pairs(saved.folder, pair_hashes([""], ["A dog."]))
     (saved.folder / "evaluation.json").write_text(json.dumps({"score": 0.3, "model_hash": "0", "files": {"a": "b"}}))
     write_compact(saved, tmp_path / "compact", backbone=str(base))
     found = read_familiarity(tmp_path / "compact")
     np.testing.assert_allclose(found.images.scores(signatures)[0], familiarity.images.scores(signatures)[0], rtol=1e-3)
+    assert count_training_pairs(tmp_path / "compact", ["", ""], ["a cat.", "a  dog."]) == 1
     assert found.captions.counts == familiarity.captions.counts
     assert found.captions.limit == pytest.approx(familiarity.captions.limit)
     evaluation = json.loads((tmp_path / "compact" / "evaluation.json").read_text())

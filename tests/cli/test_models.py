@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from emocap import EmocapError
+from emocap import EmocapError, EmotionPredictor
 from emocap.classifiers import included
 from emocap.classifiers.compact import write_compact
 from emocap.classifiers.included import included_model
@@ -55,7 +55,7 @@ def test_lists_what_is_installed_and_what_could_be(place, tmp_path) -> None:
     assert "3 emotions from captions" in small[1]
     assert "(91 MB)" in small[2]
     assert "1,675 pairs of Socratis" in small[3]
-    assert "on 1,675 test pairs: top-1 0.738 [0.716, 0.759], mAP 0.271 [0.260, 0.282]" in small[4]
+    assert "top-1 0.738 [0.716, 0.759], mAP 0.271 [0.260, 0.282] on 1,675 test pairs" in small[4]
     assert "CC BY 4.0" in small[5]
     assert str(tmp_path / "included" / "small") in small[6]
 
@@ -64,7 +64,10 @@ def test_predicts_with_the_included_model(place) -> None:
     place("small")
     result = CliRunner().invoke(app, ["predict", "a dog waits alone"])
     assert result.exit_code == 0, result.output
-    assert "the included model small (on 1,675 test pairs: top-1 0.738" in result.stderr
+    assert (
+        "emocap: the included model small, mAP 0.271 [0.260, 0.282] on 1,675 test pairs; see emocap models\n"
+        in result.stderr
+    )
     assert len(result.stdout.splitlines()) == 3
 
 
@@ -74,6 +77,8 @@ def test_large_is_taken_where_its_backbone_is(place, tmp_path) -> None:
     place("large")
     assert included_model().name == "large"
     assert included_model("small").folder == tmp_path / "included" / "small"
+    assert EmotionPredictor.included().folder == tmp_path / "included" / "large"
+    assert EmotionPredictor.included("small").folder == tmp_path / "included" / "small"
 
 
 def test_path_wins_over_the_name(place, model_folder, tmp_path) -> None:

@@ -8,6 +8,7 @@ tokenizer is the backbone's.
 """
 
 import logging
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from emocap.classifiers.required_backbone import (
     read_backbone,
     write_backbone,
 )
+from emocap.classifiers.training_pairs import FILE as TRAINING_PAIRS
 from emocap.emotions import Vocabulary
 from emocap.errors import EmocapError
 from emocap.files import atomic_folder, sha256_of, write_json
@@ -74,7 +76,7 @@ def write_compact(
     changes: Mapping[str, Any] | None = None,
     evaluation: Mapping[str, Any] | None = None,
 ) -> Compactness:
-    """Write a model as updates to its backbone, with its card and its familiarity statistics.
+    """Write a model as updates to its backbone, with its card, familiarity statistics and hashes of training pairs.
 
     Args:
         saved: a network, by `load_model`.
@@ -102,6 +104,8 @@ def write_compact(
         saved.model.config.to_json_file(temporary / CONFIG)
         write_json(temporary / CARD, asdict(saved.card) | dict(changes or {}))
         write_familiarity(temporary, read_familiarity(saved.folder), is_compact=True)
+        if (saved.folder / TRAINING_PAIRS).is_file():
+            shutil.copyfile(saved.folder / TRAINING_PAIRS, temporary / TRAINING_PAIRS)
         required = RequiredBackbone(
             backbone,
             _weights_sha256(found),

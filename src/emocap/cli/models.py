@@ -1,5 +1,6 @@
 """The command that lists the included models, and which model a command takes where none is named."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import typer
 from emocap.classifiers.included import NAMES, IncludedModel, included_model, included_models
 from emocap.classifiers.required_backbone import RESTORE
 from emocap.cli.output import printable, shown_interval, shown_value
+from emocap.evaluation.metrics import METRICS, PRIMARY
 from emocap.files import read_json
 from emocap.training.card_file import CARD
 
@@ -41,7 +43,8 @@ def chosen_model(model: Path | None) -> Path:
     if model is not None and (model.exists() or str(model) not in NAMES):
         return model
     included = included_model(None if model is None else str(model))
-    typer.echo(f"emocap: the included model {included.name} ({_scores(_evaluation(included))})", err=True)
+    scores = _scores(_evaluation(included), [PRIMARY])
+    typer.echo(f"emocap: the included model {included.name}, {scores}; see emocap models", err=True)
     return included.folder
 
 
@@ -70,20 +73,16 @@ def _backbone_size(training: dict[str, Any]) -> str:
     return f" ({size / MEGABYTE:.0f} MB)" if isinstance(size, int) else ""
 
 
-def _scores(evaluation: dict[str, Any]) -> str:
-    """The main held-out scores with 95% intervals in one line."""
-    from emocap.evaluation.metrics import METRICS
-
+def _scores(evaluation: dict[str, Any], metrics: Iterable[str] = METRICS) -> str:
+    """Held-out scores with 95% intervals in one line."""
     measured = evaluation.get("measured") or {}
     scores, intervals = measured.get("scores", {}), measured.get("intervals", {})
     parts = [
-        f"{METRICS[metric].short_name} {shown_value(value)}{shown_interval(intervals.get(metric))}"
-        for metric, value in scores.items()
-        if metric in METRICS
+        f"{METRICS[metric].short_name} {shown_value(scores[metric])}{shown_interval(intervals.get(metric))}"
+        for metric in metrics
+        if metric in scores
     ]
-    if not parts:
-        return "test scores unknown"
-    return f"on {measured.get('pairs', 0):,} test pairs: {', '.join(parts)}"
+    return f"{', '.join(parts)} on {measured['pairs']:,} test pairs" if parts else "test scores unknown"
 
 
 def _card(model: IncludedModel) -> dict[str, Any]:
