@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 from emocap.evaluation.calibration import calibrate
 from emocap.evaluation.probability_metrics import bce, expected_calibration_error
 from emocap.evaluation.reliability import reliability_curve
-from emocap.evaluation.scaling_fit import SLOPES, common_scaling, cross_entropy, scaling_per_emotion
+from emocap.evaluation.scaling_fit import SLOPES, common_scaling, cross_entropy, mean_logits, scaling_per_emotion
 from emocap.evaluation.scored_predictions import ranking
 from emocap.evaluation.thresholds import best_threshold
 from emocap.training.platt_scaling import PlattScaling, logits_of
@@ -53,19 +53,37 @@ def test_scales_each_emotion_where_pairs_suffice() -> None:
 
 def test_fit_equals_another_optimiser() -> None:
     """Also far from the start, where a step of Newton's method alone would be too long."""
-    for factor in (1, 8):
+    for factor in (1, 4):
         _, predicted, targets = emotion_biased(60)
         logits, truth = factor * logits_of(predicted), targets > 0
         common, found = common_scaling(logits, truth, 60), scaling_per_emotion(logits, truth, 60, ridge=10.0)
         for label in range(4):
-            prior = np.array([common.slopes[0], common.offsets[0]])
+            centre = mean_logits(logits)[label]
 
-            def loss(point, label=label, prior=prior, logits=logits, truth=truth):
-                fit = 60 * cross_entropy(logits[:, label] * point[0] + point[1], truth[:, label])
-                return fit + 5 * ((point - prior) ** 2).sum()
+            def point_of(scaling, label=label, centre=centre):
+                slope = scaling.slopes[label]
+                return np.array([slope, scaling.offsets[label] - (1 - slope) * centre])
+
+            prior = point_of(common)
+
+            def loss(point, label=label, prior=prior, logits=logits, truth=truth, centre=centre):
+                scaled = (logits[:, label] - centre) * point[0] + point[1] + centre
+                return 60 * cross_entropy(scaled, truth[:, label]) + 5 * ((point - prior) ** 2).sum()
 
             expected = minimize(loss, prior, method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-10}).x
-            assert [found.slopes[label], found.offsets[label]] == pytest.approx(expected, abs=1e-4)
+            assert point_of(found) == pytest.approx(expected, abs=1e-4)
+
+
+def test_common_slope_keeps_each_emotions_mean() -> None:
+    """About a logit of 0 it would lower the probabilities of a frequent emotion and raise those of a rare one."""
+    rng = np.random.default_rng(4)
+    logits = rng.normal([2.0, -3.0], 1.0, (4000, 2))
+    truth = rng.random(logits.shape) < 1 / (1 + np.exp(-logits))
+    overconfident = 2 * (logits - [2.0, -3.0]) + [2.0, -3.0]
+    fitted = common_scaling(overconfident, truth, len(truth))
+    assert fitted.slopes == pytest.approx([0.5, 0.5], abs=0.06)
+    scaled = 1 / (1 + np.exp(-(overconfident * fitted.slopes + fitted.offsets)))
+    assert scaled.mean(axis=0) == pytest.approx(truth.mean(axis=0), abs=0.05)
 
 
 def test_ridge_draws_emotions_to_the_common_fit() -> None:

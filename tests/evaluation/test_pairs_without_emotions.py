@@ -110,7 +110,7 @@ def test_calibration_counts_negatives() -> None:
     p, t = np.full((40, 2), 0.9), np.ones((40, 2))
     t[::4] = 0  # 3 of 4 positive: odds of 9 become 3
     positive = t.any(axis=1)
-    assert calibrate(p, t).scaling(p[:1])[0, 0] == pytest.approx(0.75, abs=0.01)
+    assert calibrate(p, t).scaling(p[:1])[0, 0] == pytest.approx(0.75, abs=0.02)
     assert calibrate(p[positive], t[positive]).scaling(p[:1])[0, 0] > 0.95  # overconfident without the negatives
     assert reliability_curve(p, t, bins=1) == {"confidence": [pytest.approx(0.9)], "frequency": [0.75], "count": [80]}
     nothing = calibrate(p, t * 0)
