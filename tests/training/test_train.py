@@ -77,7 +77,12 @@ class Killed(Exception):
 
 @pytest.mark.parametrize(
     ("save_steps", "kill_at", "more"),
-    [(None, 25, {}), (7, 17, {}), (None, 25, {"loss": "weighted", "layer_decay": 0.7})],
+    [
+        (None, 25, {}),
+        (7, 17, {}),
+        (None, 25, {"loss": "weighted", "layer_decay": 0.7}),
+        (None, 25, {"lora": {"rank": 2}}),
+    ],
 )
 def test_resumed_run_equals_an_uninterrupted_one(tiny_model, word_data, tmp_path, save_steps, kill_at, more) -> None:
     training = word_data(160, 0)

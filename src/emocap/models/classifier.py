@@ -28,6 +28,7 @@ class EmotionNetwork(PreTrainedModel):
         visual_names: how the names of the parameters begin that embed regions.
         pooling: see `VisualBertForEmotion`.
         fc: the linear layer.
+        n_copied: number of lowest layers that `emocap.models.transfer` copied; None where nothing was initialised anew.
     """
 
     kind: ClassVar[str]
@@ -35,6 +36,7 @@ class EmotionNetwork(PreTrainedModel):
     visual_names: ClassVar[str]
     pooling: str
     fc: nn.Linear
+    n_copied: int | None = None
 
     def _add_head(self, config: PretrainedConfig) -> None:
         self.pooling = getattr(config, "pooling", "pooler")

@@ -66,6 +66,7 @@ def transfer(
         torch.manual_seed(seed)
         for module in fresh:
             initialise(module, getattr(model.config, "initializer_range", 0.02))
+    model.n_copied = n
     if freeze:
         model.freeze(copied)
     return model

@@ -7,6 +7,24 @@ from pydantic import BaseModel, ConfigDict, Field
 from emocap.training.loss_settings import BceLoss, LossSettings
 
 
+class LoraSettings(BaseModel):
+    """Low-rank updates of an encoder (Hu et al. 2021, arXiv 2106.09685); an unknown key is an error.
+
+    Attributes:
+        rank: of the update of each matrix.
+        alpha: the update is scaled by alpha / rank.
+        dropout: of the updates' inputs.
+        targets: last names of the linear layers that are updated, such as "query"; None means all of an encoder layer.
+    """
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    rank: int = Field(8, ge=1)
+    alpha: float = Field(16, gt=0)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    targets: list[str] | None = Field(None, min_length=1)
+
+
 class TrainSettings(BaseModel):
     """Settings of one training run; an unknown key is an error.
 
@@ -31,6 +49,8 @@ class TrainSettings(BaseModel):
         select_by: the validation score that selects the best epoch ("bce" is the binary cross-entropy whatever the
             loss, "pearson_r" the mean over ratings); None keeps the last epoch.
         save_steps: a checkpoint every so many steps, where `select_by` is None; else and by default one per epoch.
+        lora: trains low-rank updates of the encoder, the embeddings of regions and `fc` alone, and merges the updates
+            into the weights at the end; None trains the weights themselves.
         precision: "auto" is bf16 on a GPU that supports it, else float32.
     """
 
@@ -52,4 +72,5 @@ class TrainSettings(BaseModel):
     patience: int | None = Field(2, ge=1)
     select_by: Literal["bce", "mean_average_precision", "pearson_r"] | None = "bce"
     save_steps: int | None = Field(None, ge=1)
+    lora: LoraSettings | None = None
     precision: Literal["auto", "float32", "bf16"] = "auto"

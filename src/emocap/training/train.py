@@ -7,7 +7,7 @@ import copy
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +20,8 @@ from torch.utils.data import Dataset
 from transformers import EarlyStoppingCallback, EvalPrediction, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from emocap.errors import EmocapError
-from emocap.models.classifier import masked_bce
+from emocap.models.classifier import EmotionNetwork, masked_bce
+from emocap.models.lora import low_rank_updates
 from emocap.training.callback import EpochCallback
 from emocap.training.history import build_history, selection_key
 from emocap.training.losses import build_loss
@@ -125,25 +126,35 @@ def train(
         return history
     sampler = EpochSampler(lengths, settings.batch_size, seed, numbered_by_epoch=numbered_by_epoch)
     _seed_and_silence(seed)
-    trainer = EmotionTrainer(
-        model=copy.copy(model),  # shares the weights, and keeps the Trainer's autocast out of `model` and its copies
-        args=_arguments(settings, checkpoints, validation is not None, seed, loss_only=metrics is None),
-        train_dataset=training,
-        eval_dataset=validation,
-        data_collator=collate,
-        compute_metrics=None if metrics is None else lambda prediction: _scores(prediction, metrics, settings),
-        optimizers=(build_optimizer(model, settings), None),
-        callbacks=_callbacks(settings, name, sampler, validation is not None),
-        sampler=sampler,
-        loss=loss or _loss_of_logits(settings, _require_targets(training, name), name, n_ratings),
-    )
     start = time.monotonic()
     with _write_errors(checkpoints):
-        trainer.train(resume_from_checkpoint=last_complete_checkpoint(checkpoints))
-        model.to("cpu")
+        with _updates(model, settings, name):
+            trainer = EmotionTrainer(
+                model=copy.copy(model),  # shares the weights, and keeps the Trainer's autocast out of `model`
+                args=_arguments(settings, checkpoints, validation is not None, seed, loss_only=metrics is None),
+                train_dataset=training,
+                eval_dataset=validation,
+                data_collator=collate,
+                compute_metrics=None if metrics is None else lambda prediction: _scores(prediction, metrics, settings),
+                optimizers=(build_optimizer(model, settings), None),
+                callbacks=_callbacks(settings, name, sampler, validation is not None),
+                sampler=sampler,
+                loss=loss or _loss_of_logits(settings, _require_targets(training, name), name, n_ratings),
+            )
+            trainer.train(resume_from_checkpoint=last_complete_checkpoint(checkpoints))
+            model.to("cpu")
         history = build_history(trainer.state.log_history, name, len(lengths), settings, time.monotonic() - start)
         save_final_state(model, checkpoints, history)
     return history
+
+
+def _updates(model: nn.Module, settings: TrainSettings, name: str) -> AbstractContextManager[None]:
+    """What trains low-rank updates alone, where the settings ask for it."""
+    if settings.lora is None:
+        return nullcontext()
+    if not isinstance(model, EmotionNetwork):
+        raise EmocapError(f"{name}: lora updates an encoder, but none is trained here; leave lora out")
+    return low_rank_updates(model, **settings.lora.model_dump())
 
 
 def _seed_and_silence(seed: int) -> None:

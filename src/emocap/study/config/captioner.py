@@ -22,8 +22,10 @@ class CaptionerTrainSettings(TrainSettings):
 
     @model_validator(mode="after")
     def _only_supported_settings(self) -> "CaptionerTrainSettings":
-        if self.loss.name != "bce" or self.select_by is not None or self.layer_decay is not None:
-            raise ValueError("a captioner has one loss, one learning rate and no validation; leave those settings out")
+        if self.loss.name != "bce" or self.select_by is not None or self.layer_decay is not None or self.lora:
+            raise ValueError(
+                "a captioner has one loss, one learning rate, no validation and no lora; leave those settings out"
+            )
         return self
 
 
