@@ -36,6 +36,7 @@ PACKAGES = (
     "torchvision",
     "transformers",
     "accelerate",
+    "peft",
     "numpy",
     "pyarrow",
     "scikit-image",

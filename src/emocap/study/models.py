@@ -4,63 +4,8 @@ Whoever needs to know something about a model looks here; no other code parses a
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, fields
-from typing import Any, Literal
 
-Kind = Literal["baseline", "selection", "study", "control", "ensemble", "pretraining", "reference"]
-
-
-@dataclass(frozen=True)
-class StudyModel:
-    """One model of a study.
-
-    Attributes:
-        name: its key in results, its folder in the run directory.
-        kind: "baseline" and "study" are evaluated on the target, "selection" takes the predictions of one of several
-            models in each unit, "control" is evaluated beside a study's model, but never chosen or recommended,
-            "ensemble" is the mean of others, "pretraining" learns another corpus only, "reference" belongs to the
-            transfer study or to the corpus.
-        description: one line for a legend.
-        label: its name within a sentence.
-        display_name: its name in tables and legends, where that is not its key.
-        series, marker, filled: how a figure draws it; series 0 is the text colour, 1 to 4 are the page's palette.
-        corpus: the corpus besides the target that it needs, "source" or "labelled_source"; None where it needs none. A
-            baseline that reads images needs images of it too.
-        starts_from: "backbone", or the model whose layers it copies; None for what is not trained by gradient descent.
-        frozen: whether the copied layers keep their weights; `models/transfer.py` decides which parameters these are.
-        settings: key of its training settings in the configuration; None where it has none.
-        features_from: corpora whose region features it has seen, the first that has some decides their fingerprint;
-            a model without any is trained on captions alone.
-        in_ensemble: whether the ensemble holds it unless the configuration says otherwise.
-        reads: of a baseline: what it reads, "caption" and "image"; it exists only where the target has such.
-        control: of a control, or the student that it starts from: its name in `pseudo_labels.controls`.
-        rating_description: of a baseline: what it is in a study of ratings alone; empty where that is the same.
-    """
-
-    name: str
-    kind: Kind
-    description: str
-    label: str
-    series: int
-    marker: str
-    filled: bool = False
-    display_name: str | None = None
-    corpus: str | None = None
-    starts_from: str | None = None
-    frozen: bool = False
-    settings: str | None = None
-    features_from: tuple[str, ...] = ("target",)
-    in_ensemble: bool = False
-    reads: tuple[str, ...] = ()
-    control: str | None = None
-    rating_description: str = ""
-
-    @property
-    def structure(self) -> dict[str, Any]:
-        """What decides how it is trained and evaluated, without how it is shown."""
-        shown = {"description", "rating_description", "label", "display_name", "series", "marker", "filled"}
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in shown}
-
+from emocap.study.study_model import StudyModel
 
 _ROWS = (
     StudyModel(
@@ -210,6 +155,20 @@ _ROWS = (
         in_ensemble=True,
     ),
     StudyModel(
+        "AnB-LoRA",
+        "study",
+        "the student’s layers copied, low-rank updates of their matrices trained on the target",
+        label="AnB-LoRA",
+        series=2,
+        marker="X",
+        filled=True,
+        corpus="source",
+        starts_from="student",
+        settings="transfer.AnB-LoRA",
+        features_from=("target", "source"),
+        is_optional=True,
+    ),
+    StudyModel(
         "labelled",
         "pretraining",
         "trained on the labelled source’s own emotions",
@@ -247,6 +206,20 @@ _ROWS = (
         settings="transfer.AnB+",
         features_from=("target", "labelled_source"),
         in_ensemble=True,
+    ),
+    StudyModel(
+        "labelled_AnB-LoRA",
+        "study",
+        "the layers of the labelled source’s model copied, low-rank updates of their matrices trained on the target",
+        label="labelled_AnB-LoRA",
+        series=2,
+        marker="X",
+        filled=True,
+        corpus="labelled_source",
+        starts_from="labelled",
+        settings="transfer.AnB-LoRA",
+        features_from=("target", "labelled_source"),
+        is_optional=True,
     ),
     StudyModel(
         "student_own",
@@ -385,12 +358,13 @@ def control_models(controls: Collection[str]) -> list[str]:
     return [name for name, model in MODELS.items() if model.control in controls]
 
 
-def trained_models(corpora: Collection[str], *, text_alone: bool = False) -> list[str]:
+def trained_models(corpora: Collection[str], *, text_alone: bool = False, optional: bool = False) -> list[str]:
     """The models that are trained and evaluated on the target in a study of these corpora, in order.
 
     Args:
         corpora: domains.
         text_alone: whether a model that sees captions alone is trained too.
+        optional: whether those that exist only where their settings are given are trained too.
 
     >>> trained_models(["target", "source"])
     ['teacher', 'student', 'AnB', 'AnB+']
@@ -403,4 +377,5 @@ def trained_models(corpora: Collection[str], *, text_alone: bool = False) -> lis
         if model.kind == "study"
         and (model.corpus is None or model.corpus in corpora)
         and (model.features_from or text_alone)
+        and (not model.is_optional or optional)
     ]

@@ -147,7 +147,8 @@ class StudyConfig(Section):
     @property
     def models(self) -> list[str]:
         """The models that are trained and evaluated, in order."""
-        return trained_models(self.corpora, text_alone=self.evaluation.text_alone)
+        has_updates = self.transfer.AnB_LoRA is not None
+        return trained_models(self.corpora, text_alone=self.evaluation.text_alone, optional=has_updates)
 
     @property
     def controls(self) -> list[str]:

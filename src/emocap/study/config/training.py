@@ -3,11 +3,11 @@
 from collections.abc import Collection
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from emocap.study.config.sections import Section, Seed, distinct
 from emocap.study.models import BASELINES, MODELS
-from emocap.training.settings import TrainSettings
+from emocap.training.settings import LoraSettings, TrainSettings
 
 
 class ModelConfig(Section):
@@ -50,6 +50,8 @@ class TransferConfig(Section):
         seeds: of the transfer study's re-initialised layers and orders.
         AnB: training with the copied layers frozen; BnB likewise.
         AnB_plus: training of everything; `AnB+` in the YAML; BnB+ likewise.
+        AnB_LoRA: training of low-rank updates of the copied layers, and of the rest; `AnB-LoRA` in the YAML. It has
+            `lora` by default; None leaves these models out.
     """
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
@@ -61,8 +63,17 @@ class TransferConfig(Section):
     seeds: list[Seed] = Field(default_factory=lambda: [0], min_length=1)
     AnB: TrainSettings = Field(default_factory=lambda: TrainSettings(epochs=10))
     AnB_plus: TrainSettings = Field(default_factory=TrainSettings, alias="AnB+")
+    AnB_LoRA: TrainSettings | None = Field(None, alias="AnB-LoRA")
 
     _distinct_values = field_validator("seeds", "layers")(distinct)
+
+    @model_validator(mode="after")
+    def _updates_where_layers_learn(self) -> "TransferConfig":
+        if self.AnB.lora is not None:
+            raise ValueError("AnB.lora is given, but AnB freezes what it copies; give transfer.AnB-LoRA")
+        if self.AnB_LoRA is not None and self.AnB_LoRA.lora is None:
+            self.AnB_LoRA = self.AnB_LoRA.model_copy(update={"lora": LoraSettings()})
+        return self
 
 
 OPTIONAL = tuple(name for name in BASELINES if name != "prior")

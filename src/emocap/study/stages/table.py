@@ -286,7 +286,7 @@ _STAGES = (
         scope="unit",
         inputs=["teacher", "student", "labelled"],
         outputs=[transfer_study.FOLDER, f"{transfer_study.FOLDER}/points.json"],
-        config_keys=["label_aggregation", "teacher", "transfer.AnB", "transfer.AnB+"],
+        config_keys=["label_aggregation", "teacher", "transfer.AnB", "transfer.AnB+", "transfer.AnB-LoRA"],
         additive_keys=["transfer.layers", "transfer.controls", "transfer.seeds"],
         when=lambda config: config.transfer.layers is not None,
     ),

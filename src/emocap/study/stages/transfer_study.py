@@ -1,9 +1,9 @@
 """The transfer study (Yosinski et al. 2014): n layers copied from A or from B itself, frozen or not, the rest fresh.
 
 A is the student, or the labelled source's model where there is no student; B is the teacher, which was trained on the
-target alone. AnB and AnB+ copy A's lowest n layers, BnB and BnB+ the teacher's. Two references copy no layer: the
-teacher trained again for each seed, and linear probing before fine-tuning (Kumar et al. 2022, arXiv 2202.10054). Left
-out: transfer in the other direction, from B to A.
+target alone. AnB and AnB+ copy A's lowest n layers, and AnB-LoRA too where the study has it, BnB and BnB+ the
+teacher's. Two references copy no layer: the teacher trained again for each seed, and linear probing before fine-tuning
+(Kumar et al. 2022, arXiv 2202.10054). Left out: transfer in the other direction, from B to A.
 """
 
 import logging
@@ -19,7 +19,7 @@ from emocap.training.checkpoint import SavedModel
 
 logger = logging.getLogger("emocap")
 FOLDER = "transfer"
-FROM_SOURCE, FROM_TEACHER = ("AnB", "AnB+"), ("BnB", "BnB+")
+FROM_SOURCE, WITH_UPDATES, FROM_TEACHER = ("AnB", "AnB+"), "AnB-LoRA", ("BnB", "BnB+")
 
 
 def name_of(run: str, n: int) -> str:
@@ -61,7 +61,8 @@ def transfer_study(study: TrainingUnit) -> None:
 def bases_of(study: TrainingUnit) -> dict[str, SavedModel]:
     """The model whose layers each run copies."""
     source = study.load("student" if study.config.source is not None else "labelled")
-    bases = dict.fromkeys(FROM_SOURCE, source)
+    runs = [*FROM_SOURCE, WITH_UPDATES] if study.config.transfer.AnB_LoRA is not None else FROM_SOURCE
+    bases = dict.fromkeys(runs, source)
     if study.config.transfer.controls:
         bases |= dict.fromkeys(FROM_TEACHER, study.load("teacher"))
     return bases
