@@ -141,7 +141,7 @@ def test_shows_each_study_with_its_sentence(run_dir):
     assert "AnB+_n06 0.260 [0.230, 0.290] ± 0.004 +0.010 [−0.020, +0.040]" in text
     assert "shuffled 0.250 [0.220, 0.280] worse: −0.050 [−0.080, −0.020]" in text
     assert "1 note on rare emotions 'tired' has no positive pair" in text
-    assert "ensemble 0.041 0.012 0.034 0.110 +0.083 1.31" in text
+    assert "ensemble 0.041 0.012 0.015 0.034 0.110 +0.083 Platt" in text
     assert "half against half – – 0.450" in text
 
 
