@@ -37,7 +37,7 @@ class Classifier(ABC):
         folder: the model folder.
         vocabulary: its E emotions, in order.
         ratings: the R ratings that it predicts, in order.
-        network: the VisualBERT, whose gradients explain predictions; None for models of other kinds.
+        network: the network, whose gradients explain predictions; None for models of other kinds.
         n_networks: number of neural networks that a prediction runs.
     """
 

@@ -1,4 +1,4 @@
-"""A VisualBERT as a classifier."""
+"""A network, VisualBERT or another text encoder, as a classifier."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ BATCH_SIZE = 64
 
 
 class NetworkClassifier(Classifier):
-    """A VisualBERT on the best device, in evaluation mode."""
+    """A network on the best device, in evaluation mode."""
 
     network: SavedModel
     n_networks = 1
@@ -31,7 +31,7 @@ class NetworkClassifier(Classifier):
 
     @classmethod
     def load(cls, folder: Path) -> "NetworkClassifier":
-        """Load a model folder of the kind "visual_bert".
+        """Load a model folder of the kind "visual_bert" or "text_encoder".
 
         Raises:
             EmocapError: as `load_model`.
