@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, BertModel
 from emocap.errors import EmocapError
 from emocap.evaluation import sentence_vectors as module
 from emocap.evaluation.sentence_vectors import SentenceVectors, mean_vectors, sentence_vectors
-from emocap.models.backbones import backbone_is_installed
+from emocap.models.packaged import backbone_is_installed
 
 
 @pytest.fixture(autouse=True)
