@@ -80,7 +80,7 @@ def test_computes_every_caption_once(monkeypatch) -> None:
         read.extend(captions)
         return np.array([[len(caption), 1.0] for caption in captions], dtype=np.float32)
 
-    monkeypatch.setattr(module, "_offline", lambda: SentenceVectors("offline", reader))
+    monkeypatch.setattr(module, "_packaged", lambda name: SentenceVectors(name, reader))
     embed = sentence_vectors("offline")
     assert embed(["aa", "b", "aa"]).tolist() == [[2, 1], [1, 1], [2, 1]]
     assert embed(["b", "ccc"]).tolist() == [[1, 1], [3, 1]]
