@@ -81,6 +81,18 @@ def test_large_is_taken_where_its_backbone_is(place, tmp_path) -> None:
     assert EmotionPredictor.included("small").folder == tmp_path / "included" / "small"
 
 
+def test_image_prefers_models_that_learned_from_images(place, tmp_path) -> None:
+    place("small")
+    place("large")
+    card = tmp_path / "included" / "small" / "emocap.json"
+    features = {"fingerprint": "0", "extractor": "grid", "settings": {}, "dim": 8}
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"features": features}))
+    assert included_model(reads_images=True).name == "small"
+    assert included_model().name == "large"
+    assert included_model("large", reads_images=True).name == "large"
+    assert chosen_model(None, reads_images=True).name == "small"
+
+
 def test_path_wins_over_the_name(place, model_folder, tmp_path) -> None:
     place("small")
     assert chosen_model(tmp_path / "nowhere") == tmp_path / "nowhere"

@@ -54,16 +54,19 @@ class EmotionPredictor(ModelFacts):
         self._allow_other_features = allow_other_features
 
     @classmethod
-    def included(cls, name: Literal["small", "large"] | None = None) -> "EmotionPredictor":
+    def included(
+        cls, name: Literal["small", "large"] | None = None, *, reads_images: bool = True
+    ) -> "EmotionPredictor":
         """Load a model that emocap includes; `emocap models` lists them with their scores.
 
         Args:
-            name: None loads the large one where its backbone is installed, else the small one.
+            name: None loads the best one whose backbone is installed.
+            reads_images: whether None prefers models that learned from images; without images give False.
 
         Raises:
             EmocapError: what it needs is not installed; the error names the command that installs it.
         """
-        return cls(load_classifier(included_model(name).folder))
+        return cls(load_classifier(included_model(name, reads_images=reads_images).folder))
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, allow_other_features: bool = False) -> "EmotionPredictor":

@@ -6,8 +6,9 @@ The large one is better and needs a backbone of 438 MB, the small one that of th
 from dataclasses import dataclass
 from pathlib import Path
 
-from emocap.classifiers.required_backbone import RequiredBackbone, is_compact, read_backbone
+from emocap.classifiers.required_backbone import RESTORE, RequiredBackbone, is_compact, read_backbone
 from emocap.errors import EmocapError
+from emocap.files import read_json
 from emocap.training.card_file import CARD
 
 INCLUDED = Path(__file__).parents[1] / "included"
@@ -35,6 +36,11 @@ class IncludedModel:
         return self.backbone is not None and self.backbone.is_installed
 
     @property
+    def reads_images(self) -> bool:
+        """Whether it learned from images; False while the package holds no weights of this name."""
+        return self.backbone is not None and bool(read_json(self.folder / CARD, RESTORE).get("features"))
+
+    @property
     def command(self) -> str | None:
         """The command that installs what is missing; None where nothing is, or nothing helps."""
         return None if self.backbone is None or self.backbone.is_installed else self.backbone.command
@@ -55,12 +61,13 @@ def _model(name: str, folder: Path) -> IncludedModel:
     return IncludedModel(name, folder, read_backbone(folder) if is_there else None)
 
 
-def included_model(name: str | None = None, place: Path | None = None) -> IncludedModel:
+def included_model(name: str | None = None, place: Path | None = None, *, reads_images: bool = False) -> IncludedModel:
     """An included model that is ready for use.
 
     Args:
         name: "large" or "small"; None means the best one that is installed.
         place: as `included_models`.
+        reads_images: without a name, prefer those that learned from images.
 
     Raises:
         EmocapError: no such name, or what it needs is not installed; the error names the command that installs it.
@@ -74,9 +81,11 @@ def included_model(name: str | None = None, place: Path | None = None) -> Includ
             raise EmocapError(f"{model.folder}: this emocap includes no model {name}; give the folder of another model")
         model.backbone.require_installed(model.folder)
         return model
-    installed = next((model for model in found if model.is_installed), None)
-    if installed is not None:
-        return installed
+    installed = [model for model in found if model.is_installed]
+    if reads_images:
+        installed.sort(key=lambda model: not model.reads_images)
+    if installed:
+        return installed[0]
     commands = [model.command for model in reversed(found) if model.command is not None]
     if not commands:
         raise EmocapError("this emocap includes no model; train one, and give its folder with --model")

@@ -149,7 +149,7 @@ def rank(
     if not captions:
         raise EmocapError(f"{paths[-1]}: holds no captions; write one per line")
     image = paths[0] if len(paths) == 2 else None
-    ranker = find_ranker(chosen_model(model))
+    ranker = find_ranker(chosen_model(model, reads_images=image is not None))
     check_emotions(ranker.labels, emotion, avoid or [])
     if image is not None:
         check_image(image)

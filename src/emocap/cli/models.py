@@ -31,18 +31,19 @@ def models() -> None:
             typer.echo(printable(line))
 
 
-def chosen_model(model: Path | None) -> Path:
+def chosen_model(model: Path | None, *, reads_images: bool = False) -> Path:
     """The folder of the model that a command takes; an included one is named in a line on standard error.
 
     Args:
         model: value of `--model`: a path, the name of an included model that no path has, or None for the best one.
+        reads_images: whether None prefers models that learned from images.
 
     Raises:
         EmocapError: no included model is installed.
     """
     if model is not None and (model.exists() or str(model) not in NAMES):
         return model
-    included = included_model(None if model is None else str(model))
+    included = included_model(None if model is None else str(model), reads_images=reads_images)
     scores = _scores(_evaluation(included), [PRIMARY])
     typer.echo(f"emocap: the included model {included.name}, {scores}; see emocap models", err=True)
     return included.folder

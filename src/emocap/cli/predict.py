@@ -49,7 +49,7 @@ def label(
     from emocap.report.text import counted
 
     n_pairs = label_corpus(
-        chosen_model(model),
+        chosen_model(model, reads_images=images is not None or store is not None),
         data,
         out,
         format_=format_,
@@ -102,7 +102,7 @@ def evaluate(
     from emocap.api.label_maps import parse_label_map
     from emocap.api.model_folders import model_summary
 
-    summary = model_summary(chosen_model(model))
+    summary = model_summary(chosen_model(model, reads_images=images is not None or store is not None))
     evaluation = evaluate_corpus(
         summary.folder,
         data,
@@ -153,12 +153,13 @@ def predict(
     if table is not None:
         if words or out is None:
             raise EmocapError("predict --input takes --output and no caption; see emocap predict --help")
-        _predict_table(chosen_model(model), table, out, images, top, allow_other_features, read_options(columns))
+        folder = chosen_model(model, reads_images=images is not None)
+        _predict_table(folder, table, out, images, top, allow_other_features, read_options(columns))
         return
     if not words or out is not None or images is not None or columns is not None:
         raise EmocapError("predict takes a caption, or --input with --output; see emocap predict --help")
     image, caption = _image_and_caption("predict", words)
-    summary = check_pair(chosen_model(model), image, caption)
+    summary = check_pair(chosen_model(model, reads_images=image is not None), image, caption)
     from emocap.api.requested_emotions import check_top
 
     check_top(summary.labels, top, "--top")
@@ -221,7 +222,7 @@ def explain(
     image, caption = _image_and_caption("explain", words)
     if out is not None:
         _check_explanation_file(out, image)
-    summary = check_pair(chosen_model(model), image, caption)
+    summary = check_pair(chosen_model(model, reads_images=image is not None), image, caption)
     check_target(summary, emotion)
     from emocap.api.explanation_file import write_explanation
     from emocap.api.predictor import EmotionPredictor

@@ -43,7 +43,7 @@ def serve(
     from emocap.app.limits import Limits
 
     key, bounds = _key(key_file), Limits(**dict(_limit(text) for text in limits or []))
-    folder = find_ranker(chosen_model(model)).folder
+    folder = find_ranker(chosen_model(model, reads_images=True)).folder
     try:
         from emocap.app.server import serve as run_server
     except ModuleNotFoundError as error:
