@@ -183,7 +183,8 @@ def audit_section(run: Run) -> Content | None:
     if run.audit is None:
         return None
     figures = _figures(pseudo_labels.label_shares(run.audit), pseudo_labels.contrast(run.audit))
-    return {"audit": run.audit, **(figures or {})}
+    photographs = None if run.photographs is None else run.photographs.pairs
+    return {"audit": run.audit, "photographs": photographs, **(figures or {})}
 
 
 def gallery_section(run: Run) -> Content | None:

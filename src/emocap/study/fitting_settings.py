@@ -41,11 +41,16 @@ def require_fitting_settings(config: "StudyConfig", root: Path) -> None:
 
 
 def require_p(config: "StudyConfig", n_emotions: int) -> None:
-    """Refuse more pseudo-labels per pair than there are emotions."""
+    """Refuse more pseudo-labels per pair than there are emotions, and fewer where photographs need all."""
     study = config.pseudo_labels.study
     most = max([config.pseudo_labels.p, *(study.p if study is not None else [])])
     if config.source is not None and most > n_emotions:
         raise EmocapError(f"pseudo_labels.p is {most}, expected 1 to {n_emotions}, the number of emotions")
+    if config.pseudo_labels.photographs is not None and config.pseudo_labels.p < n_emotions:
+        raise EmocapError(
+            f"pseudo_labels.p is {config.pseudo_labels.p}, but pseudo_labels.photographs needs the teacher's "
+            f"probabilities of all {n_emotions} emotions; set p: {n_emotions}, or leave photographs out"
+        )
 
 
 def require_layers(config: "StudyConfig", backbone: str, n_layers: int, role: str | None = None) -> None:

@@ -164,6 +164,26 @@ class TimmExtractor:
             for of_image, size, classes in zip(features.cpu().numpy(), sizes, objects, strict=True)
         ]
 
+    def class_logits(self, features: np.ndarray, batch_size: int = 1024) -> np.ndarray:
+        """(M, C) float32 outputs of the classifier for means of the backbone's output, on the CPU.
+
+        Args:
+            features: (M, dim), as `describe` gives them with `power: 1`; for the whole image this is the backbone's
+                own prediction.
+
+        Raises:
+            EmocapError: the backbone has no classifier that takes means.
+        """
+        if self.names is None:
+            raise EmocapError(f"{self.weights}: has no classifier of classes with known names that takes means")
+        self._network.to("cpu")
+        with torch.inference_mode():
+            parts = [
+                self._class_logits(torch.from_numpy(features[start : start + batch_size].astype(np.float32)))
+                for start in range(0, len(features), batch_size)
+            ]
+        return torch.cat(parts).numpy() if parts else np.zeros((0, len(self.names.objects)), np.float32)
+
     def _grids(self) -> list[tuple[int, int]]:
         """Rows and columns of each grid; the whole image is the last one."""
         grids = [(-(-self.rows // 2**scale), -(-self.columns // 2**scale)) for scale in range(self.scales)]

@@ -13,13 +13,13 @@ from emocap.files import read_json
 from emocap.report.files.captions import Captions
 from emocap.report.files.manifest import Manifest
 from emocap.report.files.results import Results
-from emocap.report.files.training import Audit, History
+from emocap.report.files.training import Audit, History, Photographs
 from emocap.study.digests import require_undamaged
 from emocap.study.models import MODELS
 from emocap.validation import first_error
 
 TRAINING_RUNS = (*(name for name, model in MODELS.items() if model.kind == "study"), "captioner")
-UNIT_FILES = ("audit.json", "*/history.json", "captioner/captions.json", "captioner/gallery/*")
+UNIT_FILES = ("audit.json", "photographs.json", "*/history.json", "captioner/captions.json", "captioner/gallery/*")
 
 
 class Card(BaseModel):
@@ -46,7 +46,7 @@ class Run:
     """All that the report shows, read from one run directory; what a study did not produce is None or absent.
 
     Attributes:
-        histories, audit: of the first unit.
+        histories, audit, photographs: of the first unit.
         other_histories: of the other units, by model.
         predictions: of the test pairs; read only where there are ratings, of which a figure shows each pair.
     """
@@ -57,6 +57,7 @@ class Run:
     histories: dict[str, History] = field(default_factory=dict)
     other_histories: dict[str, list[History]] = field(default_factory=dict)
     audit: Audit | None = None
+    photographs: Photographs | None = None
     gallery: Gallery | None = None
     captions: Captions | None = None
     predictions: Predictions | None = None
@@ -105,6 +106,7 @@ def read_run(run_dir: Path) -> Run:
         require_undamaged(folder, stage.name, ["gallery.json", "gallery/*", *shown])
     histories = {name: _read_optional(unit / name / "history.json", History) for name in TRAINING_RUNS}
     judged = any(stage.name == "captions" for stage in manifest.stages)  # else the file is of an earlier configuration
+    has_photographs = (manifest.config.get("pseudo_labels") or {}).get("photographs") is not None
     return Run(
         folder=folder,
         results=results,
@@ -120,6 +122,7 @@ def read_run(run_dir: Path) -> Run:
             if first is not None
         },
         audit=_read_optional(unit / "audit.json", Audit),
+        photographs=_read_optional(unit / "photographs.json", Photographs) if has_photographs else None,
         gallery=_read_optional(folder / "gallery.json", Gallery),
         captions=_read_optional(folder / "captioner" / "captions.json", Captions) if judged else None,
         predictions=read_predictions(predictions) if has_points else None,

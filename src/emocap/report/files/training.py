@@ -1,4 +1,4 @@
-"""`history.json` and `audit.json`: training losses, and what the selection of pseudo-labels did."""
+"""`history.json`, `audit.json` and `photographs.json`: training losses, and what was made of the pseudo-labels."""
 
 from pydantic import AliasChoices, BaseModel, Field, FiniteFloat, model_validator
 
@@ -69,3 +69,9 @@ class Audit(BaseModel):
             if shares is not None and len(shares) != len(self.labels):
                 raise ValueError(f"{name!r} has {len(shares)} values for {len(self.labels)} labels")
         return self
+
+
+class Photographs(BaseModel):
+    """`photographs.json`: how many of the student's pairs show what."""
+
+    pairs: dict[str, int]

@@ -46,6 +46,45 @@ class PseudoLabelStudyConfig(Section):
     )(distinct)
 
 
+class PhotographConfig(Section):
+    """What the student learns from the source's photographs, of a teacher that reads captions alone.
+
+    Attributes:
+        class_prior: weight of the teacher's view of the classes that the backbone's classifier sees in a photograph,
+            beside that of its captions; 0 leaves it out.
+        temperature: the classifier's logits are divided by it.
+        weight: how far a photograph moves the target of a pair with a caption, in units of each emotion's spread.
+        neutral: captions that say nothing, whose target is the photograph's alone.
+        share_neutral: share of the sampled pairs with an image whose caption is replaced by one of `neutral`.
+        share_dropped: share of them that lose their photograph; the target is the caption's.
+        share_exchanged: share of them that get the photograph of another pair, with its effect on the target.
+    """
+
+    class_prior: float = Field(0.2, ge=0)
+    temperature: float = Field(2.5, gt=0)
+    weight: float = Field(0.3, ge=0)
+    neutral: list[str] = Field(default_factory=lambda: ["", "A photograph.", "A photo."])
+    share_neutral: float = Field(0.25, ge=0, le=1)
+    share_dropped: float = Field(0.25, ge=0, le=1)
+    share_exchanged: float = Field(0.15, ge=0, le=1)
+
+    _distinct_captions = field_validator("neutral")(distinct)
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> "PhotographConfig":
+        total = sum(self.shares.values())
+        if total > 1 + 1e-9:
+            raise ValueError(f"share_neutral, share_dropped and share_exchanged sum to {total:g}, expected at most 1")
+        if self.share_neutral and not self.neutral:
+            raise ValueError("share_neutral is above 0, but neutral names no caption; give one, or share_neutral: 0")
+        return self
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The shares by kind."""
+        return {kind: getattr(self, f"share_{kind}") for kind in ("neutral", "dropped", "exchanged")}
+
+
 class PseudoLabelConfig(Section):
     """How the teacher's predictions become pseudo-labels.
 
@@ -62,6 +101,8 @@ class PseudoLabelConfig(Section):
         controls: what AnB+ is compared with, each a student and an AnB+ more: "own_texts" learns the teacher's soft
             labels of the target's own training pairs for as many steps as the student, so that the difference is what
             the source adds; "shuffled" assigns the pseudo-labels to other pairs of the sample.
+        photographs: what the student learns from photographs where the teacher reads captions alone; None gives every
+            pair of an image the pseudo-labels of its caption.
         study: measures the effect of the settings on AnB+, with controls; None leaves it out.
     """
 
@@ -74,6 +115,7 @@ class PseudoLabelConfig(Section):
     min_agreement: Share | None = None
     rank: Rank = "probability"
     controls: list[Control] = Field(default_factory=_all_controls)
+    photographs: PhotographConfig | None = None
     study: PseudoLabelStudyConfig | None = None
 
     _distinct_controls = field_validator("controls")(distinct)
@@ -82,6 +124,19 @@ class PseudoLabelConfig(Section):
     def _random_is_informative(self) -> "PseudoLabelConfig":
         if self.study is not None and "random" in (self.study.controls or ()) and not self.is_selected:
             raise ValueError("study.controls has random, but without k or min_agreement the sample is random already")
+        return self
+
+    @model_validator(mode="after")
+    def _photographs_have_all_probabilities(self) -> "PseudoLabelConfig":
+        if self.photographs is None:
+            return self
+        for key, needed in (("label_type", "soft"), ("k", None), ("min_agreement", None), ("study", None)):
+            if getattr(self, key) != needed:
+                shown = "left out" if needed is None else needed
+                raise ValueError(
+                    "photographs needs the teacher's probabilities of all emotions for every pair: "
+                    f"{key} must be {shown}, or leave photographs out"
+                )
         return self
 
     @property

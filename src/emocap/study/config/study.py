@@ -109,9 +109,32 @@ class StudyConfig(Section):
             raise ValueError("captioner is trained for one split and one seed; leave folds and seeds out, or captioner")
         if self.source is None and self.pseudo_labels.study is not None:
             raise ValueError("pseudo_labels.study needs a source; name one or leave the study out")
+        self._photographs_are_there()
         if self.source is None and self.labelled_source is None and self.transfer.layers is not None:
             raise ValueError("transfer.layers needs a source or a labelled_source; name one or leave the study out")
         return self
+
+    def _photographs_are_there(self) -> None:
+        settings = self.pseudo_labels.photographs
+        if settings is None:
+            return
+        if "source" not in self.with_images:
+            raise ValueError(
+                "pseudo_labels.photographs needs a source with images and features; give both or leave it out"
+            )
+        if self.target_has_images:
+            raise ValueError(
+                "pseudo_labels.photographs is for a teacher that reads captions alone, but the target has images; "
+                "leave photographs or target.images out"
+            )
+        assert self.features is not None, "there are features"
+        extractor = self.features.extractor
+        is_given = any(corpus.store is not None for corpus in self.corpora["source"])
+        if settings.class_prior and not is_given and not extractor.startswith("timm:"):
+            raise ValueError(
+                "pseudo_labels.photographs.class_prior needs features of timm:NAME, whose classifier names what is in "
+                f"a photograph, but features.extractor is {extractor}; name a backbone of timm, or give class_prior: 0"
+            )
 
     @property
     def corpora(self) -> dict[str, list[CorpusConfig]]:

@@ -13,6 +13,10 @@ def has_source(config: StudyConfig) -> bool:
     return config.source is not None
 
 
+def has_photographs(config: StudyConfig) -> bool:
+    return config.source is not None and config.pseudo_labels.photographs is not None
+
+
 def has_labelled_source(config: StudyConfig) -> bool:
     return config.labelled_source is not None
 

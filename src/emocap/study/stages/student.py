@@ -4,13 +4,14 @@ import numpy as np
 
 from emocap.corpora.pairs import Pairs
 from emocap.study.stages.fitting import finish, pretrain, start_at_pseudo_labels
+from emocap.study.stages.photographs import composed
 from emocap.study.stages.selection import selected
 from emocap.study.training_unit import TrainingUnit
 
 
 def student(study: TrainingUnit) -> None:
-    """Pre-train the student on the pseudo-labelled sample."""
-    sample, targets = selected(study)
+    """Pre-train the student on the pseudo-labelled sample, or on what `photographs` made of it."""
+    sample, targets = (selected if study.config.pseudo_labels.photographs is None else composed)(study)
     pretrain_student(study, "student", sample, "source", targets)
 
 
