@@ -8,11 +8,13 @@ from emocap.errors import EmocapError
 if TYPE_CHECKING:
     from emocap.api.captioner import EmotionCaptioner
     from emocap.api.predictor import EmotionPredictor
+    from emocap.api.training import EmotionClassifier
     from emocap.corpora.pairs import Pairs
 
-__all__ = ["EmocapError", "EmotionCaptioner", "EmotionPredictor", "Pairs"]
+__all__ = ["EmocapError", "EmotionCaptioner", "EmotionClassifier", "EmotionPredictor", "Pairs"]
 _MODULES = {
     "EmotionCaptioner": "emocap.api.captioner",
+    "EmotionClassifier": "emocap.api.training",
     "EmotionPredictor": "emocap.api.predictor",
     "Pairs": "emocap.corpora.pairs",
 }

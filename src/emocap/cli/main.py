@@ -19,6 +19,7 @@ from emocap.cli.predict import evaluate, explain, label, predict
 from emocap.cli.serve import serve
 from emocap.cli.signals import Stopped, end_soon, stopped_by_signals
 from emocap.cli.study import compare, demo, download, report, run
+from emocap.cli.train import train
 from emocap.errors import EmocapError
 from emocap.progress import set_up_logging
 
@@ -32,6 +33,7 @@ app = typer.Typer(
 _COMMANDS = (
     demo,
     inspect,
+    train,
     run,
     curve,
     label,
