@@ -35,9 +35,7 @@ def main() -> None:
     parser.add_argument("photographs", type=Path)
     parser.add_argument("--model", help="model folder or run; left out, the included model")
     arguments = parser.parse_args()
-    predictor = (
-        EmotionPredictor.from_pretrained(arguments.model) if arguments.model else EmotionPredictor.included()
-    )
+    predictor = EmotionPredictor.from_pretrained(arguments.model) if arguments.model else EmotionPredictor.included()
     cases = json.loads(CASES.read_text(encoding="utf-8"))
     in_top, raised = [], []
     for case in cases:

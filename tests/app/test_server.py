@@ -13,7 +13,6 @@ from contextlib import suppress
 import pytest
 
 from emocap import EmocapError
-from emocap.app.served_model import load_served
 from emocap.app.server import allowed_hosts
 
 from ..cli.process import emocap, emocap_process

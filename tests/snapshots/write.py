@@ -39,7 +39,8 @@ def python_names() -> Iterator[str]:
         value = getattr(emocap, name)
         yield f"emocap.{name}{_signature(value)}"
         own = [base for base in value.__mro__ if base.__module__.partition(".")[0] == "emocap"]
-        for key, member in sorted({key: member for base in reversed(own) for key, member in vars(base).items()}.items()):
+        members = {key: member for base in reversed(own) for key, member in vars(base).items()}
+        for key, member in sorted(members.items()):
             if not key.startswith("_") and (callable(member) or isinstance(member, classmethod | property)):
                 function = member.__func__ if isinstance(member, classmethod) else member
                 yield f"emocap.{name}.{key}{'' if isinstance(member, property) else _signature(function)}"

@@ -82,7 +82,9 @@ def test_source_contains_no_held_out_captions(tiny_corpora, tiny_study, tmp_path
     rows = [json.loads(line) for line in (tiny_corpora / "pairs.jsonl").read_text().splitlines()]
     source = tmp_path / "source.jsonl"
     source.write_text("\n".join(json.dumps({"caption": row["caption"]}) for row in rows if row["caption"]))
-    path = tiny_study(**ALONE, source={"format": "table", "path": str(source)}, folds=3, pseudo_labels={"p": 1, "controls": []})
+    path = tiny_study(
+        **ALONE, source={"format": "table", "path": str(source)}, folds=3, pseudo_labels={"p": 1, "controls": []}
+    )
     config = load_config(path)
     run_study(config, tmp_path / "run", report=write_report, until="prepare")
     for study in units_of(config, tmp_path / "run"):

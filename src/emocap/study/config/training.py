@@ -92,8 +92,8 @@ class BaselineConfig(Section):
         names: the baselines that are fitted; `prior` always is. None fits all that apply: those that read images where
             the target's models see features, those that read captions where the target has some, and the one of the
             labelled source where that has images and an emotion or rating of the target.
-        vectors: sentence vectors for "vectors", "neighbours" and "vectors_image": "offline" (MiniLM), "large" (MPNet), or
-            a sentence-transformers model.
+        vectors: sentence vectors for "vectors", "neighbours" and "vectors_image": "offline" (MiniLM), "large" (MPNet),
+            or a sentence-transformers model.
     """
 
     names: list[Annotated[str, AfterValidator(_fitted_baseline)]] | None = None
