@@ -14,6 +14,8 @@ CORPORA = {
     "socratis": ("Socratis", "none stated, for research"),
     "socratis-csv": ("Socratis", "none stated, for research"),
     "flickr8k": ("Flickr8k", "for non-commercial research and education"),
+    "flickrstyle": ("Flickr8k and FlickrStyle10K", "for research"),
+    "news-texts": ("short news texts", "of the newspapers, for research"),
     "flickr30k": ("Flickr30k", "for non-commercial research"),
     "coco": ("COCO captions", "CC BY 4.0"),
     "conceptual-captions": ("Conceptual Captions", "free use with credit to Google LLC"),
