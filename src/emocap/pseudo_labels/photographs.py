@@ -1,8 +1,8 @@
 """What a student learns from photographs where its teacher reads captions alone: arrays, and the sample's composition.
 
-A photograph's z says, for each emotion, how far its captions, and the captions of what a classifier of objects sees in
-it, are above the mean of the source, in standard deviations. Some pairs of the sample then get the photograph of
-another pair, no photograph, or a neutral caption, so that the student must read both.
+A photograph's z says, for each emotion, how far its captions are above the mean of their corpus, and the names of what
+a classifier of objects sees in it above those of all classes, in standard deviations. Some pairs of the sample then get
+the photograph of another pair, no photograph, or a neutral caption, so that the student must read both.
 """
 
 from collections.abc import Sequence
@@ -34,6 +34,26 @@ class Composition:
     def counts(self) -> dict[str, int]:
         """The number of pairs of each kind."""
         return {kind: int((self.kinds == number).sum()) for number, kind in enumerate(KINDS)}
+
+
+def lifts_within(probabilities: np.ndarray, corpora: np.ndarray) -> np.ndarray:
+    """(N, E) float64: the lift of each caption over the captions of its own corpus.
+
+    A corpus of another style, such as posts among descriptions, differs in all of its captions, which says nothing
+    about one photograph.
+
+    Args:
+        probabilities: (N, E) of the teacher.
+        corpora: (N,) int64, the corpus of each caption.
+
+    >>> lifts_within(np.array([[0.1], [0.2], [0.8], [0.9]]), np.array([0, 0, 1, 1])).round(6).tolist()
+    [[-1.0], [1.0], [-1.0], [1.0]]
+    """
+    lifts = np.zeros(probabilities.shape)
+    for corpus in np.unique(corpora):
+        own = corpora == corpus
+        lifts[own] = lift(probabilities[own], LiftScale.of(probabilities[own]))
+    return lifts
 
 
 def caption_means(lifts: np.ndarray, images: Sequence[str], photographs: Sequence[str]) -> np.ndarray:

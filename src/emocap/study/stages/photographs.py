@@ -13,18 +13,19 @@ import pyarrow.parquet as pq
 from emocap.corpora.pairs import SCHEMA, Pairs
 from emocap.errors import EmocapError
 from emocap.files import atomic_file, write_json
-from emocap.pseudo_labels.lift import LiftScale, lift
+from emocap.pseudo_labels.lift import LiftScale
 from emocap.pseudo_labels.photographs import (
     KINDS,
     Composition,
     caption_means,
     class_prior,
     compose,
+    lifts_within,
     photograph_targets,
 )
 from emocap.regions.extractors.registry import build_extractor
 from emocap.regions.store.reader import FeatureStore
-from emocap.study.artifacts import read_parquet
+from emocap.study.artifacts import read_parquet, read_value
 from emocap.study.stages.selection import selected
 from emocap.study.training_unit import TrainingUnit
 from emocap.training.predict import predict_captions
@@ -55,13 +56,21 @@ def photographs(study: TrainingUnit) -> None:
     numbers = np.array([number.get(image, -1) for image in sample.images], dtype=np.int64)
     probabilities = study.array("scores/probabilities.npy")
     scale = LiftScale.of(probabilities)
-    z = caption_means(lift(probabilities, scale), study.pairs("source").images, names)
+    z = caption_means(lifts_within(probabilities, corpora_of(study)), study.pairs("source").images, names)
     if settings.class_prior:
         texts, logits = classes_of(study, store, names)
         z += settings.class_prior * class_prior(logits, _teacher_on(study, texts), settings.temperature)
     composition = compose(numbers, settings.shares, len(settings.neutral), [study.seed, 6])
     targets = photograph_targets(own, composition, z, scale, settings.weight)
     _write(study, sample, composition, names, targets)
+
+
+def corpora_of(study: TrainingUnit) -> np.ndarray:
+    """(N,) int64: for each pair of the source, which of its corpora it is from."""
+    known = read_value(study.root / "data.json", "data")
+    counts = [values["pairs"] for name, values in known.items() if name.startswith("source/")]
+    rows = study.array("source_rows.npy")
+    return np.repeat(np.arange(len(counts)), counts)[rows] if counts else np.zeros(len(rows), dtype=np.int64)
 
 
 def classes_of(study: TrainingUnit, store: FeatureStore, images: list[str]) -> tuple[list[str], np.ndarray]:
