@@ -98,7 +98,7 @@ CASES = [
     (["run", "gone.yaml", "--set", "data_root=."], "gone.csv: no such file"),
     (["run", "column.yaml", "--set", "data_root=."], "has no column 'text'"),
     (["run", "column.yaml", "--set", "target.formt=table"], "unknown key"),
-    (["run", "column.yaml", "--until", "techer"], "--until techer: no such stage; the stages are prepare, features"),
+    (["run", "column.yaml", "--until", "techer"], "--until techer: no such stage; the stages are prepare, "),
     (["report", "nowhere"], "nowhere: no such run directory"),
     (["report", "images"], "results.json"),
     (["compare", "nowhere", "images"], "nowhere: no such run directory"),

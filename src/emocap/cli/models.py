@@ -2,16 +2,14 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from emocap.classifiers.included import NAMES, IncludedModel, included_model, included_models
-from emocap.classifiers.required_backbone import RESTORE
 from emocap.cli.output import printable, shown_interval, shown_value
-from emocap.evaluation.metrics import METRICS, PRIMARY
-from emocap.files import read_json
-from emocap.training.card_file import CARD
+
+if TYPE_CHECKING:
+    from emocap.classifiers.included import IncludedModel
 
 EVALUATION = "evaluation.json"
 MEGABYTE = 1_000_000
@@ -22,6 +20,8 @@ def models() -> None:
 
     Example: `emocap models`, then `emocap predict --model small "A dog waits at the door, all alone."`
     """
+    from emocap.classifiers.included import included_models
+
     found = included_models()
     best = next((model for model in found if model.is_installed), None)
     for number, model in enumerate(found):
@@ -41,15 +41,19 @@ def chosen_model(model: Path | None, *, reads_images: bool = False) -> Path:
     Raises:
         EmocapError: no included model is installed.
     """
+    from emocap.classifiers.included import NAMES, included_model
+
     if model is not None and (model.exists() or str(model) not in NAMES):
         return model
     included = included_model(None if model is None else str(model), reads_images=reads_images)
+    from emocap.evaluation.metrics import PRIMARY
+
     scores = _scores(_evaluation(included), [PRIMARY])
     typer.echo(f"emocap: the included model {included.name}, {scores}; see emocap models", err=True)
     return included.folder
 
 
-def _lines(model: IncludedModel, *, is_default: bool) -> list[str]:
+def _lines(model: "IncludedModel", *, is_default: bool) -> list[str]:
     if model.backbone is None:
         return [f"{model.name}: not included in this version of emocap"]
     card = _card(model)
@@ -74,27 +78,34 @@ def _backbone_size(training: dict[str, Any]) -> str:
     return f" ({size / MEGABYTE:.0f} MB)" if isinstance(size, int) else ""
 
 
-def _scores(evaluation: dict[str, Any], metrics: Iterable[str] = METRICS) -> str:
-    """Held-out scores with 95% intervals in one line."""
+def _scores(evaluation: dict[str, Any], metrics: Iterable[str] | None = None) -> str:
+    """Held-out scores with 95% intervals in one line, of all metrics or of these."""
+    from emocap.evaluation.metrics import METRICS
+
     measured = evaluation.get("measured") or {}
     scores, intervals = measured.get("scores", {}), measured.get("intervals", {})
     parts = [
         f"{METRICS[metric].short_name} {shown_value(scores[metric])}{shown_interval(intervals.get(metric))}"
-        for metric in metrics
+        for metric in (METRICS if metrics is None else metrics)
         if metric in scores
     ]
     return f"{', '.join(parts)} on {measured['pairs']:,} test pairs" if parts else "test scores unknown"
 
 
-def _card(model: IncludedModel) -> dict[str, Any]:
+def _card(model: "IncludedModel") -> dict[str, Any]:
+    from emocap.training.card_file import CARD
+
     return _values(model.folder / CARD)
 
 
-def _evaluation(model: IncludedModel) -> dict[str, Any]:
+def _evaluation(model: "IncludedModel") -> dict[str, Any]:
     return _values(model.folder / EVALUATION)
 
 
 def _values(path: Path) -> dict[str, Any]:
     """The object in a file; empty if there is none."""
+    from emocap.classifiers.required_backbone import RESTORE
+    from emocap.files import read_json
+
     values: Any = read_json(path, RESTORE) if path.is_file() else {}
     return values if isinstance(values, dict) else {}
