@@ -5,7 +5,8 @@ import torch
 
 from emocap.emotions import Vocabulary
 from emocap.fitting import contrastive
-from emocap.fitting.contrastive import contrastive_loss, set_head, tuned_network
+from emocap.fitting.contrastive import contrastive_loss, set_head, tuned_layers
+from emocap.fitting.upper_layers import LowerLayers
 from emocap.training.batching import PairDataset
 from emocap.training.predict import pooled_vectors, predict_probabilities
 
@@ -37,13 +38,18 @@ def test_tuning_separates_labels(pairs, tiny_bert, tmp_path, monkeypatch) -> Non
     monkeypatch.setattr(contrastive, "LEARNING_RATE", 3e-3)
     vocabulary = Vocabulary(("happy", "sad", "awe"))
     truth = pairs.targets(vocabulary)
-    network, tokenizer = tuned_network(str(tiny_bert), pairs, truth, vocabulary, tmp_path, name="tuned", seed=0)
-    data = PairDataset.of(pairs, tokenizer, 32, None)
-    vectors = pooled_vectors(network, data, 64, "vectors")
+    lower = LowerLayers(str(tiny_bert), vocabulary, contrastive.TRAINED_LAYERS)
+    before = {name: weights.clone() for name, weights in lower.network.state_dict().items()}
+    network, upper = tuned_layers(lower, pairs, truth, tmp_path, name="tuned", seed=0)
+    vectors = upper.vectors(lower.states(pairs.captions))
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     cosines, same = unit @ unit.T, truth @ truth.T > 0
     assert cosines[same].mean() - cosines[~same].mean() > 0.5
     assert not list(tmp_path.rglob("*.safetensors"))
+    assert all(weights.equal(before[name]) for name, weights in lower.network.state_dict().items())
+
+    data = PairDataset.of(pairs, lower.tokenizer, lower.max_length, None)
+    np.testing.assert_allclose(vectors, pooled_vectors(network, data, 64, "vectors"), rtol=1e-4, atol=1e-5)
     weights, intercepts = np.ones((32, 3), dtype=np.float32), np.array([0.0, 1.0, 2.0])
     set_head(network, weights, intercepts, 2.0)
     expected = 1 / (1 + np.exp(-((vectors / 2.0) @ weights + intercepts)))

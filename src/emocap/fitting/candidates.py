@@ -7,15 +7,16 @@ more encoder, add its name, as `sentence_vectors` takes it, to `ENCODERS`.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
 from emocap.classifiers.base import StoredFeatures
 from emocap.classifiers.baseline_files import save_baseline
 from emocap.corpora.pairs import Pairs
+from emocap.emotions import Vocabulary
 from emocap.evaluation.fitted_baselines import FittedBaseline, Frequencies, LinearModel, Model
 from emocap.evaluation.image_vectors import ImageVectors, described_rows
 from emocap.evaluation.linear_fits import image_logistic_fits, logistic_fits, mean_ratings, ridge_fits, smoothed
@@ -25,9 +26,12 @@ from emocap.fitting.table import LabelledTable
 from emocap.regions.store.reader import FeatureStore
 from emocap.training.checkpoint import ModelCard, save_model
 
+if TYPE_CHECKING:
+    from emocap.fitting.upper_layers import LowerLayers
+
 ENCODERS = (OFFLINE,)
 BACKBONE = OFFLINE  # what is fine-tuned
-MOST_TUNED_ROWS = 20_000
+MOST_TUNED_ROWS = 10_000
 _WORD = re.compile(r"\w\w")  # what TF-IDF reads
 
 
@@ -159,32 +163,29 @@ class TunedCandidate:
 
     Attributes:
         backbone: as `find_backbone` takes it.
+        vocabulary: the table's.
         scratch: folder for the files of the training.
     """
 
     backbone: str
+    vocabulary: Vocabulary
     scratch: Path
     name: str = "tuned"
-    description: str = "encoder of sentences fine-tuned on the table, with logistic regression on its vectors"
-    cost: float = 15.0
+    description: str = "upper layers of the sentence encoder fine-tuned, with logistic regression on its vectors"
+    cost: float = 10.0
     uses_images: bool = False
     uses_captions: bool = True
 
     def fit(self, table: LabelledTable, rows: np.ndarray) -> Fitted:
         """As `Candidate.fit`."""
-        from emocap.fitting.contrastive import caption_length, mean_length, set_head, tuned_network
-        from emocap.training.batching import PairDataset
-        from emocap.training.predict import pooled_vectors
+        from emocap.fitting.contrastive import mean_length, set_head, tuned_layers
 
+        lower = self._lower
         pairs, truth = table.pairs.select(rows), table.truth[rows]
-        network, tokenizer = tuned_network(
-            self.backbone, pairs, truth, table.vocabulary, self.scratch, name=self.name, seed=0
-        )
-
-        length = caption_length(network)
+        network, upper = tuned_layers(lower, pairs, truth, self.scratch, name=self.name, seed=0)
 
         def vectors(wanted: Pairs) -> np.ndarray:
-            return pooled_vectors(network, PairDataset.of(wanted, tokenizer, length, None), 64, self.name)
+            return upper.vectors(lower.states(wanted.captions))
 
         training = vectors(pairs)
         scale = mean_length(training)
@@ -198,9 +199,17 @@ class TunedCandidate:
             head = heads[number]
             assert isinstance(head, LinearModel), "logistic regression"
             set_head(network, head.weights, head.intercepts, scale)
-            save_model(folder, network, tokenizer, replace(card, kind=network.kind, max_length=length))
+            save_model(folder, network, lower.tokenizer, replace(card, kind=network.kind, max_length=lower.max_length))
 
         return Fitted(predict, save)
+
+    @cached_property
+    def _lower(self) -> "LowerLayers":
+        """The frozen layers, shared by all fits."""
+        from emocap.fitting.contrastive import TRAINED_LAYERS
+        from emocap.fitting.upper_layers import LowerLayers
+
+        return LowerLayers(self.backbone, self.vocabulary, TRAINED_LAYERS)
 
 
 def candidates_for(table: LabelledTable, store: FeatureStore | None, scratch: Path) -> list[Candidate]:
@@ -223,5 +232,5 @@ def candidates_for(table: LabelledTable, store: FeatureStore | None, scratch: Pa
             text = "logistic regression on sentence vectors and image vectors"
             found.append(HeadCandidate("vectors_image", "vectors_image", text, sentence_vectors(OFFLINE), store))
     if table.has_captions and not len(table.ratings) and len(table.pairs) <= MOST_TUNED_ROWS:
-        found.append(TunedCandidate(BACKBONE, scratch))
+        found.append(TunedCandidate(BACKBONE, table.vocabulary, scratch))
     return found
