@@ -78,6 +78,19 @@ def test_failure_leaves_nothing_behind(pairs, tmp_path, monkeypatch) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_labels_by_chance_get_a_remark(tmp_path) -> None:
+    rows = table_rows(60)
+    labels = np.random.default_rng(0).permutation([row["emotions"] for row in rows])
+    shuffled = [row | {"emotions": str(label)} for row, label in zip(rows, labels, strict=True)]
+    report = EmotionClassifier.train([row | {"image": f"{n}.png"} for n, row in enumerate(shuffled)]).report
+    assert report.chance["share_as_good"] >= 0.05
+    assert any("it is not shown that the chosen model learned anything" in remark for remark in report.remarks)
+    assert "60 images are named, but none is read without --images" in report.remarks
+    learned = EmotionClassifier.train(rows).report
+    assert learned.chance["share_as_good"] == 0
+    assert learned.remarks == []
+
+
 def test_classifier_of_a_list_or_frame(tmp_path) -> None:
     pandas = pytest.importorskip("pandas")
     rows = table_rows(30)

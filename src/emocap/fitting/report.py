@@ -1,7 +1,7 @@
 """The report of a training on one table: candidates with scores, the choice and its reason, and what was left out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from emocap.corpora.pairs import Pairs
 from emocap.files import write_text
 from emocap.fitting.candidates import Candidate
+from emocap.fitting.chance import Chance
 from emocap.fitting.choice import LEAST_SHARE, PRIOR, Scored
 from emocap.fitting.scores import score_name
 from emocap.fitting.table import LabelledTable
@@ -16,6 +17,7 @@ from emocap.html_templates import templates_of
 
 PAGE = "report.html"
 MOST_REJECTED = 20
+DOUBTFUL = 0.05  # share of bootstrap samples, or of shuffles
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class TrainingReport:
             (95%), `accuracy` (None unless every row has one emotion), and `share_as_good`.
         chosen: name of the chosen one.
         reason: why, in one sentence.
+        chance: `score` of the best candidate on shuffled labels, a mean, and `share_as_good`, the share of shuffles in
+            which it is at least as good as the chosen one on the true labels.
         remarks: sentences on what was left out.
         rejected: the first rejected rows, `where` and `reason`.
         n_rejected: rows that could not be used.
@@ -49,6 +53,7 @@ class TrainingReport:
     candidates: list[dict[str, Any]]
     chosen: str
     reason: str
+    chance: dict[str, float]
     remarks: list[str] = field(default_factory=list)
     rejected: list[dict[str, str]] = field(default_factory=list)
     n_rejected: int = 0
@@ -84,6 +89,7 @@ def report_of(
     candidates: Mapping[str, Candidate],
     scored: Sequence[Scored],
     chosen: Scored,
+    chance: Chance,
     image_remarks: Sequence[str],
 ) -> TrainingReport:
     """The report.
@@ -118,7 +124,8 @@ def report_of(
         candidates=rows,
         chosen=chosen.name,
         reason=_reason(metric, scored, chosen),
-        remarks=[*table.remarks, *pairs.notes, *image_remarks, *_warnings(scored, chosen)],
+        chance=asdict(chance),
+        remarks=[*table.remarks, *pairs.notes, *image_remarks, *_warnings(scored, chosen, chance)],
         rejected=[{"where": one.where, "reason": one.reason} for one in pairs.rejected[:MOST_REJECTED]],
         n_rejected=len(pairs.rejected),
     )
@@ -142,18 +149,26 @@ def _reason(metric: str, scored: Sequence[Scored], chosen: Scored) -> str:
     )
 
 
-def _warnings(scored: Sequence[Scored], chosen: Scored) -> list[str]:
+def _warnings(scored: Sequence[Scored], chosen: Scored, chance: Chance) -> list[str]:
     prior = next(one for one in scored if one.name == PRIOR)
     if chosen is prior:
         return [
             "no candidate is better than the frequencies of the emotions: the model predicts the same for every row"
         ]
-    if prior.share_as_good >= 0.05:
-        return [
-            f"the chosen model is not shown to be better than the frequencies of the emotions ({prior.score:.3f}, as "
-            f"good in {prior.share_as_good:.0%} of bootstrap samples); label more rows"
-        ]
-    return []
+    found = []
+    if prior.share_as_good >= DOUBTFUL:
+        found.append(
+            f"the frequencies of the emotions score {prior.score:.3f}, and at least as much as the best candidate in "
+            f"{prior.share_as_good:.0%} of bootstrap samples"
+        )
+    if chance.share_as_good >= DOUBTFUL:
+        found.append(
+            f"with shuffled labels the best candidate scores {chance.score:.3f} on average, and at least "
+            f"{chosen.score:.3f} in {chance.share_as_good:.0%} of shuffles"
+        )
+    if found:
+        found[-1] += "; it is not shown that the chosen model learned anything: label more rows"
+    return found
 
 
 def write_report(folder: Path, report: TrainingReport) -> None:

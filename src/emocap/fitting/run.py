@@ -28,6 +28,7 @@ from emocap.errors import EmocapError
 from emocap.evaluation.calibration import calibrate
 from emocap.files import atomic_folder, read_json, write_json
 from emocap.fitting.candidates import Candidate, candidates_for
+from emocap.fitting.chance import Chance, chance_level
 from emocap.fitting.choice import PRIOR, Scored, choose
 from emocap.fitting.cross_validation import HeldOutPredictions, cross_validate, fold_of_rows
 from emocap.fitting.image_features import extracted_features
@@ -52,6 +53,7 @@ class _Validated:
     rows: np.ndarray
     scored: list[Scored]
     chosen: Scored
+    chance: Chance
 
 
 def train_table(pairs: Pairs, out: Path, *, source: str, settings: dict[str, Any] | None = None) -> TrainingReport:
@@ -78,11 +80,18 @@ def train_table(pairs: Pairs, out: Path, *, source: str, settings: dict[str, Any
     with atomic_folder(out) as folder:
         scratch = folder / ".scratch"
         scratch.mkdir()
-        store, image_remarks = extracted_features(table.pairs, scratch / "features") if table.has_images else (None, [])
+        store, image_remarks = _features(table, scratch / "features")
         validated = _validate(table, store, scratch)
         _fit_to_all(table, validated, store, folder)
         report = report_of(
-            table, source, pairs, validated.candidates, validated.scored, validated.chosen, image_remarks
+            table,
+            source,
+            pairs,
+            validated.candidates,
+            validated.scored,
+            validated.chosen,
+            validated.chance,
+            image_remarks,
         )
         _write_model_files(table, validated, store, folder, report)
         write_report(folder, report)
@@ -126,13 +135,22 @@ def fingerprint_of(pairs: Pairs, settings: dict[str, Any] | None) -> str:
     return digest.hexdigest()
 
 
+def _features(table: LabelledTable, out: Path) -> tuple[FeatureStore | None, list[str]]:
+    """The features of the table's images, if any, and remarks."""
+    if table.has_images:
+        return extracted_features(table.pairs, out)
+    n_images = len(table.pairs.distinct_images())
+    return None, [f"{n_images:,} images are named, but none is read without --images"] if n_images else []
+
+
 def _validate(table: LabelledTable, store: FeatureStore | None, scratch: Path) -> _Validated:
     candidates = {candidate.name: candidate for candidate in candidates_for(table, store, scratch)}
     logger.info("train: %d rows, %d emotions; tries %s", len(table.pairs), len(table.vocabulary), ", ".join(candidates))
     rows, predictions = cross_validate(table, list(candidates.values()), fold_of_rows(table))
     scored, chosen = choose(table, rows, predictions)
     logger.info("train: %s is chosen (%.3f)", chosen.name, chosen.score)
-    return _Validated(candidates, predictions, rows, scored, chosen)
+    chance = chance_level(table, rows, scored, chosen)
+    return _Validated(candidates, predictions, rows, scored, chosen, chance)
 
 
 def _fit_to_all(table: LabelledTable, validated: _Validated, store: FeatureStore | None, folder: Path) -> None:
