@@ -36,6 +36,8 @@ def test_loss_of_one_label_is_defined() -> None:
 
 def test_tuning_separates_labels(pairs, tiny_bert, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(contrastive, "LEARNING_RATE", 3e-3)
+    monkeypatch.setattr(contrastive, "STEPS", 30)
+    monkeypatch.setattr(contrastive, "TRAINED_LAYERS", 2)
     vocabulary = Vocabulary(("happy", "sad", "awe"))
     truth = pairs.targets(vocabulary)
     lower = LowerLayers(str(tiny_bert), vocabulary, contrastive.TRAINED_LAYERS)

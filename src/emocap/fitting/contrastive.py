@@ -20,8 +20,8 @@ from emocap.training.resume import discard_checkpoints
 from emocap.training.settings import TrainSettings
 from emocap.training.train import train
 
-STEPS, BATCH_SIZE, LEARNING_RATE = 30, 32, 1e-4
-TRAINED_LAYERS = 2  # the uppermost
+STEPS, BATCH_SIZE, LEARNING_RATE = 20, 32, 2e-4
+TRAINED_LAYERS = 3  # the uppermost
 
 
 def contrastive_loss(vectors: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
