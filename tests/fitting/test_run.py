@@ -85,7 +85,7 @@ def test_labels_by_chance_get_a_remark(tmp_path) -> None:
     report = EmotionClassifier.train([row | {"image": f"{n}.png"} for n, row in enumerate(shuffled)]).report
     assert report.chance["share_as_good"] >= 0.05
     assert any("it is not shown that the chosen model learned anything" in remark for remark in report.remarks)
-    assert "60 images are named, but none is read without --images" in report.remarks
+    assert "60 images are named, but no folder of images is given" in report.remarks
     learned = EmotionClassifier.train(rows).report
     assert learned.chance["share_as_good"] == 0
     assert learned.remarks == []

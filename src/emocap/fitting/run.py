@@ -140,7 +140,7 @@ def _features(table: LabelledTable, out: Path) -> tuple[FeatureStore | None, lis
     if table.has_images:
         return extracted_features(table.pairs, out)
     n_images = len(table.pairs.distinct_images())
-    return None, [f"{n_images:,} images are named, but none is read without --images"] if n_images else []
+    return None, [f"{n_images:,} images are named, but no folder of images is given"] if n_images else []
 
 
 def _validate(table: LabelledTable, store: FeatureStore | None, scratch: Path) -> _Validated:
