@@ -80,8 +80,8 @@ def build(name: str, run: Path, model: str, out: Path, *, backbone: str, max_ran
         "model": scored,
         "backbone": backbone,
         "backbone_bytes": sum(file.stat().st_size for file in weights_files(find_backbone(backbone).folder)),
-        "data": data or data_of(manifest),
-        "licence": licence_of(manifest),
+        "data": data or data_of(manifest, scored),
+        "licence": licence_of(manifest, scored),
         "version": version("emocap"),
     }
     evaluation = (read_evaluation(find_model(run / scored)) or {}) | {"measured": measured}

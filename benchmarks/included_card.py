@@ -5,7 +5,7 @@ from typing import Any
 
 from emocap.classifiers.compact import Compactness
 from emocap.evaluation.metrics import METRICS
-from emocap.study.models import display_name
+from emocap.study.models import MODELS, display_name
 from emocap.training.checkpoint import ModelCard
 
 SHOWN = ("top1_accuracy", "recall_at_3", "mean_average_precision", "expected_calibration_error")
@@ -30,10 +30,10 @@ LIMITS = (
 ROLES = {"target": "labelled by people", "source": "labelled by the teacher", "labelled_source": "a further source"}
 
 
-def _corpora(manifest: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
-    """Role, number of pairs in words, and configuration of each corpus of a run."""
+def _corpora(manifest: dict[str, Any], model: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """Role, number of pairs in words, and configuration of each corpus that a model of a run learned from."""
     found = []
-    for role in ROLES:
+    for role in (role for role in ROLES if role in ("target", MODELS[model].corpus)):
         configured = manifest["config"].get(role)
         n_pairs = manifest["data"].get(role, {}).get("pairs")
         for corpus in configured if isinstance(configured, list) else [configured]:
@@ -46,22 +46,22 @@ def _name(corpus: dict[str, Any]) -> str:
     return CORPORA.get(corpus["format"], (corpus["path"].rsplit("/", 1)[-1].partition(".")[0], ""))[0]
 
 
-def data_of(manifest: dict[str, Any]) -> str:
-    """What the models of a run learned from, in a line."""
+def data_of(manifest: dict[str, Any], model: str) -> str:
+    """What a model of a run learned from, in a line."""
     parts = []
     for role in ROLES:
-        corpora = [(size, corpus) for own, size, corpus in _corpora(manifest) if own == role]
+        corpora = [(size, corpus) for own, size, corpus in _corpora(manifest, model) if own == role]
         if corpora:
             names = ", ".join(dict.fromkeys(_name(corpus) for _, corpus in corpora))
             parts.append(f"{names} ({', '.join(filter(None, [corpora[0][0], ROLES[role]]))})")
     return "; ".join(parts)
 
 
-def licence_of(manifest: dict[str, Any]) -> str:
-    """The licence of the weights and those of the data, in a line."""
+def licence_of(manifest: dict[str, Any], model: str) -> str:
+    """The licence of a model's weights and those of its data, in a line."""
     stated = {
         _name(corpus): CORPORA.get(corpus["format"], ("", "that of its publishers"))[1]
-        for _, _, corpus in _corpora(manifest)
+        for _, _, corpus in _corpora(manifest, model)
     }
     return f"weights Apache 2.0; data: {', '.join(f'{name} {licence}' for name, licence in stated.items())}"
 
